@@ -1,0 +1,2 @@
+noinst_LIBRARIES += engine/libdata.a
+engine_libdata_a_SOURCES =

@@ -1,0 +1,2 @@
+noinst_LIBRARIES += engine/libmodel.a
+engine_libmodel_a_SOURCES =

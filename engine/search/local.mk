@@ -1,0 +1,2 @@
+noinst_LIBRARIES += engine/libsearch.a
+engine_libsearch_a_SOURCES =

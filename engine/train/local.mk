@@ -1,0 +1,2 @@
+noinst_LIBRARIES += engine/libtrain.a
+engine_libtrain_a_SOURCES =

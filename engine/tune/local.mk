@@ -1,0 +1,2 @@
+noinst_LIBRARIES += engine/libtune.a
+engine_libtune_a_SOURCES =

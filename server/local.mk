@@ -1,0 +1,2 @@
+noinst_LIBRARIES += server/libserver.a
+server_libserver_a_SOURCES =
