@@ -102,6 +102,14 @@ bool space_contains (const struct space *space, const double *point);
 double space_to_unit (const struct space_param *param, double value);
 double space_from_unit (const struct space_param *param, double unit);
 
+/* Number of distinct values a parameter can take, INFINITY for a continuous one; its value number
+ * `level` (0 … levels−1) in rising order; whether `value` is one of its values as it stands; and the
+ * legal value nearest to `value` (not NaN). */
+double space_param_levels (const struct space_param *param);
+double space_param_level (const struct space_param *param, double level);
+bool space_param_legal (const struct space_param *param, double value);
+double space_param_snap (const struct space_param *param, double value);
+
 /* A point from a vector u of `count` numbers in [0,1): every parameter from its own coordinate,
  * inactive ones set to NaN. */
 void space_point_from_unit (const struct space *space, const double *unit, double *point);
@@ -114,7 +122,7 @@ void space_default_point (const struct space *space, double *point);
 bool space_points_equal (const struct space *space, const double *a, const double *b);
 
 /* Number of distinct points, or INFINITY where a continuous parameter is active; conditions counted
- * by enumeration of the parents. Saturates at 1e15. */
+ * by enumeration of the parents. Saturates at 1e15, also when conditions are too entangled to count. */
 double space_cardinality (const struct space *space);
 
 #endif

@@ -1,0 +1,53 @@
+/* From columns to the numbers models eat: fitted on training rows only, kept with the model.
+ *
+ * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median and
+ * scaled by the interquartile range (fallbacks for constants) then smoothly clipped, missing → 0 plus a
+ * missing indicator where training rows had any; categories one-hot (the rare and the unknown share one
+ * slot; above `max_one_hot` smoothed target statistics, out-of-fold on the training rows); booleans 0/1;
+ * datetimes as scaled time plus cyclic month, weekday, hour. ENCODE_TREE: raw numbers with NaN for missing,
+ * categories one-hot up to a few, else target statistics, datetime parts as numbers. Text and
+ * identifier columns are left out (`encoder_dropped`). Owns everything; immutable once fitted; any thread may apply it.
+ */
+#ifndef ATTUNE_DATA_ENCODE_H
+#define ATTUNE_DATA_ENCODE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "data/dataset.h"
+#include "data/row_batch.h"
+#include "data/task.h"
+
+enum encode_view
+{
+  ENCODE_DENSE,
+  ENCODE_TREE
+};
+
+struct encoder;
+
+/* Fits on `rows` (count) of a table dataset. ERR_INVALID if no usable column is left. */
+enum err encoder_fit (const struct dataset *dataset, const struct task *task, enum encode_view view,
+                      const size_t *rows, size_t count, struct encoder **encoder,
+                      struct err_info *info);
+void encoder_free (struct encoder *encoder);
+
+/* Number of features, and their names ("age", "city=Paris", …), borrowed. */
+size_t encoder_width (const struct encoder *encoder);
+const char *encoder_feature_name (const struct encoder *encoder, size_t feature);
+/* Index of the input column (in the encoder's schema) a feature comes from. */
+size_t encoder_feature_column (const struct encoder *encoder, size_t feature);
+
+/* x (count, width) row-major ← the given rows of a table with the encoder's columns (matched by
+ * name and type; categories by their text). For the training rows themselves, target statistics are
+ * out-of-fold when `training` is true. rows == NULL means 0 … count−1. */
+enum err encoder_apply (const struct encoder *encoder, const struct table *table, const size_t *rows,
+                        size_t count, bool training, float *x, struct err_info *info);
+
+/* Bytes of the encoder, for the model file; and back. Every length is checked; ERR_INVALID if damaged. */
+enum err encoder_save (const struct encoder *encoder, struct buf *out);
+enum err encoder_load (const char *bytes, size_t length, size_t *used, struct encoder **encoder,
+                       struct err_info *info);
+
+#endif

@@ -1,0 +1,54 @@
+/* Which rows train, validate and report: an honest split, a function of (dataset, target, spec, seed).
+ *
+ * n ≥ 20,000 (or a stated holdout): train / valid / report, valid = report = min(10%, 5,000 rows).
+ * Smaller: no reserved part; `fold_count` stratified folds give out-of-fold predictions, and fold f's
+ * validation rows are those of fold f. Exact duplicate rows stay together. Owns its arrays.
+ */
+#ifndef ATTUNE_DATA_SPLIT_H
+#define ATTUNE_DATA_SPLIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/dataset.h"
+#include "data/task.h"
+
+struct split_spec
+{
+  uint64_t seed;
+  double holdout;    /* share of rows kept for the report; 0 = by the rule above */
+  size_t fold_count; /* 0 = by the rule above (5 folds below 20,000 rows, fewer when classes are small) */
+};
+
+enum split_kind
+{
+  SPLIT_HOLDOUT, /* one fold: train, valid; and report rows */
+  SPLIT_FOLDS    /* fold_count folds, no report rows */
+};
+
+struct split
+{
+  enum split_kind kind;
+  size_t fold_count;     /* units per trial: 1 for SPLIT_HOLDOUT */
+  size_t row_count;      /* of the dataset */
+  uint8_t *fold_of;      /* per row: fold whose validation it is in; SPLIT_TRAIN_ONLY, SPLIT_REPORT, SPLIT_UNUSED */
+  size_t report_count;
+};
+
+#define SPLIT_TRAIN_ONLY 255
+#define SPLIT_REPORT 254
+#define SPLIT_UNUSED 253 /* the target is missing */
+
+enum err split_make (const struct dataset *dataset, const struct task *task,
+                     const struct split_spec *spec, struct split **split, struct err_info *info);
+void split_free (struct split *split);
+
+/* Row indexes, ascending, newly allocated (caller frees): the training and the validation rows of a
+ * fold, and the report rows. *count may be 0. */
+enum err split_train_rows (const struct split *split, size_t fold, size_t **rows, size_t *count);
+enum err split_valid_rows (const struct split *split, size_t fold, size_t **rows, size_t *count);
+enum err split_report_rows (const struct split *split, size_t **rows, size_t *count);
+
+#endif

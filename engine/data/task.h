@@ -1,0 +1,53 @@
+/* What is to be predicted: the target, its kind, its classes; and the labels of rows.
+ * Immutable once made. Owns its strings (in the arena it was given).
+ */
+#ifndef ATTUNE_DATA_TASK_H
+#define ATTUNE_DATA_TASK_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "data/dataset.h"
+
+enum task_kind
+{
+  TASK_BINARY,
+  TASK_MULTICLASS,
+  TASK_REGRESSION
+};
+
+struct task
+{
+  enum task_kind kind;
+  const char *target; /* column name; NULL for images */
+  size_t target_column;
+  size_t class_count; /* 2 for binary, 0 for regression */
+  const char *const *class_names;
+  size_t output_count; /* columns of a prediction: class_count (probabilities), or 1 */
+};
+
+/* "binary", "multiclass", "regression" and back; "classification" stands for either of the first two. */
+const char *task_kind_name (enum task_kind kind);
+
+/* Derives the task. `target` may be NULL for images only; `kind_name` NULL, "classification",
+ * "binary", "multiclass" or "regression". A numeric target with few distinct integral values is
+ * taken as classes only when asked or when it has ≤ 2 values (else regression). Refused with
+ * ERR_INVALID and a sentence with a remedy: no such column, all missing, constant, one class, an
+ * identifier, a categorical that is different in every row, text, regression on words, fewer than
+ * 10 labelled rows, a class with a single row is dropped to a warning. */
+enum err task_make (const struct dataset *dataset, const char *target, const char *kind_name,
+                    struct arena *arena, struct task *task, struct err_info *info);
+
+/* The same from the stored schema JSON alone (no mapping needed): what attuned can check before it
+ * accepts a job. Where the schema cannot tell, it passes. */
+enum err task_check_schema (const json_t *schema, const char *target, const char *kind_name,
+                            struct err_info *info);
+
+/* Label of a row: class index (-1 = missing) for classification; number (NaN = missing) for regression. */
+int32_t task_class_of (const struct task *task, const struct dataset *dataset, size_t row);
+double task_value_of (const struct task *task, const struct dataset *dataset, size_t row);
+
+#endif

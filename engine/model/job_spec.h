@@ -1,0 +1,68 @@
+/* A tuning job as asked for: the JSON of POST /jobs, checked and completed with defaults.
+ *
+ * attuned checks a request with it before it accepts; the engine reads the stored (normalised) JSON
+ * with it again, so both agree. Lives in the arena it was made in; immutable.
+ */
+#ifndef ATTUNE_MODEL_JOB_SPEC_H
+#define ATTUNE_MODEL_JOB_SPEC_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/space.h"
+#include "data/metric.h"
+#include "model/model.h"
+
+struct job_spec
+{
+  const char *target;    /* NULL for images */
+  const char *task_name; /* "classification", "binary", "multiclass", "regression", or NULL = derive */
+  bool has_metric;
+  enum metric metric;
+  /* budget: 0 = unlimited, but seconds or trials is always set (default: 300 s) */
+  double budget_seconds;
+  size_t budget_trials;
+  bool has_target_score;
+  double target_score;
+  double max_predict_us; /* 0 = default */
+  const char *method;
+  uint64_t seed;
+  size_t parallel; /* most workers at once; 0 = all that are free */
+  size_t grid_resolution;
+  double holdout; /* 0 = by rule */
+  size_t folds;   /* 0 = by rule */
+  bool class_weight_balanced;
+  const char *deploy_as; /* model name */
+  const char **families;
+  size_t family_count;
+  /* The joined space: "family" first (categorical, or fixed when there is one), then "family.param". */
+  const struct space *space;
+};
+
+/* What may be asked for; from the callers' tables and limits. */
+struct job_spec_context
+{
+  const json_t *dataset_schema;
+  const char *const *methods; /* legal search methods, NULL-terminated */
+  double max_seconds;
+  size_t max_trials;
+};
+
+/* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
+ * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
+ * search{method,seed,space,parallel,grid_resolution}, families[], validation{holdout,folds},
+ * class_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
+ * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
+ * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
+enum err job_spec_from_json (const json_t *request, const struct job_spec_context *context,
+                             struct arena *arena, struct job_spec **spec,
+                             struct json_faults *faults);
+
+/* The normal form: every default filled in (new reference). */
+json_t *job_spec_to_json (const struct job_spec *spec);
+
+#endif

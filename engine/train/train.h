@@ -1,0 +1,79 @@
+/* One fit: a family at a point of its space, on the training rows of one fold, watched on its
+ * validation rows.
+ *
+ * Single-threaded, no files, no database. Reports epochs (boosting rounds, solver sweeps) through a
+ * callback which may ask to stop. The trained model is the best epoch's. Equal request, equal bytes.
+ */
+#ifndef ATTUNE_TRAIN_TRAIN_H
+#define ATTUNE_TRAIN_TRAIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "data/dataset.h"
+#include "data/metric.h"
+#include "data/task.h"
+#include "model/model.h"
+
+struct train_progress
+{
+  size_t epoch;       /* from 1 */
+  size_t epoch_count; /* planned, 0 = unknown */
+  double train_loss;  /* NaN if unknown */
+  double valid_loss;
+  double valid_metric;
+  double seconds; /* since the start of the fit */
+};
+
+struct train_request
+{
+  const struct dataset *dataset;
+  const struct task *task;
+  const char *family;
+  const json_t *params; /* the family's parameters only, without prefix: {"learning_rate":0.01} */
+  const size_t *train_rows;
+  size_t train_count;
+  const size_t *valid_rows; /* may be 0 for a final refit: then epochs are fixed by params */
+  size_t valid_count;
+  enum metric metric;
+  bool class_weight_balanced;
+  uint64_t seed;
+  double max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees
+                         stop adding rounds */
+  /* Called after each epoch; returning false stops the fit with ERR_CANCELLED. May be NULL. */
+  bool (*on_epoch) (void *context, const struct train_progress *progress);
+  void *context;
+};
+
+enum train_stop
+{
+  TRAIN_STOP_COMPLETE, /* all planned epochs */
+  TRAIN_STOP_PATIENCE, /* no more progress on the validation rows */
+  TRAIN_STOP_TIME
+};
+
+struct train_result
+{
+  struct model *model;      /* caller frees */
+  float *valid_predictions; /* (valid_count, output_count), from the predict code path; caller frees */
+  double metric;
+  double objective; /* metric_objective: minimised */
+  double log_loss;  /* NaN for regression */
+  double seconds;
+  size_t epochs;
+  size_t best_epoch;
+  enum train_stop stop;
+};
+
+const char *train_stop_name (enum train_stop stop);
+
+/* ERR_INVALID: a parameter or the data can't be trained (text says why); ERR_DIVERGED: loss not finite;
+ * ERR_CANCELLED; ERR_MEMORY. On failure the result is empty. */
+enum err train_run (const struct train_request *request, struct train_result *result,
+                    struct err_info *info);
+void train_result_clear (struct train_result *result);
+
+#endif

@@ -1,0 +1,71 @@
+/* Models, versions, aliases. */
+#ifndef ATTUNE_SQL_DB_MODEL_H
+#define ATTUNE_SQL_DB_MODEL_H
+
+#include "sql/db.h"
+
+struct db_model_version
+{
+  const char *model_id;
+  const char *model_name;
+  int version;
+  const char *job_id; /* or NULL */
+  int64_t blob_id;
+  uint8_t sha256[32];
+  uint64_t bytes;
+  const char *family;
+  const char *task;
+  const char *metric;
+  double score;
+  bool final;
+  const char *schema; /* JSON text */
+  const char *report; /* JSON text; NULL in lists */
+  double us_per_row;
+  int64_t created_us;
+};
+
+/* A version to store: model_name of the tenant is made when new. In one transaction with its blob; the
+ * aliases "best" (and "fast" while nothing else is) point to it. *version is its number. */
+struct db_model_insert
+{
+  const char *tenant_id;
+  const char *model_name;
+  const char *job_id;
+  const void *bytes;
+  size_t length;
+  const char *family;
+  const char *task;
+  const char *metric;
+  double score;
+  bool final;
+  const char *schema;
+  const char *report;
+  double us_per_row;
+};
+/* Call inside a transaction; notifies "model <id>". */
+enum db_status db_model_insert_version (struct db_conn *conn, const struct db_model_insert *insert,
+                                        struct arena *arena, const char **model_id, int *version);
+
+/* By name or id; version 0 = what alias `alias` (NULL: "best") points to. */
+enum db_status db_model_get (struct db_conn *conn, const char *tenant_id, const char *name_or_id,
+                             int version, const char *alias, struct arena *arena,
+                             struct db_model_version *model);
+/* Newest versions' summary per model, and all versions of one, newest first. */
+enum db_status db_model_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
+                              size_t limit, struct arena *arena, struct db_model_version **models,
+                              size_t *count);
+enum db_status db_model_version_list (struct db_conn *conn, const char *tenant_id,
+                                      const char *name_or_id, size_t limit, struct arena *arena,
+                                      struct db_model_version **models, size_t *count);
+struct db_model_alias
+{
+  const char *alias;
+  int version;
+};
+enum db_status db_model_alias_list (struct db_conn *conn, const char *model_id, struct arena *arena,
+                                    struct db_model_alias **aliases, size_t *count);
+/* Points an alias at a version; DB_NONE when there is no such version. Notifies. */
+enum db_status db_model_alias_set (struct db_conn *conn, const char *tenant_id,
+                                   const char *name_or_id, const char *alias, int version);
+
+#endif

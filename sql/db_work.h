@@ -1,0 +1,179 @@
+/* The engine's side: claim work under a lease, keep it, record what came of it.
+ *
+ * Every claim raises the unit's lease token; every write says which token it holds, so a stale worker's
+ * write is refused (DB_NONE) and a result is recorded at most once. Leases last 12 s on the database's
+ * clock. All events are written in the same transaction as the change they tell.
+ */
+#ifndef ATTUNE_SQL_DB_WORK_H
+#define ATTUNE_SQL_DB_WORK_H
+
+#include "sql/db.h"
+
+#define DB_WORK_LEASE_S 12
+#define DB_WORK_MAX_ATTEMPTS 3
+
+struct db_work_unit
+{
+  int64_t id;
+  int64_t lease_token;
+  const char *job_id;
+  const char *tenant_id;
+  const char *trial_id; /* NULL for a finish */
+  int trial_number;
+  int fold, rung;
+  int attempts;         /* this one included */
+  const char *params;   /* JSON text with the family's parameters */
+  const char *family;
+  const char *spec;     /* the job's */
+  const char *dataset_id;
+  uint8_t dataset_sha256[32];
+  int64_t dataset_blob;
+  uint64_t dataset_bytes;
+  double budget_left_s; /* of the job; INFINITY without a budget in seconds */
+};
+
+/* Claims one pending or expired unit of a running job: a finish first, then the oldest trial's next
+ * fold; between jobs the one with the fewest leased units of its tenant, then the oldest. A unit that
+ * has failed DB_WORK_MAX_ATTEMPTS times is not claimed but ended as failed (its trial, too). */
+enum db_status db_work_claim (struct db_conn *conn, const char *worker, struct arena *arena,
+                              struct db_work_unit *unit);
+
+struct db_work_lease
+{
+  int64_t unit_id;
+  int64_t lease_token;
+};
+/* Renews; DB_NONE when the lease is not ours any more. *stop is set when the job was cancelled, has ended, or its
+ * seconds are used up, so the trial should end now. */
+enum db_status db_work_heartbeat (struct db_conn *conn, const struct db_work_lease *lease,
+                                  bool *stop);
+
+struct db_work_epoch
+{
+  int epoch, epoch_count;
+  double train_loss, valid_loss, valid_metric, seconds; /* NaN = none */
+};
+/* Rows of progress; synchronous_commit off. DB_NONE when the lease was lost. */
+enum db_status db_work_epochs (struct db_conn *conn, const struct db_work_lease *lease,
+                               const struct db_work_epoch *epochs, size_t count);
+
+struct db_work_result
+{
+  double metric, objective, seconds;
+  const char *detail;      /* JSON text */
+  const float *predictions; /* or NULL */
+  size_t prediction_count;
+  const void *model;       /* bytes, or NULL */
+  size_t model_length;
+};
+/* Records a fold's result. When it was the trial's last unit, the trial is done: mean metric and
+ * objective over folds, its place in the search log, event "trial", and event "best" when it is; the
+ * predictions and models of trials that fell out of the best 50 / best `keep_models` are dropped. */
+enum db_status db_work_finish_unit (struct db_conn *conn, const struct db_work_lease *lease,
+                                    const struct db_work_result *result, int keep_models,
+                                    bool *trial_done, bool *is_best);
+/* Ends a unit without a result. DB_WORK_RETRY puts it back as pending (until the attempts are used up),
+ * DB_WORK_FAILED ends trial and sibling units as failed with the reason, DB_WORK_CANCELLED as cancelled. */
+enum db_work_end
+{
+  DB_WORK_RETRY,
+  DB_WORK_FAILED,
+  DB_WORK_CANCELLED
+};
+enum db_status db_work_end_unit (struct db_conn *conn, const struct db_work_lease *lease,
+                                 enum db_work_end how, const char *reason);
+
+/* ---- asking for the next trial --------------------------------------------------------------------- */
+
+struct db_work_job
+{
+  const char *id;
+  const char *tenant_id;
+  const char *state;
+  const char *spec;
+  const char *dataset_id;
+  uint8_t dataset_sha256[32];
+  int64_t dataset_blob;
+  uint64_t dataset_bytes;
+  int trial_count;      /* numbered so far */
+  int live_units;       /* pending or leased */
+  double best_value;    /* NaN = none */
+  bool cancel_requested;
+  double elapsed_s;     /* since started_at; 0 before */
+  const char *schema;   /* of the dataset version */
+};
+/* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending unit),
+ * holding its advisory lock inside a transaction; jobs locked by another worker are passed over. The
+ * callback reads the log (db_work_log), then calls db_work_add_trial or db_work_stop_search, or neither.
+ * DB_NONE when no job wants anything. */
+enum db_status db_work_with_job (struct db_conn *conn, struct arena *arena,
+                                 enum db_status (*decide) (struct db_conn *conn,
+                                                           const struct db_work_job *job,
+                                                           void *context),
+                                 void *context);
+
+enum db_work_log_kind
+{
+  DB_LOG_ASK,
+  DB_LOG_TELL,
+  DB_LOG_FAILED,
+  DB_LOG_FORGET /* cancelled */
+};
+struct db_work_log_entry
+{
+  int64_t seq;
+  enum db_work_log_kind kind;
+  int trial_number;
+  const double *point; /* for an ask */
+  size_t point_count;
+  double objective, seconds;
+};
+/* The job's search log after `after`, in order. */
+enum db_status db_work_log (struct db_conn *conn, const char *job_id, int64_t after,
+                            struct arena *arena, struct db_work_log_entry **entries, size_t *count);
+
+/* Adds the next trial with `fold_count` units, the first leased to `worker`, and moves a queued job to
+ * running (events). *unit_id and *lease_token are fold 0's. */
+enum db_status db_work_add_trial (struct db_conn *conn, const struct db_work_job *job,
+                                  const char *family, const char *params, const double *point,
+                                  size_t point_count, int fold_count, const char *worker,
+                                  struct db_work_lease *lease);
+/* Ends the search: no more trials. Running units go on (or are cancelled with `cancel_running`). When
+ * none is left the finish unit is added (or the job ends: failed when no trial is done, with a problem). */
+enum db_status db_work_stop_search (struct db_conn *conn, const struct db_work_job *job,
+                                    const char *stop_reason, bool cancel_running);
+/* Ends a job at once as failed with {code, detail}; its units are cancelled. */
+enum db_status db_work_fail_job (struct db_conn *conn, const char *job_id, const char *code,
+                                 const char *detail);
+/* Jobs whose search has ended and whose last unit has gone get their finish unit; jobs past their seconds
+ * or with cancel requested get their search stopped. Called by every worker about once a second. */
+enum db_status db_work_sweep (struct db_conn *conn);
+
+/* ---- the finish --------------------------------------------------------------------------------------- */
+
+struct db_work_trial
+{
+  const char *id;
+  int number;
+  const char *family;
+  const char *params;
+  double metric, objective;
+};
+/* The best `limit` done trials of a job. */
+enum db_status db_work_best_trials (struct db_conn *conn, const char *job_id, size_t limit,
+                                    struct arena *arena, struct db_work_trial **trials,
+                                    size_t *count);
+/* One unit's stored predictions and model (bytes NULL when dropped). */
+enum db_status db_work_unit_outputs (struct db_conn *conn, const char *trial_id, int fold,
+                                     struct arena *arena, const float **predictions,
+                                     size_t *prediction_count, const char **model,
+                                     size_t *model_length);
+
+struct db_model_insert;
+/* Stores a model version for a running job (final = false) or as the end of its finish (final = true: the
+ * unit is done, the job succeeded or cancelled, events "best"/"state"/"done"). DB_NONE when the lease was
+ * lost. */
+enum db_status db_work_publish (struct db_conn *conn, const struct db_work_lease *lease,
+                                const struct db_model_insert *insert, int *version);
+
+#endif
