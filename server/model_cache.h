@@ -1,0 +1,47 @@
+/* Loaded models: immutable, counted, bounded by bytes; a prediction never touches PostgreSQL once its
+ * model is here.
+ *
+ * Entries are found by (tenant, name or id, version or alias). A note "model <id>" from the event hub
+ * makes the cache look up aliases again; while the database is away, what is cached goes on answering.
+ * Thread-safe. Owns the models; a user holds a reference from _get to _release.
+ */
+#ifndef ATTUNE_SERVER_MODEL_CACHE_H
+#define ATTUNE_SERVER_MODEL_CACHE_H
+
+#include "base/err.h"
+#include "model/model.h"
+#include "sql/db.h"
+
+struct model_cache;
+
+struct model_ref
+{
+  const struct model *model;
+  const char *model_id;
+  const char *model_name;
+  int version;
+  double us_per_row; /* measured; updated by model_cache_measured */
+  void *entry;       /* private */
+};
+
+struct model_cache *model_cache_new (size_t max_bytes);
+void model_cache_free (struct model_cache *cache);
+
+/* From memory only: true and a reference if the answer is known and fresh. */
+bool model_cache_peek (struct model_cache *cache, const char *tenant_id, const char *name, int version,
+                       const char *alias, struct model_ref *ref);
+/* From memory or the database (waits). ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_INTERNAL (damaged file). */
+enum err model_cache_get (struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
+                          const char *name, int version, const char *alias, struct model_ref *ref,
+                          struct err_info *info);
+void model_cache_release (struct model_cache *cache, struct model_ref *ref);
+
+/* Something changed about this model: aliases are looked up again at the next get. NULL = all. */
+void model_cache_forget (struct model_cache *cache, const char *model_id);
+/* Folds a measurement of a predict call into the model's µs per row. */
+void model_cache_measured (struct model_cache *cache, struct model_ref *ref, double us_per_row);
+/* For /metrics. */
+void model_cache_stats (struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
+                        uint64_t *misses);
+
+#endif

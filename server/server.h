@@ -1,0 +1,61 @@
+/* What attuned's main owns and every handler may reach: made once, given by pointer. */
+#ifndef ATTUNE_SERVER_SERVER_H
+#define ATTUNE_SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/options.h"
+#include "sql/db.h"
+
+struct http_auth;
+struct http_daemon;
+struct metrics;
+struct model_cache;
+struct event_hub;
+
+/* The limits of one installation; documented in api-docs/limits.md, each an option. */
+struct server_limits
+{
+  size_t upload_bytes;      /* one upload */
+  size_t json_bytes;        /* a JSON body */
+  size_t json_depth;
+  size_t predict_bytes;     /* a predict body */
+  size_t predict_rows;
+  size_t image_pixels;      /* of one image in a predict call */
+  size_t rows, columns;     /* of a dataset */
+  double ingest_seconds;
+  size_t ingest_memory_bytes;
+  double job_seconds;       /* largest budget */
+  size_t job_trials;
+  size_t live_jobs;         /* per tenant */
+  size_t keys;              /* per tenant */
+  size_t tenant_bytes;      /* datasets of one tenant */
+  size_t connections;       /* open at once */
+  size_t streams;           /* SSE streams at once */
+  size_t waiting_threads;
+  size_t predict_threads;
+  size_t model_cache_bytes;
+  double body_seconds;      /* a stalled body is given up after */
+};
+
+struct server
+{
+  const struct options *options;
+  struct server_limits limits;
+  const char *data_dir;
+  const char *instance;     /* random id of this data directory, for ingest leases */
+  struct db_pool *db;
+  struct http_auth *auth;   /* keys and sessions, cached */
+  struct http_daemon *http;
+  struct metrics *metrics;
+  struct model_cache *models;
+  struct event_hub *events; /* the one LISTEN connection, fanned out */
+  atomic_bool draining;     /* SIGTERM came: /readyz says 503 */
+  bool tls;
+  double started_s;         /* monotonic */
+};
+
+#endif
