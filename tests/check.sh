@@ -1,0 +1,109 @@
+#!/bin/sh
+# Runs every test, stage by stage, and ends with the line `N passed, N failed`.
+# Each stage writes its output to a log of its own; a stage that fails shows the log's end.
+# `tests/check.sh STAGE…` runs only those. A skipped test counts as failed.
+set -u
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+work=${ATTUNE_CHECK_DIR:-$top/build-check}
+PYTHON3=/usr/bin/python3
+[ -x "$PYTHON3" ] || PYTHON3=python3
+export PYTHON3 PYTHONDONTWRITEBYTECODE=1
+export LC_ALL=C.UTF-8
+passed=0
+failed=0
+mkdir -p "$work/logs"
+
+count() { # passed failed
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+}
+
+# stage NAME COMMAND…: one test of its own unless the command prints "N passed, N failed".
+stage() {
+  name=$1
+  shift
+  started=$(date +%s)
+  "$@" >"$work/logs/$name.log" 2>&1
+  status=$?
+  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/logs/$name.log" | tail -n 1)
+  if [ -n "$line" ]; then
+    p=${line%% passed*}
+    f=${line##*, }
+    f=${f%% failed*}
+    [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+    count "$p" "$f"
+  elif [ "$status" -eq 0 ]; then
+    line='1 passed, 0 failed'
+    count 1 0
+  else
+    line='0 passed, 1 failed'
+    count 0 1
+  fi
+  printf '%-14s %s (%s s)\n' "$name" "$line" "$(($(date +%s) - started))"
+  case $line in *', 0 failed') [ "$status" -eq 0 ] && return 0 ;; esac
+  printf -- '--- end of %s.log\n' "$name"
+  grep -E 'FAIL|ERROR|error:|Error|failed' "$work/logs/$name.log" | tail -n 30
+  tail -n 40 "$work/logs/$name.log"
+  printf -- '---\n'
+  return 1
+}
+
+configure_in() { # directory, configure's arguments
+  mkdir -p "$1"
+  dir=$1
+  shift
+  [ -x "$top/configure" ] || (cd "$top" && autoreconf -fi) || return 1
+  cd "$dir" && { [ -f Makefile ] || "$top/configure" --quiet "$@"; }
+}
+
+build_gcc() { (configure_in "$work/gcc" --enable-werror && make -s -j"$(nproc)" all); }
+build_clang() { (configure_in "$work/clang" --enable-werror CC=clang && make -s -j"$(nproc)" all); }
+build_asan() { (configure_in "$work/asan" --enable-sanitizers --enable-werror CFLAGS='-g -O1' && make -s -j"$(nproc)" all); }
+build_tsan() { (configure_in "$work/tsan" --enable-sanitizers=thread CFLAGS='-g -O1' && make -s -j"$(nproc)" all); }
+
+# Runs `make check` and counts by automake's own result files.
+make_check() { # directory
+  cd "$1" || return 1
+  find tests -name '*.trs' -delete
+  make -k -j"$(nproc)" check
+  good=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | grep -c ' PASS$')
+  all=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | wc -l)
+  bad=$((all - good))
+  for log in $(find tests -name '*.trs' -exec grep -LE '^:test-result: PASS$' {} +); do
+    tail -n 40 "${log%.trs}.log"
+  done
+  [ "$all" -gt 0 ] || bad=1
+  printf '%s passed, %s failed\n' "$good" "$bad"
+  [ "$bad" -eq 0 ]
+}
+
+# Python's unittest over a folder, against the programs in a build directory.
+python_tests() { # build directory, folder
+  ATTUNE_BUILD=$1 "$PYTHON3" "$top/tests/harness/run_unittest.py" "$top/tests/$2"
+}
+
+run_stage() {
+  case $1 in
+  build-gcc) stage build-gcc build_gcc ;;
+  build-clang) stage build-clang build_clang ;;
+  build-asan) stage build-asan build_asan ;;
+  build-tsan) stage build-tsan build_tsan ;;
+  lint) stage lint "$top/tests/lint/all.sh" ;;
+  unit) stage unit make_check "$work/gcc" ;;
+  asan) stage asan make_check "$work/asan" ;;
+  api) stage api python_tests "$work/gcc" api ;;
+  api-asan) stage api-asan python_tests "$work/asan" api ;;
+  api-tsan) stage api-tsan python_tests "$work/tsan" tsan ;;
+  web) stage web python_tests "$work/gcc" web ;;
+  kill) stage kill python_tests "$work/gcc" kill ;;
+  contract) stage contract python_tests "$work/gcc" contract ;;
+  *) printf 'no stage %s\n' "$1" && return 2 ;;
+  esac
+}
+
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill contract build-clang asan api-asan
+for name in "$@"; do
+  run_stage "$name"
+done
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
