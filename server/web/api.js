@@ -1,0 +1,58 @@
+// Calls to Attune's own API, with the session cookie and the page's CSRF token.
+
+let csrf = "";
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.code = body.code || "";
+    this.faults = body.faults || [];
+  }
+}
+
+export async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (csrf && method !== "GET") headers["X-CSRF-Token"] = csrf;
+  let payload;
+  if (body instanceof Blob) {
+    headers["Content-Type"] = body.type || "application/octet-stream";
+    payload = body;
+  } else if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    payload = JSON.stringify(body);
+  }
+  const response = await fetch(path, { method, headers, body: payload, credentials: "same-origin" });
+  const text = await response.text();
+  let value = {};
+  if (text) {
+    try {
+      value = JSON.parse(text);
+    } catch {
+      value = { detail: text.slice(0, 200) };
+    }
+  }
+  if (!response.ok) throw new Problem(response.status, value);
+  return value;
+}
+
+// Who is signed in, or null.
+export async function session() {
+  try {
+    const value = await call("GET", "/api/v1/session");
+    csrf = value.csrf || "";
+    return value.signed_in === false ? null : value;
+  } catch (problem) {
+    if (problem.status === 401) return null;
+    throw problem;
+  }
+}
+
+export async function signIn(secret) {
+  const value = await call("POST", "/api/v1/session", secret);
+  csrf = value.csrf || "";
+}
+
+export async function signOut() {
+  await call("DELETE", "/api/v1/session");
+}

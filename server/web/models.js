@@ -1,0 +1,50 @@
+// The list of models, and one model with its report.
+
+import { call } from "./api.js";
+import { el, number, show } from "./dom.js";
+import { curlLines, tryForm } from "./try.js";
+
+export async function modelsPage() {
+  const page = await call("GET", "/api/v1/models?limit=100");
+  const heads = ["Model", "Version", "Score", "Metric", "Family"];
+  const rows = page.items.map((model) => el("tr", {},
+    el("td", {}, el("a", { href: `/models/${model.name}` }, model.name)),
+    el("td", { class: "number" }, String(model.version ?? "–")),
+    el("td", { class: "number" }, number(model.score)),
+    el("td", {}, model.metric || ""), el("td", {}, model.family || "")));
+  show(el("div", { class: "card" }, el("h1", {}, "Models"),
+    rows.length ? el("table", {}, el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 1 || i === 2 ? "number" : "" }, head)))), el("tbody", {}, rows))
+      : el("p", {}, "No model yet: a job makes the first one.")));
+}
+
+function confusion(matrix, classes) {
+  if (!matrix || !classes || classes.length > 20) return null;
+  return el("div", {}, el("h2", {}, "Confusion matrix"), el("p", { class: "faint" }, "Rows are true classes, columns predictions."),
+    el("table", {}, el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { class: "number" }, name)))),
+      el("tbody", {}, matrix.map((row, i) => el("tr", {}, el("th", {}, classes[i]), row.map((count) => el("td", { class: "number" }, String(count))))))));
+}
+
+function scores(report) {
+  const rows = Object.entries(report.metrics || {}).filter(([, value]) => typeof value === "number");
+  return el("table", {}, el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name.replaceAll("_", " ")), el("td", { class: "number" }, number(value))))));
+}
+
+export async function modelPage(name) {
+  const path = `/api/v1/models/${encodeURIComponent(name)}`;
+  const [model, report, schema, form] = await Promise.all([
+    call("GET", path), call("GET", `${path}/report`), call("GET", `${path}/schema`), tryForm(name)]);
+  const importance = (report.importance || []).slice(0, 12);
+  show(
+    el("div", { class: "card" }, el("h1", {}, model.name || name),
+      el("p", { class: "faint" }, `Version ${model.version}, ${model.family}: ${report.metric} ${number(report.score)}, estimated by ${(report.estimate || "").replaceAll("_", "-")}.`),
+      report.baseline && report.baseline.comparison ? el("p", {}, report.baseline.comparison) : null),
+    el("div", { class: "two" },
+      el("div", {},
+        el("div", { class: "card" }, el("h2", {}, "Scores on held-out rows"), scores(report), confusion((report.metrics || {}).confusion_matrix || report.confusion_matrix, (report.metrics || {}).classes || report.classes)),
+        importance.length ? el("div", { class: "card" }, el("h2", {}, "What matters"), importance.map((item) => {
+          const fill = el("div");
+          fill.style.width = `${(100 * item.importance / (importance[0].importance || 1)).toFixed(1)}%`;
+          return el("div", { class: "share" }, item.name, el("div", { class: "bar" }, fill), number(item.importance, 2));
+        })) : null),
+      el("div", { class: "card" }, el("h2", {}, "Try it"), form, el("h2", {}, "From an app"), el("pre", {}, curlLines(name, schema)))));
+}
