@@ -1,2 +1,20 @@
 noinst_LIBRARIES += engine/libsearch.a
-engine_libsearch_a_SOURCES =
+# The kernel's loops are marked for vectorising (no OpenMP runtime is used).
+engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd
+engine_libsearch_a_SOURCES = \
+  engine/search/acquire.c engine/search/acquire.h \
+  engine/search/bayes.c \
+  engine/search/enumerate.c engine/search/enumerate.h \
+  engine/search/features.c engine/search/features.h \
+  engine/search/gp.c engine/search/gp.h \
+  engine/search/gp_fit.c \
+  engine/search/gp_kernel.c engine/search/gp_kernel.h \
+  engine/search/grid.c \
+  engine/search/lbfgs.c engine/search/lbfgs.h \
+  engine/search/random.c \
+  engine/search/search.c engine/search/search.h engine/search/search_internal.h \
+  engine/search/seen.c \
+  engine/search/sobol.c engine/search/sobol.h \
+  engine/search/sobol_sequence.c engine/search/sobol_sequence.h \
+  engine/search/sobol_table.c engine/search/sobol_table.h \
+  engine/search/special.c engine/search/special.h

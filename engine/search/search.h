@@ -40,36 +40,36 @@ struct search_method_info
   const char *name;
   const char *help;
 };
-const struct search_method_info *search_methods (void);
+const struct search_method_info *search_methods(void);
 
 /* ERR_INVALID with a sentence (unknown method, no parameter left to search, a grid beyond the limit). */
-enum err search_new (const struct search_spec *spec, struct search **search, struct err_info *info);
-void search_free (struct search *search);
+enum err search_new(const struct search_spec *spec, struct search **search, struct err_info *info);
+void search_free(struct search *search);
 
 /* Writes the next point (space->count doubles) and registers it as pending under `trial`.
  * ERR_NOT_FOUND when the space is exhausted (a finished grid, or every point of a discrete space). */
-enum err search_ask (struct search *search, uint64_t trial, double *point, struct err_info *info);
+enum err search_ask(struct search *search, uint64_t trial, double *point, struct err_info *info);
 
 /* Puts an ask made earlier (by another process) in the log: the point becomes pending. Replaying
  * search_note_ask for a logged ask leaves the same state as the search_ask that made it. */
-enum err search_note_ask (struct search *search, uint64_t trial, const double *point,
-                          struct err_info *info);
+enum err search_note_ask(struct search *search, uint64_t trial, const double *point,
+                         struct err_info *info);
 
 /* Ends a pending trial with its value. NaN or infinite counts as failed. `seconds` is what it cost
  * (NaN if unknown). ERR_NOT_FOUND for a trial that is not pending. */
-enum err search_tell (struct search *search, uint64_t trial, double value, double seconds,
-                      struct err_info *info);
+enum err search_tell(struct search *search, uint64_t trial, double value, double seconds,
+                     struct err_info *info);
 
 /* Ends a pending trial that gave no value: bad there (failed = true, is avoided from now on), or
  * unknown (failed = false: cancelled, lost; it is just forgotten). */
-enum err search_tell_failed (struct search *search, uint64_t trial, bool failed,
-                             struct err_info *info);
+enum err search_tell_failed(struct search *search, uint64_t trial, bool failed,
+                            struct err_info *info);
 
 /* The best trial told so far; false when there is none. Outputs may be NULL. */
-bool search_best (const struct search *search, uint64_t *trial, double *value, double *point);
+bool search_best(const struct search *search, uint64_t *trial, double *value, double *point);
 
 /* What the model believes at a point: mean and standard deviation in the units of the values.
  * ERR_NOT_FOUND when the method has no model or not enough trials. */
-enum err search_predict (struct search *search, const double *point, double *mean, double *sd);
+enum err search_predict(struct search *search, const double *point, double *mean, double *sd);
 
 #endif

@@ -1,0 +1,400 @@
+#include <config.h>
+
+#include "search/acquire.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "search/lbfgs.h"
+#include "search/sobol_sequence.h"
+#include "search/special.h"
+
+#define SPREAD_COUNT 768 /* evenly spread candidates */
+#define AROUND_COUNT 256 /* perturbations of the anchors */
+#define REFINED_COUNT 6  /* starts of the refinement */
+#define SWEEPS 3         /* rounds of numeric and discrete refinement */
+#define STEPS 40         /* evaluations of one numeric refinement */
+#define FEW_LEVELS 16    /* so few values are tried one by one; more are also moved by slope */
+#define FULL_SCREEN 300  /* up to so many data every candidate gets its variance */
+#define SHORT_LIST 128   /* beyond, the best of these by a bound */
+
+double
+acquire_log_ei(double mean, double variance, double best)
+{
+  double sd = sqrt(variance);
+  return log(sd) + special_log_ei((best - mean) / sd);
+}
+
+void
+acquire_log_ei_gradient(size_t width, double mean, double variance, double best,
+                        const double *mean_gradient, const double *variance_gradient,
+                        double *gradient)
+{
+  double sd = sqrt(variance);
+  double z = (best - mean) / sd;
+  double slope = special_log_ei_slope(z);
+  /* d log σ = dσ/σ and dz = (−dμ − z·dσ)/σ, with dσ = dv/(2σ). */
+  for (size_t k = 0; k < width; k++)
+  {
+    double by_sd = variance_gradient[k] / (2 * sd);
+    gradient[k] = (by_sd - slope * (mean_gradient[k] + z * by_sd)) / sd;
+  }
+}
+
+struct candidate
+{
+  double score;
+  size_t index;
+};
+
+struct work
+{
+  const struct acquire_task *task;
+  const struct space *space;
+  size_t width;
+  size_t count;
+  double *points; /* (count, space->count) */
+  double *rows;   /* (count, width) */
+  double *mean, *variance;
+  struct candidate *order;
+  /* Of the refinement */
+  double *row, *mean_gradient, *variance_gradient, *row_gradient; /* (width) */
+  size_t *moved; /* (width): columns moved by slope */
+  size_t moved_count;
+  double *x, *low, *high; /* (width) */
+  double *trial;          /* (space->count) */
+};
+
+static double
+score(const struct acquire_task *task, double mean, double variance)
+{
+  return task->exploit ? -mean : acquire_log_ei(mean, variance, task->best);
+}
+
+static enum err
+work_init(struct work *w, const struct acquire_task *task)
+{
+  memset(w, 0, sizeof *w);
+  w->task = task;
+  w->space = task->search->space;
+  w->width = task->features->layout.width;
+  size_t around = task->anchor_count ? AROUND_COUNT : 0;
+  w->count = SPREAD_COUNT + around + task->anchor_count;
+  w->points = calloc(w->count * w->space->count, sizeof *w->points);
+  w->rows = calloc(w->count * (w->width + 2) + 7 * w->width + w->space->count, sizeof *w->rows);
+  w->order = calloc(w->count, sizeof *w->order);
+  w->moved = calloc(w->width + 1, sizeof *w->moved);
+  if (!w->points || !w->rows || !w->order || !w->moved)
+    return ERR_MEMORY;
+  w->mean = w->rows + w->count * w->width;
+  w->variance = w->mean + w->count;
+  w->row = w->variance + w->count;
+  w->mean_gradient = w->row + w->width;
+  w->variance_gradient = w->mean_gradient + w->width;
+  w->row_gradient = w->variance_gradient + w->width;
+  w->x = w->row_gradient + w->width;
+  w->low = w->x + w->width;
+  w->high = w->low + w->width;
+  w->trial = w->high + w->width;
+  return ERR_OK;
+}
+
+static void
+work_clear(struct work *w)
+{
+  free(w->moved);
+  free(w->order);
+  free(w->rows);
+  free(w->points);
+}
+
+/* A copy of an anchor with some parameters moved: a normal step for numeric ones, another value for
+ * nominal ones. */
+static void
+perturb(const struct work *w, const double *anchor, struct rng *rng, double *point)
+{
+  const struct space *space = w->space;
+  double reach = pow(10, -0.5 - 2 * rng_double(rng));
+  double chance = fmin(1, fmax(3.0 / (double) w->width, rng_double(rng)));
+  for (size_t i = 0; i < space->count; i++)
+  {
+    const struct space_param *param = &space->params[i];
+    point[i] = anchor[i];
+    double draw = rng_double(rng), fresh = rng_double(rng), step = rng_normal(rng);
+    if (draw >= chance && !isnan(anchor[i]))
+      continue;
+    if (isnan(anchor[i]))
+      point[i] = space_from_unit(param, fresh);
+    else if (features_is_nominal(param))
+      point[i] = draw < 0.3 * chance ? space_from_unit(param, fresh) : anchor[i];
+    else
+    {
+      double levels = space_param_levels(param);
+      double least = isinf(levels) ? 0 : 1 / levels;
+      double unit = space_to_unit(param, anchor[i]) + step * fmax(reach, least);
+      unit = unit < 0 ? -unit : unit > 1 ? 2 - unit : unit;
+      point[i] = space_from_unit(param, unit);
+    }
+  }
+  space_repair(space, point);
+}
+
+static enum err
+make_candidates(struct work *w)
+{
+  const struct acquire_task *task = w->task;
+  size_t n = w->space->count;
+  struct sobol_sequence *sequence;
+  uint64_t seed = rng_mix(task->search->seed, task->stream);
+  double *unit = calloc(n + 1, sizeof *unit);
+  if (!unit || sobol_sequence_new(n, seed, &sequence))
+  {
+    free(unit);
+    return ERR_MEMORY;
+  }
+  for (size_t c = 0; c < SPREAD_COUNT; c++)
+  {
+    sobol_sequence_point(sequence, (uint32_t) c, unit);
+    space_point_from_unit(w->space, unit, w->points + c * n);
+  }
+  sobol_sequence_free(sequence);
+  free(unit);
+  struct rng rng;
+  rng_init(&rng, seed, 1);
+  size_t anchored = w->count - task->anchor_count;
+  for (size_t c = SPREAD_COUNT; c < anchored; c++)
+    perturb(w, task->anchors + c % task->anchor_count * n, &rng, w->points + c * n);
+  for (size_t a = 0; a < task->anchor_count; a++)
+    memcpy(w->points + (anchored + a) * n, task->anchors + a * n, n * sizeof *w->points);
+  for (size_t c = 0; c < w->count; c++)
+    features_encode(task->features, w->points + c * n, w->rows + c * w->width);
+  return ERR_OK;
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+  const struct candidate *x = a, *y = b;
+  if (x->score != y->score)
+    return x->score > y->score ? -1 : 1;
+  return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void
+sort_candidates(struct work *w, size_t count)
+{
+  for (size_t c = 0; c < count; c++)
+    if (isnan(w->order[c].score))
+      w->order[c].score = -INFINITY;
+  qsort(w->order, count, sizeof *w->order, compare_candidates);
+}
+
+/* Scores every candidate. */
+static enum err
+screen(struct work *w)
+{
+  enum err err = gp_predict_many(w->task->gp, w->count, w->rows, w->mean, w->variance);
+  if (err)
+    return err;
+  for (size_t c = 0; c < w->count; c++)
+    w->order[c] = (struct candidate){score(w->task, w->mean[c], w->variance[c]), c};
+  sort_candidates(w, w->count);
+  return ERR_OK;
+}
+
+static double
+evaluate(struct work *w, const double *point)
+{
+  double mean, variance;
+  features_encode(w->task->features, point, w->row);
+  gp_predict(w->task->gp, w->row, &mean, &variance);
+  return score(w->task, mean, variance);
+}
+
+/* −score and its gradient by the moved columns. */
+static double
+slope_function(const double *x, double *gradient, void *context)
+{
+  struct work *w = context;
+  const struct acquire_task *task = w->task;
+  double mean, variance;
+  for (size_t k = 0; k < w->moved_count; k++)
+    w->row[w->moved[k]] = x[k];
+  gp_predict_gradient(task->gp, w->row, &mean, &variance, w->mean_gradient, w->variance_gradient);
+  if (task->exploit)
+    memcpy(w->row_gradient, w->mean_gradient, w->width * sizeof *w->row_gradient);
+  else
+    acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
+                            w->variance_gradient, w->row_gradient);
+  double sign = task->exploit ? 1 : -1;
+  for (size_t k = 0; k < w->moved_count; k++)
+    gradient[k] = sign * w->row_gradient[w->moved[k]];
+  return -score(task, mean, variance);
+}
+
+/* Climbs along the slope of the numeric parameters; keeps the new point if it is better. */
+static enum err
+climb(struct work *w, double *point, double *value)
+{
+  const struct space *space = w->space;
+  const struct features *features = w->task->features;
+  w->moved_count = 0;
+  for (size_t k = 0; k < w->width; k++)
+  {
+    const struct space_param *param = &space->params[features->params[k]];
+    bool numeric = !features_is_nominal(param) && space_param_levels(param) > FEW_LEVELS;
+    if (numeric && !isnan(point[features->params[k]]))
+      w->moved[w->moved_count++] = k;
+  }
+  if (!w->moved_count)
+    return ERR_OK;
+  features_encode(features, point, w->row);
+  for (size_t k = 0; k < w->moved_count; k++)
+  {
+    w->x[k] = w->row[w->moved[k]];
+    w->low[k] = 0;
+    w->high[k] = 1;
+  }
+  struct lbfgs_problem problem = {.n = w->moved_count,
+                                  .low = w->low,
+                                  .high = w->high,
+                                  .function = slope_function,
+                                  .context = w,
+                                  .max_evaluations = STEPS,
+                                  .gradient_tolerance = 1e-4,
+                                  .value_tolerance = 1e-7,
+                                  .first_step = 0.1};
+  enum err err = lbfgs_minimise(&problem, w->x, NULL);
+  if (err)
+    return err == ERR_DIVERGED ? ERR_OK : err;
+  memcpy(w->trial, point, space->count * sizeof *point);
+  for (size_t k = 0; k < w->moved_count; k++)
+  {
+    size_t index = features->params[w->moved[k]];
+    w->trial[index] = space_from_unit(&space->params[index], w->x[k]);
+  }
+  space_repair(space, w->trial);
+  double reached = evaluate(w, w->trial);
+  if (reached > *value)
+  {
+    *value = reached;
+    memcpy(point, w->trial, space->count * sizeof *point);
+  }
+  return ERR_OK;
+}
+
+/* Tries one value of one parameter; what it newly opens starts at its default. */
+static bool
+try_value(struct work *w, double *point, size_t index, double candidate, double *value)
+{
+  if (candidate == point[index])
+    return false;
+  memcpy(w->trial, point, w->space->count * sizeof *point);
+  w->trial[index] = candidate;
+  space_repair(w->space, w->trial);
+  double reached = evaluate(w, w->trial);
+  if (!(reached > *value) || search_seen_has(w->task->seen, w->trial))
+    return false;
+  *value = reached;
+  memcpy(point, w->trial, w->space->count * sizeof *point);
+  return true;
+}
+
+/* Tries the values of each discrete parameter in turn; whether any was better. */
+static bool
+sweep(struct work *w, double *point, double *value)
+{
+  bool better = false;
+  for (size_t k = 0; k < w->width; k++)
+  {
+    size_t index = w->task->features->params[k];
+    const struct space_param *param = &w->space->params[index];
+    double levels = space_param_levels(param);
+    if (isinf(levels) || isnan(point[index]))
+      continue;
+    if (levels <= FEW_LEVELS || features_is_nominal(param))
+    {
+      for (double level = 0; level < levels && !isnan(point[index]); level++)
+        better |= try_value(w, point, index, space_param_level(param, level), value);
+      continue;
+    }
+    for (double reach = 1; reach <= levels / 4; reach *= 2)
+      for (int sign = -1; sign <= 1; sign += 2)
+      {
+        double unit = space_to_unit(param, point[index]) + sign * reach / levels;
+        if (unit >= 0 && unit <= 1)
+          better |= try_value(w, point, index, space_from_unit(param, unit), value);
+      }
+  }
+  return better;
+}
+
+static enum err
+refine(struct work *w, double *point, double *value)
+{
+  for (int round = 0; round < SWEEPS; round++)
+  {
+    enum err err = climb(w, point, value);
+    if (err)
+      return err;
+    if (!sweep(w, point, value))
+      break;
+  }
+  return ERR_OK;
+}
+
+/* Refines the most promising candidates and keeps the best end that is not taken. */
+static enum err
+refine_best(struct work *w, double *point, bool *found)
+{
+  size_t n = w->space->count;
+  double best = -INFINITY;
+  double *start = calloc(n, sizeof *start);
+  enum err err = start ? ERR_OK : ERR_MEMORY;
+  *found = false;
+  for (size_t c = 0, done = 0; !err && c < w->count && done < REFINED_COUNT; c++, done++)
+  {
+    double value = w->order[c].score;
+    memcpy(start, w->points + w->order[c].index * n, n * sizeof *start);
+    err = refine(w, start, &value);
+    if (!err && value > best && !search_seen_has(w->task->seen, start))
+    {
+      best = value;
+      memcpy(point, start, n * sizeof *point);
+      *found = true;
+    }
+  }
+  free(start);
+  return err;
+}
+
+enum err
+acquire_choose(const struct acquire_task *task, double *point)
+{
+  struct work w;
+  bool found = false;
+  enum err err = work_init(&w, task);
+  if (!err)
+    err = make_candidates(&w);
+  if (!err)
+    err = screen(&w);
+  if (!err)
+    err = refine_best(&w, point, &found);
+  size_t n = w.space->count;
+  for (size_t c = 0; !err && !found && c < w.count; c++)
+  {
+    const double *candidate = w.points + w.order[c].index * n;
+    found = !search_seen_has(task->seen, candidate);
+    if (found)
+      memcpy(point, candidate, n * sizeof *point);
+  }
+  if (!err && !found)
+  {
+    struct rng rng;
+    rng_init(&rng, rng_mix(task->search->seed, task->stream), 2);
+    err = search_draw_unseen(task->search, task->seen, &rng, point);
+  }
+  work_clear(&w);
+  return err;
+}

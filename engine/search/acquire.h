@@ -1,0 +1,39 @@
+/* Where to try next: the logarithm of the expected improvement, and its maximum over a space.
+ *
+ * Log EI = log σ + log h((best − μ)/σ), h(z) = φ(z) + z·Φ(z), where best is the lowest posterior mean
+ * among the points tried. The maximum is looked for among evenly spread points and perturbations of
+ * the best ones; the most promising are refined by L-BFGS over their numeric parameters and by sweeps
+ * over the discrete ones. Points already taken are never chosen while others are left.
+ * Private to engine/search/.
+ */
+#ifndef ATTUNE_SEARCH_ACQUIRE_H
+#define ATTUNE_SEARCH_ACQUIRE_H
+
+#include "search/features.h"
+#include "search/gp.h"
+#include "search/search_internal.h"
+
+/* Log EI under a posterior; its gradient by the features if both gradients are given and `gradient`
+ * (width) is not NULL. */
+double acquire_log_ei(double mean, double variance, double best);
+void acquire_log_ei_gradient(size_t width, double mean, double variance, double best,
+                             const double *mean_gradient, const double *variance_gradient,
+                             double *gradient);
+
+struct acquire_task
+{
+  const struct search *search;
+  const struct search_seen *seen;
+  const struct features *features;
+  struct gp *gp;         /* pending points appended */
+  double best;           /* the incumbent, in the units of the process */
+  const double *anchors; /* (anchor_count, space->count): the best points so far, best first */
+  size_t anchor_count;
+  uint64_t stream; /* of the random numbers of this choice */
+  bool exploit;    /* look for the lowest mean instead */
+};
+
+/* Writes the chosen point. ERR_NOT_FOUND when every point is taken; ERR_MEMORY. */
+enum err acquire_choose(const struct acquire_task *task, double *point);
+
+#endif

@@ -1,0 +1,188 @@
+#include <config.h>
+
+#include "search/features.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool
+features_is_nominal(const struct space_param *param)
+{
+  return param->kind == SPACE_CATEGORICAL || param->kind == SPACE_BOOL;
+}
+
+bool
+features_is_continuous(const struct space_param *param)
+{
+  return param->kind == SPACE_FLOAT && param->step == 0;
+}
+
+static double
+column_value(const struct space_param *param, double value)
+{
+  return features_is_nominal(param) ? value : space_to_unit(param, value);
+}
+
+/* Whether parameter `index` depends, itself or through its parents, on `root` being `value`. */
+static bool
+hangs_on(const struct space *space, size_t index, size_t root, double value)
+{
+  const struct space_param *param = &space->params[index];
+  for (size_t c = 0; c < param->condition_count; c++)
+  {
+    const struct space_condition *condition = &param->conditions[c];
+    if (condition->parent != root)
+    {
+      if (hangs_on(space, condition->parent, root, value))
+        return true;
+      continue;
+    }
+    for (size_t v = 0; v < condition->value_count; v++)
+      if (condition->values[v] == value)
+        return true;
+  }
+  return false;
+}
+
+static bool
+hangs_on_any(const struct space *space, size_t index, size_t root)
+{
+  for (size_t v = 0; v < space->params[root].value_count; v++)
+    if (hangs_on(space, index, root, (double) v))
+      return true;
+  return false;
+}
+
+/* The categorical that at least half of the other columns hang on, or SIZE_MAX. */
+static size_t
+find_family_column(const struct features *f)
+{
+  const struct space *space = f->space;
+  for (size_t k = 0; k < f->layout.width; k++)
+  {
+    const struct space_param *param = &space->params[f->params[k]];
+    if (param->kind != SPACE_CATEGORICAL || param->condition_count)
+      continue;
+    size_t hanging = 0;
+    for (size_t j = 0; j < f->layout.width; j++)
+      hanging += j != k && hangs_on_any(space, f->params[j], f->params[k]);
+    if (hanging > 0 && 2 * hanging >= f->layout.width - 1)
+      return k;
+  }
+  return SIZE_MAX;
+}
+
+static void
+block_add(struct gp_block *block, size_t column, bool nominal)
+{
+  if (nominal)
+  {
+    block->features[block->count++] = column;
+    return;
+  }
+  /* Numeric columns stay in front. */
+  memmove(block->features + block->numeric + 1, block->features + block->numeric,
+          (block->count - block->numeric) * sizeof *block->features);
+  block->features[block->numeric++] = column;
+  block->count++;
+}
+
+static void
+fill_blocks(struct features *f, size_t family)
+{
+  const struct space *space = f->space;
+  size_t width = f->layout.width;
+  for (size_t b = 0; b < f->layout.block_count; b++)
+  {
+    struct gp_block *block = &f->layout.blocks[b];
+    block->features = f->storage + b * width;
+    if (b > 0)
+    {
+      block->gated = true;
+      block->gate = family;
+      block->gate_value = (double) (b - 1);
+    }
+    for (size_t k = 0; k < width; k++)
+    {
+      size_t index = f->params[k];
+      bool conditional =
+        family != SIZE_MAX && k != family && hangs_on_any(space, index, f->params[family]);
+      bool in;
+      if (b == 0)
+        in = !conditional;
+      else if (conditional)
+        in = hangs_on(space, index, f->params[family], block->gate_value);
+      else
+        in = k != family;
+      if (in)
+        block_add(block, k, features_is_nominal(&space->params[index]));
+    }
+  }
+}
+
+/* A value that opens no parameter needs no block: what is left of it is in the first one. */
+static void
+drop_empty_blocks(struct gp_layout *layout)
+{
+  size_t kept = 1;
+  for (size_t b = 1; b < layout->block_count; b++)
+    if (layout->blocks[b].count)
+      layout->blocks[kept++] = layout->blocks[b];
+  layout->block_count = kept;
+}
+
+enum err
+features_init(struct features *f, const struct space *space)
+{
+  memset(f, 0, sizeof *f);
+  f->space = space;
+  f->params = calloc(space->count + 1, sizeof *f->params);
+  f->absent = calloc(space->count + 1, sizeof *f->absent);
+  if (!f->params || !f->absent)
+    goto fail;
+  for (size_t i = 0; i < space->count; i++)
+  {
+    const struct space_param *param = &space->params[i];
+    if (param->kind == SPACE_FIXED)
+      continue;
+    f->params[f->layout.width] = i;
+    f->absent[f->layout.width++] = param->has_default ? column_value(param, param->fallback)
+                                   : features_is_nominal(param) ? 0
+                                                                : 0.5;
+  }
+  size_t family = find_family_column(f);
+  f->layout.block_count = family == SIZE_MAX ? 1 : 1 + space->params[f->params[family]].value_count;
+  f->layout.blocks = calloc(f->layout.block_count, sizeof *f->layout.blocks);
+  f->storage = calloc(f->layout.block_count * (f->layout.width + 1), sizeof *f->storage);
+  if (!f->layout.blocks || !f->storage)
+    goto fail;
+  fill_blocks(f, family);
+  drop_empty_blocks(&f->layout);
+  return ERR_OK;
+
+fail:
+  features_clear(f);
+  return ERR_MEMORY;
+}
+
+void
+features_clear(struct features *f)
+{
+  free(f->storage);
+  free(f->layout.blocks);
+  free(f->absent);
+  free(f->params);
+  memset(f, 0, sizeof *f);
+}
+
+void
+features_encode(const struct features *f, const double *point, double *row)
+{
+  for (size_t k = 0; k < f->layout.width; k++)
+  {
+    double value = point[f->params[k]];
+    row[k] = isnan(value) ? f->absent[k] : column_value(&f->space->params[f->params[k]], value);
+  }
+}

@@ -1,0 +1,44 @@
+/* From points of a space to rows of numbers for the Gaussian process.
+ *
+ * Every parameter that can vary is one column: floats, ints and ordinals by their unit coordinate,
+ * categoricals and booleans by their index (compared by Hamming distance). An inactive parameter takes
+ * its default's value (else the centre): with the condition's parent differing as well, the distance
+ * between an active and an inactive one stays that of points in a Euclidean space, so the kernel stays
+ * positive definite.
+ *
+ * Where most of the space hangs on one categorical without conditions (the model family), the kernel is
+ * a sum: one block over the parameters without conditions and, for each of its values, one over the
+ * parameters that the value opens.
+ */
+#ifndef ATTUNE_SEARCH_FEATURES_H
+#define ATTUNE_SEARCH_FEATURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/space.h"
+#include "search/gp.h"
+
+struct features
+{
+  const struct space *space; /* borrowed */
+  struct gp_layout layout;
+  size_t *params; /* (layout.width): the parameter behind each column */
+  double *absent; /* (layout.width): value of the column where its parameter is inactive */
+  size_t *storage;
+};
+
+enum err features_init(struct features *features, const struct space *space);
+void features_clear(struct features *features);
+
+/* Writes the row (layout.width) of a legal point. */
+void features_encode(const struct features *features, const double *point, double *row);
+
+/* Whether a parameter's distance is 0 or 1 rather than a difference. */
+bool features_is_nominal(const struct space_param *param);
+
+/* Whether the acquisition may move a parameter by its slope. */
+bool features_is_continuous(const struct space_param *param);
+
+#endif

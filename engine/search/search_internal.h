@@ -1,0 +1,87 @@
+/* What the methods of a search see of it; for the files of engine/search/ only. */
+#ifndef ATTUNE_SEARCH_SEARCH_INTERNAL_H
+#define ATTUNE_SEARCH_SEARCH_INTERNAL_H
+
+#include "base/rng.h"
+#include "search/search.h"
+
+enum search_state
+{
+  SEARCH_PENDING,
+  SEARCH_DONE,
+  SEARCH_FAILED,
+  SEARCH_FORGOTTEN
+};
+
+struct search_trial
+{
+  uint64_t id;
+  enum search_state state;
+  bool planned; /* one of the first points */
+  double value; /* of a done trial */
+};
+
+/* A way of choosing points. `state` is the method's own; every choice follows from the log alone. */
+struct search_kind
+{
+  const char *name;
+  enum err (*start)(const struct search *search, void **state, struct err_info *info);
+  void (*stop)(void *state);
+  enum err (*ask)(const struct search *search, void *state, double *point, struct err_info *info);
+  enum err (*predict)(const struct search *search, void *state, const double *point, double *mean,
+                      double *sd);
+};
+
+extern const struct search_kind search_kind_bayes;
+extern const struct search_kind search_kind_random;
+extern const struct search_kind search_kind_sobol;
+extern const struct search_kind search_kind_grid;
+
+struct search
+{
+  const struct search_kind *kind;
+  void *state;
+  const struct space *space;
+  uint64_t seed;
+  size_t expected_trials;
+  size_t grid_resolution;
+  double *first_points; /* (first_count, space->count), repaired */
+  size_t first_count;
+  double cardinality;
+
+  /* The log: trials in the order of their asks, and those with a value or failure in the order of
+   * their tells. */
+  struct search_trial *trials; /* (count) */
+  double *points;              /* (count, space->count) */
+  size_t count, capacity;
+  size_t *ended; /* (ended_count) indexes of trials done or failed */
+  size_t ended_count;
+};
+
+static inline const double *
+search_point(const struct search *search, size_t trial)
+{
+  return search->points + trial * search->space->count;
+}
+
+/* Asks so far that were the method's own choice: the number of the next one. */
+size_t search_own_count(const struct search *search);
+
+/* The points that are taken (pending, done or failed), for a quick look-up. */
+struct search_seen
+{
+  const struct search *search;
+  size_t *slots; /* index of a trial + 1; 0 = empty */
+  size_t slot_count;
+  size_t count; /* distinct points */
+};
+
+enum err search_seen_init(struct search_seen *seen, const struct search *search);
+void search_seen_clear(struct search_seen *seen);
+bool search_seen_has(const struct search_seen *seen, const double *point);
+
+/* A random point that is not taken. ERR_NOT_FOUND when there is none left. */
+enum err search_draw_unseen(const struct search *search, const struct search_seen *seen,
+                            struct rng *rng, double *point);
+
+#endif
