@@ -19,8 +19,9 @@
 
 struct job_spec
 {
-  const char *target;    /* NULL for images */
-  const char *task_name; /* "classification", "binary", "multiclass", "regression", or NULL = derive */
+  const char *target; /* NULL for images */
+  const char
+    *task_name; /* "classification", "binary", "multiclass", "regression", or NULL = derive */
   bool has_metric;
   enum metric metric;
   /* budget: 0 = unlimited, but seconds or trials is always set (default: 300 s) */
@@ -58,11 +59,11 @@ struct job_spec_context
  * class_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
  * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
-enum err job_spec_from_json (const json_t *request, const struct job_spec_context *context,
-                             struct arena *arena, struct job_spec **spec,
-                             struct json_faults *faults);
+enum err job_spec_from_json(const json_t *request, const struct job_spec_context *context,
+                            struct arena *arena, struct job_spec **spec,
+                            struct json_faults *faults);
 
 /* The normal form: every default filled in (new reference). */
-json_t *job_spec_to_json (const struct job_spec *spec);
+json_t *job_spec_to_json(const struct job_spec *spec);
 
 #endif

@@ -36,17 +36,17 @@ struct model_family
   const char *name; /* "linear", "trees", "mlp" */
   const char *help; /* one sentence */
   /* NULL if the family can train on such data, else a sentence saying why not. */
-  const char *(*refuse) (const struct model_data_shape *shape);
+  const char *(*refuse)(const struct model_data_shape *shape);
   /* The default space as space JSON, each parameter with "help" and "default" (new reference). */
-  json_t *(*default_space) (const struct model_data_shape *shape);
+  json_t *(*default_space)(const struct model_data_shape *shape);
   /* Predicted seconds of one fit of `rows` rows on one core, at the default point; a rough model
    * that the engine corrects by what it measures. */
-  double (*cost_estimate) (const struct model_data_shape *shape, size_t rows);
+  double (*cost_estimate)(const struct model_data_shape *shape, size_t rows);
 };
 
 /* All families, ended by one without a name. */
-const struct model_family *model_families (void);
-const struct model_family *model_family_find (const char *name);
+const struct model_family *model_families(void);
+const struct model_family *model_family_find(const char *name);
 
 /* ---- models ------------------------------------------------------------------------------------ */
 
@@ -55,52 +55,52 @@ struct model;
 /* What a model says of itself; pointers live as long as the model. */
 struct model_about
 {
-  const char *family;                   /* "bag" for a bag */
-  const json_t *params;                 /* the winning point, {"learning_rate":…} */
+  const char *family;   /* "bag" for a bag */
+  const json_t *params; /* the winning point, {"learning_rate":…} */
   const struct task *task;
-  enum dataset_kind input;              /* rows of a table, or images */
-  const struct row_schema *schema;      /* tables only */
-  size_t height, width, channels;       /* images only */
-  size_t member_count;                  /* bags: members, else 1 */
-  size_t file_bytes;                    /* size when saved, 0 before */
+  enum dataset_kind input;         /* rows of a table, or images */
+  const struct row_schema *schema; /* tables only */
+  size_t height, width, channels;  /* images only */
+  size_t member_count;             /* bags: members, else 1 */
+  size_t file_bytes;               /* size when saved, 0 before */
 };
 
-void model_about (const struct model *model, struct model_about *about);
-void model_free (struct model *model);
+void model_about(const struct model *model, struct model_about *about);
+void model_free(struct model *model);
 
 /* Scratch memory of one predicting thread; grows as needed. */
 struct model_workspace;
-struct model_workspace *model_workspace_new (void);
-void model_workspace_free (struct model_workspace *workspace);
+struct model_workspace *model_workspace_new(void);
+void model_workspace_free(struct model_workspace *workspace);
 
 /* out (count, output_count) ← rows of a table whose columns are matched by name (rows == NULL: 0 …
  * count−1). ERR_INVALID when the model wants images. */
-enum err model_predict_table (const struct model *model, struct model_workspace *workspace,
-                              const struct table *table, const size_t *rows, size_t count, float *out,
-                              struct err_info *info);
+enum err model_predict_table(const struct model *model, struct model_workspace *workspace,
+                             const struct table *table, const size_t *rows, size_t count,
+                             float *out, struct err_info *info);
 
 /* out (count, output_count) ← pixels (count, height, width, channels) of the model's own size. */
-enum err model_predict_images (const struct model *model, struct model_workspace *workspace,
-                               const uint8_t *pixels, size_t count, float *out,
-                               struct err_info *info);
+enum err model_predict_images(const struct model *model, struct model_workspace *workspace,
+                              const uint8_t *pixels, size_t count, float *out,
+                              struct err_info *info);
 
 /* Either of the two, for the given rows of a dataset, in batches (bounded memory). */
-enum err model_predict_dataset (const struct model *model, struct model_workspace *workspace,
-                                const struct dataset *dataset, const size_t *rows, size_t count,
-                                float *out, struct err_info *info);
+enum err model_predict_dataset(const struct model *model, struct model_workspace *workspace,
+                               const struct dataset *dataset, const size_t *rows, size_t count,
+                               float *out, struct err_info *info);
 
 /* A bag of `count` models of the same task and input; takes the members (also on failure). weights
  * sum to 1. A bag of one is that model. */
-enum err model_bag_take (struct model **members, const double *weights, size_t count,
-                         struct model **bag, struct err_info *info);
+enum err model_bag_take(struct model **members, const double *weights, size_t count,
+                        struct model **bag, struct err_info *info);
 
 /* Per-input importance as [{"name","importance"}], summing to 1, sorted: gain for trees, |weight| × spread
  * for linear, first-layer norm for networks, weighted mean for bags; NULL for images (new reference). */
-json_t *model_importance (const struct model *model);
+json_t *model_importance(const struct model *model);
 
 /* The file: magic "ATTUNEM1", version, sections with lengths, SHA-256 of it all. Loading checks
  * everything and never trusts a length. Older versions stay readable. */
-enum err model_save (const struct model *model, struct buf *out, struct err_info *info);
-enum err model_load (const void *bytes, size_t length, struct model **model, struct err_info *info);
+enum err model_save(const struct model *model, struct buf *out, struct err_info *info);
+enum err model_load(const void *bytes, size_t length, struct model **model, struct err_info *info);
 
 #endif

@@ -1,0 +1,287 @@
+#include <config.h>
+
+#include "model/family.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- looking up and checking ---------------------------------------------------------------------- */
+
+bool
+family_param_applies(const struct family_param *param, const struct model_data_shape *shape)
+{
+  int data = shape->kind == DATASET_IMAGES ? FAMILY_FOR_IMAGES : FAMILY_FOR_TABLES;
+  int task = shape->task == TASK_REGRESSION ? FAMILY_FOR_REGRESSION : FAMILY_FOR_CLASSES;
+  return (param->kinds & data) && (param->kinds & task);
+}
+
+const struct family_param *
+family_param_find(const char *family, const char *name, const struct model_data_shape *shape)
+{
+  const struct family_param *param = family_params(family);
+
+  for (; param && param->name; param++)
+    if (strcmp(param->name, name) == 0 && family_param_applies(param, shape))
+      return param;
+  return NULL;
+}
+
+static size_t
+choice_index(const struct family_param *param, const char *choice)
+{
+  for (size_t i = 0; param->choices[i]; i++)
+    if (strcmp(param->choices[i], choice) == 0)
+      return i;
+  return SIZE_MAX;
+}
+
+const char *
+family_param_fault(const struct family_param *param, const json_t *value, char *text, size_t size)
+{
+  if (param->kind == FAMILY_CHOICE)
+  {
+    if (json_is_string(value) && choice_index(param, json_string_value(value)) != SIZE_MAX)
+      return NULL;
+    int used = snprintf(text, size, "must be one of");
+    for (size_t i = 0; param->choices[i] && used > 0 && (size_t) used < size; i++)
+      used +=
+        snprintf(text + used, size - (size_t) used, "%s \"%s\"", i ? "," : "", param->choices[i]);
+    return text;
+  }
+  bool whole = param->kind != FAMILY_FLOAT;
+  double number = json_is_number(value) ? json_number_value(value) : NAN;
+  if (isfinite(number) && number >= param->legal_low && number <= param->legal_high
+      && (!whole || number == floor(number)))
+    return NULL;
+  snprintf(text, size, "must be %s from %g to %g", whole ? "a whole number" : "a number",
+           param->legal_low, param->legal_high);
+  return text;
+}
+
+enum err
+family_check_params(const char *family, const struct model_data_shape *shape, const json_t *params,
+                    struct err_info *info)
+{
+  const char *name;
+  json_t *value;
+
+  if (!family_params(family))
+    return err_set(info, ERR_INVALID, "there is no family \"%s\"", family);
+  json_object_foreach((json_t *) params, name, value)
+  {
+    const struct family_param *param = family_param_find(family, name, shape);
+    char text[200];
+    if (!param)
+      return err_set(info, ERR_INVALID, "family %s has no hyperparameter \"%s\" for such data",
+                     family, name);
+    if (family_param_fault(param, value, text, sizeof text))
+      return err_set(info, ERR_INVALID, "%s.%s %s", family, name, text);
+  }
+  return ERR_OK;
+}
+
+static double
+default_of(const struct family_param *param, const struct model_data_shape *shape)
+{
+  return param->tuned ? param->tuned(shape) : param->fallback;
+}
+
+double
+family_number(const char *family, const struct model_data_shape *shape, const json_t *params,
+              const char *name)
+{
+  const json_t *value = params ? json_object_get(params, name) : NULL;
+  const struct family_param *param = family_param_find(family, name, shape);
+
+  if (json_is_number(value))
+    return json_number_value(value);
+  return param ? default_of(param, shape) : 0.0;
+}
+
+size_t
+family_choice(const char *family, const struct model_data_shape *shape, const json_t *params,
+              const char *name)
+{
+  const json_t *value = params ? json_object_get(params, name) : NULL;
+  const struct family_param *param = family_param_find(family, name, shape);
+
+  if (!param || param->kind != FAMILY_CHOICE)
+    return 0;
+  size_t index = json_is_string(value) ? choice_index(param, json_string_value(value)) : SIZE_MAX;
+  return index != SIZE_MAX ? index : (size_t) default_of(param, shape);
+}
+
+/* ---- the published space -------------------------------------------------------------------------- */
+
+static json_t *
+number_json(const struct family_param *param, double value)
+{
+  return param->kind == FAMILY_FLOAT ? json_real(value) : json_integer((json_int_t) value);
+}
+
+static json_t *
+list_json(const struct family_param *param)
+{
+  json_t *list = json_array();
+
+  for (size_t i = 0; param->kind == FAMILY_CHOICE && param->choices[i]; i++)
+    json_array_append_new(list, json_string(param->choices[i]));
+  for (size_t i = 0; param->kind == FAMILY_ORDINAL && param->values[i] > 0; i++)
+    json_array_append_new(list, json_integer((json_int_t) param->values[i]));
+  return list;
+}
+
+static json_t *
+param_json(const struct family_param *param, const struct model_data_shape *shape)
+{
+  static const char *const types[] = {"float", "int", "ordinal", "categorical"};
+  double fallback = default_of(param, shape);
+
+  if (!param->searched)
+    return param->kind == FAMILY_CHOICE ? json_string(param->choices[(size_t) fallback])
+                                        : number_json(param, fallback);
+  json_t *object = json_object();
+  json_object_set_new(object, "type", json_string(types[param->kind]));
+  if (param->kind == FAMILY_CHOICE)
+  {
+    json_object_set_new(object, "choices", list_json(param));
+    json_object_set_new(object, "default", json_string(param->choices[(size_t) fallback]));
+  }
+  else if (param->kind == FAMILY_ORDINAL)
+  {
+    json_object_set_new(object, "values", list_json(param));
+    json_object_set_new(object, "default", number_json(param, fallback));
+  }
+  else
+  {
+    fallback = fmin(fmax(fallback, param->low), param->high);
+    json_object_set_new(object, "low", number_json(param, param->low));
+    json_object_set_new(object, "high", number_json(param, param->high));
+    json_object_set_new(object, "scale", json_string(param->log_scale ? "log" : "linear"));
+    json_object_set_new(object, "default", number_json(param, fallback));
+  }
+  if (param->when_name)
+    json_object_set_new(object, "when", json_pack("{s:[s]}", param->when_name, param->when_choice));
+  json_object_set_new(object, "help", json_string(param->help));
+  return object;
+}
+
+json_t *
+family_space(const char *family, const struct model_data_shape *shape)
+{
+  const struct family_param *param = family_params(family);
+  json_t *space = json_object();
+
+  for (; space && param && param->name; param++)
+    if (family_param_applies(param, shape)
+        && json_object_set_new(space, param->name, param_json(param, shape)) != 0)
+    {
+      json_decref(space);
+      return NULL;
+    }
+  return space;
+}
+
+/* ---- the table of families ------------------------------------------------------------------------ */
+
+static const char *
+refuse_nothing(const struct model_data_shape *shape)
+{
+  (void) shape;
+  return NULL;
+}
+
+static const char *
+trees_refuse(const struct model_data_shape *shape)
+{
+  if (shape->kind == DATASET_IMAGES)
+    return "boosted trees see pixels as unrelated columns and take far longer than a network; use "
+           "mlp or linear for images";
+  return NULL;
+}
+
+static json_t *
+linear_space(const struct model_data_shape *shape)
+{
+  return family_space("linear", shape);
+}
+
+static json_t *
+trees_space(const struct model_data_shape *shape)
+{
+  return family_space("trees", shape);
+}
+
+static json_t *
+mlp_space(const struct model_data_shape *shape)
+{
+  return family_space("mlp", shape);
+}
+
+/* A solver pass costs two products with the data; about 60 passes at 20 GFLOP/s. */
+static double
+linear_cost(const struct model_data_shape *shape, size_t rows)
+{
+  double outputs = shape->classes > 2 ? (double) shape->classes : 1.0;
+  return 2e-3 + 60.0 * 4.0 * (double) rows * (double) (shape->columns + 1) * outputs / 2e10;
+}
+
+/* Histogram trees: about 25 ns per row, column and level, 300 rounds of `classes` trees. */
+static double
+trees_cost(const struct model_data_shape *shape, size_t rows)
+{
+  double outputs = shape->classes > 2 ? (double) shape->classes : 1.0;
+  double per_tree = 2e-4 + 2e-9 * (double) rows * (double) (shape->columns + 4) * 6.0;
+  return 0.02 + 300.0 * outputs * per_tree;
+}
+
+/* Six operations per weight and row and epoch, at 60 GFLOP/s, and a step's fixed cost. */
+static double
+mlp_cost(const struct model_data_shape *shape, size_t rows)
+{
+  double units = family_number("mlp", shape, NULL, "units");
+  double layers = family_number("mlp", shape, NULL, "layers");
+  double epochs = family_number("mlp", shape, NULL, "epochs");
+  double batch = family_number("mlp", shape, NULL, "batch_size");
+  double weights = (double) shape->columns * units + (layers - 1.0) * units * units
+                   + units * (double) (shape->classes ? shape->classes : 1);
+  double step = 2e-5 + weights * 4e-10;
+  return epochs * (double) rows * (6.0 * weights / 6e10 + step / batch);
+}
+
+static const struct model_family families[] = {
+  {.name = "linear",
+   .help =
+     "Logistic, softmax or ridge regression with an elastic net penalty: fast, hard to beat on "
+     "small data.",
+   .refuse = refuse_nothing,
+   .default_space = linear_space,
+   .cost_estimate = linear_cost},
+  {.name = "trees",
+   .help = "Gradient-boosted decision trees (XGBoost): strong on tables with mixed columns.",
+   .refuse = trees_refuse,
+   .default_space = trees_space,
+   .cost_estimate = trees_cost},
+  {.name = "mlp",
+   .help = "Multi-layer perceptron: a neural network of fully connected layers, for tables and "
+           "images.",
+   .refuse = refuse_nothing,
+   .default_space = mlp_space,
+   .cost_estimate = mlp_cost},
+  {.name = NULL}};
+
+const struct model_family *
+model_families(void)
+{
+  return families;
+}
+
+const struct model_family *
+model_family_find(const char *name)
+{
+  for (const struct model_family *family = families; family->name; family++)
+    if (strcmp(family->name, name) == 0)
+      return family;
+  return NULL;
+}

@@ -1,0 +1,92 @@
+/* The hyperparameters of the families: legal ranges, search ranges, tuned defaults.
+ *
+ * One table per family says for each hyperparameter what is legal at all (what a job may fix it to)
+ * and what is searched unless the job says otherwise. The published space, the check of a job's
+ * overrides and the trainers all read the same table. Constant data; any thread.
+ */
+#ifndef ATTUNE_MODEL_FAMILY_H
+#define ATTUNE_MODEL_FAMILY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "model/model.h"
+
+enum family_param_kind
+{
+  FAMILY_FLOAT,
+  FAMILY_INT,
+  FAMILY_ORDINAL, /* integers out of `values` are searched; any integer in the legal range may be fixed */
+  FAMILY_CHOICE
+};
+
+struct family_param
+{
+  const char *name;
+  const char *help; /* one sentence */
+  enum family_param_kind kind;
+  bool log_scale;
+  bool searched; /* false: published as a plain value, which a job may override */
+  double legal_low, legal_high;
+  double low, high;                                      /* searched range */
+  double fallback;                                       /* tuned default; an index for a choice */
+  double (*tuned)(const struct model_data_shape *shape); /* overrides fallback when not NULL */
+  const char *const *choices;                            /* NULL-terminated */
+  const double *values;                                  /* ends with 0 */
+  const char *when_name, *when_choice;                   /* active only if that choice is taken */
+  int kinds;                                             /* FAMILY_FOR_… flags */
+};
+
+#define FAMILY_FOR_TABLES 1
+#define FAMILY_FOR_IMAGES 2
+#define FAMILY_FOR_REGRESSION 4
+#define FAMILY_FOR_CLASSES 8
+#define FAMILY_FOR_ALL 15
+
+/* The table of a family, ended by one without a name; NULL for an unknown family. */
+const struct family_param *family_params(const char *family);
+
+/* Whether a parameter exists for such data (label smoothing means nothing to a regression). */
+bool family_param_applies(const struct family_param *param, const struct model_data_shape *shape);
+
+/* The parameter by name if it applies, else NULL. */
+const struct family_param *family_param_find(const char *family, const char *name,
+                                             const struct model_data_shape *shape);
+
+/* NULL if `value` is legal for the parameter, else a sentence fragment such as "must be a number from
+ * 0 to 0.95" written into text. */
+const char *family_param_fault(const struct family_param *param, const json_t *value, char *text,
+                               size_t size);
+
+/* Checks an object of parameters: every member known and legal. ERR_INVALID names the first fault. */
+enum err family_check_params(const char *family, const struct model_data_shape *shape,
+                             const json_t *params, struct err_info *info);
+
+/* A parameter's value, its tuned default where `params` (may be NULL) has none. Checked before. */
+double family_number(const char *family, const struct model_data_shape *shape, const json_t *params,
+                     const char *name);
+/* Index of the choice taken. */
+size_t family_choice(const char *family, const struct model_data_shape *shape, const json_t *params,
+                     const char *name);
+
+/* The default space of a family as space JSON (new reference, NULL when out of memory). */
+json_t *family_space(const char *family, const struct model_data_shape *shape);
+
+/* The orders of the choices in the tables below, for the trainers. */
+enum family_optimizer
+{
+  FAMILY_ADAMW,
+  FAMILY_ADAM,
+  FAMILY_SGD
+};
+
+enum family_schedule
+{
+  FAMILY_COSINE,
+  FAMILY_ONE_CYCLE,
+  FAMILY_CONSTANT
+};
+
+#endif

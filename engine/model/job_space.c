@@ -1,0 +1,259 @@
+#include <config.h>
+
+#include "model/job_spec_internal.h"
+
+#include <string.h>
+
+#include "model/family.h"
+
+#define SPACE_POINTER "/search/space"
+
+/* Pulls together what one family's overrides need. */
+struct merge
+{
+  const char *family;
+  const struct model_data_shape *shape;
+  json_t *space; /* the family's space being changed */
+  const char *pointer;
+  struct arena *arena;
+  struct json_faults *faults;
+};
+
+static const char *
+list_params(const struct merge *merge)
+{
+  const char *list = "", *name;
+  json_t *value;
+
+  json_object_foreach(merge->space, name, value)
+  {
+    list = arena_printf(merge->arena, "%s%s%s", list, *list ? ", " : "", name);
+    if (!list)
+      return "";
+  }
+  return list;
+}
+
+/* A number or a list of them in an override must stay within what the trainer can use. */
+static void
+check_legal(const struct merge *merge, const struct family_param *param, const json_t *value,
+            const char *pointer)
+{
+  char text[200];
+
+  if (family_param_fault(param, value, text, sizeof text))
+    json_fault_add(merge->faults, pointer, NULL, "%s.%s %s", merge->family, param->name, text);
+}
+
+static void
+check_object_legal(const struct merge *merge, const struct family_param *param,
+                   const json_t *object, const char *pointer)
+{
+  static const char *const ends[] = {"low", "high"};
+  static const char *const lists[] = {"values", "choices"};
+
+  for (size_t i = 0; i < 2; i++)
+  {
+    const json_t *end = json_object_get(object, ends[i]);
+    if (json_is_number(end))
+      check_legal(merge, param, end, json_pointer(merge->arena, pointer, ends[i]));
+    const json_t *list = json_object_get(object, lists[i]), *item;
+    const char *below = json_pointer(merge->arena, pointer, lists[i]);
+    size_t index;
+    json_array_foreach((json_t *) list, index, item)
+      check_legal(merge, param, item, json_pointer_index(merge->arena, below, index));
+  }
+}
+
+/* An object without "type" changes parts of the default; one with it replaces the default, keeping the
+ * help and the condition unless it brings its own. A default that the new range leaves out goes. */
+static json_t *
+merge_object(const json_t *old, const json_t *given)
+{
+  bool replace = json_object_get(given, "type") != NULL || !json_is_object(old);
+  json_t *merged = replace ? json_object() : json_copy((json_t *) old);
+
+  if (!merged)
+    return NULL;
+  for (const char *const *kept = (const char *const[]){"help", "when", NULL}; replace && *kept;
+       kept++)
+    if (json_is_object(old) && json_object_get(old, *kept))
+      json_object_set(merged, *kept, json_object_get(old, *kept));
+  json_object_update(merged, (json_t *) given);
+  if (!json_object_get(given, "default"))
+  {
+    const json_t *fallback = json_object_get(merged, "default");
+    const json_t *low = json_object_get(merged, "low"), *high = json_object_get(merged, "high");
+    bool out =
+      json_is_number(fallback)
+      && ((json_is_number(low) && json_number_value(fallback) < json_number_value(low))
+          || (json_is_number(high) && json_number_value(fallback) > json_number_value(high)));
+    if (out || json_object_get(given, "values") || json_object_get(given, "choices"))
+      json_object_del(merged, "default");
+  }
+  return merged;
+}
+
+static void
+merge_param(const struct merge *merge, const char *name, const json_t *given)
+{
+  const char *pointer = json_pointer(merge->arena, merge->pointer, name);
+  const struct family_param *param = family_param_find(merge->family, name, merge->shape);
+  const json_t *old = json_object_get(merge->space, name);
+
+  if (!param || !old)
+  {
+    json_fault_add(merge->faults, pointer,
+                   arena_printf(merge->arena, "%s has: %s", merge->family, list_params(merge)),
+                   "family %s has no hyperparameter \"%s\"", merge->family, name);
+    return;
+  }
+  if (!json_is_object(given))
+  {
+    check_legal(merge, param, given, pointer);
+    json_object_set(merge->space, name, (json_t *) given);
+    return;
+  }
+  check_object_legal(merge, param, given, pointer);
+  if (!json_is_object(old) && !json_object_get(given, "type"))
+    json_fault_add(merge->faults, pointer, "write {\"type\": \"int\", \"low\": …, \"high\": …}",
+                   "%s.%s is fixed by default, so its range needs a \"type\"", merge->family, name);
+  else
+    json_object_set_new(merge->space, name, merge_object(old, given));
+}
+
+/* Whether a parent that is fixed, or narrowed to fewer choices, can still take `choice`. */
+static bool
+parent_can_be(const json_t *parent, const json_t *choice)
+{
+  const json_t *choices = json_object_get(parent, "choices"), *item;
+  size_t index;
+
+  if (!json_is_object(parent))
+    return json_equal(parent, choice);
+  if (!json_is_array(choices))
+    return true;
+  json_array_foreach((json_t *) choices, index, item) if (json_equal(item, choice)) return true;
+  return false;
+}
+
+/* After the overrides: a condition on a fixed parent is decided now. A parameter whose condition can
+ * no longer hold leaves the space; one whose parent is fixed as wanted becomes unconditional. */
+static void
+settle_conditions(json_t *space)
+{
+  const char *name;
+  json_t *value;
+  void *next;
+
+  json_object_foreach_safe(space, next, name, value)
+  {
+    const char *parent_name;
+    json_t *wanted, *copy, *when = json_object_get(value, "when");
+    bool possible = true;
+    void *after;
+    if (!json_is_object(value) || !json_is_object(when))
+      continue;
+    when = json_deep_copy(when);
+    json_object_foreach_safe(when, after, parent_name, wanted)
+    {
+      const json_t *parent = json_object_get(space, parent_name);
+      if (!parent || !json_is_array(wanted))
+        continue; /* space_from_json says what is wrong with it */
+      copy = json_array();
+      size_t index;
+      json_t *choice;
+      json_array_foreach(wanted, index, choice) if (parent_can_be(parent, choice))
+        json_array_append(copy, choice);
+      possible = possible && json_array_size(copy) > 0;
+      if (!json_is_object(parent))
+        json_object_del(when, parent_name);
+      else
+        json_object_set(when, parent_name, copy);
+      json_decref(copy);
+    }
+    if (!possible)
+      json_object_del(space, name);
+    else
+    {
+      json_t *changed = json_copy(value);
+      if (json_object_size(when))
+        json_object_set(changed, "when", when);
+      else
+        json_object_del(changed, "when");
+      json_object_set_new(space, name, changed);
+    }
+    json_decref(when);
+  }
+}
+
+/* {"dropout": 0.1} for one family is taken as {"mlp": {"dropout": 0.1}}. */
+static bool
+is_flat(const json_t *overrides, size_t family_count)
+{
+  const char *name;
+  json_t *value;
+
+  if (family_count != 1)
+    return false;
+  json_object_foreach((json_t *) overrides, name, value) if (!model_family_find(name)) return true;
+  return false;
+}
+
+static void
+check_family_names(const json_t *overrides, const char *const *families, size_t family_count,
+                   struct arena *arena, struct json_faults *faults)
+{
+  const char *name;
+  json_t *value;
+
+  json_object_foreach((json_t *) overrides, name, value)
+  {
+    bool known = false;
+    for (size_t i = 0; i < family_count; i++)
+      known = known || strcmp(families[i], name) == 0;
+    const char *pointer = json_pointer(arena, SPACE_POINTER, name);
+    if (!known)
+      json_fault_add(faults, pointer,
+                     "name a family of this job first: {\"mlp\": {\"dropout\": 0.1}}",
+                     "\"%s\" is not a family of this job", name);
+    else if (!json_is_object(value))
+      json_fault_add(faults, pointer, NULL, "must be an object of hyperparameters");
+  }
+}
+
+json_t *
+job_space_merge(const char *const *families, size_t family_count,
+                const struct model_data_shape *shape, const json_t *overrides, struct arena *arena,
+                struct json_faults *faults)
+{
+  json_t *joined = json_object();
+  bool flat = overrides && is_flat(overrides, family_count);
+
+  if (overrides && !flat)
+    check_family_names(overrides, families, family_count, arena, faults);
+  for (size_t i = 0; joined && i < family_count; i++)
+  {
+    const struct model_family *family = model_family_find(families[i]);
+    const json_t *given = flat ? overrides : json_object_get(overrides, families[i]);
+    struct merge merge = {.family = families[i],
+                          .shape = shape,
+                          .space = family->default_space(shape),
+                          .pointer =
+                            flat ? SPACE_POINTER : json_pointer(arena, SPACE_POINTER, families[i]),
+                          .arena = arena,
+                          .faults = faults};
+    const char *name;
+    json_t *value;
+    if (!merge.space)
+    {
+      json_decref(joined);
+      return NULL;
+    }
+    if (json_is_object(given))
+      json_object_foreach((json_t *) given, name, value) merge_param(&merge, name, value);
+    settle_conditions(merge.space);
+    json_object_set_new(joined, families[i], merge.space);
+  }
+  return joined;
+}

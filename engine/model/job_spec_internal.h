@@ -1,0 +1,17 @@
+/* Shared by job_spec.c and job_space.c only. */
+#ifndef ATTUNE_MODEL_JOB_SPEC_INTERNAL_H
+#define ATTUNE_MODEL_JOB_SPEC_INTERNAL_H
+
+#include "model/job_spec.h"
+
+/* What the stored schema tells of the data and the task (rows, columns, kind, probable classes). */
+void job_shape_from_schema(const json_t *schema, const char *target, const char *task_name,
+                           struct model_data_shape *shape);
+
+/* The families' default spaces with the job's overrides, {"mlp": {…}, …} (new reference, NULL when out
+ * of memory). `overrides` may be NULL; faults are put under "/search/space". */
+json_t *job_space_merge(const char *const *families, size_t family_count,
+                        const struct model_data_shape *shape, const json_t *overrides,
+                        struct arena *arena, struct json_faults *faults);
+
+#endif

@@ -1,0 +1,231 @@
+#include <config.h>
+
+#include "model/net.h"
+
+#include "base/rng.h"
+#include "model/simd.h"
+
+const char *const net_activation_names[] = {"relu", "gelu", "mish", "tanh", NULL};
+
+/* ---- activations and their slopes ----------------------------------------------------------------- */
+
+static SIMD_INLINE float
+relu(float z)
+{
+  return z > 0.0f ? z : 0.0f;
+}
+
+static SIMD_INLINE float
+relu_slope(float z)
+{
+  return z > 0.0f ? 1.0f : 0.0f;
+}
+
+static SIMD_INLINE float
+tanh_act(float z)
+{
+  return 1.0f - 2.0f / (simd_exp(2.0f * z) + 1.0f);
+}
+
+static SIMD_INLINE float
+tanh_act_slope(float z)
+{
+  float t = tanh_act(z);
+  return 1.0f - t * t;
+}
+
+#define GELU_SCALE 0.7978845608f
+#define GELU_CUBE 0.044715f
+
+static SIMD_INLINE float
+gelu(float z)
+{
+  return 0.5f * z * (1.0f + tanh_act(GELU_SCALE * (z + GELU_CUBE * z * z * z)));
+}
+
+static SIMD_INLINE float
+gelu_slope(float z)
+{
+  float t = tanh_act(GELU_SCALE * (z + GELU_CUBE * z * z * z));
+  float inner = GELU_SCALE * (1.0f + 3.0f * GELU_CUBE * z * z);
+  return 0.5f * (1.0f + t) + 0.5f * z * (1.0f - t * t) * inner;
+}
+
+/* tanh (log (1 + e)) = (e² + 2e)/(e² + 2e + 2) with e = exp z; above 20 it is 1 in float. */
+static SIMD_INLINE float
+mish_gate(float z)
+{
+  float e = simd_exp(z > 20.0f ? 20.0f : z);
+  float q = e * (e + 2.0f);
+  return q / (q + 2.0f);
+}
+
+static SIMD_INLINE float
+mish(float z)
+{
+  return z * mish_gate(z);
+}
+
+static SIMD_INLINE float
+mish_slope(float z)
+{
+  float gate = mish_gate(z);
+  float e = simd_exp(-z);
+  return gate + z * (1.0f - gate * gate) / (1.0f + e);
+}
+
+/* ---- fused loops ---------------------------------------------------------------------------------- */
+
+#define ACT_LOOPS(name)                                                                            \
+  static SIMD_INLINE void forward_##name##_body(size_t n, size_t out, const float *bias,           \
+                                                float *restrict z, float *restrict a)              \
+  {                                                                                                \
+    for (size_t row = 0; row < n; row++)                                                           \
+    {                                                                                              \
+      float *restrict zr = z + row * out;                                                          \
+      float *restrict ar = a + row * out;                                                          \
+      for (size_t j = 0; j < out; j++)                                                             \
+      {                                                                                            \
+        float sum = zr[j] + bias[j];                                                               \
+        zr[j] = sum;                                                                               \
+        ar[j] = name(sum);                                                                         \
+      }                                                                                            \
+    }                                                                                              \
+  }                                                                                                \
+  static SIMD_INLINE void infer_##name##_body(size_t n, size_t out, const float *restrict bias,    \
+                                              float *restrict y)                                   \
+  {                                                                                                \
+    for (size_t row = 0; row < n; row++)                                                           \
+      for (size_t j = 0; j < out; j++)                                                             \
+        y[row * out + j] = name(y[row * out + j] + bias[j]);                                       \
+  }                                                                                                \
+  static SIMD_INLINE void backward_##name##_body(size_t count, const float *restrict z,            \
+                                                 const float *restrict a, float scale,             \
+                                                 float *restrict d)                                \
+  {                                                                                                \
+    for (size_t i = 0; i < count; i++)                                                             \
+    {                                                                                              \
+      float slope = name##_slope(z[i]) * scale;                                                    \
+      d[i] *= a[i] == 0.0f ? 0.0f : slope;                                                         \
+    }                                                                                              \
+  }                                                                                                \
+  SIMD_DEFINE(static, forward_##name,                                                              \
+              (size_t n, size_t out, const float *bias, float *z, float *a), (n, out, bias, z, a)) \
+  SIMD_DEFINE(static, infer_##name, (size_t n, size_t out, const float *bias, float *y),           \
+              (n, out, bias, y))                                                                   \
+  SIMD_DEFINE(static, backward_##name,                                                             \
+              (size_t count, const float *z, const float *a, float scale, float *d),               \
+              (count, z, a, scale, d))
+
+ACT_LOOPS(relu)
+ACT_LOOPS(gelu)
+ACT_LOOPS(mish)
+ACT_LOOPS(tanh_act)
+
+typedef void forward_fn(size_t n, size_t out, const float *bias, float *z, float *a);
+typedef void infer_fn(size_t n, size_t out, const float *bias, float *y);
+typedef void backward_fn(size_t count, const float *z, const float *a, float scale, float *d);
+
+static forward_fn *const forward_loops[NET_ACTIVATION_COUNT] = {forward_relu, forward_gelu,
+                                                                forward_mish, forward_tanh_act};
+static infer_fn *const infer_loops[NET_ACTIVATION_COUNT] = {infer_relu, infer_gelu, infer_mish,
+                                                            infer_tanh_act};
+static backward_fn *const backward_loops[NET_ACTIVATION_COUNT] = {backward_relu, backward_gelu,
+                                                                  backward_mish, backward_tanh_act};
+
+void
+net_act_forward(enum net_activation activation, size_t n, size_t out, const float *bias, float *z,
+                float *a)
+{
+  forward_loops[activation](n, out, bias, z, a);
+}
+
+void
+net_act_infer(enum net_activation activation, size_t n, size_t out, const float *bias, float *y)
+{
+  infer_loops[activation](n, out, bias, y);
+}
+
+/* A unit whose output is 0 was dropped, or sits where its slope is 0 or has measure zero. */
+void
+net_act_backward(enum net_activation activation, size_t count, const float *z, const float *a,
+                 float keep, float *d)
+{
+  backward_loops[activation](count, z, a, 1.0f / keep, d);
+}
+
+/* ---- dropout -------------------------------------------------------------------------------------- */
+
+#define DROPOUT_RUN 512
+
+static SIMD_INLINE void
+drop_run_body(size_t count, const uint16_t *restrict words, uint32_t threshold, float scale,
+              float *restrict a)
+{
+  for (size_t i = 0; i < count; i++)
+    a[i] = words[i] < threshold ? 0.0f : a[i] * scale;
+}
+
+SIMD_DEFINE(static, drop_run,
+            (size_t count, const uint16_t *words, uint32_t threshold, float scale, float *a),
+            (count, words, threshold, scale, a))
+
+/* Sixteen bits a unit, so the probability is right to 1/65536. */
+void
+net_dropout(uint64_t seed, uint64_t stream, float dropout, size_t count, float *a)
+{
+  uint32_t words[DROPOUT_RUN / 2];
+  uint32_t threshold = (uint32_t) lrintf(dropout * 65536.0f);
+  float scale = 1.0f / (1.0f - dropout);
+  uint64_t block = 0;
+
+  for (size_t start = 0; start < count; start += DROPOUT_RUN)
+  {
+    size_t run = count - start < DROPOUT_RUN ? count - start : DROPOUT_RUN;
+    uint16_t halves[DROPOUT_RUN];
+    for (size_t i = 0; i < (run + 7) / 8; i++)
+      rng_block(seed, stream, block++, words + 4 * i);
+    memcpy(halves, words, run * sizeof halves[0]);
+    drop_run(run, halves, threshold, scale, a + start);
+  }
+}
+
+/* ---- sums and softmax ----------------------------------------------------------------------------- */
+
+static SIMD_INLINE void
+net_add_bias_body(size_t n, size_t out, const float *restrict bias, float *restrict y)
+{
+  for (size_t row = 0; row < n; row++)
+    for (size_t j = 0; j < out; j++)
+      y[row * out + j] += bias[j];
+}
+
+SIMD_DEFINE(, net_add_bias, (size_t n, size_t out, const float *bias, float *y), (n, out, bias, y))
+
+static SIMD_INLINE void
+net_sum_rows_body(size_t n, size_t out, const float *restrict d, float *restrict sum)
+{
+  for (size_t j = 0; j < out; j++)
+    sum[j] = 0.0f;
+  for (size_t row = 0; row < n; row++)
+    for (size_t j = 0; j < out; j++)
+      sum[j] += d[row * out + j];
+}
+
+SIMD_DEFINE(, net_sum_rows, (size_t n, size_t out, const float *d, float *sum), (n, out, d, sum))
+
+void
+net_softmax(size_t n, size_t k, float *y)
+{
+  for (size_t row = 0; row < n; row++)
+  {
+    float *r = y + row * k;
+    float top = r[0], sum = 0.0f;
+    for (size_t j = 1; j < k; j++)
+      top = r[j] > top ? r[j] : top;
+    for (size_t j = 0; j < k; j++)
+      sum += r[j] = simd_exp(r[j] - top);
+    for (size_t j = 0; j < k; j++)
+      r[j] /= sum;
+  }
+}
