@@ -1,0 +1,49 @@
+"""Three kills of each kind at random moments: the job ends with exactly its trials, each recorded once."""
+
+import random
+import time
+import unittest
+
+from attune_server import AttuneServer
+import kills
+
+
+class Kill(unittest.TestCase):
+    def run_kills(self, victim, seed):
+        rng = random.Random(seed)
+        with AttuneServer() as server:
+            trials = 16
+            job = kills.start_job(server, trials, rows=4000, seed=seed)
+            slowest = 0.0
+            for _ in range(3):
+                pause(rng)
+                took = kills.kill_once(server, job, victim, rng)
+                if took is not None:
+                    slowest = max(slowest, took)
+            server.wait_job(job, 240, patient=True)
+            kills.check_trials(server, job, trials)
+            self.assertLess(slowest, kills.RESUME_SECONDS)
+
+    def test_trial(self):
+        self.run_kills("trial", 11)
+
+    def test_worker(self):
+        self.run_kills("worker", 12)
+
+    def test_engine(self):
+        self.run_kills("engine", 13)
+
+    def test_attuned(self):
+        self.run_kills("attuned", 14)
+
+    def test_postgres(self):
+        self.run_kills("postgres", 15)
+
+
+def pause(rng):
+    """A random moment within the next second and a half."""
+    time.sleep(rng.uniform(0.1, 1.5))
+
+
+if __name__ == "__main__":
+    unittest.main()
