@@ -1,2 +1,32 @@
 noinst_LIBRARIES += sql/libdb.a
-sql_libdb_a_SOURCES =
+sql_libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+sql_libdb_a_SOURCES = \
+  sql/db.h \
+  sql/db_blob.c \
+  sql/db_conn.c sql/db_conn.h \
+  sql/db_exec.c sql/db_exec.h \
+  sql/db_id.c \
+  sql/db_notify.c \
+  sql/db_patch.c sql/db_patch.h \
+  sql/db_pool.c \
+  sql/db_tx.c \
+  sql/db_value.c sql/db_value.h
+
+# What programs that use libdb.a link after it.
+SQL_LIBS = $(PQ_LIBS) $(SODIUM_LIBS) -lpthread -lm
+
+# The schema patches, in order; a merged one is never edited.
+sql_patches = \
+  sql/schema/0000-versioning.sql \
+  sql/schema/0001-tenants.sql \
+  sql/schema/0002-datasets.sql \
+  sql/schema/0003-jobs.sql \
+  sql/schema/0004-models.sql
+EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
+BUILT_SOURCES += sql/patches.c
+CLEANFILES += sql/patches.c
+nodist_sql_libdb_a_SOURCES = sql/patches.c
+sql/patches.c: $(sql_patches) sql/gen_patches.sh sql/local.mk
+	@$(MKDIR_P) sql
+	$(AM_V_GEN)cd $(srcdir) && $(SHELL) sql/gen_patches.sh $(sql_patches) \
+	  > $(abs_builddir)/$@.tmp && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@

@@ -10,3 +10,6 @@ CREATE TABLE setting (
   name        text PRIMARY KEY,
   value       text NOT NULL
 );
+-- The oldest program that can use this schema, as the number of the newest patch it knows. A patch that
+-- takes away what older programs use raises it.
+INSERT INTO setting (name, value) VALUES ('schema_serves_from', '0');

@@ -1,0 +1,243 @@
+#include <config.h>
+
+#include "sql/db_exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql/db_conn.h"
+#include "sql/db_value.h"
+
+bool
+db_in_tx(const struct db_conn *conn)
+{
+  return conn->tx_depth > 0 || PQtransactionStatus(conn->pg) != PQTRANS_IDLE;
+}
+
+enum db_status
+db_exec_sql(struct db_conn *conn, const char *sql)
+{
+  PGresult *result = PQexec(conn->pg, sql);
+  ExecStatusType kind = PQresultStatus(result);
+  enum db_status status =
+    kind == PGRES_COMMAND_OK || kind == PGRES_TUPLES_OK ? DB_ROWS : db_conn_fail(conn, result, sql);
+  PQclear(result);
+  return status;
+}
+
+/* Runs a statement once: *result is its rows or NULL. */
+static enum db_status
+run_once(struct db_conn *conn, const struct db_statement *statement, const struct db_wire *wire,
+         PGresult **result)
+{
+  *result = NULL;
+  enum db_status status = db_conn_prepare(conn, statement, wire->types, (size_t) wire->count);
+  if (status != DB_ROWS)
+    return status;
+  PGresult *got = PQexecPrepared(conn->pg, statement->name, wire->count, wire->values,
+                                 wire->lengths, wire->formats, 1);
+  ExecStatusType kind = PQresultStatus(got);
+  if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK)
+  {
+    status = db_conn_fail(conn, got, statement->name);
+    PQclear(got);
+    return status;
+  }
+  *result = got;
+  return DB_ROWS;
+}
+
+/* Outside a transaction a stale prepared statement is prepared again here; within one only db_tx_run
+ * can, as the transaction is lost. */
+static enum db_status
+run(struct db_conn *conn, const struct db_statement *statement, const struct db_param *params,
+    size_t param_count, PGresult **result)
+{
+  *result = NULL;
+  enum db_status status = db_conn_ready(conn);
+  if (status != DB_ROWS)
+    return status;
+  struct db_wire wire;
+  const char *fault = db_wire_make(&wire, params, param_count);
+  if (fault != NULL)
+  {
+    db_wire_free(&wire);
+    return db_conn_fault(conn, statement->name, "%s", fault);
+  }
+  for (int attempt = 0;; attempt++)
+  {
+    bool idle = PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
+    if (conn->stale && idle)
+      db_conn_forget(conn);
+    status = run_once(conn, statement, &wire, result);
+    if (status == DB_ROWS || !conn->stale || !idle || attempt > 0)
+      break;
+  }
+  db_wire_free(&wire);
+  return status;
+}
+
+enum db_status
+db_exec_none(struct db_conn *conn, const struct db_statement *statement,
+             const struct db_param *params, size_t param_count)
+{
+  PGresult *result;
+  enum db_status status = run(conn, statement, params, param_count, &result);
+  if (status == DB_ROWS && strtoll(PQcmdTuples(result), NULL, 10) == 0)
+    status = DB_NONE;
+  PQclear(result);
+  return status;
+}
+
+static enum db_status
+read_row(struct db_conn *conn, const struct db_statement *statement, const PGresult *result,
+         int row, const struct db_column *columns, size_t column_count, struct arena *arena,
+         void *target)
+{
+  if ((size_t) PQnfields(result) != column_count)
+    return db_conn_fault(conn, statement->name, "it gives %d columns, %zu are wanted",
+                         PQnfields(result), column_count);
+  for (size_t i = 0; i < column_count; i++)
+  {
+    const char *fault = db_value_read(result, row, (int) i, &columns[i], arena, target);
+    if (fault != NULL)
+      return db_conn_fault(conn, statement->name, "column %zu (%s) %s", i + 1,
+                           PQfname(result, (int) i), fault);
+  }
+  return DB_ROWS;
+}
+
+enum db_status
+db_exec_one(struct db_conn *conn, const struct db_statement *statement,
+            const struct db_param *params, size_t param_count, const struct db_column *columns,
+            size_t column_count, struct arena *arena, void *row)
+{
+  PGresult *result;
+  enum db_status status = run(conn, statement, params, param_count, &result);
+  if (status == DB_ROWS)
+  {
+    int rows = PQntuples(result);
+    if (rows > 1)
+      status = db_conn_fault(conn, statement->name, "it gives %d rows, one is wanted", rows);
+    else if (rows == 0)
+      status = DB_NONE;
+    else
+      status = read_row(conn, statement, result, 0, columns, column_count, arena, row);
+  }
+  PQclear(result);
+  return status;
+}
+
+enum db_status
+db_exec_many(struct db_conn *conn, const struct db_statement *statement,
+             const struct db_param *params, size_t param_count, const struct db_column *columns,
+             size_t column_count, struct arena *arena, size_t row_size, void *rows, size_t *count)
+{
+  *count = 0;
+  PGresult *result;
+  enum db_status status = run(conn, statement, params, param_count, &result);
+  if (status == DB_ROWS)
+  {
+    size_t found = (size_t) PQntuples(result);
+    char *made = arena_array(arena, found, row_size);
+    if (made == NULL)
+      status = db_conn_fault(conn, statement->name, "out of memory");
+    for (size_t i = 0; i < found && status == DB_ROWS; i++)
+      status = read_row(conn, statement, result, (int) i, columns, column_count, arena,
+                        made + i * row_size);
+    if (status == DB_ROWS)
+    {
+      memcpy(rows, &made, sizeof made);
+      *count = found;
+      if (found == 0)
+        status = DB_NONE;
+    }
+  }
+  PQclear(result);
+  return status;
+}
+
+/* Ends the statement under way and takes what is left of it. */
+static void
+stop_statement(struct db_conn *conn)
+{
+  char text[64];
+  PGcancel *cancel = PQgetCancel(conn->pg);
+  if (cancel != NULL)
+    PQcancel(cancel, text, sizeof text);
+  PQfreeCancel(cancel);
+  for (PGresult *result; (result = PQgetResult(conn->pg)) != NULL;)
+    PQclear(result);
+}
+
+/* Reads rows in single-row mode until the last, or until something fails. */
+static enum db_status
+each_row(struct db_conn *conn, const struct db_statement *statement,
+         const struct db_column *columns, size_t column_count, struct arena *arena, void *row,
+         size_t row_size, bool (*on_row)(void *context, const void *row), void *context)
+{
+  enum db_status status = DB_NONE;
+  for (PGresult *result; (result = PQgetResult(conn->pg)) != NULL; PQclear(result))
+  {
+    ExecStatusType kind = PQresultStatus(result);
+    if (status < DB_NONE || kind == PGRES_TUPLES_OK || kind == PGRES_COMMAND_OK)
+      continue; /* the end of the rows, or what follows a failure */
+    if (kind != PGRES_SINGLE_TUPLE)
+    {
+      status = db_conn_fail(conn, result, statement->name);
+      continue;
+    }
+    arena_reset(arena);
+    memset(row, 0, row_size);
+    status = read_row(conn, statement, result, 0, columns, column_count, arena, row);
+    if (status == DB_ROWS && !on_row(context, row))
+      status = db_conn_fault(conn, statement->name, "the reader of its rows stopped");
+    if (status < DB_NONE)
+    {
+      PQclear(result);
+      stop_statement(conn);
+      break;
+    }
+  }
+  return status;
+}
+
+enum db_status
+db_exec_rows(struct db_conn *conn, const struct db_statement *statement,
+             const struct db_param *params, size_t param_count, const struct db_column *columns,
+             size_t column_count, size_t row_size, bool (*on_row)(void *context, const void *row),
+             void *context)
+{
+  enum db_status status = db_conn_ready(conn);
+  if (status != DB_ROWS)
+    return status;
+  if (conn->stale && PQtransactionStatus(conn->pg) == PQTRANS_IDLE)
+    db_conn_forget(conn);
+  struct db_wire wire;
+  struct arena *arena = arena_new(0);
+  void *row = calloc(1, row_size > 0 ? row_size : 1);
+  const char *fault = db_wire_make(&wire, params, param_count);
+  if (arena == NULL || row == NULL)
+    fault = "out of memory";
+  if (fault != NULL)
+  {
+    status = db_conn_fault(conn, statement->name, "%s", fault);
+    goto out;
+  }
+  status = db_conn_prepare(conn, statement, wire.types, (size_t) wire.count);
+  if (status != DB_ROWS)
+    goto out;
+  if (!PQsendQueryPrepared(conn->pg, statement->name, wire.count, wire.values, wire.lengths,
+                           wire.formats, 1)
+      || !PQsetSingleRowMode(conn->pg))
+  {
+    status = db_conn_fail(conn, NULL, statement->name);
+    goto out;
+  }
+  status = each_row(conn, statement, columns, column_count, arena, row, row_size, on_row, context);
+out:
+  db_wire_free(&wire);
+  free(row);
+  arena_free(arena);
+  return status;
+}
