@@ -14,6 +14,8 @@ struct http_auth;
 struct http_daemon;
 struct metrics;
 struct model_cache;
+struct dataset_cache;
+struct ingest_queue;
 struct event_hub;
 
 /* The limits of one installation; documented in api-docs/limits.md, each an option. */
@@ -52,8 +54,11 @@ struct server
   struct http_daemon *http;
   struct metrics *metrics;
   struct model_cache *models;
+  struct dataset_cache *datasets; /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
+  struct ingest_queue *ingest;    /* parses uploads in the background (ingest_queue.h) */
   struct event_hub *events; /* the one LISTEN connection, fanned out */
   atomic_bool draining;     /* SIGTERM came: /readyz says 503 */
+  atomic_size_t decoding_bytes; /* pixels of images being decoded for predictions */
   bool tls;
   double started_s;         /* monotonic */
 };
