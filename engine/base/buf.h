@@ -19,20 +19,20 @@ struct buf
   bool failed;
 };
 
-void buf_append (struct buf *buf, const void *bytes, size_t length);
-void buf_append_text (struct buf *buf, const char *text);
-void buf_printf (struct buf *buf, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+void buf_append(struct buf *buf, const void *bytes, size_t length);
+void buf_append_text(struct buf *buf, const char *text);
+void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Little-endian numbers, for files. */
-void buf_append_u32 (struct buf *buf, uint32_t value);
-void buf_append_u64 (struct buf *buf, uint64_t value);
+void buf_append_u32(struct buf *buf, uint32_t value);
+void buf_append_u64(struct buf *buf, uint64_t value);
 
 /* Makes room for `extra` more bytes; false (and `failed`) when out of memory. */
-bool buf_reserve (struct buf *buf, size_t extra);
+bool buf_reserve(struct buf *buf, size_t extra);
 
 /* Gives the bytes to the caller (who frees them) and empties the buffer; NULL if it failed. */
-char *buf_take (struct buf *buf, size_t *length);
+char *buf_take(struct buf *buf, size_t *length);
 
-void buf_free (struct buf *buf);
+void buf_free(struct buf *buf);
 
 #endif

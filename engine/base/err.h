@@ -30,18 +30,18 @@ struct err_info
 };
 
 /* Fills *info (if not NULL) with code and the formatted text, truncated to fit; returns code. */
-enum err err_set (struct err_info *info, enum err code, const char *format, ...)
-    __attribute__ ((format (printf, 3, 4)));
+enum err err_set(struct err_info *info, enum err code, const char *format, ...)
+  __attribute__((format(printf, 3, 4)));
 
 /* As err_set, with ": " and the text of errno `number` appended. */
-enum err err_set_errno (struct err_info *info, enum err code, int number, const char *format, ...)
-    __attribute__ ((format (printf, 4, 5)));
+enum err err_set_errno(struct err_info *info, enum err code, int number, const char *format, ...)
+  __attribute__((format(printf, 4, 5)));
 
 /* Puts the formatted text and ": " before the text that *info holds; returns info's code. */
-enum err err_prefix (struct err_info *info, const char *format, ...)
-    __attribute__ ((format (printf, 2, 3)));
+enum err err_prefix(struct err_info *info, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
 
 /* The code's stable lower-case name, such as "invalid"; never NULL. */
-const char *err_name (enum err code);
+const char *err_name(enum err code);
 
 #endif

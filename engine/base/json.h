@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 /* One fault: `pointer` is an RFC 6901 pointer into the body; row/column for tables (0 = none, rows
@@ -36,21 +37,21 @@ struct json_faults
 
 #define JSON_FAULTS_MAX 100
 
-void json_faults_init (struct json_faults *faults, struct arena *arena);
+void json_faults_init(struct json_faults *faults, struct arena *arena);
 
 /* Adds a fault; every string is copied into the arena. `hint` may be NULL. */
-void json_fault_add (struct json_faults *faults, const char *pointer, const char *hint,
-                     const char *format, ...) __attribute__ ((format (printf, 4, 5)));
+void json_fault_add(struct json_faults *faults, const char *pointer, const char *hint,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Adds a fault with everything in *fault (strings copied). */
-void json_fault_add_full (struct json_faults *faults, const struct json_fault *fault);
+void json_fault_add_full(struct json_faults *faults, const struct json_fault *fault);
 
 /* The list as a JSON array of {pointer, row, column, value, message, hint} (new reference). */
-json_t *json_faults_to_json (const struct json_faults *faults);
+json_t *json_faults_to_json(const struct json_faults *faults);
 
 /* `parent` + "/" + `name`, escaped as RFC 6901 says, in the arena. */
-const char *json_pointer (struct arena *arena, const char *parent, const char *name);
-const char *json_pointer_index (struct arena *arena, const char *parent, size_t index);
+const char *json_pointer(struct arena *arena, const char *parent, const char *name);
+const char *json_pointer_index(struct arena *arena, const char *parent, size_t index);
 
 enum json_kind
 {
@@ -79,25 +80,31 @@ struct json_field
   const char *hint;
 };
 
+/* clang-format off */
 #define JSON_FIELD_END {.name = NULL}
+/* clang-format on */
 
 /* Checks `object` against `fields` (ended by JSON_FIELD_END): kinds, bounds, choices, required ones,
  * unknown members (with the nearest legal name as hint). Adds every fault; true when none was added. */
-bool json_check (const json_t *object, const struct json_field *fields, const char *pointer,
-                 struct json_faults *faults);
+bool json_check(const json_t *object, const struct json_field *fields, const char *pointer,
+                struct json_faults *faults);
 
 /* Parses `length` bytes. ERR_INVALID with line and column in the text when it is not JSON, is nested
  * deeper than max_depth, or repeats a key. *value is a new reference. */
-enum err json_parse (const char *bytes, size_t length, size_t max_depth, json_t **value,
-                     struct err_info *info);
+enum err json_parse(const char *bytes, size_t length, size_t max_depth, json_t **value,
+                    struct err_info *info);
+
+/* Appends `value` as compact JSON, members in their order. Unlike json_dumps it prints the shortest
+ * number that reads back the same: 0.1, not 0.10000000000000001. NULL appends null. */
+void json_write(const json_t *value, struct buf *out);
 
 /* Members with a fallback for absent or null ones; call after json_check. Borrowed. */
-const char *json_get_string (const json_t *object, const char *name, const char *fallback);
-double json_get_number (const json_t *object, const char *name, double fallback);
-json_int_t json_get_integer (const json_t *object, const char *name, json_int_t fallback);
-bool json_get_bool (const json_t *object, const char *name, bool fallback);
+const char *json_get_string(const json_t *object, const char *name, const char *fallback);
+double json_get_number(const json_t *object, const char *name, double fallback);
+json_int_t json_get_integer(const json_t *object, const char *name, json_int_t fallback);
+bool json_get_bool(const json_t *object, const char *name, bool fallback);
 
 /* A number as JSON, null when it is NaN or infinite (new reference). */
-json_t *json_real_or_null (double value);
+json_t *json_real_or_null(double value);
 
 #endif

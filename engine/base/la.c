@@ -42,7 +42,7 @@ la_sgemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, float alpha, 
   if (m == 0 || n == 0)
     return;
   cblas_sgemm(CblasRowMajor, operation(trans_a), operation(trans_b), dimension(m), dimension(n),
-              dimension(k), alpha, a, dimension(lda), b, dimension(ldb), beta, c, dimension(ldc));
+              dimension(k), alpha, a, leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
 void
@@ -52,7 +52,7 @@ la_dgemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, double alpha,
   if (m == 0 || n == 0)
     return;
   cblas_dgemm(CblasRowMajor, operation(trans_a), operation(trans_b), dimension(m), dimension(n),
-              dimension(k), alpha, a, dimension(lda), b, dimension(ldb), beta, c, dimension(ldc));
+              dimension(k), alpha, a, leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
 void
@@ -70,7 +70,7 @@ la_dgemv(bool trans_a, size_t rows, size_t cols, double alpha, const double *a, 
     return;
   }
   cblas_dgemv(CblasRowMajor, operation(trans_a), dimension(rows), dimension(cols), alpha, a,
-              dimension(lda), x, 1, beta, y, 1);
+              leading(lda), x, 1, beta, y, 1);
 }
 
 double
@@ -90,7 +90,7 @@ la_dpotrf(size_t n, double *a, size_t lda)
 {
   if (n == 0)
     return true;
-  blasint order = dimension(n), stride = dimension(lda), status = 0;
+  blasint order = dimension(n), stride = leading(lda), status = 0;
   dpotrf_("U", &order, a, &stride, &status, 1);
   if (status != 0)
     return false;
@@ -106,7 +106,7 @@ la_dtrsv(bool trans, size_t n, const double *l, size_t ldl, double *x)
 {
   if (n > 0)
     cblas_dtrsv(CblasRowMajor, CblasLower, operation(trans), CblasNonUnit, dimension(n), l,
-                dimension(ldl), x, 1);
+                leading(ldl), x, 1);
 }
 
 void
@@ -114,7 +114,7 @@ la_dtrsm(bool trans, size_t n, size_t k, const double *l, size_t ldl, double *b,
 {
   if (n > 0 && k > 0)
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, operation(trans), CblasNonUnit, dimension(n),
-                dimension(k), 1.0, l, dimension(ldl), b, dimension(ldb));
+                dimension(k), 1.0, l, leading(ldl), b, leading(ldb));
 }
 
 bool
@@ -122,7 +122,7 @@ la_dpotri(size_t n, double *a, size_t lda)
 {
   if (n == 0)
     return true;
-  blasint order = dimension(n), stride = dimension(lda), status = 0;
+  blasint order = dimension(n), stride = leading(lda), status = 0;
   dpotri_("U", &order, a, &stride, &status, 1);
   return status == 0;
 }

@@ -4,5 +4,19 @@ engine_libbase_a_SOURCES = \
   engine/base/buf.c engine/base/buf.h \
   engine/base/clock.c engine/base/clock.h \
   engine/base/err.c engine/base/err.h \
+  engine/base/json.c engine/base/json.h \
+  engine/base/json_check.c \
+  engine/base/json_faults.c \
+  engine/base/json_write.c \
+  engine/base/la.c engine/base/la.h \
   engine/base/log.c engine/base/log.h \
-  engine/base/rng.c engine/base/rng.h
+  engine/base/rng.c engine/base/rng.h \
+  engine/base/space.c engine/base/space.h \
+  engine/base/space_count.c \
+  engine/base/space_json.c engine/base/space_json.h \
+  engine/base/space_json_internal.h \
+  engine/base/space_json_join.c \
+  engine/base/space_json_point.c \
+  engine/base/space_json_value.c \
+  engine/base/text.c engine/base/text.h
+engine_libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(OPENBLAS_CFLAGS)

@@ -18,21 +18,21 @@ enum log_level
 };
 
 /* Sets program name (borrowed for ever), least level written, and JSON lines instead of text. */
-void log_setup (const char *program, enum log_level least, bool json_lines);
+void log_setup(const char *program, enum log_level least, bool json_lines);
 
 /* Parses "debug", "info", "warning", "error"; false if it is none of them. */
-bool log_level_parse (const char *name, enum log_level *level);
+bool log_level_parse(const char *name, enum log_level *level);
 
 /* Sets this thread's request id or job id for its next lines (copied, at most 63 bytes); NULL clears. */
-void log_request_id (const char *id);
-void log_job_id (const char *id);
+void log_request_id(const char *id);
+void log_job_id(const char *id);
 
 /* Writes one line. */
-void log_line (enum log_level level, const char *format, ...) __attribute__ ((format (printf, 2, 3)));
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_debug(...) log_line (LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_info(...) log_line (LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_warning(...) log_line (LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_error(...) log_line (LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 
 #endif

@@ -20,8 +20,8 @@ enum option_kind
   OPTION_FLAG,    /* no value on the command line; true/false, yes/no, 1/0 elsewhere */
   OPTION_INTEGER, /* bounded by min and max */
   OPTION_NUMBER,
-  OPTION_BYTES,   /* integer with an optional K, M, G suffix (powers of 1024) */
-  OPTION_CHOICE   /* one of `choices`, separated by spaces */
+  OPTION_BYTES, /* integer with an optional K, M, G suffix (powers of 1024) */
+  OPTION_CHOICE /* one of `choices`, separated by spaces */
 };
 
 struct option_def
@@ -33,7 +33,7 @@ struct option_def
   const char *choices;
   const char *argument; /* shown in help: "DIR" */
   const char *help;     /* one sentence */
-  const char *section;  /* heading in --help and the docs, such as "Limits"; NULL = same as before */
+  const char *section; /* heading in --help and the docs, such as "Limits"; NULL = same as before */
 };
 
 struct options;
@@ -41,9 +41,9 @@ struct options;
 /* Reads argv, environment and file against `defs` (ended by name == NULL). ERR_INVALID with one line
  * per fault in `faults`. Operands that are no options are refused. --help and --version and --config
  * are understood for every program: see options_action. */
-enum err options_read (const struct option_def *defs, int argc, char **argv, struct options **options,
-                       struct buf *faults);
-void options_free (struct options *options);
+enum err options_read(const struct option_def *defs, int argc, char **argv,
+                      struct options **options, struct buf *faults);
+void options_free(struct options *options);
 
 enum options_action
 {
@@ -51,18 +51,18 @@ enum options_action
   OPTIONS_HELP,
   OPTIONS_VERSION
 };
-enum options_action options_action (const struct options *options);
+enum options_action options_action(const struct options *options);
 
 /* Prints usage and the table, by section, to standard output. */
-void options_print_help (const struct option_def *defs, const char *program, const char *summary);
+void options_print_help(const struct option_def *defs, const char *program, const char *summary);
 
 /* Values by name; asking for a name that is not in the table is our own bug (assert). */
-const char *options_text (const struct options *options, const char *name); /* NULL = unset */
-bool options_flag (const struct options *options, const char *name);
-int64_t options_integer (const struct options *options, const char *name); /* also bytes */
-double options_number (const struct options *options, const char *name);
+const char *options_text(const struct options *options, const char *name); /* NULL = unset */
+bool options_flag(const struct options *options, const char *name);
+int64_t options_integer(const struct options *options, const char *name); /* also bytes */
+double options_number(const struct options *options, const char *name);
 
 /* Puts the effective values in the environment as ATTUNE_*, for child programs. */
-enum err options_export (const struct options *options);
+enum err options_export(const struct options *options);
 
 #endif

@@ -20,31 +20,31 @@ struct rng
 };
 
 /* Starts at position 0 of `stream` under `seed`. */
-void rng_init (struct rng *rng, uint64_t seed, uint64_t stream);
+void rng_init(struct rng *rng, uint64_t seed, uint64_t stream);
 
 /* Jumps to block `block` (of four 32-bit words) of the stream. */
-void rng_seek (struct rng *rng, uint64_t block);
+void rng_seek(struct rng *rng, uint64_t block);
 
 /* Mixes two numbers to one, for stream numbers such as (trial, layer). Not commutative. */
-uint64_t rng_mix (uint64_t a, uint64_t b);
+uint64_t rng_mix(uint64_t a, uint64_t b);
 
 /* One raw block: out[0..3] = Philox4x32-10 (counter = {block, stream}, key = seed). */
-void rng_block (uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]);
+void rng_block(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]);
 
-uint32_t rng_u32 (struct rng *rng);
-uint64_t rng_u64 (struct rng *rng);
+uint32_t rng_u32(struct rng *rng);
+uint64_t rng_u64(struct rng *rng);
 
 /* Uniform in [0, 1): 53 bits, 24 bits. */
-double rng_double (struct rng *rng);
-float rng_float (struct rng *rng);
+double rng_double(struct rng *rng);
+float rng_float(struct rng *rng);
 
 /* Standard normal (Box-Muller; takes two doubles each time, so positions stay predictable). */
-double rng_normal (struct rng *rng);
+double rng_normal(struct rng *rng);
 
 /* Uniform in 0 … bound−1 without bias (Lemire's method); bound ≥ 1. */
-uint64_t rng_below (struct rng *rng, uint64_t bound);
+uint64_t rng_below(struct rng *rng, uint64_t bound);
 
 /* Fisher-Yates over an index array. */
-void rng_shuffle (struct rng *rng, size_t *items, size_t count);
+void rng_shuffle(struct rng *rng, size_t *items, size_t count);
 
 #endif

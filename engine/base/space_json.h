@@ -13,22 +13,22 @@
  * log scale with low ≤ 0, no values, `when` on an unknown or later parameter, a default outside …) goes
  * to `faults` under `pointer`. Parameters are ordered so that parents come first, otherwise as written.
  * ERR_INVALID when there were faults. */
-enum err space_from_json (const json_t *object, const char *pointer, struct arena *arena,
-                          struct space **space, struct json_faults *faults);
+enum err space_from_json(const json_t *object, const char *pointer, struct arena *arena,
+                         struct space **space, struct json_faults *faults);
 
 /* The same object back (new reference; NULL when out of memory). */
-json_t *space_to_json (const struct space *space);
+json_t *space_to_json(const struct space *space);
 
 /* A point as {"name": value, …}, inactive parameters left out (new reference). */
-json_t *space_point_to_json (const struct space *space, const double *point);
+json_t *space_point_to_json(const struct space *space, const double *point);
 
 /* A point from such an object: unknown names, illegal values, missing active ones are faults. */
-enum err space_point_from_json (const struct space *space, const json_t *object, const char *pointer,
-                                double *point, struct json_faults *faults);
+enum err space_point_from_json(const struct space *space, const json_t *object, const char *pointer,
+                               double *point, struct json_faults *faults);
 
 /* Joins the spaces of several families to one (see space.h): `families` is an object
  * {"mlp": {space…}, "trees": {space…}}, in its order; names become "mlp.learning_rate" and so on. */
-enum err space_join_families (const json_t *families, const char *pointer, struct arena *arena,
-                              struct space **space, struct json_faults *faults);
+enum err space_join_families(const json_t *families, const char *pointer, struct arena *arena,
+                             struct space **space, struct json_faults *faults);
 
 #endif

@@ -1,0 +1,28 @@
+/* Shared by the files of space_json alone: single values of parameters from and to JSON. */
+#ifndef ATTUNE_BASE_SPACE_JSON_INTERNAL_H
+#define ATTUNE_BASE_SPACE_JSON_INTERNAL_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/space.h"
+
+/* Limits on what a caller may send. */
+#define SPACE_PARAMS_MAX 1000
+#define SPACE_VALUES_MAX 1000
+#define SPACE_NAME_MAX 128
+
+/* The legal value of `param` that `json` stands for, as stored in a point. NULL when it is one, else
+ * a sentence (in the arena or static) on what it must be; *stored is then untouched. */
+const char *space_stored_from_json(const struct space_param *param, const json_t *json,
+                                   struct arena *arena, double *stored);
+
+/* A stored value (not NaN) as JSON, new reference. */
+json_t *space_stored_to_json(const struct space_param *param, double stored);
+
+/* A choice: a number, a string or a boolean; false if `json` is none of them or memory is out. */
+bool space_value_from_json(const json_t *json, struct arena *arena, struct space_value *value);
+json_t *space_value_to_json(const struct space_value *value);
+bool space_values_equal(const struct space_value *a, const struct space_value *b);
+
+#endif
