@@ -1,5 +1,7 @@
-# Each room's tests; `make check` runs TESTS.
+# Each room's tests; `make check` runs TESTS. `./quickstart check` runs everything.
 TESTS =
+AM_TESTS_ENVIRONMENT = OMP_NUM_THREADS=1; OPENBLAS_NUM_THREADS=1; LC_ALL=C.UTF-8; \
+  export OMP_NUM_THREADS OPENBLAS_NUM_THREADS LC_ALL;
 include $(top_srcdir)/tests/base.mk
 include $(top_srcdir)/tests/data.mk
 include $(top_srcdir)/tests/model.mk
@@ -7,3 +9,20 @@ include $(top_srcdir)/tests/search.mk
 include $(top_srcdir)/tests/sql.mk
 include $(top_srcdir)/tests/engine.mk
 include $(top_srcdir)/tests/server.mk
+
+EXTRA_DIST += tests/check.sh tests/data tests/harness tests/lint tests/accept tests/api tests/kill \
+  tests/web tests/fresh tests/num tests/bench
+
+.PHONY: lint bench check-fresh
+lint:
+	cd $(srcdir) && tests/lint/all.sh
+
+# Full runs of what an issue must show; not part of check. `make accept-kill`, `make accept-tables` …
+accept-%: all
+	name=`echo $* | tr - _`; ATTUNE_BUILD=$(abs_top_builddir) $(srcdir)/tests/accept/run.sh $$name
+
+bench: all
+	ATTUNE_BUILD=$(abs_top_builddir) $(srcdir)/tests/bench/run.sh
+
+check-fresh:
+	$(srcdir)/tests/fresh/check_fresh.sh

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs one acceptance program by name. Those that need a peer from the Python package registry get a
+# virtual environment, made once in the build directory.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+name=${1:?usage: run.sh NAME}
+program=$here/$name.py
+[ -f "$program" ] || { echo "no acceptance run $name; there are:" && ls "$here" | sed -n 's/\.py$//p'; exit 2; }
+python=python3
+if grep -qE '^(from|import) sklearn' "$program"; then
+  venv=${ATTUNE_BUILD:?}/venv-sklearn
+  [ -x "$venv/bin/python" ] || { python3 -m venv "$venv" && "$venv/bin/pip" -q install scikit-learn; }
+  python=$venv/bin/python
+fi
+exec "$python" "$program"
