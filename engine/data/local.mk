@@ -1,2 +1,18 @@
 noinst_LIBRARIES += engine/libdata.a
-engine_libdata_a_SOURCES =
+engine_libdata_a_SOURCES = \
+  engine/data/atds.h \
+  engine/data/dataset.c engine/data/dataset.h \
+  engine/data/dataset_save.c \
+  engine/data/dataset_write.c engine/data/dataset_write.h \
+  engine/data/distinct.c engine/data/distinct.h \
+  engine/data/encode.c engine/data/encode.h engine/data/encode_internal.h \
+  engine/data/encode_apply.c \
+  engine/data/encode_file.c \
+  engine/data/encode_fit.c \
+  engine/data/hash.c engine/data/hash.h \
+  engine/data/metric.c engine/data/metric.h \
+  engine/data/metric_curve.c engine/data/metric_curve.h \
+  engine/data/metric_report.c \
+  engine/data/split.c engine/data/split.h \
+  engine/data/table.c engine/data/table.h \
+  engine/data/task.c engine/data/task.h

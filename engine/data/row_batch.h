@@ -15,37 +15,39 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "data/dataset.h"
 #include "data/table.h"
 
 /* Input columns of a model (no target, no dropped columns); strings are owned by the schema. */
 struct row_schema;
 
 /* From and to JSON: [{"name","type","categories"?,"min"?,"max"?}] as `GET …/schema` shows it. */
-enum err row_schema_from_json (const json_t *json, struct row_schema **schema, struct err_info *info);
-json_t *row_schema_to_json (const struct row_schema *schema);
-void row_schema_free (struct row_schema *schema);
-size_t row_schema_count (const struct row_schema *schema);
+enum err row_schema_from_json(const json_t *json, struct row_schema **schema,
+                              struct err_info *info);
+json_t *row_schema_to_json(const struct row_schema *schema);
+void row_schema_free(struct row_schema *schema);
+size_t row_schema_count(const struct row_schema *schema);
 
 /* The schema of a dataset's columns without the target, text and identifier columns. */
-enum err row_schema_from_dataset (const struct dataset *dataset, const char *target,
-                                  struct row_schema **schema, struct err_info *info);
+enum err row_schema_from_dataset(const struct dataset *dataset, const char *target,
+                                 struct row_schema **schema, struct err_info *info);
 
 struct row_batch;
 
 /* From a JSON array of objects. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when the
  * whole is unusable (not an array, empty, more than max_rows): the text says so. */
-enum err row_batch_from_json (const struct row_schema *schema, const json_t *rows, bool strict,
-                              size_t max_rows, struct row_batch **batch, struct err_info *info);
+enum err row_batch_from_json(const struct row_schema *schema, const json_t *rows, bool strict,
+                             size_t max_rows, struct row_batch **batch, struct err_info *info);
 
 /* From CSV text with a header line. ERR_INVALID with the row number when it can't be parsed at all. */
-enum err row_batch_from_csv (const struct row_schema *schema, const char *bytes, size_t length,
-                             bool strict, size_t max_rows, struct row_batch **batch,
-                             struct err_info *info);
-void row_batch_free (struct row_batch *batch);
+enum err row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t length,
+                            bool strict, size_t max_rows, struct row_batch **batch,
+                            struct err_info *info);
+void row_batch_free(struct row_batch *batch);
 
-const struct table *row_batch_table (const struct row_batch *batch);
+const struct table *row_batch_table(const struct row_batch *batch);
 /* Faults (empty array = fine) and warnings of a row, as JSON arrays; borrowed, may be NULL for none. */
-const json_t *row_batch_faults (const struct row_batch *batch, size_t row);
-const json_t *row_batch_warnings (const struct row_batch *batch, size_t row);
+const json_t *row_batch_faults(const struct row_batch *batch, size_t row);
+const json_t *row_batch_warnings(const struct row_batch *batch, size_t row);
 
 #endif

@@ -18,8 +18,9 @@
 struct split_spec
 {
   uint64_t seed;
-  double holdout;    /* share of rows kept for the report; 0 = by the rule above */
-  size_t fold_count; /* 0 = by the rule above (5 folds below 20,000 rows, fewer when classes are small) */
+  double holdout; /* share of rows kept for the report; 0 = by the rule above */
+  size_t
+    fold_count; /* 0 = by the rule above (5 folds below 20,000 rows, fewer when classes are small) */
 };
 
 enum split_kind
@@ -31,9 +32,10 @@ enum split_kind
 struct split
 {
   enum split_kind kind;
-  size_t fold_count;     /* units per trial: 1 for SPLIT_HOLDOUT */
-  size_t row_count;      /* of the dataset */
-  uint8_t *fold_of;      /* per row: fold whose validation it is in; SPLIT_TRAIN_ONLY, SPLIT_REPORT, SPLIT_UNUSED */
+  size_t fold_count; /* units per trial: 1 for SPLIT_HOLDOUT */
+  size_t row_count;  /* of the dataset */
+  uint8_t *
+    fold_of; /* per row: fold whose validation it is in; SPLIT_TRAIN_ONLY, SPLIT_REPORT, SPLIT_UNUSED */
   size_t report_count;
 };
 
@@ -41,14 +43,14 @@ struct split
 #define SPLIT_REPORT 254
 #define SPLIT_UNUSED 253 /* the target is missing */
 
-enum err split_make (const struct dataset *dataset, const struct task *task,
-                     const struct split_spec *spec, struct split **split, struct err_info *info);
-void split_free (struct split *split);
+enum err split_make(const struct dataset *dataset, const struct task *task,
+                    const struct split_spec *spec, struct split **split, struct err_info *info);
+void split_free(struct split *split);
 
 /* Row indexes, ascending, newly allocated (caller frees): the training and the validation rows of a
  * fold, and the report rows. *count may be 0. */
-enum err split_train_rows (const struct split *split, size_t fold, size_t **rows, size_t *count);
-enum err split_valid_rows (const struct split *split, size_t fold, size_t **rows, size_t *count);
-enum err split_report_rows (const struct split *split, size_t **rows, size_t *count);
+enum err split_train_rows(const struct split *split, size_t fold, size_t **rows, size_t *count);
+enum err split_valid_rows(const struct split *split, size_t fold, size_t **rows, size_t *count);
+enum err split_report_rows(const struct split *split, size_t **rows, size_t *count);
 
 #endif

@@ -27,8 +27,8 @@ enum column_type
 };
 
 /* "numeric" … "identifier", and back (false if unknown). */
-const char *column_type_name (enum column_type type);
-bool column_type_parse (const char *name, enum column_type *type);
+const char *column_type_name(enum column_type type);
+bool column_type_parse(const char *name, enum column_type *type);
 
 struct column
 {
@@ -53,12 +53,15 @@ struct table
 };
 
 /* Index of a column by name, or SIZE_MAX. */
-size_t table_find (const struct table *table, const char *name);
+size_t table_find(const struct table *table, const char *name);
 
 /* The value as text in the arena, as a CSV would show it; NULL = missing. */
-const char *table_value_text (const struct column *column, size_t row, struct arena *arena);
+const char *table_value_text(const struct column *column, size_t row, struct arena *arena);
 
-/* The value as JSON (number, string, true/false, null), new reference. */
-json_t *table_value_json (const struct column *column, size_t row);
+/* The value as JSON (number, string, null), new reference. Booleans are shown by their words. */
+json_t *table_value_json(const struct column *column, size_t row);
+
+/* Seconds since 1970 UTC as "2026-11-23" (midnight) or "2026-11-23T10:00:00Z"; size ≥ 64. */
+void table_format_datetime(double seconds, char *text, size_t size);
 
 #endif

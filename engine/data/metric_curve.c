@@ -1,0 +1,158 @@
+#include <config.h>
+
+#include "data/metric_curve.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+
+struct scored
+{
+  float score;
+  bool positive;
+};
+
+static int
+compare_descending(const void *left, const void *right)
+{
+  const struct scored *a = left, *b = right;
+  return (a->score < b->score) - (a->score > b->score);
+}
+
+/* Rows by falling score; caller frees. */
+static struct scored *
+rank_rows(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
+          size_t *positives)
+{
+  struct scored *rows = malloc((labels->count + 1) * sizeof *rows);
+  if (rows == NULL)
+    return NULL;
+  *positives = 0;
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    rows[i].score = predictions[i * outputs + k];
+    rows[i].positive = (size_t) labels->classes[i] == k;
+    *positives += rows[i].positive;
+  }
+  qsort(rows, labels->count, sizeof *rows, compare_descending);
+  return rows;
+}
+
+double
+metric_auc(const struct labels *labels, const float *predictions, size_t outputs, size_t k)
+{
+  size_t positives;
+  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  if (rows == NULL)
+    return (double) NAN;
+  /* Twice the number of (positive, negative) pairs in order; ties add one. */
+  double pairs = 0;
+  size_t above = 0; /* positives with a higher score */
+  for (size_t i = 0; i < labels->count;)
+  {
+    size_t end = i, here = 0;
+    for (; end < labels->count && rows[end].score == rows[i].score; end++)
+      here += rows[end].positive;
+    double negatives = (double) (end - i - here);
+    pairs += negatives * (2.0 * (double) above + (double) here);
+    above += here;
+    i = end;
+  }
+  free(rows);
+  double all = 2.0 * (double) positives * (double) (labels->count - positives);
+  return all > 0 ? pairs / all : (double) NAN;
+}
+
+struct curve_point
+{
+  double x, y;
+  float threshold;
+};
+
+/* After each distinct score: true positives and false positives so far. Caller frees. */
+static struct curve_point *
+trace(const struct scored *rows, size_t count, size_t *points)
+{
+  struct curve_point *curve = malloc((count + 1) * sizeof *curve);
+  if (curve == NULL)
+    return NULL;
+  size_t found = 0, right = 0;
+  for (size_t i = 0; i < count; i++)
+  {
+    right += rows[i].positive;
+    if (i + 1 < count && rows[i + 1].score == rows[i].score)
+      continue;
+    curve[found].y = (double) right;
+    curve[found].x = (double) (i + 1 - right);
+    curve[found].threshold = rows[i].score;
+    found++;
+  }
+  *points = found;
+  return curve;
+}
+
+/* At most `limit` of the points, evenly spaced, always with the first and the last. */
+static json_t *
+thin(const struct curve_point *curve, size_t count, size_t limit, const char *x, const char *y)
+{
+  json_t *list = json_array();
+  size_t kept = count < limit ? count : limit;
+  for (size_t i = 0; i < kept; i++)
+  {
+    size_t at = kept > 1 ? i * (count - 1) / (kept - 1) : 0;
+    json_array_append_new(list, json_pack("{s:f, s:f, s:f}", x, curve[at].x, y, curve[at].y,
+                                          "threshold", (double) curve[at].threshold));
+  }
+  return list;
+}
+
+json_t *
+metric_roc_points(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
+                  size_t limit)
+{
+  size_t positives, count;
+  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  struct curve_point *curve = rows != NULL ? trace(rows, labels->count, &count) : NULL;
+  json_t *list = NULL;
+  size_t negatives = labels->count - (rows != NULL ? positives : 0);
+  if (curve != NULL && positives > 0 && negatives > 0)
+  {
+    for (size_t i = 0; i < count; i++)
+    {
+      curve[i].x /= (double) negatives;
+      curve[i].y /= (double) positives;
+    }
+    list = thin(curve, count, limit - 1, "fpr", "tpr");
+    /* Nothing predicted as positive: where the curve starts. */
+    json_array_insert_new(list, 0,
+                          json_pack("{s:f, s:f, s:n}", "fpr", 0.0, "tpr", 0.0, "threshold"));
+  }
+  free(curve);
+  free(rows);
+  return list != NULL ? list : json_array();
+}
+
+json_t *
+metric_pr_points(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
+                 size_t limit)
+{
+  size_t positives, count;
+  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  struct curve_point *curve = rows != NULL ? trace(rows, labels->count, &count) : NULL;
+  json_t *list = NULL;
+  if (curve != NULL && positives > 0)
+  {
+    for (size_t i = 0; i < count; i++)
+    {
+      double right = curve[i].y, wrong = curve[i].x;
+      curve[i].x = right / (double) positives;
+      curve[i].y = right / (right + wrong);
+    }
+    list = thin(curve, count, limit, "recall", "precision");
+  }
+  free(curve);
+  free(rows);
+  return list != NULL ? list : json_array();
+}
