@@ -17,25 +17,25 @@
 
 struct dataset_cache;
 
-#define DATASET_CACHE_BYTES (UINT64_C (8) << 30)
+#define DATASET_CACHE_BYTES (UINT64_C(8) << 30)
 
 /* Makes the folder if needed and removes what an earlier process left unfinished. max_bytes 0 =
  * DATASET_CACHE_BYTES. */
-enum err dataset_cache_new (const char *data_dir, uint64_t max_bytes, struct dataset_cache **cache,
-                            struct err_info *info);
-void dataset_cache_free (struct dataset_cache *cache);
+enum err dataset_cache_new(const char *data_dir, uint64_t max_bytes, struct dataset_cache **cache,
+                           struct err_info *info);
+void dataset_cache_free(struct dataset_cache *cache);
 
 /* Whether the file is here. */
-bool dataset_cache_has (struct dataset_cache *cache, const uint8_t sha256[32]);
+bool dataset_cache_has(struct dataset_cache *cache, const uint8_t sha256[32]);
 
 /* Opens a ready dataset, fetching it first when it isn't here. The caller closes it with dataset_close.
  * ERR_UNAVAILABLE when the database is away, ERR_NOT_FOUND when its blob is gone, ERR_IO on a full disk. */
-enum err dataset_cache_open (struct dataset_cache *cache, struct db_conn *conn,
-                             const struct db_dataset *row, struct dataset **dataset,
-                             struct err_info *info);
+enum err dataset_cache_open(struct dataset_cache *cache, struct db_conn *conn,
+                            const struct db_dataset *row, struct dataset **dataset,
+                            struct err_info *info);
 
 /* Moves a finished file with that digest into the cache (same file system); it is removed on failure. */
-enum err dataset_cache_put (struct dataset_cache *cache, const char *path,
-                            const uint8_t sha256[32], struct err_info *info);
+enum err dataset_cache_put(struct dataset_cache *cache, const char *path, const uint8_t sha256[32],
+                           struct err_info *info);
 
 #endif

@@ -18,10 +18,10 @@ struct ingest_queue;
 
 /* Starts `threads` threads, which first resume what an earlier process of this data directory left.
  * Needs server->db, ->limits, ->data_dir, ->instance and ->datasets; the schema must be applied. */
-enum err ingest_queue_new (struct server *server, unsigned threads, struct ingest_queue **queue,
-                           struct err_info *info);
+enum err ingest_queue_new(struct server *server, unsigned threads, struct ingest_queue **queue,
+                          struct err_info *info);
 /* Ends running children, joins the threads. NULL is ignored. */
-void ingest_queue_free (struct ingest_queue *queue);
+void ingest_queue_free(struct ingest_queue *queue);
 
 /* What was uploaded: `file` alone, or `images` with `labels`. Paths are taken (moved) on success. */
 struct ingest_upload
@@ -31,14 +31,14 @@ struct ingest_upload
   const char *file_name;    /* of `file`, or NULL */
   const char *content_type; /* of `file`, or NULL */
 };
-enum err ingest_queue_add (struct ingest_queue *queue, const struct ingest_upload *upload,
-                           struct err_info *info);
+enum err ingest_queue_add(struct ingest_queue *queue, const struct ingest_upload *upload,
+                          struct err_info *info);
 
 /* Waits up to `seconds` for a dataset to be neither queued nor being parsed; true when it is so.
  * Its state is then in the database. */
-bool ingest_queue_wait (struct ingest_queue *queue, const char *dataset_id, double seconds);
+bool ingest_queue_wait(struct ingest_queue *queue, const char *dataset_id, double seconds);
 
 /* For /metrics: waiting and running. */
-void ingest_queue_stats (struct ingest_queue *queue, unsigned *waiting, unsigned *running);
+void ingest_queue_stats(struct ingest_queue *queue, unsigned *waiting, unsigned *running);
 
 #endif

@@ -8,6 +8,10 @@
 #ifndef ATTUNE_SERVER_MODEL_CACHE_H
 #define ATTUNE_SERVER_MODEL_CACHE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "model/model.h"
 #include "sql/db.h"
@@ -24,24 +28,31 @@ struct model_ref
   void *entry;       /* private */
 };
 
-struct model_cache *model_cache_new (size_t max_bytes);
-void model_cache_free (struct model_cache *cache);
+struct model_cache *model_cache_new(size_t max_bytes);
+void model_cache_free(struct model_cache *cache);
 
 /* From memory only: true and a reference if the answer is known and fresh. */
-bool model_cache_peek (struct model_cache *cache, const char *tenant_id, const char *name, int version,
-                       const char *alias, struct model_ref *ref);
-/* From memory or the database (waits). ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_INTERNAL (damaged file). */
-enum err model_cache_get (struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
-                          const char *name, int version, const char *alias, struct model_ref *ref,
-                          struct err_info *info);
-void model_cache_release (struct model_cache *cache, struct model_ref *ref);
+bool model_cache_peek(struct model_cache *cache, const char *tenant_id, const char *name,
+                      int version, const char *alias, struct model_ref *ref);
+/* From memory or the database (waits). ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_INTERNAL (damaged file).
+ * With conn == NULL, or when the database fails, what was known before is given, if anything was. A model
+ * that several ask for at once is loaded once. */
+enum err model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
+                         const char *name, int version, const char *alias, struct model_ref *ref,
+                         struct err_info *info);
+void model_cache_release(struct model_cache *cache, struct model_ref *ref);
 
 /* Something changed about this model: aliases are looked up again at the next get. NULL = all. */
-void model_cache_forget (struct model_cache *cache, const char *model_id);
+void model_cache_forget(struct model_cache *cache, const char *model_id);
 /* Folds a measurement of a predict call into the model's µs per row. */
-void model_cache_measured (struct model_cache *cache, struct model_ref *ref, double us_per_row);
+void model_cache_measured(struct model_cache *cache, struct model_ref *ref, double us_per_row);
+
+/* A workspace to predict with, kept for reuse between requests: take, predict, give. NULL = no memory. */
+struct model_workspace *model_cache_workspace_take(struct model_cache *cache);
+void model_cache_workspace_give(struct model_cache *cache, struct model_workspace *workspace);
+
 /* For /metrics. */
-void model_cache_stats (struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
-                        uint64_t *misses);
+void model_cache_stats(struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
+                       uint64_t *misses);
 
 #endif

@@ -1,0 +1,41 @@
+/* PNG and JPEG in memory to pixels, and pixels to the size a model wants.
+ *
+ * The size in the header is checked before anything is decoded. Pixels come out as 8-bit grey or RGB;
+ * transparent parts are put on white; CMYK is refused; an orientation tag is not followed. Decoding and
+ * resizing are deterministic. No state; any thread. Not for writing images.
+ */
+#ifndef ATTUNE_DATA_IMAGE_H
+#define ATTUNE_DATA_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct image
+{
+  size_t height, width, channels; /* 1 = grey, 3 = RGB */
+  uint8_t *pixels;                /* (height, width, channels) */
+};
+
+/* Whether the bytes begin as a PNG or a JPEG does. */
+bool image_is_known(const void *bytes, size_t length);
+
+/* Height and width from the header alone. ERR_INVALID when it is neither a PNG nor a JPEG, or damaged. */
+enum err image_probe(const void *bytes, size_t length, size_t *height, size_t *width,
+                     struct err_info *info);
+
+/* Decodes an image of at most max_pixels pixels (width × height): ERR_LIMIT above, ERR_INVALID when
+ * damaged or cut off. Free with image_free. */
+enum err image_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,
+                      struct err_info *info);
+void image_free(struct image *image);
+
+/* out (height, width, channels) ← the image. Colour becomes grey by 0.299 R + 0.587 G + 0.114 B, grey becomes
+ * colour by repetition. Each pixel is the mean of the area it covers (the aspect ratio is not kept), in each
+ * direction with fractional edges; sizes that are equal copy exactly. channels is 1 or 3. */
+enum err image_fit(const struct image *image, size_t height, size_t width, size_t channels,
+                   uint8_t *out, struct err_info *info);
+
+#endif

@@ -1,0 +1,660 @@
+#include <config.h>
+
+#include "server/model_cache.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "sql/db_model.h"
+
+#define LOOKUP_BUCKETS 1024u
+#define LOOKUPS_MAX 20000u
+#define KEY_SIZE 512
+#define WORKSPACES_MAX 64
+#define US_PER_ROW_UNKNOWN 50.0
+#define LOAD_WAIT_S 30
+/* How long a stale answer stands in for a database that has just failed, before it is asked again. */
+#define RETRY_AFTER_S 1.0
+/* What a loaded model takes beyond the bytes of its file: structures, and the trees' booster. */
+#define BYTES_FACTOR 2
+#define BYTES_EXTRA 16384
+
+enum entry_state
+{
+  ENTRY_LOADING,
+  ENTRY_READY,
+  ENTRY_FAILED
+};
+
+struct entry
+{
+  enum entry_state state;
+  struct model *model;
+  char *model_id, *model_name;
+  int version;
+  size_t bytes;
+  unsigned refs;
+  bool listed; /* false: dropped from the list, freed with its last reference */
+  double us_per_row;
+  struct err_info failure;
+  struct entry *newer, *older; /* the list, by last use */
+};
+
+/* What (tenant, name, version, alias) means. */
+struct lookup
+{
+  struct lookup *next;
+  struct entry *entry;
+  bool stale;
+  double retry_at_s; /* a stale one is good until then: the database has just failed */
+  char key[];
+};
+
+struct model_cache
+{
+  pthread_mutex_t mutex;
+  pthread_cond_t loaded;
+  size_t max_bytes, bytes, entry_count, lookup_count;
+  uint64_t hits, misses;
+  uint64_t forgets; /* raised by each forget: an answer read before it is not trusted after it */
+  struct entry *newest, *oldest;
+  struct lookup *lookups[LOOKUP_BUCKETS];
+  struct model_workspace *workspaces[WORKSPACES_MAX];
+  size_t workspace_count;
+};
+
+struct model_cache *
+model_cache_new(size_t max_bytes)
+{
+  struct model_cache *cache = calloc(1, sizeof *cache);
+  pthread_condattr_t attributes;
+
+  if (!cache)
+    return NULL;
+  cache->max_bytes = max_bytes;
+  pthread_mutex_init(&cache->mutex, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&cache->loaded, &attributes);
+  pthread_condattr_destroy(&attributes);
+  return cache;
+}
+
+static void
+entry_free(struct entry *entry)
+{
+  if (!entry)
+    return;
+  model_free(entry->model);
+  free(entry->model_id);
+  free(entry->model_name);
+  free(entry);
+}
+
+void
+model_cache_free(struct model_cache *cache)
+{
+  if (!cache)
+    return;
+  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
+    for (struct lookup *lookup = cache->lookups[i], *next; lookup; lookup = next)
+    {
+      next = lookup->next;
+      free(lookup);
+    }
+  for (struct entry *entry = cache->newest, *older; entry; entry = older)
+  {
+    older = entry->older;
+    entry_free(entry);
+  }
+  for (size_t i = 0; i < cache->workspace_count; i++)
+    model_workspace_free(cache->workspaces[i]);
+  pthread_cond_destroy(&cache->loaded);
+  pthread_mutex_destroy(&cache->mutex);
+  free(cache);
+}
+
+/* ---- the list of entries, by last use (all with the mutex held) ------------------------------------ */
+
+static void
+list_remove(struct model_cache *cache, struct entry *entry)
+{
+  *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
+  *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+  entry->newer = entry->older = NULL;
+}
+
+static void
+list_put_first(struct model_cache *cache, struct entry *entry)
+{
+  entry->newer = NULL;
+  entry->older = cache->newest;
+  *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
+  cache->newest = entry;
+}
+
+static void
+list_touch(struct model_cache *cache, struct entry *entry)
+{
+  if (cache->newest == entry)
+    return;
+  list_remove(cache, entry);
+  list_put_first(cache, entry);
+}
+
+/* Takes the entry out of list and lookups. */
+static void
+entry_drop(struct model_cache *cache, struct entry *entry)
+{
+  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
+    for (struct lookup **place = &cache->lookups[i]; *place;)
+    {
+      struct lookup *lookup = *place;
+      if (lookup->entry != entry)
+      {
+        place = &lookup->next;
+        continue;
+      }
+      *place = lookup->next;
+      cache->lookup_count--;
+      free(lookup);
+    }
+  list_remove(cache, entry);
+  entry->listed = false;
+  cache->bytes -= entry->bytes;
+  cache->entry_count--;
+}
+
+/* Takes unused entries over the bound out, oldest first, and chains them by `older` for freeing once
+ * the mutex is free. */
+static struct entry *
+take_surplus(struct model_cache *cache)
+{
+  struct entry *surplus = NULL;
+
+  for (struct entry *entry = cache->oldest, *newer; entry && cache->bytes > cache->max_bytes;
+       entry = newer)
+  {
+    newer = entry->newer;
+    if (entry->refs > 0)
+      continue;
+    entry_drop(cache, entry);
+    entry->older = surplus;
+    surplus = entry;
+  }
+  return surplus;
+}
+
+static void
+free_surplus(struct entry *surplus)
+{
+  for (struct entry *older; surplus; surplus = older)
+  {
+    older = surplus->older;
+    entry_free(surplus);
+  }
+}
+
+/* ---- lookups --------------------------------------------------------------------------------------- */
+
+/* False when it doesn't fit: no legal name is that long. */
+static bool
+key_make(char key[KEY_SIZE], const char *tenant_id, const char *name, int version,
+         const char *alias)
+{
+  int length = snprintf(key, KEY_SIZE, "%s\n%s\n%d\n%s", tenant_id, name, version,
+                        version ? ""
+                        : alias ? alias
+                                : "best");
+  return length > 0 && length < KEY_SIZE;
+}
+
+static unsigned
+key_bucket(const char *key)
+{
+  uint32_t hash = 2166136261u; /* FNV-1a */
+  for (; *key; key++)
+    hash = (hash ^ (unsigned char) *key) * 16777619u;
+  return (hash ^ (hash >> 16)) % LOOKUP_BUCKETS;
+}
+
+static struct lookup *
+lookup_find(struct model_cache *cache, const char *key)
+{
+  struct lookup *lookup = cache->lookups[key_bucket(key)];
+  while (lookup && strcmp(lookup->key, key) != 0)
+    lookup = lookup->next;
+  return lookup;
+}
+
+static void
+lookup_remove(struct model_cache *cache, const char *key)
+{
+  for (struct lookup **place = &cache->lookups[key_bucket(key)]; *place; place = &(*place)->next)
+    if (strcmp((*place)->key, key) == 0)
+    {
+      struct lookup *lookup = *place;
+      *place = lookup->next;
+      cache->lookup_count--;
+      free(lookup);
+      return;
+    }
+}
+
+/* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
+static void
+lookup_set(struct model_cache *cache, const char *key, struct entry *entry, bool stale)
+{
+  struct lookup *lookup = lookup_find(cache, key);
+  unsigned bucket = key_bucket(key);
+  size_t size = strlen(key) + 1;
+
+  if (!lookup)
+  {
+    if (cache->lookup_count >= LOOKUPS_MAX)
+      return;
+    lookup = calloc(1, sizeof *lookup + size);
+    if (!lookup)
+      return;
+    memcpy(lookup->key, key, size);
+    lookup->next = cache->lookups[bucket];
+    cache->lookups[bucket] = lookup;
+    cache->lookup_count++;
+  }
+  lookup->entry = entry;
+  lookup->stale = stale;
+  lookup->retry_at_s = 0.0;
+}
+
+static void
+ref_fill(struct model_cache *cache, struct entry *entry, struct model_ref *ref)
+{
+  entry->refs++;
+  list_touch(cache, entry);
+  *ref = (struct model_ref){.model = entry->model,
+                            .model_id = entry->model_id,
+                            .model_name = entry->model_name,
+                            .version = entry->version,
+                            .us_per_row = entry->us_per_row,
+                            .entry = entry};
+}
+
+static bool
+lookup_serve(struct model_cache *cache, const char *key, bool also_stale, struct model_ref *ref)
+{
+  struct lookup *lookup = lookup_find(cache, key);
+
+  if (!lookup || lookup->entry->state != ENTRY_READY)
+    return false;
+  if (lookup->stale && !also_stale && clock_monotonic_s() >= lookup->retry_at_s)
+    return false;
+  ref_fill(cache, lookup->entry, ref);
+  return true;
+}
+
+bool
+model_cache_peek(struct model_cache *cache, const char *tenant_id, const char *name, int version,
+                 const char *alias, struct model_ref *ref)
+{
+  char key[KEY_SIZE];
+  bool found;
+
+  if (!key_make(key, tenant_id, name, version, alias))
+    return false;
+  pthread_mutex_lock(&cache->mutex);
+  found = lookup_serve(cache, key, false, ref);
+  if (found)
+    cache->hits++;
+  pthread_mutex_unlock(&cache->mutex);
+  return found;
+}
+
+/* ---- loading --------------------------------------------------------------------------------------- */
+
+struct blob_sink
+{
+  struct buf bytes;
+  size_t limit;
+};
+
+static bool
+sink_write(void *context, const char *bytes, size_t size)
+{
+  struct blob_sink *sink = context;
+  if (size > sink->limit - sink->bytes.length)
+    return false;
+  buf_append(&sink->bytes, bytes, size);
+  return !sink->bytes.failed;
+}
+
+static enum err
+load_model(struct db_conn *conn, const struct db_model_version *row, struct model **model,
+           struct err_info *info)
+{
+  struct blob_sink sink = {.limit = row->bytes};
+  enum err rc;
+
+  if (!buf_reserve(&sink.bytes, row->bytes))
+    return err_set(info, ERR_MEMORY, "out of memory for a model of %llu bytes",
+                   (unsigned long long) row->bytes);
+  switch (db_blob_read(conn, row->blob_id, sink_write, &sink))
+  {
+  case DB_ROWS:
+    rc = model_load(sink.bytes.data, sink.bytes.length, model, info);
+    if (rc != ERR_OK)
+    {
+      log_error("model %s version %d can't be loaded: %s", row->model_id, row->version, info->text);
+      rc =
+        err_set(info, rc == ERR_MEMORY ? ERR_MEMORY : ERR_INTERNAL, "the stored model is damaged");
+    }
+    break;
+  case DB_SOFT:
+    rc = err_set(info, ERR_UNAVAILABLE, "the database is away");
+    break;
+  case DB_NONE:
+  case DB_HARD:
+  default:
+    rc = err_set(info, ERR_INTERNAL, "the stored model can't be read");
+    break;
+  }
+  buf_free(&sink.bytes);
+  return rc;
+}
+
+static struct entry *
+entry_find(struct model_cache *cache, const char *model_id, int version)
+{
+  struct entry *entry = cache->newest;
+  while (entry && (entry->version != version || strcmp(entry->model_id, model_id) != 0))
+    entry = entry->older;
+  return entry;
+}
+
+static struct entry *
+entry_new(struct model_cache *cache, const struct db_model_version *row)
+{
+  struct entry *entry = calloc(1, sizeof *entry);
+
+  if (!entry)
+    return NULL;
+  entry->model_id = strdup(row->model_id);
+  entry->model_name = strdup(row->model_name);
+  if (!entry->model_id || !entry->model_name)
+  {
+    entry_free(entry);
+    return NULL;
+  }
+  entry->state = ENTRY_LOADING;
+  entry->version = row->version;
+  entry->us_per_row =
+    row->us_per_row > 0.0 && isfinite(row->us_per_row) ? row->us_per_row : US_PER_ROW_UNKNOWN;
+  entry->listed = true;
+  cache->entry_count++;
+  list_put_first(cache, entry);
+  return entry;
+}
+
+/* Waits, mutex held and a reference taken, until another thread has loaded the entry. */
+static void
+wait_loaded(struct model_cache *cache, struct entry *entry)
+{
+  struct timespec until;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += LOAD_WAIT_S;
+  while (entry->state == ENTRY_LOADING)
+    if (pthread_cond_timedwait(&cache->loaded, &cache->mutex, &until) != 0)
+      break;
+}
+
+/* Loads the new entry, the mutex being released meanwhile. The caller holds a reference. */
+static void
+load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_model_version *row,
+           struct entry *entry)
+{
+  struct model *model = NULL;
+  struct err_info info = {.code = ERR_OK};
+  enum err rc;
+
+  pthread_mutex_unlock(&cache->mutex);
+  rc = load_model(conn, row, &model, &info);
+  pthread_mutex_lock(&cache->mutex);
+  if (rc == ERR_OK)
+  {
+    entry->model = model;
+    entry->bytes = (size_t) row->bytes * BYTES_FACTOR + BYTES_EXTRA;
+    cache->bytes += entry->bytes;
+    entry->state = ENTRY_READY;
+  }
+  else
+  {
+    entry->failure = info;
+    entry->state = ENTRY_FAILED;
+    entry_drop(cache, entry);
+  }
+  pthread_cond_broadcast(&cache->loaded);
+}
+
+/* Gives back a reference with the mutex held; what is to be freed once it is not. */
+static struct entry *
+unref_locked(struct model_cache *cache, struct entry *entry)
+{
+  struct entry *surplus = take_surplus(cache);
+
+  if (--entry->refs > 0)
+    return surplus;
+  if (!entry->listed)
+  {
+    entry->older = surplus;
+    return entry;
+  }
+  if (cache->bytes > cache->max_bytes)
+  {
+    entry_drop(cache, entry);
+    entry->older = surplus;
+    return entry;
+  }
+  return surplus;
+}
+
+static enum err
+get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_version *row,
+        const char *key, uint64_t forgets, struct model_ref *ref, struct err_info *info)
+{
+  struct entry *entry, *surplus = NULL;
+  enum err rc = ERR_OK;
+
+  pthread_mutex_lock(&cache->mutex);
+  entry = entry_find(cache, row->model_id, row->version);
+  if (entry)
+  {
+    entry->refs++;
+    wait_loaded(cache, entry);
+  }
+  else if ((entry = entry_new(cache, row)))
+  {
+    cache->misses++;
+    entry->refs++;
+    load_entry(cache, conn, row, entry);
+  }
+  if (!entry)
+    rc = err_set(info, ERR_MEMORY, "out of memory");
+  else if (entry->state == ENTRY_READY)
+  {
+    if (entry->listed)
+      lookup_set(cache, key, entry, cache->forgets != forgets);
+    entry->refs--;
+    if (entry->listed)
+      ref_fill(cache, entry, ref);
+    else
+    {
+      /* dropped meanwhile, but held by us: good for this one call */
+      entry->refs++;
+      *ref = (struct model_ref){entry->model,   entry->model_id,   entry->model_name,
+                                entry->version, entry->us_per_row, entry};
+    }
+    surplus = take_surplus(cache);
+  }
+  else
+  {
+    rc = entry->state == ENTRY_FAILED
+           ? err_set(info, entry->failure.code, "%s", entry->failure.text)
+           : err_set(info, ERR_UNAVAILABLE, "the model is still being loaded");
+    surplus = unref_locked(cache, entry);
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  free_surplus(surplus);
+  return rc;
+}
+
+/* The database can't be asked: what was known before, if anything. */
+static enum err
+get_stale(struct model_cache *cache, const char *key, struct model_ref *ref, struct err_info *info)
+{
+  bool found;
+
+  pthread_mutex_lock(&cache->mutex);
+  found = lookup_serve(cache, key, true, ref);
+  if (found)
+  {
+    cache->hits++;
+    lookup_find(cache, key)->retry_at_s = clock_monotonic_s() + RETRY_AFTER_S;
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  return found ? ERR_OK : err_set(info, ERR_UNAVAILABLE, "the database is away");
+}
+
+enum err
+model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
+                const char *name, int version, const char *alias, struct model_ref *ref,
+                struct err_info *info)
+{
+  struct db_model_version row;
+  struct err_info own;
+  struct arena *arena;
+  char key[KEY_SIZE];
+  uint64_t forgets;
+  enum err rc;
+
+  if (!info)
+    info = &own;
+  if (!key_make(key, tenant_id, name, version, alias))
+    return err_set(info, ERR_NOT_FOUND, "there is no such model");
+  if (model_cache_peek(cache, tenant_id, name, version, alias, ref))
+    return ERR_OK;
+  if (!conn)
+    return get_stale(cache, key, ref, info);
+  arena = arena_new(0);
+  if (!arena)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  pthread_mutex_lock(&cache->mutex);
+  forgets = cache->forgets;
+  pthread_mutex_unlock(&cache->mutex);
+  switch (db_model_get(conn, tenant_id, name, version, alias, arena, &row))
+  {
+  case DB_ROWS:
+    rc = get_row(cache, conn, &row, key, forgets, ref, info);
+    if (rc == ERR_UNAVAILABLE && get_stale(cache, key, ref, info) == ERR_OK)
+      rc = ERR_OK;
+    break;
+  case DB_NONE:
+    pthread_mutex_lock(&cache->mutex);
+    lookup_remove(cache, key);
+    pthread_mutex_unlock(&cache->mutex);
+    rc = err_set(info, ERR_NOT_FOUND, "there is no such model");
+    break;
+  case DB_SOFT:
+  case DB_HARD:
+  default:
+    rc = get_stale(cache, key, ref, info);
+    break;
+  }
+  arena_free(arena);
+  return rc;
+}
+
+void
+model_cache_release(struct model_cache *cache, struct model_ref *ref)
+{
+  struct entry *surplus;
+
+  if (!ref->entry)
+    return;
+  pthread_mutex_lock(&cache->mutex);
+  surplus = unref_locked(cache, ref->entry);
+  pthread_mutex_unlock(&cache->mutex);
+  ref->entry = NULL;
+  free_surplus(surplus);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------- */
+
+void
+model_cache_forget(struct model_cache *cache, const char *model_id)
+{
+  pthread_mutex_lock(&cache->mutex);
+  cache->forgets++;
+  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
+    for (struct lookup *lookup = cache->lookups[i]; lookup; lookup = lookup->next)
+      if (!model_id || strcmp(lookup->entry->model_id, model_id) == 0)
+        lookup->stale = true;
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+void
+model_cache_measured(struct model_cache *cache, struct model_ref *ref, double us_per_row)
+{
+  struct entry *entry = ref->entry;
+
+  if (!entry || !isfinite(us_per_row) || us_per_row <= 0.0)
+    return;
+  pthread_mutex_lock(&cache->mutex);
+  entry->us_per_row = 0.9 * entry->us_per_row + 0.1 * us_per_row;
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+struct model_workspace *
+model_cache_workspace_take(struct model_cache *cache)
+{
+  struct model_workspace *workspace = NULL;
+
+  pthread_mutex_lock(&cache->mutex);
+  if (cache->workspace_count > 0)
+    workspace = cache->workspaces[--cache->workspace_count];
+  pthread_mutex_unlock(&cache->mutex);
+  return workspace ? workspace : model_workspace_new();
+}
+
+void
+model_cache_workspace_give(struct model_cache *cache, struct model_workspace *workspace)
+{
+  if (!workspace)
+    return;
+  pthread_mutex_lock(&cache->mutex);
+  if (cache->workspace_count < WORKSPACES_MAX)
+  {
+    cache->workspaces[cache->workspace_count++] = workspace;
+    workspace = NULL;
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  model_workspace_free(workspace);
+}
+
+void
+model_cache_stats(struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
+                  uint64_t *misses)
+{
+  pthread_mutex_lock(&cache->mutex);
+  *models = cache->entry_count;
+  *bytes = cache->bytes;
+  *hits = cache->hits;
+  *misses = cache->misses;
+  pthread_mutex_unlock(&cache->mutex);
+}
