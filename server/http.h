@@ -37,7 +37,8 @@ enum http_outcome
 {
   HTTP_REPLIED,
   HTTP_WAIT,
-  HTTP_COMPUTE
+  HTTP_COMPUTE,
+  HTTP_PARK /* call again on the waiting pool when http_park says so; no thread is held meanwhile */
 };
 
 enum http_route_flag
@@ -48,7 +49,9 @@ enum http_route_flag
   HTTP_BYTES = 8,    /* the body is bytes in memory, req->body */
   HTTP_UPLOAD = 16,  /* parts are spooled to files: multipart/form-data, or a raw body as one part "file" */
   HTTP_CREATES = 32, /* honours Idempotency-Key */
-  HTTP_STREAM = 64   /* the handler calls http_stream_* */
+  HTTP_STREAM = 64,  /* the handler calls http_stream_* */
+  HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
+  HTTP_RERUN = 256   /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
 };
 
 struct http_request;
@@ -60,7 +63,7 @@ struct http_route
   const char *name;      /* for metrics and logs: "jobs.get" */
   enum http_outcome (*handler) (struct http_request *req);
   unsigned flags;
-  unsigned scope;        /* one of enum db_scope (sql/db_tenant.h) needed; admin implies all */
+  unsigned scope;        /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always does */
   size_t body_limit;     /* 0: the default of its kind */
 };
 
@@ -93,6 +96,7 @@ struct http_request
   unsigned scopes;
   bool by_cookie;
   const uint8_t *session_hash; /* of the cookie, else NULL */
+  const char *csrf;            /* of the session, else NULL */
   /* body */
   json_t *json;              /* HTTP_JSON; owned by the request */
   const char *body;          /* HTTP_BYTES */
@@ -100,6 +104,8 @@ struct http_request
   const char *content_type;  /* lower case, without parameters; "" if none */
   struct http_part *parts;   /* HTTP_UPLOAD */
   size_t part_count;
+  json_t *replay;            /* HTTP_RERUN: the stored answer of the first request, else NULL */
+  void *state;               /* the handler's own, from one pass to the next (arena memory) */
   /* private to http*.c */
   struct http_exchange *exchange;
 };
@@ -109,6 +115,8 @@ const char *http_arg (const struct http_request *req, const char *name);
 /* A query parameter, decoded, or NULL; a header, or NULL. */
 const char *http_query (const struct http_request *req, const char *name);
 const char *http_header (const struct http_request *req, const char *name);
+/* The index-th value of a query parameter that may be repeated, or NULL. */
+const char *http_query_nth (const struct http_request *req, const char *name, size_t index);
 
 /* A whole-number query parameter between min and max; absent = fallback. False when it replied 400. */
 bool http_query_integer (struct http_request *req, const char *name, int64_t min, int64_t max,
@@ -120,6 +128,18 @@ bool http_query_known (struct http_request *req, const char *const *names);
 
 /* The named part of an upload, or NULL. */
 struct http_part *http_part_find (struct http_request *req, const char *name);
+
+/* Splits a multipart/form-data body that is in memory (HTTP_BYTES) into parts whose values are the bytes
+ * (size of them, a NUL after the last); the path of each is NULL. False when it replied. */
+bool http_body_parts (struct http_request *req, struct http_part **parts, size_t *count);
+
+/* Before returning HTTP_PARK: be called again after `seconds`, or sooner when job_id (may be NULL) has
+ * news, the server drains, or never when the client has gone. */
+void http_park (struct http_request *req, const char *job_id, double seconds);
+
+/* With HTTP_CREATES: what a repeated request is answered instead of the reply itself (a secret is shown
+ * once). Takes the reference. */
+void http_reply_replay (struct http_request *req, json_t *value);
 
 /* ---- replies: exactly one per request; each takes the JSON reference ------------------------------- */
 void http_reply_json (struct http_request *req, int status, json_t *value);
