@@ -4,11 +4,21 @@ sql_libdb_a_SOURCES = \
   sql/db.h \
   sql/db_blob.c \
   sql/db_conn.c sql/db_conn.h \
+  sql/db_dataset.c sql/db_dataset.h \
+  sql/db_event.c \
   sql/db_exec.c sql/db_exec.h \
   sql/db_id.c \
+  sql/db_idempotency.c \
+  sql/db_ingest.c \
+  sql/db_job.c sql/db_job.h \
+  sql/db_key.c sql/db_key.h \
+  sql/db_model.c sql/db_model.h \
   sql/db_notify.c \
   sql/db_patch.c sql/db_patch.h \
   sql/db_pool.c \
+  sql/db_session.c \
+  sql/db_tenant.c sql/db_tenant.h \
+  sql/db_trial.c \
   sql/db_tx.c \
   sql/db_value.c sql/db_value.h
 

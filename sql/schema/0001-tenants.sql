@@ -25,6 +25,7 @@ CREATE TABLE session (
   created_at  timestamptz NOT NULL DEFAULT now(),
   expires_at  timestamptz NOT NULL
 );
+CREATE INDEX session_key ON session (key_id);
 
 CREATE TABLE sign_in_code (
   hash        bytea PRIMARY KEY CHECK (octet_length(hash) = 32),

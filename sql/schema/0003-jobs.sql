@@ -27,6 +27,7 @@ CREATE TABLE job (
 );
 CREATE INDEX job_tenant ON job (tenant_id, created_at, id);
 CREATE INDEX job_live ON job (created_at) WHERE state IN ('queued','running');
+CREATE INDEX job_dataset ON job (dataset_id) WHERE state IN ('queued','running','paused');
 
 CREATE TABLE trial (
   id          text PRIMARY KEY,
@@ -47,7 +48,8 @@ CREATE TABLE trial (
   ended_at    timestamptz,
   UNIQUE (job_id, number)
 );
-CREATE INDEX trial_rank ON trial (job_id, objective) WHERE state = 'done';
+CREATE INDEX trial_rank ON trial (job_id, objective, number) WHERE state = 'done';
+CREATE INDEX trial_state ON trial (job_id, state);   -- counted whenever a job is looked at
 
 -- The unit of work that is leased: a fit (trial, fold, rung), or the job's finish.
 CREATE TABLE unit (
@@ -75,6 +77,7 @@ CREATE TABLE unit (
 ALTER TABLE unit ALTER COLUMN predictions SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX unit_one_finish ON unit (job_id) WHERE trial_id IS NULL;
 CREATE INDEX unit_work ON unit (job_id, id) WHERE state IN ('pending','leased');
+CREATE INDEX unit_blob ON unit (model_blob) WHERE model_blob IS NOT NULL;
 
 CREATE TABLE unit_epoch (
   unit_id      bigint NOT NULL REFERENCES unit ON DELETE CASCADE,

@@ -12,7 +12,7 @@ CREATE TABLE model_version (
   version     integer NOT NULL,
   job_id      text REFERENCES job,
   blob_id     bigint NOT NULL REFERENCES blob,
-  sha256      bytea NOT NULL,
+  sha256      bytea NOT NULL CHECK (octet_length(sha256) = 32),
   bytes       bigint NOT NULL,
   family      text NOT NULL,
   task        text NOT NULL,
@@ -25,6 +25,8 @@ CREATE TABLE model_version (
   created_at  timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (model_id, version)
 );
+
+CREATE INDEX model_version_blob ON model_version (blob_id);
 
 CREATE TABLE model_alias (
   model_id    text NOT NULL REFERENCES model,
