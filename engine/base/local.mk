@@ -4,12 +4,15 @@ engine_libbase_a_SOURCES = \
   engine/base/buf.c engine/base/buf.h \
   engine/base/clock.c engine/base/clock.h \
   engine/base/err.c engine/base/err.h \
+  engine/base/file.c engine/base/file.h \
   engine/base/json.c engine/base/json.h \
   engine/base/json_check.c \
   engine/base/json_faults.c \
   engine/base/json_write.c \
   engine/base/la.c engine/base/la.h \
   engine/base/log.c engine/base/log.h \
+  engine/base/proc.c engine/base/proc.h \
+  engine/base/proc_start.c \
   engine/base/rng.c engine/base/rng.h \
   engine/base/space.c engine/base/space.h \
   engine/base/space_count.c \
