@@ -11,6 +11,8 @@ engine_libbase_a_SOURCES = \
   engine/base/json_write.c \
   engine/base/la.c engine/base/la.h \
   engine/base/log.c engine/base/log.h \
+  engine/base/options.c engine/base/options.h \
+  engine/base/options_help.c \
   engine/base/proc.c engine/base/proc.h \
   engine/base/proc_start.c \
   engine/base/rng.c engine/base/rng.h \
