@@ -88,7 +88,6 @@ struct http_request
   struct arena *arena;
   char id[40];               /* X-Request-Id */
   unsigned pass;             /* 0 = first call of the handler */
-  void *state;               /* the handler's own, kept between passes; arena memory only */
   /* who asks; empty on public routes */
   const char *tenant_id;
   const char *key_id;
