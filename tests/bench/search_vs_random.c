@@ -3,7 +3,7 @@
  * search_vs_random [--seeds N] [--trials N] [--methods a,b] [--functions f,g] [--first-seed N]
  *
  * Prints one row for each function, method and mark (25, 50, 100 … trials): the mean best value with
- * its standard error, the median regret, and how many standard errors the method is better than
+ * its standard error, the median regret, the mean of its logarithm, and how many standard errors the method is better than
  * "random" on the same seeds; then the milliseconds of a suggestion.
  */
 #include <config.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "search/search.h"
 #include "tests/bench/search_functions.h"
@@ -148,10 +149,13 @@ print_result(const struct options *options, const struct search_function *functi
     if (random && random != result)
       mean_and_error(random->best + m * options->seeds, best, options->seeds, &difference,
                      &difference_error);
-    printf("%s,%s,%zu,%zu,%.6g,%.3g,%.4g,%.3g,%.2f,%.1f\n", function->name, result->method,
+    double log_regret = 0;
+    for (size_t i = 0; i < options->seeds; i++)
+      log_regret += log10(fmax(best[i] - function->minimum, 1e-6)) / (double) options->seeds;
+    printf("%s,%s,%zu,%zu,%.6g,%.3g,%.4g,%.3f,%.3g,%.2f,%.1f\n", function->name, result->method,
            options->marks[m], options->seeds, mean, error,
-           median(best, options->seeds) - function->minimum, difference / difference_error,
-           result->milliseconds, result->slowest);
+           median(best, options->seeds) - function->minimum, log_regret,
+           difference / difference_error, result->milliseconds, result->slowest);
   }
   fflush(stdout);
 }
@@ -182,8 +186,9 @@ run_function(const struct options *options, const struct search_function *functi
   {
     if (!failed)
       print_result(options, function, &results[k], random);
-    free(results[k].best);
   }
+  for (size_t k = 0; k < count; k++)
+    free(results[k].best);
   return failed;
 }
 
@@ -221,6 +226,9 @@ parse(int argc, char **argv, struct options *options)
 int
 main(int argc, char **argv)
 {
+  /* A library already loaded no longer asks how many threads it may start. */
+  if (!getenv("OPENBLAS_NUM_THREADS") && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
+    execv("/proc/self/exe", argv);
   struct options options = {.seeds = 20, .first_seed = 1, .marks = {30}, .mark_count = 1};
   if (parse(argc, argv, &options))
   {
@@ -230,7 +238,8 @@ main(int argc, char **argv)
             argv[0]);
     return 2;
   }
-  printf("function,method,trials,seeds,mean_best,se,median_regret,se_better_than_random,"
+  printf("function,method,trials,seeds,mean_best,se,median_regret,mean_log10_regret,se_better_than_"
+         "random,"
          "ms_per_trial,ms_slowest\n");
   for (size_t k = 0; k < search_function_count; k++)
     if (listed(options.functions, search_functions[k].name)
