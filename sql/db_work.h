@@ -3,6 +3,9 @@
  * Every claim raises the unit's lease token; every write says which token it holds, so a stale worker's
  * write is refused (DB_NONE) and a result is recorded at most once. Leases last 12 s on the database's
  * clock. All events are written in the same transaction as the change they tell.
+ *
+ * Locks are taken in one order: the job's advisory lock, its row, then rows of units and trials. A
+ * claim and a heartbeat lock a unit alone and never wait for a job.
  */
 #ifndef ATTUNE_SQL_DB_WORK_H
 #define ATTUNE_SQL_DB_WORK_H
@@ -11,6 +14,10 @@
 
 #define DB_WORK_LEASE_S 12
 #define DB_WORK_MAX_ATTEMPTS 3
+
+/* The part of a budget in seconds that is kept for the finish: a tenth, at least 2 s and at most 20 s, but
+ * never more than 40% of the whole. The search ends when only this is left. 0 for no budget. */
+double db_work_reserve_s(double budget_s);
 
 struct db_work_unit
 {
@@ -21,22 +28,27 @@ struct db_work_unit
   const char *trial_id; /* NULL for a finish */
   int trial_number;
   int fold, rung;
-  int attempts;         /* this one included */
-  const char *params;   /* JSON text with the family's parameters */
+  int attempts;       /* this one included */
+  const char *params; /* JSON text with the family's parameters */
   const char *family;
-  const char *spec;     /* the job's */
+  const char *spec; /* the job's */
   const char *dataset_id;
   uint8_t dataset_sha256[32];
   int64_t dataset_blob;
   uint64_t dataset_bytes;
-  double budget_left_s; /* of the job; INFINITY without a budget in seconds */
+  double
+    budget_left_s; /* of the whole job, the finish included; INFINITY without a budget in seconds */
+  int fold_count;  /* units of this trial; 0 for a finish */
+  int job_leased;  /* units of the job at work, this one included */
+  const char *stop_reason; /* why the search ended, NULL while it goes on */
+  const char *schema;      /* of the dataset version, JSON text */
 };
 
 /* Claims one pending or expired unit of a running job: a finish first, then the oldest trial's next
  * fold; between jobs the one with the fewest leased units of its tenant, then the oldest. A unit that
  * has failed DB_WORK_MAX_ATTEMPTS times is not claimed but ended as failed (its trial, too). */
-enum db_status db_work_claim (struct db_conn *conn, const char *worker, struct arena *arena,
-                              struct db_work_unit *unit);
+enum db_status db_work_claim(struct db_conn *conn, const char *worker, struct arena *arena,
+                             struct db_work_unit *unit);
 
 struct db_work_lease
 {
@@ -45,8 +57,8 @@ struct db_work_lease
 };
 /* Renews; DB_NONE when the lease is not ours any more. *stop is set when the job was cancelled, has ended, or its
  * seconds are used up, so the trial should end now. */
-enum db_status db_work_heartbeat (struct db_conn *conn, const struct db_work_lease *lease,
-                                  bool *stop);
+enum db_status db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
+                                 bool *stop);
 
 struct db_work_epoch
 {
@@ -54,34 +66,37 @@ struct db_work_epoch
   double train_loss, valid_loss, valid_metric, seconds; /* NaN = none */
 };
 /* Rows of progress; synchronous_commit off. DB_NONE when the lease was lost. */
-enum db_status db_work_epochs (struct db_conn *conn, const struct db_work_lease *lease,
-                               const struct db_work_epoch *epochs, size_t count);
+enum db_status db_work_epochs(struct db_conn *conn, const struct db_work_lease *lease,
+                              const struct db_work_epoch *epochs, size_t count);
 
 struct db_work_result
 {
   double metric, objective, seconds;
-  const char *detail;      /* JSON text */
+  const char *detail;       /* JSON text */
   const float *predictions; /* or NULL */
   size_t prediction_count;
-  const void *model;       /* bytes, or NULL */
+  const void *model; /* bytes, or NULL */
   size_t model_length;
 };
 /* Records a fold's result. When it was the trial's last unit, the trial is done: mean metric and
  * objective over folds, its place in the search log, event "trial", and event "best" when it is; the
  * predictions and models of trials that fell out of the best 50 / best `keep_models` are dropped. */
-enum db_status db_work_finish_unit (struct db_conn *conn, const struct db_work_lease *lease,
-                                    const struct db_work_result *result, int keep_models,
-                                    bool *trial_done, bool *is_best);
-/* Ends a unit without a result. DB_WORK_RETRY puts it back as pending (until the attempts are used up),
- * DB_WORK_FAILED ends trial and sibling units as failed with the reason, DB_WORK_CANCELLED as cancelled. */
+enum db_status db_work_finish_unit(struct db_conn *conn, const struct db_work_lease *lease,
+                                   const struct db_work_result *result, int keep_models,
+                                   bool *trial_done, bool *is_best);
+/* Ends a unit without a result. DB_WORK_RETRY puts it back as pending (until the attempts are used up, then it
+ * failed); DB_WORK_RELEASE does so without counting the attempt, for a worker that stops in order;
+ * DB_WORK_FAILED ends trial and sibling units as failed with the reason (for a finish: the job),
+ * DB_WORK_CANCELLED as cancelled. */
 enum db_work_end
 {
   DB_WORK_RETRY,
+  DB_WORK_RELEASE,
   DB_WORK_FAILED,
   DB_WORK_CANCELLED
 };
-enum db_status db_work_end_unit (struct db_conn *conn, const struct db_work_lease *lease,
-                                 enum db_work_end how, const char *reason);
+enum db_status db_work_end_unit(struct db_conn *conn, const struct db_work_lease *lease,
+                                enum db_work_end how, const char *reason);
 
 /* ---- asking for the next trial --------------------------------------------------------------------- */
 
@@ -95,22 +110,22 @@ struct db_work_job
   uint8_t dataset_sha256[32];
   int64_t dataset_blob;
   uint64_t dataset_bytes;
-  int trial_count;      /* numbered so far */
-  int live_units;       /* pending or leased */
-  double best_value;    /* NaN = none */
+  int trial_count;   /* numbered so far */
+  int live_units;    /* pending or leased */
+  double best_value; /* NaN = none */
   bool cancel_requested;
-  double elapsed_s;     /* since started_at; 0 before */
-  const char *schema;   /* of the dataset version */
+  double elapsed_s;   /* since started_at; 0 before */
+  const char *schema; /* of the dataset version */
 };
 /* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending unit),
  * holding its advisory lock inside a transaction; jobs locked by another worker are passed over. The
  * callback reads the log (db_work_log), then calls db_work_add_trial or db_work_stop_search, or neither.
  * DB_NONE when no job wants anything. */
-enum db_status db_work_with_job (struct db_conn *conn, struct arena *arena,
-                                 enum db_status (*decide) (struct db_conn *conn,
-                                                           const struct db_work_job *job,
-                                                           void *context),
-                                 void *context);
+enum db_status db_work_with_job(struct db_conn *conn, struct arena *arena,
+                                enum db_status (*decide)(struct db_conn *conn,
+                                                         const struct db_work_job *job,
+                                                         void *context),
+                                void *context);
 
 enum db_work_log_kind
 {
@@ -129,25 +144,25 @@ struct db_work_log_entry
   double objective, seconds;
 };
 /* The job's search log after `after`, in order. */
-enum db_status db_work_log (struct db_conn *conn, const char *job_id, int64_t after,
-                            struct arena *arena, struct db_work_log_entry **entries, size_t *count);
+enum db_status db_work_log(struct db_conn *conn, const char *job_id, int64_t after,
+                           struct arena *arena, struct db_work_log_entry **entries, size_t *count);
 
 /* Adds the next trial with `fold_count` units, the first leased to `worker`, and moves a queued job to
  * running (events). *unit_id and *lease_token are fold 0's. */
-enum db_status db_work_add_trial (struct db_conn *conn, const struct db_work_job *job,
-                                  const char *family, const char *params, const double *point,
-                                  size_t point_count, int fold_count, const char *worker,
-                                  struct db_work_lease *lease);
+enum db_status db_work_add_trial(struct db_conn *conn, const struct db_work_job *job,
+                                 const char *family, const char *params, const double *point,
+                                 size_t point_count, int fold_count, const char *worker,
+                                 struct db_work_lease *lease);
 /* Ends the search: no more trials. Running units go on (or are cancelled with `cancel_running`). When
  * none is left the finish unit is added (or the job ends: failed when no trial is done, with a problem). */
-enum db_status db_work_stop_search (struct db_conn *conn, const struct db_work_job *job,
-                                    const char *stop_reason, bool cancel_running);
+enum db_status db_work_stop_search(struct db_conn *conn, const struct db_work_job *job,
+                                   const char *stop_reason, bool cancel_running);
 /* Ends a job at once as failed with {code, detail}; its units are cancelled. */
-enum db_status db_work_fail_job (struct db_conn *conn, const char *job_id, const char *code,
-                                 const char *detail);
+enum db_status db_work_fail_job(struct db_conn *conn, const char *job_id, const char *code,
+                                const char *detail);
 /* Jobs whose search has ended and whose last unit has gone get their finish unit; jobs past their seconds
  * or with cancel requested get their search stopped. Called by every worker about once a second. */
-enum db_status db_work_sweep (struct db_conn *conn);
+enum db_status db_work_sweep(struct db_conn *conn);
 
 /* ---- the finish --------------------------------------------------------------------------------------- */
 
@@ -159,21 +174,25 @@ struct db_work_trial
   const char *params;
   double metric, objective;
 };
-/* The best `limit` done trials of a job. */
-enum db_status db_work_best_trials (struct db_conn *conn, const char *job_id, size_t limit,
-                                    struct arena *arena, struct db_work_trial **trials,
-                                    size_t *count);
+/* The best `limit` done trials of a job, and the best two of each family, best first. */
+enum db_status db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit,
+                                   struct arena *arena, struct db_work_trial **trials,
+                                   size_t *count);
 /* One unit's stored predictions and model (bytes NULL when dropped). */
-enum db_status db_work_unit_outputs (struct db_conn *conn, const char *trial_id, int fold,
-                                     struct arena *arena, const float **predictions,
-                                     size_t *prediction_count, const char **model,
-                                     size_t *model_length);
+enum db_status db_work_unit_outputs(struct db_conn *conn, const char *trial_id, int fold,
+                                    struct arena *arena, const float **predictions,
+                                    size_t *prediction_count, const char **model,
+                                    size_t *model_length);
 
 struct db_model_insert;
-/* Stores a model version for a running job (final = false) or as the end of its finish (final = true: the
- * unit is done, the job succeeded or cancelled, events "best"/"state"/"done"). DB_NONE when the lease was
- * lost. */
-enum db_status db_work_publish (struct db_conn *conn, const struct db_work_lease *lease,
-                                const struct db_model_insert *insert, int *version);
+/* Whether a further version of a running job may be published now: the trial is still its best and
+ * nothing was published for `interval_s` seconds. DB_NONE when not. */
+enum db_status db_work_may_publish(struct db_conn *conn, const char *job_id, const char *trial_id,
+                                   double interval_s);
+/* Stores a model version for a running job (final = false, `lease` being the one its best trial's last unit was
+ * done under) or as the end of its finish (final = true: the unit is done, the job succeeded or cancelled,
+ * events "best"/"state"/"done"). DB_NONE when the lease was lost, or the trial is no longer the best. */
+enum db_status db_work_publish(struct db_conn *conn, const struct db_work_lease *lease,
+                               const struct db_model_insert *insert, int *version);
 
 #endif

@@ -20,7 +20,14 @@ sql_libdb_a_SOURCES = \
   sql/db_tenant.c sql/db_tenant.h \
   sql/db_trial.c \
   sql/db_tx.c \
-  sql/db_value.c sql/db_value.h
+  sql/db_value.c sql/db_value.h \
+  sql/db_work.h sql/db_work_internal.h \
+  sql/db_work_ask.c \
+  sql/db_work_claim.c \
+  sql/db_work_end.c \
+  sql/db_work_job.c \
+  sql/db_work_model.c \
+  sql/db_work_result.c
 
 # What programs that use libdb.a link after it.
 SQL_LIBS = $(PQ_LIBS) $(SODIUM_LIBS) -lpthread -lm

@@ -1,0 +1,91 @@
+/* Private to sql/db_work*.c: the job's row under its lock, and the steps that several of them share. */
+#ifndef ATTUNE_SQL_DB_WORK_INTERNAL_H
+#define ATTUNE_SQL_DB_WORK_INTERNAL_H
+
+#include <jansson.h>
+
+#include "sql/db_exec.h"
+#include "sql/db_work.h"
+
+/* Expressions over a job row named j. */
+#define WORK_SQL_SECONDS "coalesce((j.spec->'budget'->>'seconds')::float8, 0)"
+#define WORK_SQL_ELAPSED "extract(epoch FROM now() - coalesce(j.started_at, now()))::float8"
+#define WORK_SQL_RESERVE                                                                           \
+  "least(greatest(0.1 * " WORK_SQL_SECONDS ", 2), 20, 0.4 * " WORK_SQL_SECONDS ")"
+#define WORK_SQL_PAST_SEARCH                                                                       \
+  "(" WORK_SQL_SECONDS " > 0 AND " WORK_SQL_ELAPSED " >= " WORK_SQL_SECONDS " - " WORK_SQL_RESERVE \
+  ")"
+/* Fewer units at work than the job allows. */
+#define WORK_SQL_HAS_ROOM                                                                          \
+  "(coalesce((j.spec->'search'->>'parallel')::int, 0) = 0 OR"                                      \
+  " (SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased'"                     \
+  "   AND w.lease_until >= now()) < (j.spec->'search'->>'parallel')::int)"
+/* Units at work, of the tenant and of the job: who has fewest is served first. */
+#define WORK_SQL_TENANT_LOAD                                                                       \
+  "(SELECT count(*) FROM unit w JOIN job o ON o.id = w.job_id WHERE o.tenant_id = j.tenant_id"     \
+  " AND w.state = 'leased' AND w.lease_until >= now())"
+#define WORK_SQL_JOB_LOAD                                                                          \
+  "(SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased'"                      \
+  " AND w.lease_until >= now())"
+
+/* A job's row, locked. */
+struct work_job
+{
+  const char *id;
+  const char *state;
+  const char *phase;
+  bool cancel_requested;
+  const char *stop_reason;
+  int trial_count;
+  const char *best_trial_id;
+  double best_objective;
+};
+
+/* Locks the job's row. DB_NONE: no such job. */
+enum db_status work_job_lock(struct db_conn *conn, const char *job_id, struct arena *arena,
+                             struct work_job *job);
+bool work_job_live(const struct work_job *job);
+
+/* Inserts an event and drops the reference to `data` (NULL = out of memory = DB_HARD). */
+enum db_status work_event(struct db_conn *conn, const char *job_id, const char *kind, json_t *data);
+
+/* Sets state and phase (and started_at, ended_at where they belong) and tells it by a "state" event. */
+enum db_status work_job_move(struct db_conn *conn, const struct work_job *job, const char *state,
+                             const char *phase);
+
+/* Ends a running trial as 'done', 'failed' or 'cancelled': its row, its place in the search log, its
+ * units that are not over, its event. `reason` (may be NULL) is added to its reasons. DB_NONE when it had
+ * ended before. The job's row is locked. */
+struct work_trial_end
+{
+  const char *trial_id;
+  const char *state;
+  double metric, objective, seconds; /* NaN = none */
+  const char *reason;
+};
+enum db_status work_trial_end(struct db_conn *conn, const char *job_id,
+                              const struct work_trial_end *end, struct arena *arena);
+
+/* Cancels every unit and trial of the job that is not over. */
+enum db_status work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason,
+                                struct arena *arena);
+
+/* A job whose search has ended: once its last unit has gone it gets its finish unit or, without a single
+ * done trial, its end. The job's row is locked. */
+enum db_status work_settle(struct db_conn *conn, const struct work_job *job, struct arena *arena);
+
+/* Ends the job as failed with a problem; its units must be over. */
+enum db_status work_job_fail(struct db_conn *conn, const struct work_job *job, const char *code,
+                             const char *detail);
+
+/* Events "state" is told by the caller; this tells "done" with the model, if any. */
+enum db_status work_event_done(struct db_conn *conn, const char *job_id);
+
+/* Ends, in a transaction of its own, a unit that has used up its attempts. */
+enum db_status work_fail_exhausted(struct db_conn *conn);
+
+/* Ends a unit as failed: its trial, or for a finish its job. The job's row is locked. */
+enum db_status work_unit_fail(struct db_conn *conn, const struct work_job *job, int64_t unit_id,
+                              const char *trial_id, const char *reason, struct arena *arena);
+
+#endif
