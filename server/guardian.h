@@ -24,6 +24,6 @@ struct guardian_command
 };
 
 /* The guardian's whole life, in a child process just forked; returns the exit status. */
-int guardian_main (struct cluster *cluster, const char *data_dir, int command_fd, int report_fd);
+int guardian_main(struct cluster *cluster, const char *data_dir, int command_fd, int report_fd);
 
 #endif
