@@ -7,7 +7,17 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/kernel.h engine/model/kernel_onednn.c \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
-  engine/model/model.h \
+  engine/model/model.c engine/model/model.h engine/model/model_internal.h \
+  engine/model/model_build.h \
+  engine/model/model_file.c \
+  engine/model/model_linear.c engine/model/model_linear.h \
+  engine/model/model_mlp.c \
+  engine/model/model_trees.c \
   engine/model/net.c engine/model/net.h \
   engine/model/net_act.c \
-  engine/model/simd.h
+  engine/model/predict.c \
+  engine/model/reader.c engine/model/reader.h \
+  engine/model/simd.h \
+  engine/model/trees.c engine/model/trees.h \
+  engine/model/trees_read.c \
+  engine/model/ubj.c engine/model/ubj.h

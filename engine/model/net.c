@@ -56,8 +56,9 @@ plan_layers(struct net *net)
   net->param_count = at;
 }
 
-enum err
-net_new(const struct net_config *config, bool training, struct net **net, struct err_info *info)
+static enum err
+net_make(const struct net_config *config, bool training, uint64_t wanted, struct net **net,
+         struct err_info *info)
 {
   enum err rc = check_config(config, info);
   struct net *made;
@@ -70,20 +71,37 @@ net_new(const struct net_config *config, bool training, struct net **net, struct
     return err_set(info, ERR_MEMORY, "no memory for a network");
   made->config = *config;
   plan_layers(made);
-  if (made->param_count <= PARAM_LIMIT)
+  if (wanted && wanted != made->param_count)
+    rc = err_set(info, ERR_INVALID, "the network's weights do not fit its layers");
+  else if (made->param_count > PARAM_LIMIT)
+    rc = err_set(info, ERR_INVALID, "a network of %zu weights is too large", made->param_count);
+  if (rc == ERR_OK)
   {
     made->w = floats_new(made->param_count);
     made->g = training ? floats_new(made->param_count) : NULL;
+    if (!made->w || (training && !made->g))
+      rc = err_set(info, ERR_MEMORY, "no memory for %zu weights", made->param_count);
   }
-  if (!made->w || (training && !made->g))
+  if (rc != ERR_OK)
   {
-    rc = err_set(info, made->param_count > PARAM_LIMIT ? ERR_INVALID : ERR_MEMORY,
-                 "a network of %zu weights is too large", made->param_count);
     net_free(made);
     return rc;
   }
   *net = made;
   return ERR_OK;
+}
+
+enum err
+net_new(const struct net_config *config, bool training, struct net **net, struct err_info *info)
+{
+  return net_make(config, training, 0, net, info);
+}
+
+enum err
+net_new_sized(const struct net_config *config, uint64_t param_count, struct net **net,
+              struct err_info *info)
+{
+  return net_make(config, false, param_count ? param_count : UINT64_MAX, net, info);
 }
 
 void
@@ -122,35 +140,39 @@ padded(size_t count)
   return (count + 15) / 16 * 16;
 }
 
-enum err
-net_work_init(struct net_work *work, const struct net *net, size_t rows, bool training)
+size_t
+net_work_floats(const struct net *net, size_t rows, bool training)
 {
   size_t widest = 0, total = 0;
 
-  memset(work, 0, sizeof *work);
   for (size_t i = 0; i < net->layer_count; i++)
   {
     total += padded(rows * net->layers[i].out) * (training ? 2 : 1);
     widest = net->layers[i].out > widest ? net->layers[i].out : widest;
   }
-  total += training ? 2 * padded(rows * widest) : 0;
-  if (rows == 0 || rows > ((size_t) 1 << 24) || total > ((size_t) 1 << 34) / sizeof(float))
-    return ERR_MEMORY;
-  work->memory = floats_new(total);
-  if (!work->memory)
-    return ERR_MEMORY;
+  return total + (training ? 2 * padded(rows * widest) : 0);
+}
+
+void
+net_work_place(struct net_work *work, const struct net *net, size_t rows, bool training,
+               float *memory)
+{
+  size_t widest = 0;
+  float *at = memory;
+
+  memset(work, 0, sizeof *work);
   work->rows = rows;
   work->training = training;
-
-  float *at = work->memory;
   for (size_t i = 0; i < net->layer_count; i++)
   {
+    size_t floats = padded(rows * net->layers[i].out);
+    widest = net->layers[i].out > widest ? net->layers[i].out : widest;
     work->a[i] = at;
-    at += padded(rows * net->layers[i].out);
+    at += floats;
     if (training)
     {
       work->z[i] = at;
-      at += padded(rows * net->layers[i].out);
+      at += floats;
     }
   }
   for (size_t i = 0; training && i < 2; i++)
@@ -158,6 +180,22 @@ net_work_init(struct net_work *work, const struct net *net, size_t rows, bool tr
     work->d[i] = at;
     at += padded(rows * widest);
   }
+}
+
+enum err
+net_work_init(struct net_work *work, const struct net *net, size_t rows, bool training)
+{
+  float *memory;
+
+  memset(work, 0, sizeof *work);
+  if (rows == 0 || rows > ((size_t) 1 << 24)
+      || net_work_floats(net, rows, training) > ((size_t) 1 << 34) / sizeof(float))
+    return ERR_MEMORY;
+  memory = floats_new(net_work_floats(net, rows, training));
+  if (!memory)
+    return ERR_MEMORY;
+  net_work_place(work, net, rows, training, memory);
+  work->memory = memory;
   return ERR_OK;
 }
 

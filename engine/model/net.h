@@ -66,6 +66,10 @@ enum err net_new(const struct net_config *config, bool training, struct net **ne
                  struct err_info *info);
 void net_free(struct net *net);
 
+/* A net for prediction, if `config` has exactly `param_count` weights; else ERR_INVALID. */
+enum err net_new_sized(const struct net_config *config, uint64_t param_count, struct net **net,
+                       struct err_info *info);
+
 /* Random weights: normal with variance 2/in (relu, gelu, mish), 1/in (tanh); the output layer starts
  * at a tenth of that; biases 0. */
 void net_init_weights(struct net *net, uint64_t seed);
@@ -83,6 +87,11 @@ struct net_work
 /* ERR_MEMORY. Free with net_work_clear. */
 enum err net_work_init(struct net_work *work, const struct net *net, size_t rows, bool training);
 void net_work_clear(struct net_work *work);
+
+/* The same over memory of the caller's, of net_work_floats floats: never cleared, no allocation. */
+size_t net_work_floats(const struct net *net, size_t rows, bool training);
+void net_work_place(struct net_work *work, const struct net *net, size_t rows, bool training,
+                    float *memory);
 
 /* Outputs (n, outputs) of x (n, inputs), n ≤ work->rows, in work; NULL if the kernel fails. */
 const float *net_forward(const struct net *net, struct net_work *work, const float *x, size_t n);

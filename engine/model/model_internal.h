@@ -1,0 +1,81 @@
+/* What the files of engine/model share about a model: its parts and the table of kinds. Not for others
+ * than engine/model; train/ builds models through model_build.h.
+ */
+#ifndef ATTUNE_MODEL_MODEL_INTERNAL_H
+#define ATTUNE_MODEL_MODEL_INTERNAL_H
+
+#include "base/arena.h"
+#include "data/encode.h"
+#include "model/model.h"
+#include "model/model_build.h"
+#include "model/reader.h"
+
+/* What a family's trained body can do. Bodies are immutable. */
+struct model_kind
+{
+  const char *family;
+  size_t (*inputs)(const void *body);
+  size_t (*outputs)(const void *body); /* columns of a prediction */
+  /* out (n, outputs) ← x (n, inputs): probabilities, or values before the target scale. */
+  enum err (*predict)(const void *body, struct model_workspace *workspace, const float *x, size_t n,
+                      float *out, struct err_info *info);
+  void (*importance)(const void *body, double *importance); /* (inputs), not negative */
+  void (*save)(const void *body, struct buf *out);
+  enum err (*load)(struct reader *reader, void **body, struct err_info *info);
+  void (*free)(void *body);
+};
+
+extern const struct model_kind model_linear_kind;
+extern const struct model_kind model_trees_kind;
+extern const struct model_kind model_mlp_kind;
+
+/* By family name; NULL for others. */
+const struct model_kind *model_kind_find(const char *family);
+
+struct model
+{
+  const struct model_kind *kind; /* NULL for a bag */
+  void *body;
+  struct arena *arena; /* owns the task's strings */
+  struct task task;
+  json_t *params;
+  enum dataset_kind input;
+  struct row_schema *schema; /* tables; NULL in bags, which show their first member's */
+  struct encoder *encoder;   /* tables */
+  struct model_pixels pixels;
+  struct model_target target;
+  struct model **members; /* bags */
+  double *weights;
+  size_t member_count;
+  size_t file_bytes;
+};
+
+/* A model without body, its task copied. */
+enum err model_new_empty(const struct task *task, struct model **model, struct err_info *info);
+
+/* ---- scratch memory ------------------------------------------------------------------------------- */
+
+enum workspace_slot
+{
+  SLOT_FEATURES, /* encoded rows */
+  SLOT_BODY,     /* what a body needs */
+  SLOT_MEMBER,   /* one member's predictions */
+  SLOT_COUNT
+};
+
+struct model_workspace
+{
+  float *floats[SLOT_COUNT];
+  size_t capacity[SLOT_COUNT];
+  size_t *rows;
+  size_t row_capacity;
+};
+
+/* At least `count` floats of a slot, aligned to 64 bytes; NULL when out of memory. */
+float *workspace_floats(struct model_workspace *workspace, enum workspace_slot slot, size_t count);
+/* The row numbers first … first + count − 1. */
+const size_t *workspace_rows(struct model_workspace *workspace, size_t first, size_t count);
+
+#define MODEL_BATCH_ROWS 256
+
+#endif

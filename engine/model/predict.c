@@ -1,0 +1,229 @@
+#include <config.h>
+
+#include "model/model_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- scratch memory ------------------------------------------------------------------------------- */
+
+struct model_workspace *
+model_workspace_new(void)
+{
+  return calloc(1, sizeof(struct model_workspace));
+}
+
+void
+model_workspace_free(struct model_workspace *workspace)
+{
+  if (!workspace)
+    return;
+  for (size_t i = 0; i < SLOT_COUNT; i++)
+    free(workspace->floats[i]);
+  free(workspace->rows);
+  free(workspace);
+}
+
+float *
+workspace_floats(struct model_workspace *workspace, enum workspace_slot slot, size_t count)
+{
+  if (count > workspace->capacity[slot] || !workspace->floats[slot])
+  {
+    if (count > ((size_t) 1 << 40))
+      return NULL;
+    size_t bytes = (count * sizeof(float) + 64) / 64 * 64;
+    float *grown = aligned_alloc(64, bytes);
+    if (!grown)
+      return NULL;
+    free(workspace->floats[slot]);
+    workspace->floats[slot] = grown;
+    workspace->capacity[slot] = bytes / sizeof(float);
+  }
+  return workspace->floats[slot];
+}
+
+const size_t *
+workspace_rows(struct model_workspace *workspace, size_t first, size_t count)
+{
+  if (count > workspace->row_capacity)
+  {
+    size_t *grown = malloc(count * sizeof *grown);
+    if (!grown)
+      return NULL;
+    free(workspace->rows);
+    workspace->rows = grown;
+    workspace->row_capacity = count;
+  }
+  for (size_t i = 0; i < count; i++)
+    workspace->rows[i] = first + i;
+  return workspace->rows;
+}
+
+/* ---- one batch ------------------------------------------------------------------------------------ */
+
+/* Where a batch comes from: rows of a table, or pixels. */
+struct source
+{
+  const struct table *table;
+  const uint8_t *pixels;
+  const size_t *rows; /* of the table, or of the images; NULL = 0 … */
+};
+
+void
+model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, size_t count, float *x)
+{
+  for (size_t i = 0; i < count; i++)
+    x[i] = ((float) raw[i] - pixels->mean) * pixels->scale;
+}
+
+/* Both views promise finite numbers or NaN; a value beyond float's range is brought back into it. */
+static void
+bound_features(float *x, size_t count)
+{
+  const float limit = 1e30f;
+
+  for (size_t i = 0; i < count; i++)
+  {
+    x[i] = x[i] > limit ? limit : x[i];
+    x[i] = x[i] < -limit ? -limit : x[i];
+  }
+}
+
+static enum err
+fetch_batch(const struct model *model, struct model_workspace *workspace,
+            const struct source *source, size_t first, size_t n, float **x, struct err_info *info)
+{
+  size_t pixels = model->pixels.height * model->pixels.width * model->pixels.channels;
+  size_t width = source->table ? encoder_width(model->encoder) : pixels;
+
+  *x = workspace_floats(workspace, SLOT_FEATURES, n * width);
+  if (!*x)
+    return err_set(info, ERR_MEMORY, "no memory for %zu rows of %zu features", n, width);
+  if (source->table)
+  {
+    const size_t *rows = source->rows ? source->rows + first : workspace_rows(workspace, first, n);
+    if (!rows)
+      return err_set(info, ERR_MEMORY, "no memory for %zu row numbers", n);
+    enum err rc = encoder_apply(model->encoder, source->table, rows, n, false, *x, info);
+    bound_features(*x, n * width);
+    return rc;
+  }
+  for (size_t i = 0; i < n; i++)
+    model_scale_pixels(&model->pixels,
+                       source->pixels
+                         + (source->rows ? source->rows[first + i] : first + i) * pixels,
+                       pixels, *x + i * width);
+  return ERR_OK;
+}
+
+static void
+scale_target(const struct model_target *target, float *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+  {
+    double value = (double) out[i] * target->sd + target->mean;
+    if (target->clamp)
+      value = fmin(fmax(value, target->low), target->high);
+    out[i] = (float) value;
+  }
+}
+
+static enum err
+predict_single(const struct model *model, struct model_workspace *workspace,
+               const struct source *source, size_t first, size_t n, float *out,
+               struct err_info *info)
+{
+  float *x;
+  enum err rc = fetch_batch(model, workspace, source, first, n, &x, info);
+
+  if (rc == ERR_OK)
+    rc = model->kind->predict(model->body, workspace, x, n, out, info);
+  if (rc == ERR_OK && model->task.kind == TASK_REGRESSION)
+    scale_target(&model->target, out, n);
+  return rc;
+}
+
+static enum err
+predict_bag(const struct model *model, struct model_workspace *workspace,
+            const struct source *source, size_t first, size_t n, float *out, struct err_info *info)
+{
+  size_t count = n * model->task.output_count;
+  float *member = workspace_floats(workspace, SLOT_MEMBER, count);
+  enum err rc = member ? ERR_OK : err_set(info, ERR_MEMORY, "no memory for predictions");
+
+  memset(out, 0, count * sizeof *out);
+  for (size_t i = 0; rc == ERR_OK && i < model->member_count; i++)
+  {
+    float weight = (float) model->weights[i];
+    rc = predict_single(model->members[i], workspace, source, first, n, member, info);
+    for (size_t j = 0; rc == ERR_OK && j < count; j++)
+      out[j] += weight * member[j];
+  }
+  return rc;
+}
+
+static enum err
+predict_source(const struct model *model, struct model_workspace *workspace,
+               const struct source *source, size_t count, float *out, struct err_info *info)
+{
+  enum err rc = ERR_OK;
+
+  for (size_t first = 0; rc == ERR_OK && first < count; first += MODEL_BATCH_ROWS)
+  {
+    size_t n = count - first < MODEL_BATCH_ROWS ? count - first : MODEL_BATCH_ROWS;
+    float *here = out + first * model->task.output_count;
+    if (model->kind)
+      rc = predict_single(model, workspace, source, first, n, here, info);
+    else
+      rc = predict_bag(model, workspace, source, first, n, here, info);
+  }
+  return rc;
+}
+
+/* ---- the entry points ----------------------------------------------------------------------------- */
+
+enum err
+model_predict_table(const struct model *model, struct model_workspace *workspace,
+                    const struct table *table, const size_t *rows, size_t count, float *out,
+                    struct err_info *info)
+{
+  struct source source = {.table = table, .rows = rows};
+
+  if (model->input != DATASET_TABLE)
+    return err_set(info, ERR_INVALID, "this model answers for images, not for rows of a table");
+  return predict_source(model, workspace, &source, count, out, info);
+}
+
+enum err
+model_predict_images(const struct model *model, struct model_workspace *workspace,
+                     const uint8_t *pixels, size_t count, float *out, struct err_info *info)
+{
+  struct source source = {.pixels = pixels};
+
+  if (model->input != DATASET_IMAGES)
+    return err_set(info, ERR_INVALID, "this model answers for rows of a table, not for images");
+  return predict_source(model, workspace, &source, count, out, info);
+}
+
+enum err
+model_predict_dataset(const struct model *model, struct model_workspace *workspace,
+                      const struct dataset *dataset, const size_t *rows, size_t count, float *out,
+                      struct err_info *info)
+{
+  const struct image_set *images = dataset_images(dataset);
+  struct source source = {.table = dataset_table(dataset), .rows = rows};
+
+  if (model->input != dataset_kind(dataset))
+    return err_set(info, ERR_INVALID, "the model was trained on %s",
+                   model->input == DATASET_IMAGES ? "images" : "a table");
+  if (images)
+  {
+    if (images->height != model->pixels.height || images->width != model->pixels.width
+        || images->channels != model->pixels.channels)
+      return err_set(info, ERR_INVALID, "the model takes images of %zu × %zu pixels",
+                     model->pixels.width, model->pixels.height);
+    source.pixels = images->pixels;
+  }
+  return predict_source(model, workspace, &source, count, out, info);
+}
