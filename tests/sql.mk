@@ -1,1 +1,17 @@
-# Tests of sql
+# Tests of sql: each program gets a PostgreSQL cluster of its own from tests/harness/with_postgres.sh.
+check_LIBRARIES = tests/harness/libtestdb.a
+tests_harness_libtestdb_a_SOURCES = tests/harness/test_db.c tests/harness/test_db.h
+tests_harness_libtestdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) \
+  -DTEST_HARNESS_DIR='"$(abs_top_srcdir)/tests/harness"'
+EXTRA_DIST += tests/harness/with_postgres.sh
+
+SQL_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+SQL_TEST_LIBS = tests/harness/libtestdb.a sql/libdb.a engine/libbase.a $(SQL_LIBS) \
+  $(CMOCKA_LIBS) $(JANSSON_LIBS)
+
+SQL_TESTS = tests/db/test_db_exec
+check_PROGRAMS += $(SQL_TESTS)
+TESTS += $(SQL_TESTS)
+tests_db_test_db_exec_SOURCES = tests/db/test_db_exec.c
+tests_db_test_db_exec_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_exec_LDADD = $(SQL_TEST_LIBS)
