@@ -1,6 +1,8 @@
 noinst_LIBRARIES += engine/libdata.a
 engine_libdata_a_SOURCES = \
   engine/data/atds.h \
+  engine/data/csv.c engine/data/csv.h \
+  engine/data/csv_sniff.c engine/data/csv_sniff.h \
   engine/data/dataset.c engine/data/dataset.h \
   engine/data/dataset_save.c \
   engine/data/dataset_write.c engine/data/dataset_write.h \
@@ -13,6 +15,12 @@ engine_libdata_a_SOURCES = \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_curve.c engine/data/metric_curve.h \
   engine/data/metric_report.c \
+  engine/data/row_batch.c engine/data/row_batch.h engine/data/row_batch_internal.h \
+  engine/data/row_batch_csv.c \
+  engine/data/row_batch_json.c \
+  engine/data/row_schema.c engine/data/row_schema.h \
   engine/data/split.c engine/data/split.h \
   engine/data/table.c engine/data/table.h \
-  engine/data/task.c engine/data/task.h
+  engine/data/task.c engine/data/task.h \
+  engine/data/values.c engine/data/values.h \
+  engine/data/values_time.c

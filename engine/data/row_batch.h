@@ -4,7 +4,8 @@
  * never dropped silently: each has its own faults (it gets no prediction) and warnings (it does).
  * Absent column = missing value + warning; unknown column = warning; an unknown category = missing +
  * warning; a word in a numeric column = fault. With `strict`, absent and unknown columns are faults. A row of
- * which no column is known is a fault. Owns its memory; one thread builds, any may read.
+ * which no column is known is a fault. A batch owns its memory but for the names and categories, which
+ * are its schema's: the schema must outlive it. One thread builds, any may read.
  */
 #ifndef ATTUNE_DATA_ROW_BATCH_H
 #define ATTUNE_DATA_ROW_BATCH_H
@@ -21,11 +22,12 @@
 /* Input columns of a model (no target, no dropped columns); strings are owned by the schema. */
 struct row_schema;
 
-/* From and to JSON: [{"name","type","categories"?,"min"?,"max"?}] as `GET …/schema` shows it. */
+/* From and to JSON: [{"name","type","categories"?,"min"?,"max"?,"format"?}] as `GET …/schema` shows it. */
 enum err row_schema_from_json(const json_t *json, struct row_schema **schema,
                               struct err_info *info);
 json_t *row_schema_to_json(const struct row_schema *schema);
 void row_schema_free(struct row_schema *schema);
+/* Number of columns. */
 size_t row_schema_count(const struct row_schema *schema);
 
 /* The schema of a dataset's columns without the target, text and identifier columns. */
@@ -46,7 +48,8 @@ enum err row_batch_from_csv(const struct row_schema *schema, const char *bytes, 
 void row_batch_free(struct row_batch *batch);
 
 const struct table *row_batch_table(const struct row_batch *batch);
-/* Faults (empty array = fine) and warnings of a row, as JSON arrays; borrowed, may be NULL for none. */
+/* Faults and warnings of a row, as JSON arrays of {pointer, row (from 1), column?, value?, message, hint?};
+ * borrowed, NULL = none. */
 const json_t *row_batch_faults(const struct row_batch *batch, size_t row);
 const json_t *row_batch_warnings(const struct row_batch *batch, size_t row);
 

@@ -1,0 +1,34 @@
+/* Private to row_batch*.c: a batch while it is built.
+ */
+#ifndef ATTUNE_DATA_ROW_BATCH_INTERNAL_H
+#define ATTUNE_DATA_ROW_BATCH_INTERNAL_H
+
+#include "data/row_schema.h"
+
+struct row_batch
+{
+  const struct row_schema *schema;
+  struct arena *arena; /* cells, columns, messages */
+  struct table table;
+  json_t **faults, **warnings; /* per row, NULL = none */
+};
+
+/* A batch of `rows` rows, all missing. */
+enum err row_batch_new(const struct row_schema *schema, size_t rows, struct row_batch **batch,
+                       struct err_info *info);
+
+/* Adds a fault (or a warning) of row `row`, counted from 0; column, value and hint may be NULL. */
+void row_batch_note(struct row_batch *batch, bool fault, size_t row, const char *column,
+                    const char *value, const char *hint, const char *message);
+
+/* Sets a cell from text, from a CSV field or a JSON string. Notes what is wrong with it. `csv`: in the
+ * format of the schema's files; else also in plain JSON form. */
+void row_batch_set_text(struct row_batch *batch, size_t row, size_t column, const char *text,
+                        size_t length, bool csv);
+void row_batch_set_number(struct row_batch *batch, size_t row, size_t column, double value);
+void row_batch_set_code(struct row_batch *batch, size_t row, size_t column, int32_t code);
+
+/* Notes that a column was not given. */
+void row_batch_note_absent(struct row_batch *batch, size_t row, size_t column, bool strict);
+
+#endif

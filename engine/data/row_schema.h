@@ -1,0 +1,38 @@
+/* Private to row_schema.c and row_batch*.c: the columns of a schema of rows.
+ */
+#ifndef ATTUNE_DATA_ROW_SCHEMA_H
+#define ATTUNE_DATA_ROW_SCHEMA_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "data/row_batch.h"
+#include "data/values.h"
+
+struct row_column
+{
+  const char *name;
+  enum column_type type;
+  const char *const *categories;
+  uint32_t *category_order; /* positions of the categories, ascending by bytes */
+  size_t category_count;
+  bool has_range;
+  double min, max;                      /* seen in training */
+  enum number_format number_format;     /* of numbers in CSV */
+  enum datetime_format datetime_format; /* of dates in CSV */
+  bool has_format;
+};
+
+struct row_schema
+{
+  struct arena *arena; /* owns everything */
+  struct row_column *columns;
+  uint32_t *name_order; /* positions of the columns, ascending by name */
+  size_t count;
+};
+
+/* Position of the column, or of the category, of that text; SIZE_MAX if there is none. */
+size_t row_schema_find(const struct row_schema *schema, const char *name, size_t length);
+size_t row_column_find(const struct row_column *column, const char *text, size_t length);
+
+#endif
