@@ -1,0 +1,70 @@
+#include <config.h>
+
+#include "server/handler/common.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+bool
+list_page_read(struct http_request *req, struct list_page *page)
+{
+  static const char *const known[] = {"limit", "cursor", NULL};
+  int64_t limit;
+
+  if (!http_query_known(req, known) || !http_query_integer(req, "limit", 1, 100, 20, &limit))
+    return false;
+  page->limit = (size_t) limit;
+  page->cursor = http_query(req, "cursor");
+  if (page->cursor && !*page->cursor)
+    page->cursor = NULL;
+  return true;
+}
+
+void
+reply_fault(struct http_request *req, enum error_code code, const char *pointer, const char *hint,
+            const char *format, ...)
+{
+  struct json_faults faults;
+  char text[600];
+  va_list arguments;
+
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  json_faults_init(&faults, req->arena);
+  json_fault_add(&faults, pointer, hint, "%s", text);
+  http_reply_faults(req, code, &faults);
+}
+
+void
+reply_failure(struct http_request *req, const struct err_info *info)
+{
+  if (info->code == ERR_UNAVAILABLE || info->code == ERR_TIMEOUT)
+  {
+    log_warning("%s: %s", req->route->name, info->text);
+    http_reply_busy(req, E_UNAVAILABLE, 2);
+    return;
+  }
+  log_error("%s: %s", req->route->name, info->text);
+  /* the sentence ends with the system's own words for the error */
+  if (info->code == ERR_LIMIT || (info->code == ERR_IO && strstr(info->text, strerror(ENOSPC))))
+    http_reply_error(req, E_STORAGE_FULL, NULL);
+  else
+    http_reply_error(req, E_INTERNAL, NULL);
+}
+
+int
+version_parse(const char *text)
+{
+  int64_t value;
+
+  if (!text_parse_int64(text, strlen(text), &value) || value < 1 || value > INT_MAX || *text == '+')
+    return 0;
+  return (int) value;
+}

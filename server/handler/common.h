@@ -1,0 +1,26 @@
+/* Small things that several handlers share. Each function that may reply says when it does. */
+#ifndef ATTUNE_SERVER_HANDLER_COMMON_H
+#define ATTUNE_SERVER_HANDLER_COMMON_H
+
+#include "server/http.h"
+
+/* ?limit (1 to 100, 20 by default) and ?cursor of a list, with no other parameter. False when it replied. */
+struct list_page
+{
+  size_t limit;
+  const char *cursor;
+};
+bool list_page_read(struct http_request *req, struct list_page *page);
+
+/* Replies with one fault: a problem of `code` with a fault at `pointer` (hint may be NULL). */
+void reply_fault(struct http_request *req, enum error_code code, const char *pointer,
+                 const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Replies for a failed step that is none of the caller's input: ERR_UNAVAILABLE and ERR_TIMEOUT → 503,
+ * ERR_IO on a full disk → 507, the others → 500, logged. */
+void reply_failure(struct http_request *req, const struct err_info *info);
+
+/* The version in a path, or 0 when it is no whole number from 1. */
+int version_parse(const char *text);
+
+#endif

@@ -1,0 +1,92 @@
+#include <config.h>
+
+#include "server/handler/handlers.h"
+
+#include <string.h>
+
+#include "model/model.h"
+#include "search/search.h"
+#include "server/handler/common.h"
+#include "server/json_view.h"
+
+/* Defaults depend a little on the data: without ?dataset they are told for such a table or image set. */
+#define TYPICAL_ROWS 1000
+#define TYPICAL_COLUMNS 10
+#define TYPICAL_PIXELS (28 * 28)
+#define TYPICAL_CLASSES 10
+
+static json_t *
+view_family(const struct model_family *family, const struct model_data_shape *shape)
+{
+  const char *refusal = family->refuse(shape);
+  json_t *view = json_pack("{s:s, s:s, s:b, s:o}", "name", family->name, "help", family->help,
+                           "fits", refusal == NULL, "why_not", view_text(refusal));
+
+  json_object_set_new(view, "space", refusal ? json_null() : family->default_space(shape));
+  return view;
+}
+
+/* ?kind=table|images and ?task=binary|multiclass|regression. False when it replied. */
+static bool
+read_shape(struct http_request *req, struct model_data_shape *shape)
+{
+  static const char *const known[] = {"kind", "task", NULL};
+  const char *kind = http_query(req, "kind"), *task = http_query(req, "task");
+
+  if (!http_query_known(req, known))
+    return false;
+  if (kind && strcmp(kind, "table") != 0 && strcmp(kind, "images") != 0)
+  {
+    http_reply_error(req, E_BAD_REQUEST, "kind is table or images");
+    return false;
+  }
+  shape->kind = kind && strcmp(kind, "images") == 0 ? DATASET_IMAGES : DATASET_TABLE;
+  shape->rows = TYPICAL_ROWS;
+  shape->columns = shape->kind == DATASET_IMAGES ? TYPICAL_PIXELS : TYPICAL_COLUMNS;
+  shape->task = TASK_MULTICLASS;
+  shape->classes = TYPICAL_CLASSES;
+  if (task && strcmp(task, "binary") == 0)
+  {
+    shape->task = TASK_BINARY;
+    shape->classes = 2;
+  }
+  else if (task && strcmp(task, "regression") == 0)
+  {
+    shape->task = TASK_REGRESSION;
+    shape->classes = 0;
+  }
+  else if (task && strcmp(task, "multiclass") != 0)
+  {
+    http_reply_error(req, E_BAD_REQUEST, "task is binary, multiclass or regression");
+    return false;
+  }
+  return true;
+}
+
+enum http_outcome
+handle_families_get(struct http_request *req)
+{
+  struct model_data_shape shape = {.rows = 0};
+  json_t *items;
+
+  if (!read_shape(req, &shape))
+    return HTTP_REPLIED;
+  items = json_array();
+  for (const struct model_family *family = model_families(); family->name; family++)
+    json_array_append_new(items, view_family(family, &shape));
+  http_reply_list(req, items, NULL);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_search_methods_get(struct http_request *req)
+{
+  json_t *items = json_array();
+
+  for (const struct search_method_info *method = search_methods(); method->name; method++)
+    json_array_append_new(items,
+                          json_pack("{s:s, s:s, s:b}", "name", method->name, "help", method->help,
+                                    "default", strcmp(method->name, "bayes") == 0));
+  http_reply_list(req, items, NULL);
+  return HTTP_REPLIED;
+}

@@ -1,0 +1,327 @@
+#include <config.h>
+
+#include "server/handler/job_create.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "search/search.h"
+#include "server/dataset_cache.h"
+#include "server/handler/common.h"
+#include "server/json_view.h"
+#include "server/names.h"
+#include "sql/db_job.h"
+
+/* A dataset that is not on this machine is fetched for the full check only when it is small: the engine
+ * checks again anyway. */
+#define CHECK_BYTES (INT64_C(64) << 20)
+
+/* A seed that JSON readers with doubles keep exactly. */
+static json_int_t
+draw_seed(void)
+{
+  uint64_t bits;
+  randombytes_buf(&bits, sizeof bits);
+  return (json_int_t) (bits >> 12);
+}
+
+static bool
+find_dataset(struct http_request *req, struct db_conn *conn, const json_t *request,
+             struct db_dataset *row)
+{
+  const json_t *id = json_object_get(request, "dataset");
+  enum db_status status;
+
+  if (!json_is_string(id))
+  {
+    reply_fault(req, E_INVALID, "/dataset", "send the id that POST /api/v1/datasets gave",
+                id ? "must be a string" : "is missing");
+    return false;
+  }
+  status = db_dataset_get(conn, req->tenant_id, json_string_value(id), 0, req->arena, row);
+  if (status != DB_ROWS)
+    http_reply_db(req, status, E_DATASET_NOT_FOUND);
+  else if (strcmp(row->state, "ready") != 0)
+    http_reply_error(req, E_DATASET_NOT_READY,
+                     arena_printf(req->arena, "dataset %s is %s", row->id, row->state));
+  else
+    return true;
+  return false;
+}
+
+/* The name asked for, else the dataset's; and the model's name: asked for, like the job's name where the
+ * caller gave one, else the job's id, so that no model in use is ever replaced by accident. */
+static void
+complete_names(struct http_request *req, json_t *request, struct job_plan *plan)
+{
+  const char *asked = json_get_string(request, "name", NULL), *model = NULL;
+
+  plan->name = arena_strdup(req->arena, asked ? asked : plan->dataset.name);
+  if (json_is_string(json_object_get(request, "deploy_as")))
+    return;
+  if (json_object_get(request, "deploy_as") && !json_is_null(json_object_get(request, "deploy_as")))
+    return; /* of a wrong kind: the check says so */
+  if (asked)
+    model = name_model_from(req->arena, asked);
+  json_object_set_new(request, "deploy_as", json_string(model ? model : plan->id));
+}
+
+static void
+complete_seed(json_t *request)
+{
+  json_t *search = json_object_get(request, "search"), *seed;
+
+  if (!search || json_is_null(search))
+  {
+    json_object_set_new(request, "search", json_object());
+    search = json_object_get(request, "search");
+  }
+  seed = json_object_get(search, "seed");
+  if (json_is_object(search) && (!seed || json_is_null(seed)))
+    json_object_set_new(search, "seed", json_integer(draw_seed()));
+}
+
+/* ---- the check against the rows -------------------------------------------------------------------- */
+
+/* Number of rows per class; NULL for regression. */
+static size_t *
+count_classes(struct arena *arena, const struct task *task, const struct dataset *dataset)
+{
+  size_t *counts = task->class_count ? arena_array(arena, task->class_count, sizeof *counts) : NULL;
+
+  for (size_t row = 0; counts && row < dataset_row_count(dataset); row++)
+  {
+    int32_t class = task_class_of(task, dataset, row);
+    if (class >= 0 && (size_t) class < task->class_count)
+      counts[class]++;
+  }
+  return counts;
+}
+
+static void
+check_task(struct job_plan *plan, const struct dataset *dataset, struct arena *arena,
+           struct json_faults *faults)
+{
+  const struct job_spec *spec = plan->spec;
+  struct err_info info = {.code = ERR_OK};
+  enum metric metric;
+
+  if (task_make(dataset, spec->target, spec->task_name, arena, &plan->task, &info) != ERR_OK)
+  {
+    json_fault_add(faults, "/target", NULL, "%s", info.text);
+    return;
+  }
+  plan->task_known = true;
+  if (spec->has_metric && !metric_fits_task(spec->metric, plan->task.kind))
+    json_fault_add(faults, "/metric", "leave it out for the default", "%s does not fit a %s task",
+                   metric_name(spec->metric), task_kind_name(plan->task.kind));
+  metric = spec->has_metric
+             ? spec->metric
+             : metric_default(&plan->task, count_classes(arena, &plan->task, dataset));
+  json_object_set_new(plan->form, "metric", json_string(metric_name(metric)));
+  json_object_set_new(plan->form, "task", json_string(task_kind_name(plan->task.kind)));
+}
+
+/* False when it replied. */
+static bool
+check_rows(struct http_request *req, struct db_conn *conn, struct job_plan *plan,
+           struct json_faults *faults)
+{
+  struct dataset_cache *cache = req->server->datasets;
+  struct err_info info = {.code = ERR_OK};
+  struct dataset *dataset;
+
+  if (plan->dataset.bytes > CHECK_BYTES && !dataset_cache_has(cache, plan->dataset.sha256))
+    return true;
+  if (dataset_cache_open(cache, conn, &plan->dataset, &dataset, &info) != ERR_OK)
+  {
+    reply_failure(req, &info);
+    return false;
+  }
+  check_task(plan, dataset, req->arena, faults);
+  dataset_close(dataset);
+  return true;
+}
+
+/* ---- making ---------------------------------------------------------------------------------------- */
+
+static const char *const *
+method_names(struct arena *arena)
+{
+  const struct search_method_info *methods = search_methods();
+  const char **names;
+  size_t count = 0;
+
+  while (methods[count].name)
+    count++;
+  names = arena_array(arena, count + 1, sizeof *names);
+  for (size_t i = 0; names && i < count; i++)
+    names[i] = methods[i].name;
+  return (const char *const *) names;
+}
+
+static bool
+make_spec(struct http_request *req, const json_t *request, struct job_plan *plan,
+          struct json_faults *faults)
+{
+  struct job_spec_context context = {
+    .dataset_schema = plan->schema,
+    .methods = method_names(req->arena),
+    .max_seconds = req->server->limits.job_seconds,
+    .max_trials = req->server->limits.job_trials,
+  };
+  enum err rc = job_spec_from_json(request, &context, req->arena, &plan->spec, faults);
+
+  if (plan->name && !name_is_title(plan->name))
+    json_fault_add(faults, "/name", NULL, "a name has 1 to 200 bytes, without control characters");
+  if (rc == ERR_OK && faults->count == 0)
+  {
+    plan->form = job_spec_to_json(plan->spec);
+    if (plan->form)
+      return true;
+    rc = ERR_MEMORY;
+  }
+  if (faults->count > 0)
+    http_reply_faults(req, E_INVALID, faults);
+  else
+    reply_failure(req, &(struct err_info){.code = rc, .text = "the job could not be checked"});
+  return false;
+}
+
+bool
+job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *request,
+              struct job_plan *plan)
+{
+  struct json_faults faults;
+  char id[32];
+  bool fine;
+
+  memset(plan, 0, sizeof *plan);
+  db_id_new("job_", id, sizeof id);
+  plan->id = arena_strdup(req->arena, id);
+  json_faults_init(&faults, req->arena);
+  if (!json_is_object(request))
+  {
+    reply_fault(req, E_INVALID, "", "send {\"dataset\": \"ds_…\", \"target\": \"…\"}",
+                "the body must be a JSON object");
+    return false;
+  }
+  if (!find_dataset(req, conn, request, &plan->dataset))
+    return false;
+  plan->owned = json_pack("[o, o]", json_deep_copy(request), view_json(plan->dataset.schema));
+  if (!plan->owned || json_array_size(plan->owned) != 2)
+  {
+    http_reply_error(req, E_INTERNAL, NULL);
+    return false;
+  }
+  plan->schema = json_array_get(plan->owned, 1);
+  complete_names(req, json_array_get(plan->owned, 0), plan);
+  complete_seed(json_array_get(plan->owned, 0));
+  fine = make_spec(req, json_array_get(plan->owned, 0), plan, &faults)
+         && check_rows(req, conn, plan, &faults);
+  if (fine && faults.count > 0)
+  {
+    http_reply_faults(req, E_INVALID, &faults);
+    fine = false;
+  }
+  if (!fine)
+    job_plan_free(plan);
+  return fine;
+}
+
+void
+job_plan_free(struct job_plan *plan)
+{
+  json_decref(plan->form);
+  json_decref(plan->owned);
+  plan->form = plan->owned = NULL;
+}
+
+bool
+job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan)
+{
+  enum db_status status;
+  size_t live;
+  char *text;
+
+  status = db_job_count_live(conn, req->tenant_id, &live);
+  if (status == DB_ROWS && live >= req->server->limits.live_jobs)
+  {
+    http_reply_error(req, E_QUOTA,
+                     arena_printf(req->arena, "%zu jobs are queued or running; the limit is %zu",
+                                  live, req->server->limits.live_jobs));
+    return false;
+  }
+  if (status == DB_ROWS)
+  {
+    text = json_dumps(plan->form, JSON_COMPACT);
+    status = text ? db_job_insert(conn, plan->id, req->tenant_id, plan->name, plan->dataset.id,
+                                  plan->dataset.version, text)
+                  : DB_HARD;
+    free(text);
+  }
+  if (status != DB_ROWS)
+    http_reply_db(req, status, E_DATASET_NOT_FOUND);
+  return status == DB_ROWS;
+}
+
+/* ---- what would run -------------------------------------------------------------------------------- */
+
+static struct model_data_shape
+plan_shape(const struct job_plan *plan)
+{
+  const json_t *columns = json_object_get(plan->schema, "columns");
+  bool images = plan->dataset.kind && strcmp(plan->dataset.kind, "images") == 0;
+  size_t pixels = (size_t) (json_get_number(plan->schema, "height", 0.0)
+                            * json_get_number(plan->schema, "width", 0.0)
+                            * json_get_number(plan->schema, "channels", 0.0));
+  struct model_data_shape shape = {
+    .kind = images ? DATASET_IMAGES : DATASET_TABLE,
+    .task = plan->task_known ? plan->task.kind : TASK_MULTICLASS,
+    .rows = (size_t) plan->dataset.rows,
+    .columns = images ? pixels : json_array_size(columns) - 1,
+    .classes = plan->task_known ? plan->task.class_count : 2,
+  };
+  return shape;
+}
+
+static size_t
+plan_folds(const struct job_plan *plan)
+{
+  if (plan->spec->folds)
+    return plan->spec->folds;
+  return plan->spec->holdout > 0.0 || plan->dataset.rows >= 20000 ? 1 : 5;
+}
+
+json_t *
+job_plan_view(const struct job_plan *plan)
+{
+  const struct job_spec *spec = plan->spec;
+  struct model_data_shape shape = plan_shape(plan);
+  double trials = spec->budget_trials ? (double) spec->budget_trials : INFINITY, sum = 0.0;
+  double points = spec->space ? space_cardinality(spec->space) : NAN;
+  size_t folds = plan_folds(plan);
+  json_t *families = json_array();
+
+  for (size_t i = 0; i < spec->family_count; i++)
+  {
+    const struct model_family *family = model_family_find(spec->families[i]);
+    double seconds =
+      family->cost_estimate(&shape, shape.rows - shape.rows / (folds > 1 ? folds : 5));
+    sum += seconds * (double) folds;
+    json_array_append_new(families,
+                          json_pack("{s:s, s:s, s:o}", "name", family->name, "help", family->help,
+                                    "seconds_per_fit", json_real_or_null(seconds)));
+  }
+  if (spec->budget_seconds > 0.0 && sum > 0.0 && spec->family_count > 0)
+    trials =
+      fmin(trials, fmax(1.0, floor(spec->budget_seconds * (double) spec->family_count / sum)));
+  trials = fmin(trials, points);
+  return json_pack("{s:b, s:{s:s, s:i}, s:s, s:O, s:o, s:i, s:o, s:o}", "valid", 1, "dataset", "id",
+                   plan->dataset.id, "version", plan->dataset.version, "name", plan->name, "job",
+                   plan->form, "families", families, "fits_per_trial", (int) folds,
+                   "trials_estimate_per_worker", json_real_or_null(trials), "points_in_space",
+                   json_real_or_null(points));
+}

@@ -1,0 +1,36 @@
+/* From the JSON of POST /jobs to a stored job: checked in full, completed, inserted. Shared by POST /jobs
+ * and POST /train. For one request at a time; strings live in the request's arena. */
+#ifndef ATTUNE_SERVER_HANDLER_JOB_CREATE_H
+#define ATTUNE_SERVER_HANDLER_JOB_CREATE_H
+
+#include "data/task.h"
+#include "model/job_spec.h"
+#include "server/http.h"
+#include "sql/db_dataset.h"
+
+struct job_plan
+{
+  const char *id; /* "job_…" */
+  const char *name;
+  struct db_dataset dataset;
+  const json_t *schema; /* of the dataset; owned by `owned` */
+  struct job_spec *spec;
+  bool task_known; /* the task was derived from the rows, not from the schema alone */
+  struct task task;
+  json_t *form;  /* what is stored: the normal form, completed */
+  json_t *owned; /* references that job_plan_free gives back */
+};
+
+/* Checks `request` (a JSON object; another kind of value is a fault) and fills the plan. False when it
+ * replied with what is wrong. */
+bool job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *request,
+                   struct job_plan *plan);
+void job_plan_free(struct job_plan *plan);
+
+/* Inserts the job unless the tenant has too many live ones. False when it replied. */
+bool job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan);
+
+/* What would run, for ?validate_only=1 (new reference). */
+json_t *job_plan_view(const struct job_plan *plan);
+
+#endif

@@ -1,0 +1,110 @@
+#include <config.h>
+
+#include "server/handler/handlers.h"
+
+#include <string.h>
+
+#include "server/handler/common.h"
+#include "server/handler/job_create.h"
+#include "server/json_view.h"
+#include "sql/db_dataset.h"
+#include "sql/db_job.h"
+
+/* The job as it is now. False when it replied. */
+static bool
+find_job(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row)
+{
+  enum db_status status = db_job_get(conn, req->tenant_id, id, req->arena, row);
+
+  if (status != DB_ROWS)
+    http_reply_db(req, status, E_JOB_NOT_FOUND);
+  return status == DB_ROWS;
+}
+
+enum http_outcome
+handle_jobs_list(struct http_request *req)
+{
+  struct db_conn *conn;
+  struct list_page page;
+  struct db_job *rows = NULL;
+  const char *next = NULL;
+  enum db_status status;
+  json_t *items;
+  size_t count = 0;
+
+  if (!list_page_read(req, &page) || !(conn = http_db(req)))
+    return HTTP_REPLIED;
+  status =
+    db_job_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &rows, &count);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_BAD_CURSOR);
+    return HTTP_REPLIED;
+  }
+  items = json_array();
+  for (size_t i = 0; i < count && i < page.limit; i++)
+    json_array_append_new(items, view_job(&rows[i], false));
+  if (count > page.limit)
+    next = db_cursor(req->arena, rows[page.limit - 1].created_us, rows[page.limit - 1].id);
+  http_reply_list(req, items, next);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_jobs_get(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_job row;
+
+  if (conn && find_job(req, conn, http_arg(req, "job"), &row))
+    http_reply_json(req, 200, view_job(&row, true));
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_jobs_cancel(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  const char *id = http_arg(req, "job");
+  bool already_ended = false;
+  enum db_status status;
+  struct db_job row;
+
+  if (!conn)
+    return HTTP_REPLIED;
+  if (req->json && !(json_is_object(req->json) && json_object_size(req->json) == 0))
+  {
+    reply_fault(req, E_INVALID, "", "send no body", "cancelling takes no members");
+    return HTTP_REPLIED;
+  }
+  status = db_job_cancel(conn, req->tenant_id, id, &already_ended);
+  if (already_ended)
+    http_reply_error(req, E_JOB_ENDED, NULL);
+  else if (status != DB_ROWS)
+    http_reply_db(req, status, E_JOB_NOT_FOUND);
+  else if (find_job(req, conn, id, &row))
+    http_reply_json(req, 202, view_job(&row, true));
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_jobs_post(struct http_request *req)
+{
+  static const char *const known[] = {"validate_only", NULL};
+  struct db_conn *conn;
+  struct job_plan plan;
+  struct db_job row;
+  int64_t validate_only;
+
+  if (!http_query_known(req, known)
+      || !http_query_integer(req, "validate_only", 0, 1, 0, &validate_only)
+      || !(conn = http_db(req)) || !job_plan_make(req, conn, req->json, &plan))
+    return HTTP_REPLIED;
+  if (validate_only)
+    http_reply_json(req, 200, job_plan_view(&plan));
+  else if (job_plan_insert(req, conn, &plan) && find_job(req, conn, plan.id, &row))
+    http_reply_created(req, 202, arena_printf(req->arena, "/api/v1/jobs/%s", plan.id),
+                       view_job(&row, true));
+  job_plan_free(&plan);
+  return HTTP_REPLIED;
+}

@@ -1,0 +1,276 @@
+#include <config.h>
+
+#include "server/handler/handlers.h"
+
+#include <string.h>
+
+#include "server/handler/common.h"
+#include "server/json_view.h"
+#include "server/model_cache.h"
+#include "server/names.h"
+#include "sql/db_dataset.h"
+#include "sql/db_model.h"
+
+#define VERSIONS_SHOWN 100
+
+enum http_outcome
+handle_models_list(struct http_request *req)
+{
+  struct db_conn *conn;
+  struct list_page page;
+  struct db_model_version *rows = NULL;
+  const char *next = NULL;
+  enum db_status status;
+  json_t *items;
+  size_t count = 0;
+
+  if (!list_page_read(req, &page) || !(conn = http_db(req)))
+    return HTTP_REPLIED;
+  status =
+    db_model_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &rows, &count);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_BAD_CURSOR);
+    return HTTP_REPLIED;
+  }
+  items = json_array();
+  for (size_t i = 0; i < count && i < page.limit; i++)
+    json_array_append_new(items, view_model(&rows[i]));
+  if (count > page.limit)
+    next = db_cursor(req->arena, rows[page.limit - 1].created_us, rows[page.limit - 1].model_id);
+  http_reply_list(req, items, next);
+  return HTTP_REPLIED;
+}
+
+/* The version the path means: {version} where `numbered`, else the one `best` points to. False when it
+ * replied. */
+static bool
+find_version(struct http_request *req, struct db_conn *conn, struct db_model_version *row)
+{
+  const char *text = http_arg(req, "version");
+  int version = *text ? version_parse(text) : 0;
+  enum db_status status = DB_NONE;
+
+  if (!*text || version > 0)
+    status =
+      db_model_get(conn, req->tenant_id, http_arg(req, "model"), version, NULL, req->arena, row);
+  if (status == DB_ROWS)
+    return true;
+  http_reply_db(req, status, E_MODEL_NOT_FOUND);
+  return false;
+}
+
+static json_t *
+version_list(const struct db_model_version *rows, size_t count)
+{
+  json_t *items = json_array();
+
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(items, view_model(&rows[i]));
+  return items;
+}
+
+enum http_outcome
+handle_models_get(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_model_version row, *versions = NULL;
+  struct db_model_alias *aliases = NULL;
+  size_t version_count = 0, alias_count = 0;
+  enum db_status status;
+  json_t *view, *names;
+
+  if (!conn || !find_version(req, conn, &row))
+    return HTTP_REPLIED;
+  status = db_model_version_list(conn, req->tenant_id, row.model_id, VERSIONS_SHOWN, req->arena,
+                                 &versions, &version_count);
+  if (status >= DB_NONE)
+    status = db_model_alias_list(conn, row.model_id, req->arena, &aliases, &alias_count);
+  if (status < DB_NONE)
+  {
+    http_reply_db(req, status, E_MODEL_NOT_FOUND);
+    return HTTP_REPLIED;
+  }
+  view = view_model(&row);
+  names = json_object();
+  for (size_t i = 0; i < alias_count; i++)
+    json_object_set_new(names, aliases[i].alias, json_integer(aliases[i].version));
+  json_object_set_new(view, "aliases", names);
+  json_object_set_new(view, "versions", version_list(versions, version_count));
+  http_reply_json(req, 200, view);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_model_versions_list(struct http_request *req)
+{
+  static const char *const known[] = {"limit", NULL};
+  struct db_model_version *rows = NULL;
+  struct db_conn *conn;
+  enum db_status status;
+  int64_t limit;
+  size_t count = 0;
+
+  if (!http_query_known(req, known) || !http_query_integer(req, "limit", 1, 1000, 100, &limit)
+      || !(conn = http_db(req)))
+    return HTTP_REPLIED;
+  status = db_model_version_list(conn, req->tenant_id, http_arg(req, "model"), (size_t) limit,
+                                 req->arena, &rows, &count);
+  if (status < DB_NONE || count == 0)
+    http_reply_db(req, status < DB_NONE ? status : DB_NONE, E_MODEL_NOT_FOUND);
+  else
+    http_reply_list(req, version_list(rows, count), NULL);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_model_version_get(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_model_version row;
+
+  if (conn && find_version(req, conn, &row))
+    http_reply_json(req, 200, view_model(&row));
+  return HTTP_REPLIED;
+}
+
+/* JSON text as it was stored with the version. */
+static void
+reply_stored(struct http_request *req, const char *text)
+{
+  if (text)
+    http_reply_bytes(req, 200, "application/json", text, strlen(text));
+  else
+    http_reply_error(req, E_NOT_FOUND, "this version has none");
+}
+
+enum http_outcome
+handle_model_report(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_model_version row;
+
+  if (conn && find_version(req, conn, &row))
+    reply_stored(req, row.report);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_model_schema(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_model_version row;
+
+  if (conn && find_version(req, conn, &row))
+    reply_stored(req, row.schema);
+  return HTTP_REPLIED;
+}
+
+/* ---- aliases --------------------------------------------------------------------------------------- */
+
+struct alias_change
+{
+  struct http_request *req;
+  const char *model_id, *alias;
+  const char *if_match; /* NULL = whatever it is now */
+  int version;
+  bool mismatch;
+};
+
+/* What If-Match is compared with: the version the alias points to, or nothing. */
+static const char *
+alias_etag(struct arena *arena, int version)
+{
+  return version ? arena_printf(arena, "\"%d\"", version) : "";
+}
+
+static enum db_status
+change_alias(struct db_conn *conn, void *context)
+{
+  struct alias_change *change = context;
+  struct db_model_alias *aliases = NULL;
+  enum db_status status;
+  size_t count = 0;
+  int now = 0;
+
+  change->mismatch = false;
+  status = db_model_alias_list(conn, change->model_id, change->req->arena, &aliases, &count);
+  if (status < DB_NONE)
+    return status;
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(aliases[i].alias, change->alias) == 0)
+      now = aliases[i].version;
+  if (change->if_match
+      && !(strcmp(change->if_match, "*") == 0
+             ? now > 0
+             : strcmp(change->if_match, alias_etag(change->req->arena, now)) == 0))
+  {
+    change->mismatch = true;
+    return DB_NONE;
+  }
+  return db_model_alias_set(conn, change->req->tenant_id, change->model_id, change->alias,
+                            change->version);
+}
+
+/* The body and the path of a PUT of an alias. False when it replied. */
+static bool
+read_alias(struct http_request *req, struct alias_change *change)
+{
+  static const struct json_field fields[] = {{.name = "version",
+                                              .kind = JSON_KIND_INTEGER,
+                                              .required = true,
+                                              .min = 1,
+                                              .max = 1e9,
+                                              .hint = "the number of the version"},
+                                             JSON_FIELD_END};
+  struct json_faults faults;
+
+  change->alias = http_arg(req, "alias");
+  change->if_match = http_header(req, "If-Match");
+  json_faults_init(&faults, req->arena);
+  if (!name_is_model(change->alias))
+    json_fault_add(&faults, "",
+                   "use small letters, digits, dot, minus and underscore, not digits alone",
+                   "\"%s\" is no name for an alias", change->alias);
+  if (!json_is_object(req->json))
+    json_fault_add(&faults, "", "send {\"version\": 3}", "the body must be a JSON object");
+  else
+    json_check(req->json, fields, "", &faults);
+  if (faults.count > 0)
+  {
+    http_reply_faults(req, E_INVALID, &faults);
+    return false;
+  }
+  change->version = (int) json_get_integer(req->json, "version", 0);
+  return true;
+}
+
+enum http_outcome
+handle_model_alias_put(struct http_request *req)
+{
+  struct alias_change change = {.req = req};
+  struct db_model_version row;
+  struct db_conn *conn;
+  enum db_status status;
+
+  if (!read_alias(req, &change) || !(conn = http_db(req)) || !find_version(req, conn, &row))
+    return HTTP_REPLIED;
+  change.model_id = row.model_id;
+  status = db_tx_run(conn, "alias_put", change_alias, &change);
+  if (change.mismatch)
+    http_reply_error(req, E_PRECONDITION_FAILED, NULL);
+  else if (status == DB_NONE)
+    reply_fault(req, E_INVALID, "/version", "GET its versions to see which there are",
+                "model %s has no version %d", row.model_name, change.version);
+  else if (status != DB_ROWS)
+    http_reply_db(req, status, E_MODEL_NOT_FOUND);
+  else
+  {
+    model_cache_forget(req->server->models, row.model_id);
+    http_reply_header(req, "ETag", alias_etag(req->arena, change.version));
+    http_reply_json(req, 200,
+                    json_pack("{s:s, s:s, s:i}", "model", row.model_name, "alias", change.alias,
+                              "version", change.version));
+  }
+  return HTTP_REPLIED;
+}
