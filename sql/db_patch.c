@@ -170,6 +170,8 @@ db_patch_check(struct db_conn *conn, struct err_info *info)
   if (status != DB_ROWS)
     return could_not(conn, status, info, "read the schema's version");
   int newest = db_patch_count - 1;
+  if (found.newest < 0)
+    return err_set(info, ERR_CONFLICT, "the database has no schema yet; run attune-dbinit");
   if (found.newest < newest)
     return err_set(info, ERR_CONFLICT,
                    "the database's schema is at patch %d and this program needs %d; run "

@@ -47,3 +47,7 @@ sql/patches.c: $(sql_patches) sql/gen_patches.sh sql/local.mk
 	@$(MKDIR_P) sql
 	$(AM_V_GEN)cd $(srcdir) && $(SHELL) sql/gen_patches.sh $(sql_patches) \
 	  > $(abs_builddir)/$@.tmp && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+
+bin_PROGRAMS += attune-dbinit
+attune_dbinit_SOURCES = sql/dbinit.c
+attune_dbinit_LDADD = sql/libdb.a engine/libbase.a $(SQL_LIBS)
