@@ -41,10 +41,11 @@ struct train_request
   enum metric metric;
   bool class_weight_balanced;
   uint64_t seed;
-  double max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees
+  double
+    max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees
                          stop adding rounds */
   /* Called after each epoch; returning false stops the fit with ERR_CANCELLED. May be NULL. */
-  bool (*on_epoch) (void *context, const struct train_progress *progress);
+  bool (*on_epoch)(void *context, const struct train_progress *progress);
   void *context;
 };
 
@@ -57,8 +58,9 @@ enum train_stop
 
 struct train_result
 {
-  struct model *model;      /* caller frees */
-  float *valid_predictions; /* (valid_count, output_count), from the predict code path; caller frees */
+  struct model *model; /* caller frees */
+  float
+    *valid_predictions; /* (valid_count, output_count), from the predict code path; caller frees */
   double metric;
   double objective; /* metric_objective: minimised */
   double log_loss;  /* NaN for regression */
@@ -68,12 +70,12 @@ struct train_result
   enum train_stop stop;
 };
 
-const char *train_stop_name (enum train_stop stop);
+const char *train_stop_name(enum train_stop stop);
 
 /* ERR_INVALID: a parameter or the data can't be trained (text says why); ERR_DIVERGED: loss not finite;
  * ERR_CANCELLED; ERR_MEMORY. On failure the result is empty. */
-enum err train_run (const struct train_request *request, struct train_result *result,
-                    struct err_info *info);
-void train_result_clear (struct train_result *result);
+enum err train_run(const struct train_request *request, struct train_result *result,
+                   struct err_info *info);
+void train_result_clear(struct train_result *result);
 
 #endif

@@ -1,0 +1,371 @@
+#include <config.h>
+
+#include "train/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "model/family.h"
+#include "model/net.h"
+#include "train/loss.h"
+#include "train/optim.h"
+#include "train/pace.h"
+#include "train/schedule.h"
+#include "train/stop.h"
+
+#define VALID_BATCH 256
+#define PACE_EVERY 16
+/* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
+#define TIME_SHARE 0.92
+
+/* All a run needs, allocated before its first step. */
+struct run
+{
+  const struct fit *fit;
+  struct net *net;
+  struct net_work work, valid_work;
+  struct optim optim;
+  struct pace pace;
+  struct stop_rule rule;
+  enum schedule_kind schedule;
+  struct optim_step peak; /* rate, momentum and decay as asked for */
+  float smoothing;
+  size_t batch, steps_per_epoch, epochs;
+  size_t *order;
+  float *x;       /* (max (batch, VALID_BATCH), inputs) */
+  int32_t *y;     /* (batch) */
+  float *target;  /* (batch) */
+  float *weight;  /* (batch), or NULL */
+  float *best;    /* weights of the best epoch */
+  float *outputs; /* predictions of the validation rows */
+  double valid_seconds;
+};
+
+/* ---- setting up ----------------------------------------------------------------------------------- */
+
+static void
+read_params(struct run *run)
+{
+  const struct fit *fit = run->fit;
+  static const enum schedule_kind schedules[] = {[FAMILY_COSINE] = SCHEDULE_COSINE,
+                                                 [FAMILY_ONE_CYCLE] = SCHEDULE_ONE_CYCLE,
+                                                 [FAMILY_CONSTANT] = SCHEDULE_CONSTANT};
+
+  run->batch = (size_t) fit_number(fit, "batch_size");
+  run->batch = run->batch < fit->train.count ? run->batch : fit->train.count;
+  run->steps_per_epoch = fit->train.count / run->batch;
+  run->epochs = (size_t) fit_number(fit, "epochs");
+  run->schedule = schedules[fit_choice(fit, "schedule")];
+  run->smoothing = (float) fit_number(fit, "label_smoothing");
+  run->peak = (struct optim_step){.rate = fit_number(fit, "learning_rate"),
+                                  .momentum = fit_number(fit, "momentum"),
+                                  .decay = fit_number(fit, "weight_decay")};
+  pace_init(&run->pace, run->epochs * run->steps_per_epoch);
+  /* schedules end in their best region, so only a run that is far past its best is given up */
+  stop_init(&run->rule, run->epochs / 3 > 8 ? run->epochs / 3 : 8);
+}
+
+static enum err
+make_net(struct run *run, struct err_info *info)
+{
+  const struct fit *fit = run->fit;
+  struct net_config config = {.inputs = fit->train.width,
+                              .outputs = fit->outputs,
+                              .layers = (size_t) fit_number(fit, "layers"),
+                              .units = (size_t) fit_number(fit, "units"),
+                              .activation = (enum net_activation) fit_choice(fit, "activation"),
+                              .dropout = (float) fit_number(fit, "dropout")};
+  enum err rc = net_new(&config, true, &run->net, info);
+
+  if (rc == ERR_OK)
+    net_init_weights(run->net, fit->request->seed);
+  return rc;
+}
+
+static enum err
+set_up(struct run *run, struct err_info *info)
+{
+  static const enum optim_kind optimizers[] = {
+    [FAMILY_ADAMW] = OPTIM_ADAMW, [FAMILY_ADAM] = OPTIM_ADAM, [FAMILY_SGD] = OPTIM_SGD};
+  const struct fit *fit = run->fit;
+  enum err rc;
+
+  read_params(run);
+  rc = make_net(run, info);
+  if (rc != ERR_OK)
+    return rc;
+  size_t rows = run->batch > VALID_BATCH ? run->batch : VALID_BATCH;
+  run->order = calloc(fit->train.count, sizeof *run->order);
+  run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
+  run->y = calloc(run->batch, sizeof *run->y);
+  run->target = calloc(run->batch, sizeof *run->target);
+  run->weight = fit->train.weight ? calloc(run->batch, sizeof *run->weight) : NULL;
+  run->best = calloc(run->net->param_count, sizeof *run->best);
+  run->outputs = calloc(fit->valid.count * fit->outputs + 1, sizeof *run->outputs);
+  if (!run->order || !run->x || !run->y || !run->target || (fit->train.weight && !run->weight)
+      || !run->best || !run->outputs
+      || net_work_init(&run->work, run->net, run->batch, true) != ERR_OK
+      || net_work_init(&run->valid_work, run->net, VALID_BATCH, false) != ERR_OK
+      || optim_init(&run->optim, optimizers[fit_choice(fit, "optimizer")], run->net->param_count)
+           != ERR_OK)
+    return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
+                   run->net->param_count);
+  return ERR_OK;
+}
+
+static void
+tear_down(struct run *run)
+{
+  optim_clear(&run->optim);
+  net_work_clear(&run->valid_work);
+  net_work_clear(&run->work);
+  free(run->outputs);
+  free(run->best);
+  free(run->weight);
+  free(run->target);
+  free(run->y);
+  free(run->x);
+  free(run->order);
+  net_free(run->net);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------- */
+
+static void
+fetch_labels(struct run *run, const size_t *order)
+{
+  const struct fit_rows *train = &run->fit->train;
+
+  for (size_t i = 0; i < run->batch; i++)
+  {
+    if (train->classes)
+      run->y[i] = train->classes[order[i]];
+    else
+      run->target[i] = train->target[order[i]];
+    if (run->weight)
+      run->weight[i] = train->weight[order[i]];
+  }
+}
+
+static void
+move_weights(struct run *run)
+{
+  double t = run->pace.t;
+  struct optim_step step = run->peak;
+
+  step.rate *= schedule_rate(run->schedule, t);
+  step.momentum = schedule_momentum(run->schedule, step.momentum, t);
+  optim_begin(&run->optim);
+  for (size_t i = 0; i < run->net->layer_count; i++)
+  {
+    const struct net_layer *layer = &run->net->layers[i];
+    optim_range(&run->optim, &step, true, layer->weights, layer->in * layer->out, run->net->w,
+                run->net->g);
+    optim_range(&run->optim, &step, false, layer->bias, layer->out, run->net->w, run->net->g);
+  }
+}
+
+static enum err
+take_step(struct run *run, const size_t *order, double *loss, struct err_info *info)
+{
+  const struct fit *fit = run->fit;
+
+  fit_fetch(&fit->train, order, 0, run->batch, run->x);
+  fetch_labels(run, order);
+  const float *y = net_forward_training(run->net, &run->work, run->x, run->batch,
+                                        fit->request->seed, run->pace.done);
+  if (!y)
+    return err_set(info, ERR_INTERNAL, "the matrix product failed");
+  if (fit->train.classes)
+    *loss = loss_softmax(run->batch, fit->outputs, y, run->y, run->weight, run->smoothing,
+                         run->work.d[0]);
+  else
+    *loss = loss_square(run->batch, y, run->target, run->work.d[0]);
+  if (!isfinite(*loss))
+    return err_set(info, ERR_DIVERGED,
+                   "the loss is not finite after %zu steps; a smaller learning_rate may help",
+                   run->pace.done);
+  if (!net_backward(run->net, &run->work, run->x, run->batch))
+    return err_set(info, ERR_INTERNAL, "the matrix product failed");
+  move_weights(run);
+  return ERR_OK;
+}
+
+/* ---- validation ----------------------------------------------------------------------------------- */
+
+static bool
+predict_valid(struct run *run)
+{
+  const struct fit *fit = run->fit;
+  size_t k = fit->outputs;
+
+  for (size_t first = 0; first < fit->valid.count; first += VALID_BATCH)
+  {
+    size_t n = fit->valid.count - first < VALID_BATCH ? fit->valid.count - first : VALID_BATCH;
+    fit_fetch(&fit->valid, NULL, first, n, run->x);
+    const float *y = net_forward(run->net, &run->valid_work, run->x, n);
+    if (!y)
+      return false;
+    memcpy(run->outputs + first * k, y, n * k * sizeof *y);
+  }
+  return true;
+}
+
+/* Scores the validation rows into *progress; *score is what the best epoch is chosen by. */
+static enum err
+validate(struct run *run, struct train_progress *progress, double *score, struct err_info *info)
+{
+  const struct fit *fit = run->fit;
+  const struct train_request *request = fit->request;
+  struct labels labels = {
+    .count = fit->valid.count, .classes = fit->valid.classes, .values = fit->valid.values};
+  size_t count = fit->valid.count * fit->outputs;
+
+  if (!predict_valid(run))
+    return err_set(info, ERR_INTERNAL, "the matrix product failed");
+  if (fit->valid.classes)
+    net_softmax(fit->valid.count, fit->outputs, run->outputs);
+  else
+    for (size_t i = 0; i < count; i++)
+    {
+      double value = (double) run->outputs[i] * fit->target.sd + fit->target.mean;
+      run->outputs[i] = (float) fmin(fmax(value, fit->target.low), fit->target.high);
+    }
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(run->outputs[i]))
+      return err_set(info, ERR_DIVERGED,
+                     "the predictions are not finite in epoch %zu; a smaller learning_rate may "
+                     "help",
+                     progress->epoch);
+  progress->valid_metric = metric_compute(request->metric, request->task, &labels, run->outputs);
+  progress->valid_loss = metric_compute(fit->valid.classes ? METRIC_LOG_LOSS : METRIC_RMSE,
+                                        request->task, &labels, run->outputs);
+  *score = metric_objective(request->metric, request->task, &labels, run->outputs);
+  return ERR_OK;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------- */
+
+static enum err
+end_epoch(struct run *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
+          struct err_info *info)
+{
+  struct train_progress progress = {.epoch = epoch,
+                                    .epoch_count = run->epochs,
+                                    .train_loss = train_loss,
+                                    .valid_loss = (double) NAN,
+                                    .valid_metric = (double) NAN};
+  double score = -(double) epoch, before = clock_monotonic_s();
+  enum err rc = ERR_OK;
+
+  if (run->pace.shortened)
+    progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
+  if (run->fit->valid.count)
+    rc = validate(run, &progress, &score, info);
+  if (rc != ERR_OK)
+    return rc;
+  run->valid_seconds = clock_monotonic_s() - before;
+  outcome->epochs = epoch;
+  if (stop_is_best(&run->rule, epoch, score) || epoch == 1)
+    memcpy(run->best, run->net->w, run->net->param_count * sizeof *run->best);
+  return fit_report(run->fit, &progress, info);
+}
+
+static void
+keep_pace(struct run *run)
+{
+  double left = fit_seconds_left(run->fit) * TIME_SHARE;
+
+  if (isinf(left) || run->pace.done % PACE_EVERY)
+    return;
+  /* each epoch left ends with a validation, and so does the whole */
+  double ends = (double) run->pace.left / (double) run->steps_per_epoch + 2.0;
+  pace_fit(&run->pace, left - ends * run->valid_seconds);
+}
+
+static enum err
+run_epoch(struct run *run, size_t epoch, double *loss, struct err_info *info)
+{
+  double sum = 0.0;
+  size_t steps = 0;
+  struct rng rng;
+
+  for (size_t i = 0; i < run->fit->train.count; i++)
+    run->order[i] = i;
+  rng_init(&rng, run->fit->request->seed, rng_mix(3, epoch));
+  rng_shuffle(&rng, run->order, run->fit->train.count);
+  for (; steps < run->steps_per_epoch && run->pace.left; steps++)
+  {
+    double before = clock_monotonic_s(), step_loss = 0.0;
+    enum err rc = take_step(run, run->order + steps * run->batch, &step_loss, info);
+    if (rc != ERR_OK)
+      return rc;
+    sum += step_loss;
+    pace_step(&run->pace, clock_monotonic_s() - before);
+    keep_pace(run);
+  }
+  *loss = steps ? sum / (double) steps : (double) NAN;
+  return ERR_OK;
+}
+
+static enum err
+run_all(struct run *run, struct fit_outcome *outcome, struct err_info *info)
+{
+  outcome->stop = TRAIN_STOP_COMPLETE;
+  for (size_t epoch = 1; run->pace.left; epoch++)
+  {
+    double loss;
+    enum err rc = run_epoch(run, epoch, &loss, info);
+    if (rc == ERR_OK)
+      rc = end_epoch(run, epoch, loss, outcome, info);
+    if (rc != ERR_OK)
+      return rc;
+    if (run->fit->valid.count && stop_now(&run->rule, epoch))
+    {
+      outcome->stop = TRAIN_STOP_PATIENCE;
+      break;
+    }
+  }
+  if (outcome->stop == TRAIN_STOP_COMPLETE && run->pace.done < run->pace.planned)
+    outcome->stop = TRAIN_STOP_TIME;
+  outcome->best_epoch = run->rule.best_epoch ? run->rule.best_epoch : 1;
+  return ERR_OK;
+}
+
+/* The best weights in a net of their own, without gradients and moments. */
+static enum err
+hand_over(const struct run *run, struct fit_outcome *outcome, struct err_info *info)
+{
+  struct net *net;
+  enum err rc = net_new(&run->net->config, false, &net, info);
+
+  if (rc != ERR_OK)
+    return rc;
+  memcpy(net->w, run->best, net->param_count * sizeof *net->w);
+  for (size_t i = 0; i < net->param_count; i++)
+    if (!isfinite(net->w[i]))
+    {
+      net_free(net);
+      return err_set(info, ERR_DIVERGED,
+                     "the weights are not finite; a smaller learning_rate may help");
+    }
+  outcome->body = net;
+  return ERR_OK;
+}
+
+enum err
+fit_mlp(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
+{
+  struct run run = {.fit = fit};
+  enum err rc = set_up(&run, info);
+
+  if (rc == ERR_OK)
+    rc = run_all(&run, outcome, info);
+  if (rc == ERR_OK)
+    rc = hand_over(&run, outcome, info);
+  tear_down(&run);
+  return rc;
+}

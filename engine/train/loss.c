@@ -1,0 +1,54 @@
+#include <config.h>
+
+#include "train/loss.h"
+
+#include <math.h>
+
+#include "model/simd.h"
+
+double
+loss_softmax(size_t n, size_t k, const float *logits, const int32_t *classes, const float *weight,
+             float smoothing, float *d)
+{
+  float off = smoothing / (float) k, share = 1.0f / (float) n;
+  double total = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+  {
+    const float *z = logits + i * k;
+    float *g = d + i * k;
+    float top = z[0], sum = 0.0f, mean = 0.0f;
+    for (size_t j = 1; j < k; j++)
+      top = z[j] > top ? z[j] : top;
+    for (size_t j = 0; j < k; j++)
+    {
+      g[j] = simd_exp(z[j] - top);
+      sum += g[j];
+      mean += z[j];
+    }
+    /* −Σ t log p = log Σ exp z − (1−ε) z_c − ε mean z */
+    float log_sum = top + logf(sum);
+    float w = weight ? weight[i] : 1.0f;
+    float hit = z[classes[i]];
+    total += (double) (w * (log_sum - (1.0f - smoothing) * hit - smoothing * mean / (float) k));
+    for (size_t j = 0; j < k; j++)
+      g[j] = w * share * (g[j] / sum - off);
+    g[classes[i]] -= w * share * (1.0f - smoothing);
+  }
+  return total / (double) n;
+}
+
+double
+loss_square(size_t n, const float *y, const float *target, float *d)
+{
+  float share = 1.0f / (float) n;
+  double total = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+  {
+    float error = y[i] - target[i];
+    total += 0.5 * (double) error * (double) error;
+    d[i] = error * share;
+  }
+  return total / (double) n;
+}

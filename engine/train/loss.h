@@ -1,0 +1,17 @@
+/* Losses of networks and their gradients, in one pass. Pure; any thread.
+ */
+#ifndef ATTUNE_TRAIN_LOSS_H
+#define ATTUNE_TRAIN_LOSS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Softmax cross-entropy with label smoothing ε: the target of class c is (1−ε)·1[c] + ε/k.
+ * Loss = Σ_i w_i · (−Σ_j t_ij log p_ij) / n; d (n,k) = w_i (p − t)/n. weight may be NULL (all 1). */
+double loss_softmax(size_t n, size_t k, const float *logits, const int32_t *classes,
+                    const float *weight, float smoothing, float *d);
+
+/* Half the mean squared error: Σ_i (y_i − t_i)²/(2n); d (n) = (y − t)/n. */
+double loss_square(size_t n, const float *y, const float *target, float *d);
+
+#endif

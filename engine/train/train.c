@@ -1,0 +1,453 @@
+#include <config.h>
+
+#include "train/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/family.h"
+#include "train/fit.h"
+
+const char *
+train_stop_name(enum train_stop stop)
+{
+  switch (stop)
+  {
+  case TRAIN_STOP_COMPLETE:
+    return "complete";
+  case TRAIN_STOP_PATIENCE:
+    return "patience";
+  case TRAIN_STOP_TIME:
+    return "time";
+  }
+  return "complete";
+}
+
+void
+train_result_clear(struct train_result *result)
+{
+  model_free(result->model);
+  free(result->valid_predictions);
+  memset(result, 0, sizeof *result);
+}
+
+/* ---- what the families use ------------------------------------------------------------------------ */
+
+double
+fit_number(const struct fit *fit, const char *name)
+{
+  return family_number(fit->request->family, &fit->shape, fit->request->params, name);
+}
+
+size_t
+fit_choice(const struct fit *fit, const char *name)
+{
+  return family_choice(fit->request->family, &fit->shape, fit->request->params, name);
+}
+
+void
+fit_fetch(const struct fit_rows *rows, const size_t *order, size_t first, size_t n, float *x)
+{
+  for (size_t i = 0; i < n; i++)
+  {
+    size_t row = order ? order[i] : first + i;
+    if (rows->x)
+      memcpy(x + i * rows->width, rows->x + row * rows->width, rows->width * sizeof *x);
+    else
+      model_scale_pixels(rows->scaling, rows->pixels + rows->rows[row] * rows->width, rows->width,
+                         x + i * rows->width);
+  }
+}
+
+double
+fit_elapsed(const struct fit *fit)
+{
+  return clock_monotonic_s() - fit->started;
+}
+
+double
+fit_seconds_left(const struct fit *fit)
+{
+  double limit = fit->request->max_seconds;
+  return limit > 0.0 ? limit - fit_elapsed(fit) : INFINITY;
+}
+
+enum err
+fit_report(const struct fit *fit, const struct train_progress *progress, struct err_info *info)
+{
+  struct train_progress told = *progress;
+
+  told.seconds = fit_elapsed(fit);
+  if (fit->request->on_epoch && !fit->request->on_epoch(fit->request->context, &told))
+    return err_set(info, ERR_CANCELLED, "the fit was asked to stop");
+  return ERR_OK;
+}
+
+/* ---- labels and weights --------------------------------------------------------------------------- */
+
+static enum err
+read_classes(const struct train_request *request, const size_t *rows, struct fit_rows *set,
+             struct err_info *info)
+{
+  set->classes = calloc(set->count + 1, sizeof *set->classes);
+  if (!set->classes)
+    return err_set(info, ERR_MEMORY, "no memory for %zu labels", set->count);
+  for (size_t i = 0; i < set->count; i++)
+  {
+    set->classes[i] = task_class_of(request->task, request->dataset, rows[i]);
+    if (set->classes[i] < 0 || (size_t) set->classes[i] >= request->task->class_count)
+      return err_set(info, ERR_INVALID, "row %zu has no label", rows[i] + 1);
+  }
+  return ERR_OK;
+}
+
+static enum err
+read_values(const struct train_request *request, const size_t *rows, struct fit_rows *set,
+            struct err_info *info)
+{
+  set->values = calloc(set->count + 1, sizeof *set->values);
+  set->target = calloc(set->count + 1, sizeof *set->target);
+  if (!set->values || !set->target)
+    return err_set(info, ERR_MEMORY, "no memory for %zu labels", set->count);
+  for (size_t i = 0; i < set->count; i++)
+  {
+    set->values[i] = task_value_of(request->task, request->dataset, rows[i]);
+    if (!isfinite(set->values[i]))
+      return err_set(info, ERR_INVALID, "row %zu has no number to predict", rows[i] + 1);
+  }
+  return ERR_OK;
+}
+
+/* Standardises by the training rows; a constant target cannot be learnt from. */
+static enum err
+scale_targets(struct fit *fit, struct err_info *info)
+{
+  struct fit_rows *train = &fit->train, *valid = &fit->valid;
+  double low = INFINITY, high = -INFINITY, mean = 0.0, square = 0.0;
+
+  for (size_t i = 0; i < train->count; i++)
+  {
+    double delta = train->values[i] - mean;
+    mean += delta / (double) (i + 1);
+    square += delta * (train->values[i] - mean);
+    low = fmin(low, train->values[i]);
+    high = fmax(high, train->values[i]);
+  }
+  double sd = sqrt(square / (double) train->count);
+  if (!(high > low))
+    return err_set(info, ERR_INVALID,
+                   "the target is the same in all %zu training rows, so there is nothing to learn",
+                   train->count);
+  if (!isfinite(sd) || !(sd > 0.0) || high > 1e30 || low < -1e30)
+    return err_set(info, ERR_INVALID, "the target's values are too large to compute with");
+  fit->target = (struct model_target){.mean = mean, .sd = sd, .low = low, .high = high};
+  for (size_t i = 0; i < train->count; i++)
+    train->target[i] = (float) ((train->values[i] - mean) / sd);
+  for (size_t i = 0; i < valid->count; i++)
+    valid->target[i] = (float) ((valid->values[i] - mean) / sd);
+  return ERR_OK;
+}
+
+static enum err
+weigh(const struct fit_rows *set, const size_t *count, size_t classes, float **weight)
+{
+  size_t present = 0, total = 0;
+
+  for (size_t i = 0; i < classes; i++)
+  {
+    present += count[i] > 0;
+    total += count[i];
+  }
+  *weight = calloc(set->count + 1, sizeof **weight);
+  if (!*weight)
+    return ERR_MEMORY;
+  for (size_t i = 0; i < set->count; i++)
+  {
+    size_t of_class = count[set->classes[i]];
+    (*weight)[i] = of_class ? (float) total / ((float) present * (float) of_class) : 1.0f;
+  }
+  return ERR_OK;
+}
+
+static enum err
+check_classes(struct fit *fit, struct err_info *info)
+{
+  size_t classes = fit->request->task->class_count, present = 0;
+  size_t *count = calloc(classes + 1, sizeof *count);
+  enum err rc = ERR_OK;
+
+  if (!count)
+    return err_set(info, ERR_MEMORY, "no memory for %zu classes", classes);
+  for (size_t i = 0; i < fit->train.count; i++)
+    count[fit->train.classes[i]]++;
+  for (size_t i = 0; i < classes; i++)
+    present += count[i] > 0;
+  if (present < 2)
+    rc = err_set(info, ERR_INVALID,
+                 "all %zu training rows are of one class, so there is nothing to learn",
+                 fit->train.count);
+  if (rc == ERR_OK && fit->request->class_weight_balanced
+      && (weigh(&fit->train, count, classes, &fit->train.weight) != ERR_OK
+          || weigh(&fit->valid, count, classes, &fit->valid.weight) != ERR_OK))
+    rc = err_set(info, ERR_MEMORY, "no memory for %zu weights", fit->train.count);
+  free(count);
+  return rc;
+}
+
+static enum err
+read_labels(struct fit *fit, struct err_info *info)
+{
+  const struct train_request *request = fit->request;
+  bool regression = request->task->kind == TASK_REGRESSION;
+  enum err (*read)(const struct train_request *, const size_t *, struct fit_rows *,
+                   struct err_info *) = regression ? read_values : read_classes;
+  enum err rc = read(request, request->train_rows, &fit->train, info);
+
+  if (rc == ERR_OK)
+    rc = read(request, request->valid_rows, &fit->valid, info);
+  if (rc != ERR_OK)
+    return rc;
+  return regression ? scale_targets(fit, info) : check_classes(fit, info);
+}
+
+/* ---- features ------------------------------------------------------------------------------------- */
+
+/* What neither view may let through: a value that float arithmetic cannot carry. */
+static void
+bound(float *x, size_t count, bool keep_missing)
+{
+  for (size_t i = 0; i < count; i++)
+  {
+    if (isnan(x[i]))
+      x[i] = keep_missing ? NAN : 0.0f;
+    else if (fabsf(x[i]) > 1e30f)
+      x[i] = copysignf(1e30f, x[i]);
+  }
+}
+
+static enum err
+encode_rows(const struct fit *fit, const struct encoder *encoder, const size_t *rows, bool training,
+            struct fit_rows *set, struct err_info *info)
+{
+  size_t cells;
+  bool trees = strcmp(fit->request->family, "trees") == 0;
+
+  set->width = encoder_width(encoder);
+  if (__builtin_mul_overflow(set->count, set->width, &cells) || cells > SIZE_MAX / 8)
+    return err_set(info, ERR_MEMORY, "the encoded table is too large");
+  set->x = malloc((cells ? cells : 1) * sizeof(float));
+  if (!set->x)
+    return err_set(info, ERR_MEMORY, "no memory for %zu rows of %zu features", set->count,
+                   set->width);
+  enum err rc = set->count ? encoder_apply(encoder, dataset_table(fit->request->dataset), rows,
+                                           set->count, training, set->x, info)
+                           : ERR_OK;
+  if (rc == ERR_OK)
+    bound(set->x, cells, trees);
+  return rc;
+}
+
+static enum err
+prepare_table(struct fit *fit, struct encoder **encoder, struct err_info *info)
+{
+  const struct train_request *request = fit->request;
+  enum encode_view view = strcmp(request->family, "trees") == 0 ? ENCODE_TREE : ENCODE_DENSE;
+  enum err rc = encoder_fit(request->dataset, request->task, view, request->train_rows,
+                            request->train_count, encoder, info);
+
+  if (rc == ERR_OK)
+    rc = encode_rows(fit, *encoder, request->train_rows, true, &fit->train, info);
+  if (rc == ERR_OK)
+    rc = encode_rows(fit, *encoder, request->valid_rows, false, &fit->valid, info);
+  return rc;
+}
+
+/* One mean and one scale for all pixels, from at most 2,000 training images. */
+static void
+prepare_images(struct fit *fit)
+{
+  const struct image_set *images = dataset_images(fit->request->dataset);
+  size_t width = images->height * images->width * images->channels;
+  size_t stride = fit->train.count / 2000 + 1, seen = 0;
+  double sum = 0.0, square = 0.0;
+
+  for (size_t i = 0; i < fit->train.count; i += stride, seen += width)
+  {
+    const uint8_t *pixels = images->pixels + fit->request->train_rows[i] * width;
+    uint64_t here = 0, here_square = 0;
+    for (size_t j = 0; j < width; j++)
+    {
+      here += pixels[j];
+      here_square += (uint64_t) pixels[j] * pixels[j];
+    }
+    sum += (double) here;
+    square += (double) here_square;
+  }
+  double mean = sum / (double) seen;
+  double sd = sqrt(fmax(square / (double) seen - mean * mean, 0.0));
+  fit->pixels = (struct model_pixels){.height = images->height,
+                                      .width = images->width,
+                                      .channels = images->channels,
+                                      .mean = (float) mean,
+                                      .scale = (float) (1.0 / fmax(sd, 1.0))};
+  for (struct fit_rows *set = &fit->train; set; set = set == &fit->train ? &fit->valid : NULL)
+  {
+    set->width = width;
+    set->pixels = images->pixels;
+    set->scaling = &fit->pixels;
+  }
+  fit->train.rows = fit->request->train_rows;
+  fit->valid.rows = fit->request->valid_rows;
+}
+
+static void
+rows_clear(struct fit_rows *set)
+{
+  free(set->x);
+  free(set->classes);
+  free(set->values);
+  free(set->target);
+  free(set->weight);
+}
+
+/* ---- a run ---------------------------------------------------------------------------------------- */
+
+static void
+state_shape(const struct train_request *request, struct model_data_shape *shape)
+{
+  const struct image_set *images = dataset_images(request->dataset);
+  const struct table *table = dataset_table(request->dataset);
+
+  *shape = (struct model_data_shape){.kind = dataset_kind(request->dataset),
+                                     .task = request->task->kind,
+                                     .rows = request->train_count,
+                                     .classes = request->task->class_count};
+  if (images)
+    shape->columns = images->height * images->width * images->channels;
+  else
+    shape->columns = table->column_count > 1 ? table->column_count - 1 : 1;
+}
+
+static enum err
+check_request(const struct train_request *request, const struct model_data_shape *shape,
+              struct err_info *info)
+{
+  const struct model_family *family = model_family_find(request->family);
+  enum err rc = family_check_params(request->family, shape, request->params, info);
+
+  if (rc != ERR_OK)
+    return rc;
+  if (family->refuse(shape))
+    return err_set(info, ERR_INVALID, "%s", family->refuse(shape));
+  if (request->train_count < 2)
+    return err_set(info, ERR_INVALID, "%zu training rows are too few to learn from",
+                   request->train_count);
+  return ERR_OK;
+}
+
+static enum err
+run_family(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
+{
+  if (strcmp(fit->request->family, "linear") == 0)
+    return fit_linear(fit, outcome, info);
+  if (strcmp(fit->request->family, "trees") == 0)
+    return fit_trees(fit, outcome, info);
+  return fit_mlp(fit, outcome, info);
+}
+
+/* Scores the model on the validation rows, through the code that will serve it. */
+static enum err
+score(const struct fit *fit, struct train_result *result, struct err_info *info)
+{
+  const struct train_request *request = fit->request;
+  size_t outputs = request->task->output_count;
+  struct labels labels = {
+    .count = request->valid_count, .classes = fit->valid.classes, .values = fit->valid.values};
+  struct model_workspace *workspace = model_workspace_new();
+  enum err rc;
+
+  result->metric = result->objective = result->log_loss = NAN;
+  result->valid_predictions = calloc(request->valid_count * outputs + 1, sizeof(float));
+  if (!workspace || !result->valid_predictions)
+    rc = err_set(info, ERR_MEMORY, "no memory for %zu predictions", request->valid_count);
+  else
+    rc = model_predict_dataset(result->model, workspace, request->dataset, request->valid_rows,
+                               request->valid_count, result->valid_predictions, info);
+  for (size_t i = 0; rc == ERR_OK && i < request->valid_count * outputs; i++)
+    if (!isfinite(result->valid_predictions[i]))
+      rc = err_set(info, ERR_DIVERGED, "the model's predictions are not finite");
+  if (rc == ERR_OK && request->valid_count)
+  {
+    const float *predictions = result->valid_predictions;
+    result->metric = metric_compute(request->metric, request->task, &labels, predictions);
+    result->objective = metric_objective(request->metric, request->task, &labels, predictions);
+    if (request->task->kind != TASK_REGRESSION)
+      result->log_loss = metric_compute(METRIC_LOG_LOSS, request->task, &labels, predictions);
+  }
+  model_workspace_free(workspace);
+  return rc;
+}
+
+static enum err
+build_and_score(struct fit *fit, struct encoder **encoder, struct fit_outcome *outcome,
+                struct train_result *result, struct err_info *info)
+{
+  bool clamp = strcmp(fit->request->family, "mlp") == 0 && fit->target.sd > 0.0;
+  json_t *none = fit->request->params ? NULL : json_object();
+  struct model_parts parts = {.family = fit->request->family,
+                              .params = fit->request->params ? fit->request->params : none,
+                              .task = fit->request->task,
+                              .dataset = fit->request->dataset,
+                              .encoder = *encoder,
+                              .pixels = fit->pixels,
+                              .target = fit->target,
+                              .body = outcome->body};
+  enum err rc;
+
+  parts.target.clamp = clamp;
+  if (!(parts.target.sd > 0.0))
+    parts.target = (struct model_target){.sd = 1.0};
+  *encoder = NULL;
+  rc = model_build_take(&parts, &result->model, info);
+  json_decref(none);
+  return rc == ERR_OK ? score(fit, result, info) : rc;
+}
+
+enum err
+train_run(const struct train_request *request, struct train_result *result, struct err_info *info)
+{
+  struct fit fit = {.request = request,
+                    .outputs = request->task->output_count,
+                    .train = {.count = request->train_count},
+                    .valid = {.count = request->valid_count},
+                    .started = clock_monotonic_s()};
+  struct fit_outcome outcome = {.body = NULL};
+  struct encoder *encoder = NULL;
+  enum err rc;
+
+  memset(result, 0, sizeof *result);
+  state_shape(request, &fit.shape);
+  rc = check_request(request, &fit.shape, info);
+  if (rc == ERR_OK)
+    rc = read_labels(&fit, info);
+  if (rc == ERR_OK && fit.shape.kind == DATASET_IMAGES)
+    prepare_images(&fit);
+  else if (rc == ERR_OK)
+    rc = prepare_table(&fit, &encoder, info);
+  if (rc == ERR_OK)
+    rc = run_family(&fit, &outcome, info);
+  if (rc == ERR_OK)
+    rc = build_and_score(&fit, &encoder, &outcome, result, info);
+  result->epochs = outcome.epochs;
+  result->best_epoch = outcome.best_epoch;
+  result->stop = outcome.stop;
+  result->seconds = fit_elapsed(&fit);
+  encoder_free(encoder);
+  rows_clear(&fit.train);
+  rows_clear(&fit.valid);
+  if (rc != ERR_OK)
+    train_result_clear(result);
+  return rc;
+}
