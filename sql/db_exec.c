@@ -2,6 +2,7 @@
 
 #include "sql/db_exec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,13 @@ db_exec_sql(struct db_conn *conn, const char *sql)
 {
   PGresult *result = PQexec(conn->pg, sql);
   ExecStatusType kind = PQresultStatus(result);
-  enum db_status status =
-    kind == PGRES_COMMAND_OK || kind == PGRES_TUPLES_OK ? DB_ROWS : db_conn_fail(conn, result, sql);
+  enum db_status status = DB_ROWS;
+  if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK)
+  {
+    char what[64]; /* its beginning is enough for a log line */
+    snprintf(what, sizeof what, "%.*s", (int) strcspn(sql, "\n"), sql);
+    status = db_conn_fail(conn, result, what);
+  }
   PQclear(result);
   return status;
 }

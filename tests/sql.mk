@@ -9,9 +9,15 @@ SQL_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAG
 SQL_TEST_LIBS = tests/harness/libtestdb.a sql/libdb.a engine/libbase.a $(SQL_LIBS) \
   $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
-SQL_TESTS = tests/db/test_db_exec
+SQL_TESTS = tests/db/test_db_exec tests/db/test_db_patch tests/db/test_db_blob
 check_PROGRAMS += $(SQL_TESTS)
 TESTS += $(SQL_TESTS)
 tests_db_test_db_exec_SOURCES = tests/db/test_db_exec.c
 tests_db_test_db_exec_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_exec_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_patch_SOURCES = tests/db/test_db_patch.c
+tests_db_test_db_patch_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_patch_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_blob_SOURCES = tests/db/test_db_blob.c
+tests_db_test_db_blob_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_blob_LDADD = $(SQL_TEST_LIBS)
