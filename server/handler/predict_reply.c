@@ -1,0 +1,183 @@
+#include <config.h>
+
+#include "server/handler/predict_reply.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+predict_write_float(float value, struct buf *out)
+{
+  char text[32];
+  int length = 0;
+
+  if (!isfinite(value))
+  {
+    buf_append_text(out, "null");
+    return;
+  }
+  /* %g drops trailing zeros, and six digits are the shortest form of whatever has one that short */
+  for (int digits = 6; digits <= 9; digits++)
+  {
+    length = snprintf(text, sizeof text, "%.*g", digits, (double) value);
+    if (strtof(text, NULL) == value)
+      break;
+  }
+  buf_append(out, text, (size_t) length);
+}
+
+static void
+write_text(const char *text, struct buf *out)
+{
+  json_t *string = json_string(text);
+  json_write(string, out);
+  json_decref(string);
+}
+
+/* ---- one prediction -------------------------------------------------------------------------------- */
+
+/* Class names as JSON text, made once per answer. */
+struct names
+{
+  struct buf text;
+  size_t *start; /* count + 1 */
+};
+
+static bool
+names_make(const struct task *task, struct names *names)
+{
+  memset(names, 0, sizeof *names);
+  names->start = calloc(task->class_count + 1, sizeof *names->start);
+  if (!names->start)
+    return false;
+  for (size_t i = 0; i < task->class_count; i++)
+  {
+    write_text(task->class_names[i], &names->text);
+    names->start[i + 1] = names->text.length;
+  }
+  return !names->text.failed;
+}
+
+static void
+names_free(struct names *names)
+{
+  free(names->start);
+  buf_free(&names->text);
+}
+
+static void
+names_write(const struct names *names, size_t class, struct buf *out)
+{
+  buf_append(out, names->text.data + names->start[class],
+             names->start[class + 1] - names->start[class]);
+}
+
+static void
+write_classes(const struct names *names, size_t count, const float *outputs, struct buf *out)
+{
+  size_t best = 0;
+
+  for (size_t i = 1; i < count; i++)
+    if (outputs[i] > outputs[best])
+      best = i;
+  buf_append_text(out, "\"label\":");
+  names_write(names, best, out);
+  buf_append_text(out, ",\"probability\":");
+  predict_write_float(outputs[best], out);
+  buf_append_text(out, ",\"probabilities\":{");
+  for (size_t i = 0; i < count; i++)
+  {
+    if (i > 0)
+      buf_append(out, ",", 1);
+    names_write(names, i, out);
+    buf_append(out, ":", 1);
+    predict_write_float(outputs[i], out);
+  }
+  buf_append(out, "}", 1);
+}
+
+static void
+write_error(const json_t *faults, struct buf *out)
+{
+  const json_t *first = json_array_get(faults, 0);
+
+  buf_append_text(out, "\"error\":{\"code\":\"invalid\",\"message\":");
+  write_text(json_get_string(first, "message", "this row can't be used"), out);
+  buf_append_text(out, ",\"faults\":");
+  json_write(faults, out);
+  buf_append(out, "}", 1);
+}
+
+void
+predict_reply_write(const struct model_ref *ref, const struct model_about *about,
+                    const char *prediction_id, const struct predict_input *input,
+                    const float *outputs, struct buf *out)
+{
+  const struct task *task = about->task;
+  struct names names;
+  size_t next = 0; /* among the good ones */
+
+  if (!names_make(task, &names))
+    out->failed = true;
+  buf_append_text(out, "{\"model\":");
+  write_text(ref->model_name, out);
+  buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\",\"predictions\":[", ref->version,
+             prediction_id);
+  for (size_t row = 0; row < input->count && !out->failed; row++)
+  {
+    const json_t *warnings = predict_input_warnings(input, row);
+    const float *output = outputs + next * task->output_count;
+    buf_append_text(out, row > 0 ? ",{" : "{");
+    if (next >= input->good_count || input->good[next] != row)
+      write_error(predict_input_faults(input, row), out);
+    else
+    {
+      next++;
+      if (task->class_count > 0)
+        write_classes(&names, task->class_count, output, out);
+      else
+      {
+        buf_append_text(out, "\"value\":");
+        predict_write_float(output[0], out);
+      }
+    }
+    if (json_array_size(warnings) > 0)
+    {
+      buf_append_text(out, ",\"warnings\":");
+      json_write(warnings, out);
+    }
+    if (input->names && input->names[row])
+    {
+      buf_append_text(out, ",\"file\":");
+      write_text(input->names[row], out);
+    }
+    buf_append(out, "}", 1);
+  }
+  buf_append_text(out, "]}");
+  names_free(&names);
+}
+
+void
+predict_faults_gather(const struct predict_input *input, struct json_faults *faults)
+{
+  for (size_t row = 0; row < input->count; row++)
+  {
+    size_t index;
+    json_t *item;
+    json_array_foreach(predict_input_faults(input, row), index, item)
+    {
+      const json_t *value = json_object_get(item, "value");
+      struct json_fault fault = {
+        .pointer = json_get_string(item, "pointer", ""),
+        .message = json_get_string(item, "message", "this row can't be used"),
+        .value = json_is_string(value) ? json_string_value(value) : NULL,
+        .hint = json_get_string(item, "hint", NULL),
+        .row = (size_t) json_get_integer(item, "row", 0),
+        .column = json_get_string(item, "column", NULL),
+      };
+      json_fault_add_full(faults, &fault);
+    }
+  }
+}
