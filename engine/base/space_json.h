@@ -10,7 +10,7 @@
 #include "base/space.h"
 
 /* Builds a space in the arena from an object of parameters. Every fault (unknown member, low ≥ high,
- * log scale with low ≤ 0, no values, `when` on an unknown or later parameter, a default outside …) goes
+ * log scale with low ≤ 0, no values, `when` on an unknown parameter or in a circle, a default outside …) goes
  * to `faults` under `pointer`. Parameters are ordered so that parents come first, otherwise as written.
  * ERR_INVALID when there were faults. */
 enum err space_from_json(const json_t *object, const char *pointer, struct arena *arena,

@@ -136,8 +136,8 @@ test_check_good(void **state)
   static const char *const good[] = {
     "{\"dataset\":\"x\"}",
     "{\"dataset\":\"x\",\"name\":null,\"budget\":{\"seconds\":1,\"trials\":60.0}}",
-    "{\"dataset\":\"x\",\"name\":\"\u00f6\u00f6\u00f6\u00f6\u00f6\",\"any\":null,\"flag\":false,"
-    "\"rows\":[]}",
+    "{\"dataset\":\"x\",\"name\":\"\u00f6\u00f6\u00f6\u00f6\u00f6\",\"flag\":false}",
+    "{\"dataset\":\"x\",\"any\":null,\"rows\":[]}",
     "{\"dataset\":\"\",\"families\":[\"accuracy\",\"log_loss\"],\"space\":{\"x\":{\"y\":1}}}"};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
   {
