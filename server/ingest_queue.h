@@ -1,10 +1,9 @@
 /* Uploads on their way to datasets: a bounded number of threads, each running one attune-ingest child.
  *
- * An upload's files are moved to DATA_DIR/ingest/<dataset id>/ beside a note of what they are, so a later
+ * An upload's files are staged in DATA_DIR/ingest/<dataset id>/ beside a note of what they are, so a later
  * attuned with the same data directory resumes it. While it is parsed its lease in the database is kept;
  * at the end the canonical file goes to the database and the dataset is ready, or failed with a problem.
- * Owns its threads and that folder. Thread-safe. The queue stops with its threads: what was being parsed
- * is parsed again at the next start.
+ * Owns its threads and that folder. Thread-safe. Stopping leaves what is not done for the next start.
  */
 #ifndef ATTUNE_SERVER_INGEST_QUEUE_H
 #define ATTUNE_SERVER_INGEST_QUEUE_H
@@ -17,28 +16,33 @@
 struct ingest_queue;
 
 /* Starts `threads` threads, which first resume what an earlier process of this data directory left.
- * Needs server->db, ->limits, ->data_dir, ->instance and ->datasets; the schema must be applied. */
+ * Call once the schema is applied and before requests are taken; needs server->db, ->limits, ->data_dir,
+ * ->instance and ->datasets. */
 enum err ingest_queue_new(struct server *server, unsigned threads, struct ingest_queue **queue,
                           struct err_info *info);
 /* Ends running children, joins the threads. NULL is ignored. */
 void ingest_queue_free(struct ingest_queue *queue);
 
-/* What was uploaded: `file` alone, or `images` with `labels`. Paths are taken (moved) on success. */
+/* What was uploaded: `file` alone, or `images` with `labels`: paths on the data directory's file system. */
 struct ingest_upload
 {
-  const char *dataset_id; /* already inserted in state ingesting */
   const char *file, *images, *labels;
   const char *file_name;    /* of `file`, or NULL */
   const char *content_type; /* of `file`, or NULL */
 };
-enum err ingest_queue_add(struct ingest_queue *queue, const struct ingest_upload *upload,
-                          struct err_info *info);
 
-/* Waits up to `seconds` for a dataset to be neither queued nor being parsed; true when it is so.
- * Its state is then in the database. */
+/* First stage (the files are moved), then insert the row, then add; discard when the row could not be
+ * inserted. In this order a crash leaves nothing that is not resumed or swept. */
+enum err ingest_queue_stage(struct ingest_queue *queue, const char *dataset_id,
+                            const struct ingest_upload *upload, struct err_info *info);
+enum err ingest_queue_add(struct ingest_queue *queue, const char *dataset_id);
+void ingest_queue_discard(struct ingest_queue *queue, const char *dataset_id);
+
+/* Waits up to `seconds` (0 = just look) for a dataset to be neither queued nor being parsed; true when it
+ * is so. Its state is then in the database. */
 bool ingest_queue_wait(struct ingest_queue *queue, const char *dataset_id, double seconds);
 
-/* For /metrics: waiting and running. */
+/* For /metrics. */
 void ingest_queue_stats(struct ingest_queue *queue, unsigned *waiting, unsigned *running);
 
 #endif

@@ -1,0 +1,30 @@
+/* One upload through attune-ingest: from the staged files to a canonical file, or to the faults found.
+ * No database. One thread per run. */
+#ifndef ATTUNE_SERVER_INGEST_RUN_H
+#define ATTUNE_SERVER_INGEST_RUN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "server/server.h"
+
+struct ingest_result
+{
+  bool ready;
+  json_t *problem; /* not ready: {code, detail, faults} */
+  char kind[16];   /* ready: "table" or "images" */
+  uint8_t sha256[32];
+  uint64_t bytes;
+  int64_t rows;
+  char *schema; /* JSON text */
+};
+void ingest_result_free(struct ingest_result *result);
+
+/* Parses what is staged in `folder`; the canonical file becomes folder/canonical. `tick` is called about
+ * once a second: false ends the run with ERR_CANCELLED. ERR_OK also when the data is at fault. */
+enum err ingest_run(const struct server *server, const char *folder, bool (*tick)(void *context),
+                    void *context, struct ingest_result *result, struct err_info *info);
+
+#endif
