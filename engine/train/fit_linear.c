@@ -18,7 +18,7 @@
 #define BLOCK_ROWS 512
 #define REPORT_EVERY 5
 #define ITERATIONS_TABLE 300
-#define ITERATIONS_IMAGES 120
+#define ITERATIONS_IMAGES 80
 
 struct problem
 {
