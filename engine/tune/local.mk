@@ -1,2 +1,13 @@
 noinst_LIBRARIES += engine/libtune.a
-engine_libtune_a_SOURCES =
+engine_libtune_a_SOURCES = \
+  engine/tune/baseline.c engine/tune/baseline.h \
+  engine/tune/bbc_cv.c engine/tune/bbc_cv.h \
+  engine/tune/greedy.c engine/tune/greedy.h \
+  engine/tune/report.c engine/tune/report.h \
+  engine/tune/tune_bag.c engine/tune/tune_bag.h \
+  engine/tune/tune_data.c engine/tune/tune_data.h \
+  engine/tune/tune_finish.c engine/tune/tune_finish.h \
+  engine/tune/tune_score.c engine/tune/tune_score.h \
+  engine/tune/tune_study.c engine/tune/tune_study.h \
+  engine/tune/tune_unit.c engine/tune/tune_unit.h \
+  engine/tune/warnings.c engine/tune/warnings.h

@@ -1,0 +1,352 @@
+#include <config.h>
+
+#include "tune/bbc_cv.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "tune/greedy.h"
+
+#define BBC_STREAM 0x424243u
+#define MOST_BOOTSTRAPS 500
+#define FEWEST_BOOTSTRAPS 50
+/* Elementary steps for all bootstraps together: a few seconds. */
+#define WORK_LIMIT 1.5e9
+/* Even a missed deadline leaves this many, or the interval would say nothing. */
+#define BOOTSTRAPS_AT_LEAST 20
+
+/* Rows chosen for one bootstrap, with their labels. */
+struct part
+{
+  size_t *rows;
+  size_t count;
+  int32_t *classes;
+  double *values;
+  struct labels labels;
+};
+
+struct bbc
+{
+  const struct bbc_request *request;
+  size_t outputs;
+  struct part in, out;
+  uint8_t *drawn;
+  float *gathered; /* (max (1, ensemble_count), rows, outputs): in-bag predictions */
+  float *scored;   /* (rows, outputs): out-of-bag predictions of a choice */
+  const float **candidates;
+  const float **outside;
+  double *weights;
+  double *single, *ensemble; /* scores by bootstrap */
+  size_t wins, compared;
+};
+
+/* ---- memory ------------------------------------------------------------------------------------------ */
+
+static bool
+part_init(struct part *part, size_t rows)
+{
+  part->rows = malloc((rows + 1) * sizeof *part->rows);
+  part->classes = malloc((rows + 1) * sizeof *part->classes);
+  part->values = malloc((rows + 1) * sizeof *part->values);
+  return part->rows != NULL && part->classes != NULL && part->values != NULL;
+}
+
+static void
+part_free(struct part *part)
+{
+  free(part->rows);
+  free(part->classes);
+  free(part->values);
+}
+
+static void
+bbc_clear(struct bbc *bbc)
+{
+  part_free(&bbc->in);
+  part_free(&bbc->out);
+  free(bbc->drawn);
+  free(bbc->gathered);
+  free(bbc->scored);
+  free(bbc->candidates);
+  free(bbc->outside);
+  free(bbc->weights);
+  free(bbc->single);
+  free(bbc->ensemble);
+}
+
+static bool
+bbc_init(struct bbc *bbc, const struct bbc_request *request)
+{
+  size_t rows = request->labels->count, mixed = request->ensemble_count;
+  *bbc = (struct bbc){.request = request, .outputs = request->task->output_count};
+  if (mixed < 2)
+    mixed = 1;
+  if (rows == 0 || bbc->outputs == 0 || rows > SIZE_MAX / 16 / bbc->outputs / (mixed + 1))
+    return false;
+  bool parts = part_init(&bbc->in, rows) && part_init(&bbc->out, rows);
+  bbc->drawn = malloc(rows);
+  bbc->gathered = malloc(mixed * rows * bbc->outputs * sizeof *bbc->gathered);
+  bbc->scored = malloc(rows * bbc->outputs * sizeof *bbc->scored);
+  bbc->candidates = calloc(mixed, sizeof *bbc->candidates);
+  bbc->outside = calloc(mixed, sizeof *bbc->outside);
+  bbc->weights = calloc(mixed, sizeof *bbc->weights);
+  bbc->single = calloc(request->bootstraps + 1, sizeof *bbc->single);
+  bbc->ensemble = calloc(request->bootstraps + 1, sizeof *bbc->ensemble);
+  return parts && bbc->drawn != NULL && bbc->gathered != NULL && bbc->scored != NULL
+         && bbc->candidates != NULL && bbc->outside != NULL && bbc->weights != NULL
+         && bbc->single != NULL && bbc->ensemble != NULL;
+}
+
+/* ---- one bootstrap ----------------------------------------------------------------------------------- */
+
+static void
+part_label(struct part *part, const struct labels *all)
+{
+  for (size_t i = 0; i < part->count; i++)
+  {
+    if (all->classes != NULL)
+      part->classes[i] = all->classes[part->rows[i]];
+    if (all->values != NULL)
+      part->values[i] = all->values[part->rows[i]];
+  }
+  part->labels = (struct labels){.count = part->count,
+                                 .classes = all->classes != NULL ? part->classes : NULL,
+                                 .values = all->values != NULL ? part->values : NULL};
+}
+
+static void
+draw(struct bbc *bbc, struct rng *rng)
+{
+  size_t rows = bbc->request->labels->count;
+  memset(bbc->drawn, 0, rows);
+  bbc->in.count = rows;
+  bbc->out.count = 0;
+  for (size_t i = 0; i < rows; i++)
+  {
+    size_t row = (size_t) rng_below(rng, rows);
+    bbc->in.rows[i] = row;
+    bbc->drawn[row] = 1;
+  }
+  for (size_t row = 0; row < rows; row++)
+    if (!bbc->drawn[row])
+      bbc->out.rows[bbc->out.count++] = row;
+  part_label(&bbc->in, bbc->request->labels);
+  part_label(&bbc->out, bbc->request->labels);
+}
+
+static void
+gather(const struct bbc *bbc, const struct part *part, const float *from, float *to)
+{
+  for (size_t i = 0; i < part->count; i++)
+    memcpy(to + i * bbc->outputs, from + part->rows[i] * bbc->outputs, bbc->outputs * sizeof *to);
+}
+
+/* The configuration that is best on the rows drawn. */
+static size_t
+choose_single(struct bbc *bbc)
+{
+  const struct bbc_request *request = bbc->request;
+  size_t best = 0;
+  double best_objective = INFINITY;
+  for (size_t k = 0; k < request->count; k++)
+  {
+    gather(bbc, &bbc->in, request->predictions[k], bbc->gathered);
+    double objective =
+      metric_objective(request->metric, request->task, &bbc->in.labels, bbc->gathered);
+    if (objective < best_objective)
+    {
+      best_objective = objective;
+      best = k;
+    }
+  }
+  return best;
+}
+
+static double
+score_single(struct bbc *bbc, size_t choice)
+{
+  gather(bbc, &bbc->out, bbc->request->predictions[choice], bbc->scored);
+  return metric_compute(bbc->request->metric, bbc->request->task, &bbc->out.labels, bbc->scored);
+}
+
+/* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. */
+static double
+score_ensemble(struct bbc *bbc, uint64_t seed)
+{
+  const struct bbc_request *request = bbc->request;
+  size_t rows = request->labels->count, count = request->ensemble_count;
+  for (size_t k = 0; k < count; k++)
+  {
+    float *to = bbc->gathered + k * rows * bbc->outputs;
+    gather(bbc, &bbc->in, request->predictions[k], to);
+    bbc->candidates[k] = to;
+  }
+  struct greedy_request greedy = {.predictions = bbc->candidates,
+                                  .count = count,
+                                  .labels = &bbc->in.labels,
+                                  .task = request->task,
+                                  .metric = request->metric,
+                                  .max_picks = request->max_picks,
+                                  .selections = request->selections,
+                                  .seed = seed};
+  if (greedy_select(&greedy, bbc->weights) != ERR_OK)
+    return NAN;
+  /* The in-bag copies have served: their memory takes the out-of-bag ones. */
+  for (size_t k = 0; k < count; k++)
+  {
+    float *to = bbc->gathered + k * rows * bbc->outputs;
+    gather(bbc, &bbc->out, request->predictions[k], to);
+    bbc->outside[k] = to;
+  }
+  greedy_mix(bbc->outside, bbc->weights, count, bbc->out.count * bbc->outputs, bbc->scored);
+  return metric_compute(request->metric, request->task, &bbc->out.labels, bbc->scored);
+}
+
+/* ---- the estimate ------------------------------------------------------------------------------------ */
+
+static int
+compare_doubles(const void *left, const void *right)
+{
+  const double *a = left, *b = right;
+  return (*a > *b) - (*a < *b);
+}
+
+/* Sorts the scores. Quantiles by linear interpolation. */
+static struct bbc_score
+summarise(double *scores, size_t count)
+{
+  struct bbc_score score = {.mean = NAN, .low = NAN, .high = NAN};
+  if (count == 0)
+    return score;
+  qsort(scores, count, sizeof *scores, compare_doubles);
+  double sum = 0, at[2] = {0.025, 0.975}, quantile[2];
+  for (size_t i = 0; i < count; i++)
+    sum += scores[i];
+  for (int q = 0; q < 2; q++)
+  {
+    double place = at[q] * (double) (count - 1);
+    size_t below = (size_t) place;
+    size_t above = below + 1 < count ? below + 1 : below;
+    quantile[q] = scores[below] + (place - (double) below) * (scores[above] - scores[below]);
+  }
+  score.mean = sum / (double) count;
+  score.low = quantile[0];
+  score.high = quantile[1];
+  return score;
+}
+
+/* Elementary steps of scoring one configuration once. */
+static double
+score_work(const struct bbc_request *request)
+{
+  double rows = (double) request->labels->count;
+  double work = rows * ((double) request->task->output_count + 8);
+  if (request->metric == METRIC_ROC_AUC)
+    work += rows * (2 + log2(rows + 1)) * 4
+            * (request->task->class_count > 2 ? (double) request->task->class_count : 1);
+  return work;
+}
+
+size_t
+bbc_bootstraps(const struct bbc_request *request)
+{
+  double scorings = (double) request->count;
+  if (request->ensemble_count > 1)
+  {
+    /* About half of the allowed picks are made, over half of the models when selections are bagged. */
+    double picks = (double) request->max_picks / 2 + 2;
+    double share = request->selections > 1 ? (double) request->selections / 2 : 1;
+    scorings += picks * share * (double) request->ensemble_count;
+  }
+  double count = WORK_LIMIT / (scorings * score_work(request) + 1);
+  return (size_t) fmin(fmax(count, FEWEST_BOOTSTRAPS), MOST_BOOTSTRAPS);
+}
+
+static bool
+better(enum metric metric, double a, double b)
+{
+  return metric_higher_is_better(metric) ? a > b : a < b;
+}
+
+enum err
+bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
+{
+  struct bbc bbc;
+  struct rng rng;
+  size_t singles = 0, ensembles = 0, done = 0;
+  *result = (struct bbc_result){0};
+  if (request->count == 0 || !bbc_init(&bbc, request))
+  {
+    if (request->count > 0)
+      bbc_clear(&bbc);
+    return request->count == 0 ? ERR_INVALID : ERR_MEMORY;
+  }
+  rng_init(&rng, request->seed, BBC_STREAM);
+  for (; done < request->bootstraps; done++)
+  {
+    if (done >= BOOTSTRAPS_AT_LEAST && clock_monotonic_s() > request->deadline_s)
+      break;
+    draw(&bbc, &rng);
+    if (bbc.out.count == 0)
+      continue;
+    double single = score_single(&bbc, choose_single(&bbc)), ensemble = NAN;
+    if (request->ensemble_count > 1)
+      ensemble = score_ensemble(&bbc, rng_mix(request->seed, done));
+    if (isfinite(single))
+      bbc.single[singles++] = single;
+    if (isfinite(ensemble))
+      bbc.ensemble[ensembles++] = ensemble;
+    if (isfinite(single) && isfinite(ensemble))
+    {
+      bbc.compared++;
+      bbc.wins += better(request->metric, ensemble, single);
+    }
+  }
+  result->single = summarise(bbc.single, singles);
+  result->ensemble = summarise(bbc.ensemble, ensembles);
+  result->ensemble_wins = bbc.compared ? (double) bbc.wins / (double) bbc.compared : 0;
+  result->bootstraps = done;
+  bbc_clear(&bbc);
+  return ERR_OK;
+}
+
+enum err
+bbc_interval(const float *predictions, const struct labels *labels, const struct task *task,
+             enum metric metric, size_t bootstraps, uint64_t seed, struct bbc_score *score)
+{
+  struct bbc_request request = {.predictions = &predictions,
+                                .count = 1,
+                                .labels = labels,
+                                .task = task,
+                                .metric = metric,
+                                .bootstraps = bootstraps,
+                                .seed = seed,
+                                .deadline_s = INFINITY};
+  struct bbc bbc;
+  struct rng rng;
+  size_t count = 0;
+  *score = (struct bbc_score){.mean = NAN, .low = NAN, .high = NAN};
+  if (!bbc_init(&bbc, &request))
+  {
+    bbc_clear(&bbc);
+    return ERR_MEMORY;
+  }
+  rng_init(&rng, seed, BBC_STREAM);
+  for (size_t b = 0; b < bootstraps; b++)
+  {
+    draw(&bbc, &rng);
+    gather(&bbc, &bbc.in, predictions, bbc.gathered);
+    double value = metric_compute(metric, task, &bbc.in.labels, bbc.gathered);
+    if (isfinite(value))
+      bbc.single[count++] = value;
+  }
+  *score = summarise(bbc.single, count);
+  /* The bootstrap gives the spread; the score itself is that of the rows as they are. */
+  score->mean = metric_compute(metric, task, labels, predictions);
+  bbc_clear(&bbc);
+  return ERR_OK;
+}

@@ -1,0 +1,64 @@
+/* The end of a job: from the best trials' fold models to one model with an honest report.
+ *
+ * Chooses between the best single trial and a greedy ensemble, puts the chosen fold models together to
+ * one bag, measures what a prediction costs, and scores it: on the report rows through the saved bytes
+ * where there are such rows, else by BBC-CV over the out-of-fold predictions. With `provisional` only the
+ * first trial is taken and its validation score stated: something to serve while the search goes on.
+ * Single-threaded; borrows everything given.
+ */
+#ifndef ATTUNE_TUNE_TUNE_FINISH_H
+#define ATTUNE_TUNE_TUNE_FINISH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "tune/tune_data.h"
+
+struct tune_fold_output
+{
+  const float *predictions; /* of the fold's validation rows; NULL when dropped */
+  size_t prediction_count;
+  const void *model; /* file bytes; NULL when dropped */
+  size_t model_length;
+};
+
+struct tune_trial
+{
+  int number;
+  const char *family;
+  const json_t *params;
+  double metric, objective;
+  const struct tune_fold_output *folds; /* (split->fold_count) */
+};
+
+struct tune_finish
+{
+  const struct tune_trial *trials; /* best first */
+  size_t trial_count;
+  bool provisional;
+  bool simple;    /* no ensemble: for the last attempt of a finish that failed before */
+  double seconds; /* how long it may take; INFINITY = as long as it needs */
+  const char *dataset_id;
+  const char *dataset_sha256; /* hexadecimal */
+  const char *stop_reason;    /* NULL while the search goes on */
+  size_t trials_done, trials_failed, trials_cancelled;
+};
+
+struct tune_outcome
+{
+  struct buf model; /* the model's file */
+  char *schema;     /* JSON text: what predict wants */
+  json_t *report;
+  const char *family; /* of the best trial, or "bag" for a mix of trials */
+  double score;
+  double us_per_row;
+};
+
+/* ERR_NOT_FOUND when no trial has all its fold models. */
+enum err tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
+                         struct tune_outcome *outcome, struct err_info *info);
+void tune_outcome_clear(struct tune_outcome *outcome);
+
+#endif

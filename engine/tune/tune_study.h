@@ -1,0 +1,100 @@
+/* What a job's search knows, and the next trial it wants: the fold of the job's ordered log.
+ *
+ * Fed with the log's entries in order, a study gives the same suggestion whether it has lived through
+ * them one by one or was made a moment ago. Every family's tuned defaults come first, the cheapest
+ * family before the dearer ones. It also keeps what trials have cost, so that nothing is started that
+ * would end after the deadline. Borrows the job's spec; owns the rest. One thread at a time.
+ * Not for: storing the log (sql/), running the trial (tune_unit.h).
+ */
+#ifndef ATTUNE_TUNE_TUNE_STUDY_H
+#define ATTUNE_TUNE_TUNE_STUDY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/job_spec.h"
+
+struct tune_study;
+
+enum tune_entry_kind
+{
+  TUNE_ASK,    /* a trial was started at `point` */
+  TUNE_TELL,   /* it is done with `objective` after `seconds` of CPU time */
+  TUNE_FAILED, /* it failed: bad there */
+  TUNE_FORGET  /* it was cancelled: unknown */
+};
+
+struct tune_entry
+{
+  enum tune_entry_kind kind;
+  uint64_t trial;
+  const double *point; /* of an ask: spec->space->count doubles */
+  double objective, seconds;
+};
+
+/* `fold_count` is the number of fits a trial takes, each on about `train_rows` rows. */
+enum err tune_study_new(const struct job_spec *spec, const struct model_data_shape *shape,
+                        size_t fold_count, size_t train_rows, struct tune_study **study,
+                        struct err_info *info);
+void tune_study_free(struct tune_study *study);
+
+/* Takes the next entry of the log. ERR_INVALID when it can't follow the entries before it. */
+enum err tune_study_fold(struct tune_study *study, const struct tune_entry *entry,
+                         struct err_info *info);
+
+enum tune_decision
+{
+  TUNE_ADD,  /* start a trial */
+  TUNE_STOP, /* the search is over */
+  TUNE_WAIT  /* not now */
+};
+
+struct tune_suggestion
+{
+  enum tune_decision decision;
+  const char *stop_reason; /* "budget_trials", "budget_seconds", "target_score" or "exhausted" */
+  bool cancel_running;     /* with a stop: trials at work are of no use any more */
+  const char *family;      /* of the spec */
+  json_t *params;          /* without the family's prefix; caller's reference */
+  double *point;           /* spec->space->count doubles, lives until the next call */
+  double predicted_s;      /* CPU seconds of all its folds */
+};
+
+struct tune_situation
+{
+  uint64_t next_trial;  /* number the trial would get */
+  double search_left_s; /* until the search must end; INFINITY without a budget in seconds */
+  double best_value;    /* the best trial's metric, NaN = none */
+  enum metric metric;   /* whose value that is */
+  size_t live_trials;   /* started, not ended */
+  size_t workers;       /* that share a trial's folds */
+};
+
+/* Decides what comes next. An ADD is registered only by its TUNE_ASK entry: folding that, or
+ * another trial's, is what changes the study. */
+enum err tune_study_suggest(struct tune_study *study, const struct tune_situation *situation,
+                            struct tune_suggestion *suggestion, struct err_info *info);
+
+/* Predicted CPU seconds of a trial of this family: what its trials have cost or, before any, its cost
+ * estimate corrected by what the others have shown. */
+double tune_study_cost(const struct tune_study *study, const char *family);
+
+/* The most seconds a unit's fit may take: what is left for the search, shared by the folds still to come
+ * and, for a family's first trial, with the other families. 0 = no limit. */
+struct tune_share
+{
+  double search_left_s; /* INFINITY = no limit */
+  size_t folds_left;    /* this one included */
+  size_t parallel;      /* units of the trial that run at once */
+  bool first_trials;    /* the job is still trying its families' defaults */
+};
+double tune_unit_seconds(const struct tune_share *share);
+
+/* "mlp" and {"dropout":…} of a point over the joined space (new reference). */
+enum err tune_point_params(const struct job_spec *spec, const double *point, const char **family,
+                           json_t **params, struct err_info *info);
+
+#endif

@@ -1,0 +1,92 @@
+#include <config.h>
+
+#include "tune/warnings.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As near to the end of its range, in [0,1], as counts for lying on it. */
+#define ON_BOUND 0.01
+#define NAMED_COLUMNS 10
+
+static void
+warn(json_t *warnings, const char *text)
+{
+  if (text != NULL)
+    json_array_append_new(warnings, json_string(text));
+}
+
+static void
+warn_of_columns(json_t *warnings, const struct tune_data *data)
+{
+  const struct table *table = dataset_table(data->dataset);
+  const char *names = "";
+  size_t dropped = 0;
+  for (size_t c = 0; table != NULL && c < table->column_count; c++)
+  {
+    const struct column *column = &table->columns[c];
+    if (c == data->task.target_column
+        || (column->type != COLUMN_TEXT && column->type != COLUMN_IDENTIFIER))
+      continue;
+    if (dropped++ < NAMED_COLUMNS)
+      names = arena_printf(data->arena, "%s%s%s (%s)", names, *names ? ", " : "", column->name,
+                           column_type_name(column->type));
+    if (names == NULL)
+      return;
+  }
+  if (dropped > 0)
+    warn(warnings, arena_printf(data->arena,
+                                "%zu column%s not used for training: %s%s; correct the types of "
+                                "the dataset's schema if they should be",
+                                dropped, dropped == 1 ? " is" : "s are", names,
+                                dropped > NAMED_COLUMNS ? ", …" : ""));
+}
+
+static void
+warn_of_bound(json_t *warnings, const struct tune_data *data, const struct tune_trial *best,
+              const struct space_param *param, const char *name)
+{
+  const json_t *value = json_object_get(best->params, name);
+  if (!json_is_number(value) || (param->kind != SPACE_FLOAT && param->kind != SPACE_INT)
+      || !(param->low < param->high))
+    return;
+  double number = json_number_value(value);
+  double unit = space_to_unit(param, number);
+  bool low = unit <= ON_BOUND || number <= param->low;
+  bool high = unit >= 1 - ON_BOUND || number >= param->high;
+  /* A natural end, such as no dropout or all columns, is no reason to go further. */
+  if ((!low && !high) || (low && param->low == 0) || (high && param->high == 1))
+    return;
+  if (param->has_default && param->fallback == number)
+    return;
+  warn(warnings,
+       arena_printf(data->arena,
+                    "the best trial's %s.%s = %.4g lies at the %s end of its range "
+                    "(%.4g to %.4g): a job with a wider range may find a better one",
+                    best->family, name, number, low ? "low" : "high", param->low, param->high));
+}
+
+static void
+warn_of_bounds(json_t *warnings, const struct tune_data *data, const struct tune_trial *best)
+{
+  const struct space *space = data->spec->space;
+  size_t prefix = strlen(best->family);
+  for (size_t p = 0; p < space->count; p++)
+  {
+    const char *name = space->params[p].name;
+    if (strncmp(name, best->family, prefix) == 0 && name[prefix] == '.')
+      warn_of_bound(warnings, data, best, &space->params[p], name + prefix + 1);
+  }
+}
+
+json_t *
+warnings_make(const struct tune_data *data, const struct tune_trial *best)
+{
+  json_t *warnings = json_array();
+  if (data->task_note[0] != '\0')
+    warn(warnings, data->task_note);
+  warn_of_columns(warnings, data);
+  warn_of_bounds(warnings, data, best);
+  return warnings;
+}

@@ -1,0 +1,10 @@
+/* What a person should know before trusting a model. Private to tune/. */
+#ifndef ATTUNE_TUNE_WARNINGS_H
+#define ATTUNE_TUNE_WARNINGS_H
+
+#include "tune/tune_finish.h"
+
+/* An array of sentences: columns left out, classes left out, a best point on a bound (new reference). */
+json_t *warnings_make(const struct tune_data *data, const struct tune_trial *best);
+
+#endif
