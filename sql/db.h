@@ -27,6 +27,10 @@ enum db_status
   DB_ROWS = 1   /* fine, row or rows */
 };
 
+/* Lists give DB_ROWS also when *count is 0: the page is empty. DB_NONE from a list says that what it is a
+ * list of is not there (the job, the model; another tenant's is not there), or that the cursor is not one
+ * of db_cursor's. A cursor whose row was deleted stays good: pages go on from its place. */
+
 struct db_conn;
 struct db_pool;
 
@@ -51,7 +55,9 @@ void db_release (struct db_pool *pool, struct db_conn *conn);
 
 /* Runs fn inside one transaction; on DB_SOFT rolls back and runs it again, up to 5 times with a growing
  * pause. DB_HARD rolls back; DB_NONE and DB_ROWS commit. fn may run several times: it must have no
- * effect but on the database and on its own outputs, and never replies to anyone. */
+ * effect but on the database and on its own outputs, and never replies to anyone. It is also run again
+ * when the answer to COMMIT was lost, so it must bear its own earlier success (ids are made outside it).
+ * Within another db_tx_run fn simply runs as a part of that transaction: pass its status on. */
 enum db_status db_tx_run (struct db_conn *conn, const char *name,
                           enum db_status (*fn) (struct db_conn *conn, void *context), void *context);
 
@@ -85,7 +91,9 @@ enum err db_patch_check (struct db_conn *conn, struct err_info *info);
 void db_id_new (const char *prefix, char *id, size_t size);
 
 /* Bytes in chunks. Write: read_fn fills up to `size` bytes and returns the count, 0 at the end, -1 on
- * failure; call inside a transaction. Read: write_fn gets each chunk in order. */
+ * failure; call inside a transaction; the bytes must be the announced number with the announced digest.
+ * Read: write_fn gets the bytes in order, in pieces; only at the end is the digest checked, so use them
+ * only after DB_ROWS. DB_NONE: no such blob (any more). Neither holds more than a few MB. */
 enum db_status db_blob_write (struct db_conn *conn, long (*read_fn) (void *context, char *bytes, size_t size),
                               void *context, const uint8_t sha256[32], uint64_t bytes, int64_t *blob_id);
 enum db_status db_blob_write_bytes (struct db_conn *conn, const void *bytes, size_t length,

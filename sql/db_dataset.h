@@ -27,7 +27,8 @@ enum db_status db_dataset_insert (struct db_conn *conn, const char *id, const ch
                                   const char *name, const char *instance);
 /* Keeps the ingest lease; DB_NONE when it was lost. */
 enum db_status db_dataset_heartbeat (struct db_conn *conn, const char *id, const char *instance);
-/* In one transaction: blob, version, state ready, notify. The file is read through read_fn. */
+/* In one transaction: blob, version, state ready, notify. The file is read through read_fn. DB_NONE: the
+ * dataset is not ingesting any more (failed, deleted). */
 struct db_dataset_content
 {
   const char *kind;
@@ -65,7 +66,7 @@ enum db_status db_dataset_delete (struct db_conn *conn, const char *tenant_id, c
 /* Bytes stored for a tenant. */
 enum db_status db_dataset_bytes (struct db_conn *conn, const char *tenant_id, uint64_t *bytes);
 
-/* Cursor text for the row after which the next page starts. */
+/* Cursor text (for the lists of datasets, jobs, keys and models, by created_us and id of their rows) for the row after which the next page starts. */
 const char *db_cursor (struct arena *arena, int64_t created_us, const char *id);
 
 #endif

@@ -42,8 +42,8 @@ enum db_status db_job_get (struct db_conn *conn, const char *tenant_id, const ch
 enum db_status db_job_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
                             size_t limit, struct arena *arena, struct db_job **jobs, size_t *count);
 enum db_status db_job_count_live (struct db_conn *conn, const char *tenant_id, size_t *count);
-/* Asks the engine to end the job and keep its best. A queued job ends at once. DB_NONE: no such job;
- * *already_ended tells a finished one (409). */
+/* Asks the engine to end the job and keep its best. A queued job ends at once. DB_NONE: no such job.
+ * DB_ROWS with *already_ended: it had ended before (409), nothing was changed. */
 enum db_status db_job_cancel (struct db_conn *conn, const char *tenant_id, const char *id,
                               bool *already_ended);
 
@@ -102,5 +102,9 @@ enum db_status db_event_list (struct db_conn *conn, const char *tenant_id, const
 /* Inside a transaction: raises the job's counter, inserts the event, notifies "job <id>". */
 enum db_status db_event_insert (struct db_conn *conn, const char *job_id, const char *kind,
                                 const char *data);
+
+/* Forgets events and epochs of jobs that ended more than `days` ago, and sessions, codes and stored answers
+ * that have expired. To be called now and then, by one program, outside a transaction. */
+enum db_status db_forget_old (struct db_conn *conn, double days);
 
 #endif

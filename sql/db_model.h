@@ -50,7 +50,8 @@ enum db_status db_model_insert_version (struct db_conn *conn, const struct db_mo
 enum db_status db_model_get (struct db_conn *conn, const char *tenant_id, const char *name_or_id,
                              int version, const char *alias, struct arena *arena,
                              struct db_model_version *model);
-/* Newest versions' summary per model, and all versions of one, newest first. */
+/* Newest versions' summary per model (a page's order and cursor go by that version's created_us and the
+ * model's id), and all versions of one, newest first. */
 enum db_status db_model_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
                               size_t limit, struct arena *arena, struct db_model_version **models,
                               size_t *count);

@@ -1,0 +1,38 @@
+#include <config.h>
+
+#include "sql/db_job.h"
+
+#include "sql/db_exec.h"
+
+/* Rows a statement deletes at most: each ends in far less than the statement timeout. */
+#define BATCH 20000
+
+enum db_status
+db_forget_old(struct db_conn *conn, double days)
+{
+  static const struct db_statement events = {
+    "forget_events", "DELETE FROM job_event WHERE (job_id, seq) IN (SELECT e.job_id, e.seq"
+                     " FROM job j JOIN job_event e ON e.job_id = j.id"
+                     " WHERE j.ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+  static const struct db_statement epochs = {
+    "forget_epochs", "DELETE FROM unit_epoch WHERE (unit_id, epoch) IN (SELECT e.unit_id, e.epoch"
+                     " FROM job j JOIN unit u ON u.job_id = j.id"
+                     " JOIN unit_epoch e ON e.unit_id = u.id"
+                     " WHERE j.ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+  static const struct db_statement sessions = {"forget_sessions",
+                                               "DELETE FROM session WHERE expires_at < now()"};
+  static const struct db_statement codes = {
+    "forget_codes", "DELETE FROM sign_in_code WHERE expires_at < now() - interval '1 day'"};
+  static const struct db_statement answers = {
+    "forget_answers", "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"};
+  static const struct db_statement *const batches[] = {&events, &epochs};
+  static const struct db_statement *const whole[] = {&sessions, &codes, &answers};
+  enum db_status status = DB_NONE;
+  for (size_t i = 0; i < 2 && status >= DB_NONE; i++)
+    do
+      status = db_exec_none(conn, batches[i], DB_PARAMS(db_float8_nan(days), db_int4(BATCH)));
+    while (status == DB_ROWS);
+  for (size_t i = 0; i < 3 && status >= DB_NONE; i++)
+    status = db_exec_none(conn, whole[i], DB_NO_PARAMS);
+  return status < DB_NONE ? status : DB_ROWS;
+}

@@ -1,0 +1,269 @@
+/* Models, versions and aliases. */
+#include <config.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "sql/db_dataset.h"
+#include "sql/db_job.h"
+#include "sql/db_model.h"
+#include "tests/harness/test_db.h"
+
+static struct arena *arena;
+static struct db_conn *conn;
+static const char *tenant, *other;
+
+static int
+setup(void **state)
+{
+  (void) state;
+  arena = arena_new(0);
+  conn = test_db_open();
+  tenant = test_db_tenant(conn, arena);
+  other = test_db_tenant(conn, arena);
+  return 0;
+}
+
+static int
+teardown(void **state)
+{
+  (void) state;
+  db_close(conn);
+  arena_free(arena);
+  return 0;
+}
+
+struct store
+{
+  struct db_model_insert insert;
+  struct arena *arena;
+  const char *model_id;
+  int version;
+};
+
+static enum db_status
+store_version(struct db_conn *at, void *context)
+{
+  struct store *store = context;
+  return db_model_insert_version(at, &store->insert, store->arena, &store->model_id,
+                                 &store->version);
+}
+
+static struct store
+make_store(const char *owner, const char *name)
+{
+  return (struct store){.insert = {.tenant_id = owner,
+                                   .model_name = name,
+                                   .bytes = "weights",
+                                   .length = 7,
+                                   .family = "mlp",
+                                   .task = "classification",
+                                   .metric = "accuracy",
+                                   .score = 0.75,
+                                   .schema = "{\"inputs\": []}",
+                                   .report = "{\"score\": 0.75}",
+                                   .us_per_row = NAN},
+                        .arena = arena};
+}
+
+static void
+add(const char *owner, const char *name, int wanted_version)
+{
+  struct store store = make_store(owner, name);
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(store.version, wanted_version);
+}
+
+static bool
+collect(void *context, const char *bytes, size_t size)
+{
+  strncat(context, bytes, size);
+  return true;
+}
+
+static void
+test_version(void **state)
+{
+  (void) state;
+  const char *dataset = test_db_dataset(conn, arena, tenant);
+  const char *job = test_db_job(conn, arena, tenant, dataset, "{}");
+  struct store store = make_store(tenant, "iris");
+  struct db_model_version model;
+  uint8_t digest[32];
+  char text[32] = "";
+  store.insert.job_id = job;
+  store.insert.final = true;
+  store.insert.us_per_row = 12.5;
+  assert_int_equal(store_version(conn, &store), DB_HARD); /* not without a transaction */
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(store.version, 1);
+  assert_true(strncmp(store.model_id, "mdl_", 4) == 0);
+
+  assert_int_equal(db_model_get(conn, tenant, "iris", 0, NULL, arena, &model), DB_ROWS);
+  assert_string_equal(model.model_id, store.model_id);
+  assert_string_equal(model.model_name, "iris");
+  assert_int_equal(model.version, 1);
+  assert_string_equal(model.job_id, job);
+  assert_string_equal(model.family, "mlp");
+  assert_string_equal(model.task, "classification");
+  assert_string_equal(model.metric, "accuracy");
+  assert_true(model.score == 0.75 && model.us_per_row == 12.5 && model.final);
+  assert_string_equal(model.schema, "{\"inputs\": []}");
+  assert_string_equal(model.report, "{\"score\": 0.75}");
+  assert_int_equal(model.bytes, 7);
+  crypto_hash_sha256(digest, (const unsigned char *) "weights", 7);
+  assert_memory_equal(model.sha256, digest, 32);
+  assert_int_equal(db_blob_read(conn, model.blob_id, collect, text), DB_ROWS);
+  assert_string_equal(text, "weights");
+
+  /* By id; another tenant's; one that is not there. */
+  assert_int_equal(db_model_get(conn, tenant, store.model_id, 1, NULL, arena, &model), DB_ROWS);
+  assert_int_equal(db_model_get(conn, other, store.model_id, 1, NULL, arena, &model), DB_NONE);
+  assert_int_equal(db_model_get(conn, other, "iris", 0, NULL, arena, &model), DB_NONE);
+  assert_int_equal(db_model_get(conn, tenant, "iris", 2, NULL, arena, &model), DB_NONE);
+  assert_int_equal(db_model_get(conn, tenant, "iris", 0, "canary", arena, &model), DB_NONE);
+  assert_int_equal(db_model_get(conn, tenant, "rose", 0, NULL, arena, &model), DB_NONE);
+
+  /* The job shows its model by name. */
+  struct db_job row;
+  test_db_sql(conn, arena, "UPDATE job SET model_id = '%s', model_version = 1 WHERE id = '%s'",
+              store.model_id, job);
+  assert_int_equal(db_job_get(conn, tenant, job, arena, &row), DB_ROWS);
+  assert_string_equal(row.model_name, "iris");
+  assert_int_equal(row.model_version, 1);
+}
+
+static void
+test_aliases(void **state)
+{
+  (void) state;
+  struct db_model_version model;
+  struct db_model_alias *aliases;
+  size_t count;
+  add(tenant, "rose", 1);
+  add(tenant, "rose", 2);
+  add(other, "rose", 1);
+  assert_int_equal(db_model_get(conn, tenant, "rose", 0, "best", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 2);
+  assert_int_equal(db_model_get(conn, tenant, "rose", 0, "fast", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 1); /* stays until something faster is chosen */
+  assert_null(model.job_id);
+  assert_true(isnan(model.us_per_row));
+  assert_int_equal(db_model_alias_set(conn, tenant, "rose", "canary", 3), DB_NONE);
+  assert_int_equal(db_model_alias_set(conn, tenant, "tulip", "canary", 1), DB_NONE);
+  assert_int_equal(db_model_alias_set(conn, other, model.model_id, "canary", 1), DB_NONE);
+  assert_int_equal(db_model_alias_set(conn, tenant, "rose", "canary", 2), DB_ROWS);
+  assert_int_equal(db_model_alias_set(conn, tenant, model.model_id, "best", 1), DB_ROWS);
+  assert_int_equal(db_model_alias_list(conn, model.model_id, arena, &aliases, &count), DB_ROWS);
+  assert_int_equal(count, 3);
+  assert_string_equal(aliases[0].alias, "best");
+  assert_int_equal(aliases[0].version, 1);
+  assert_string_equal(aliases[1].alias, "canary");
+  assert_int_equal(aliases[1].version, 2);
+  assert_string_equal(aliases[2].alias, "fast");
+}
+
+static void
+test_lists(void **state)
+{
+  (void) state;
+  const char *own = test_db_tenant(conn, arena), *cursor = NULL;
+  struct db_model_version *models;
+  size_t count, seen = 0;
+  static const char *const names[] = {"c", "b", "a"}; /* by their newest version, newest first */
+  add(own, "a", 1);
+  add(own, "c", 1);
+  add(own, "b", 1);
+  add(own, "c", 2);
+  do
+  {
+    assert_int_equal(db_model_list(conn, own, cursor, 2, arena, &models, &count), DB_ROWS);
+    for (size_t i = 0; i < count; i++)
+    {
+      assert_string_equal(models[i].model_name, names[seen]);
+      assert_int_equal(models[i].version, seen == 0 ? 2 : 1);
+      assert_null(models[i].report);
+      cursor = db_cursor(arena, models[i].created_us, models[i].model_id);
+      seen++;
+    }
+  } while (count > 0);
+  assert_int_equal(seen, 3);
+  assert_int_equal(db_model_list(conn, own, "x", 2, arena, &models, &count), DB_NONE);
+
+  assert_int_equal(db_model_version_list(conn, own, "c", 10, arena, &models, &count), DB_ROWS);
+  assert_int_equal(count, 2);
+  assert_int_equal(models[0].version, 2);
+  assert_int_equal(models[1].version, 1);
+  assert_int_equal(db_model_version_list(conn, own, "c", 1, arena, &models, &count), DB_ROWS);
+  assert_int_equal(count, 1);
+  assert_int_equal(db_model_version_list(conn, other, "c", 10, arena, &models, &count), DB_NONE);
+}
+
+struct author
+{
+  const char *tenant;
+  int versions[10];
+  int count;
+};
+
+static void *
+write_versions(void *context)
+{
+  struct author *author = context;
+  struct db_conn *own = NULL;
+  struct arena *memory = arena_new(0);
+  if (memory != NULL && db_connect(test_db_conninfo(), "test", &own, NULL) == ERR_OK)
+    for (int i = 0; i < 10; i++)
+    {
+      struct store store = make_store(author->tenant, "shared");
+      store.arena = memory;
+      if (db_tx_run(own, "test", store_version, &store) == DB_ROWS)
+        author->versions[author->count++] = store.version;
+    }
+  db_close(own);
+  arena_free(memory);
+  return NULL;
+}
+
+static void
+test_two_authors_of_one_model(void **state)
+{
+  (void) state;
+  struct author authors[2] = {{.tenant = tenant}, {.tenant = tenant}};
+  pthread_t threads[2];
+  bool seen[21] = {false};
+  for (int i = 0; i < 2; i++)
+    pthread_create(&threads[i], NULL, write_versions, &authors[i]);
+  for (int i = 0; i < 2; i++)
+    pthread_join(threads[i], NULL);
+  for (int i = 0; i < 2; i++)
+  {
+    assert_int_equal(authors[i].count, 10);
+    for (int k = 0; k < 10; k++)
+    {
+      assert_in_range(authors[i].versions[k], 1, 20);
+      assert_false(seen[authors[i].versions[k]]);
+      seen[authors[i].versions[k]] = true;
+    }
+  }
+}
+
+int
+main(int argc, char **argv)
+{
+  (void) argc;
+  test_db_start(argv);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_version), cmocka_unit_test(test_aliases),
+                                     cmocka_unit_test(test_lists),
+                                     cmocka_unit_test(test_two_authors_of_one_model)};
+  return cmocka_run_group_tests_name("db_model", tests, setup, teardown);
+}
