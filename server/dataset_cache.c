@@ -381,6 +381,45 @@ dataset_cache_open(struct dataset_cache *cache, struct db_conn *conn, const stru
 }
 
 enum err
+dataset_cache_file(struct dataset_cache *cache, struct db_conn *conn, const struct db_dataset *row,
+                   int *fd, struct err_info *info)
+{
+  char name[NAME_SIZE];
+  enum err rc = ERR_OK;
+
+  *fd = -1;
+  file_name(row->sha256, name);
+  /* a second try when the file was pushed out between the two steps */
+  for (int attempt = 0; attempt < 2 && *fd < 0; attempt++)
+  {
+    rc = ensure(cache, conn, row, name, info);
+    if (rc != ERR_OK)
+      return rc;
+    *fd = openat(cache->folder, name, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+      rc = err_set_errno(info, ERR_IO, errno, "could not open a file of the dataset cache");
+  }
+  return *fd < 0 ? rc : ERR_OK;
+}
+
+enum err
+dataset_cache_temporary(struct dataset_cache *cache, char **path, int *fd, struct err_info *info)
+{
+  *fd = -1;
+  if (asprintf(path, "%s/edit-XXXXXX", cache->path) < 0)
+  {
+    *path = NULL;
+    return err_set(info, ERR_MEMORY, "out of memory");
+  }
+  *fd = mkostemp(*path, O_CLOEXEC);
+  if (*fd >= 0)
+    return ERR_OK;
+  free(*path);
+  *path = NULL;
+  return err_set_errno(info, ERR_IO, errno, "could not write to the dataset cache");
+}
+
+enum err
 dataset_cache_put(struct dataset_cache *cache, const char *path, const uint8_t sha256[32],
                   struct err_info *info)
 {

@@ -34,6 +34,15 @@ enum err dataset_cache_open(struct dataset_cache *cache, struct db_conn *conn,
                             const struct db_dataset *row, struct dataset **dataset,
                             struct err_info *info);
 
+/* The file itself, as a descriptor open for reading that the caller closes. Errors as above. */
+enum err dataset_cache_file(struct dataset_cache *cache, struct db_conn *conn,
+                            const struct db_dataset *row, int *fd, struct err_info *info);
+
+/* A new empty file in the cache's folder, open for reading and writing: *path (to be freed) goes to
+ * dataset_cache_put or is removed by the caller; one left behind is swept at the next start. */
+enum err dataset_cache_temporary(struct dataset_cache *cache, char **path, int *fd,
+                                 struct err_info *info);
+
 /* Moves a finished file with that digest into the cache (same file system); it is removed on failure. */
 enum err dataset_cache_put(struct dataset_cache *cache, const char *path, const uint8_t sha256[32],
                            struct err_info *info);

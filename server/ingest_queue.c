@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "server/dataset_cache.h"
-#include "server/ingest_run.h"
+#include "server/ingest_job.h"
 #include "sql/db_dataset.h"
 
 #define THREADS_MAX 16u
@@ -307,7 +307,7 @@ rewind_content(void *context)
 
 /* Tells the database how it went, until it hears or the queue stops. False when it could not be told. */
 static bool
-record(struct ingest_queue *queue, const char *id, const struct ingest_result *result, int fd)
+record(struct ingest_queue *queue, const char *id, const struct ingest_outcome *result, int fd)
 {
   struct db_dataset_content content = {.kind = result->kind,
                                        .bytes = result->bytes,
@@ -347,7 +347,7 @@ internal_problem(void)
 
 /* Stores the outcome; the canonical file goes to the cache, so that the first preview needs no fetch. */
 static bool
-settle(struct ingest_queue *queue, const char *id, struct ingest_result *result)
+settle(struct ingest_queue *queue, const char *id, struct ingest_outcome *result)
 {
   char *path = item_path(queue, id, "canonical");
   int fd = result->ready && path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -374,7 +374,7 @@ static bool
 process(struct ingest_queue *queue, const char *id)
 {
   struct parsing parsing = {.queue = queue, .id = id, .beaten_s = clock_monotonic_s()};
-  struct ingest_result result = {.ready = false};
+  struct ingest_outcome result = {.ready = false};
   struct err_info info = {.code = ERR_OK};
   char *folder = item_path(queue, id, NULL);
   bool done = false;
@@ -382,7 +382,7 @@ process(struct ingest_queue *queue, const char *id)
 
   if (!folder)
     return false;
-  rc = ingest_run(queue->server, folder, on_tick, &parsing, &result, &info);
+  rc = ingest_job_run(queue->server, folder, on_tick, &parsing, &result, &info);
   if (rc == ERR_CANCELLED)
     done = parsing.lost;
   else
@@ -394,7 +394,7 @@ process(struct ingest_queue *queue, const char *id)
     }
     done = settle(queue, id, &result);
   }
-  ingest_result_free(&result);
+  ingest_outcome_free(&result);
   free(folder);
   return done;
 }

@@ -24,3 +24,6 @@ engine_libdata_a_SOURCES = \
   engine/data/task.c engine/data/task.h \
   engine/data/values.c engine/data/values.h \
   engine/data/values_time.c
+
+# Images of predict calls; what links it needs $(PNG_LIBS) $(JPEG_LIBS).
+engine_libdata_a_SOURCES += engine/data/image.c engine/data/image.h
