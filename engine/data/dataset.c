@@ -240,35 +240,23 @@ read_images(struct dataset *dataset, struct err_info *info)
 }
 
 static enum err
-map_file(const char *path, struct dataset *dataset, struct err_info *info)
+map_file(int fd, struct dataset *dataset, struct err_info *info)
 {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return err_set_errno(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
-                         "could not open dataset %s", path);
   struct stat status;
-  enum err err = ERR_OK;
   if (fstat(fd, &status) != 0)
-    err = err_set_errno(info, ERR_IO, errno, "could not read dataset %s", path);
-  else if (!S_ISREG(status.st_mode) || status.st_size < (off_t) ATDS_HEAD_BYTES)
-    err = err_set(info, ERR_INVALID, "this is not a dataset file");
-  else
-  {
-    void *bytes = mmap(NULL, (size_t) status.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (bytes == MAP_FAILED)
-      err = err_set_errno(info, ERR_IO, errno, "could not map dataset %s", path);
-    else
-    {
-      dataset->bytes = bytes;
-      dataset->length = (size_t) status.st_size;
-    }
-  }
-  close(fd);
-  return err;
+    return err_set_errno(info, ERR_IO, errno, "could not read the dataset");
+  if (!S_ISREG(status.st_mode) || status.st_size < (off_t) ATDS_HEAD_BYTES)
+    return err_set(info, ERR_INVALID, "this is not a dataset file");
+  void *bytes = mmap(NULL, (size_t) status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+  if (bytes == MAP_FAILED)
+    return err_set_errno(info, ERR_IO, errno, "could not map the dataset");
+  dataset->bytes = bytes;
+  dataset->length = (size_t) status.st_size;
+  return ERR_OK;
 }
 
 enum err
-dataset_open(const char *path, struct dataset **result, struct err_info *info)
+dataset_open_fd(int fd, struct dataset **result, struct err_info *info)
 {
   *result = NULL;
   struct dataset *dataset = calloc(1, sizeof *dataset);
@@ -276,7 +264,7 @@ dataset_open(const char *path, struct dataset **result, struct err_info *info)
     return err_set(info, ERR_MEMORY, "out of memory");
   dataset->arena = arena_new(0);
   enum err err = dataset->arena == NULL ? err_set(info, ERR_MEMORY, "out of memory")
-                                        : map_file(path, dataset, info);
+                                        : map_file(fd, dataset, info);
   if (err == ERR_OK)
     err = read_head(dataset, info);
   if (err == ERR_OK)
@@ -288,6 +276,19 @@ dataset_open(const char *path, struct dataset **result, struct err_info *info)
   }
   *result = dataset;
   return ERR_OK;
+}
+
+enum err
+dataset_open(const char *path, struct dataset **dataset, struct err_info *info)
+{
+  *dataset = NULL;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return err_set_errno(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
+                         "could not open dataset %s", path);
+  enum err err = dataset_open_fd(fd, dataset, info);
+  close(fd);
+  return err;
 }
 
 void

@@ -35,6 +35,8 @@ struct dataset;
 
 /* Maps and verifies the file. ERR_INVALID when it is damaged or of a newer version. */
 enum err dataset_open(const char *path, struct dataset **dataset, struct err_info *info);
+/* The same from a descriptor, which stays the caller's and may be closed afterwards. */
+enum err dataset_open_fd(int fd, struct dataset **dataset, struct err_info *info);
 void dataset_close(struct dataset *dataset);
 
 enum dataset_kind dataset_kind(const struct dataset *dataset);

@@ -6,12 +6,21 @@ engine_libdata_a_SOURCES = \
   engine/data/dataset.c engine/data/dataset.h \
   engine/data/dataset_save.c \
   engine/data/dataset_write.c engine/data/dataset_write.h \
+  engine/data/dictionary.c engine/data/dictionary.h \
   engine/data/distinct.c engine/data/distinct.h \
   engine/data/encode.c engine/data/encode.h engine/data/encode_internal.h \
   engine/data/encode_apply.c \
   engine/data/encode_file.c \
   engine/data/encode_fit.c \
   engine/data/hash.c engine/data/hash.h \
+  engine/data/idx.c engine/data/idx.h \
+  engine/data/infer_settle.c engine/data/infer_internal.h \
+  engine/data/infer_types.c engine/data/infer_types.h \
+  engine/data/ingest.c engine/data/ingest.h \
+  engine/data/ingest_csv.c engine/data/ingest_work.h \
+  engine/data/ingest_edit.c \
+  engine/data/ingest_header.c engine/data/ingest_header.h \
+  engine/data/ingest_idx.c \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_curve.c engine/data/metric_curve.h \
   engine/data/metric_report.c \
@@ -19,11 +28,15 @@ engine_libdata_a_SOURCES = \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_schema.c engine/data/row_schema.h \
+  engine/data/schema_edit.c engine/data/schema_edit.h \
+  engine/data/schema_edit_plan.c \
   engine/data/split.c engine/data/split.h \
   engine/data/table.c engine/data/table.h \
   engine/data/task.c engine/data/task.h \
   engine/data/values.c engine/data/values.h \
   engine/data/values_time.c
 
-# Images of predict calls; what links it needs $(PNG_LIBS) $(JPEG_LIBS).
-engine_libdata_a_SOURCES += engine/data/image.c engine/data/image.h
+pkglibexec_PROGRAMS += attune-ingest
+attune_ingest_SOURCES = engine/data/ingest_main.c
+attune_ingest_LDADD = engine/libdata.a engine/libbase.a $(JANSSON_LIBS) $(SODIUM_LIBS) \
+  $(ZLIB_LIBS) -lm

@@ -110,8 +110,8 @@ table_value_text(const struct column *column, size_t row, struct arena *arena)
   return NULL;
 }
 
-static json_t *
-number_json(double value)
+json_t *
+table_number_json(double value)
 {
   /* Integral values are shown without a fraction, as the file had them. */
   if (fabs(value) < 9007199254740992.0 && value == floor(value))
@@ -127,7 +127,7 @@ table_value_json(const struct column *column, size_t row)
   switch (column->type)
   {
   case COLUMN_NUMERIC:
-    return number_json(column->number[row]);
+    return table_number_json(column->number[row]);
   case COLUMN_DATETIME:
     if (isnan(column->number[row]))
       return json_null();

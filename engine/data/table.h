@@ -61,6 +61,9 @@ const char *table_value_text(const struct column *column, size_t row, struct are
 /* The value as JSON (number, string, null), new reference. Booleans are shown by their words. */
 json_t *table_value_json(const struct column *column, size_t row);
 
+/* A number as JSON: whole ones without a fraction, null when not finite. New reference. */
+json_t *table_number_json(double value);
+
 /* Seconds since 1970 UTC as "2026-11-23" (midnight) or "2026-11-23T10:00:00Z"; size ≥ 64. */
 void table_format_datetime(double seconds, char *text, size_t size);
 

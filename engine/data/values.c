@@ -84,6 +84,9 @@ value_is_missing(const char *text, size_t length)
   return false;
 }
 
+/* Longest number with commas. */
+#define NUMBER_MOST 64
+
 /* What the characters of a number-like text are. */
 struct number_shape
 {
@@ -197,10 +200,15 @@ unsigned
 value_number_formats(const char *text, size_t length)
 {
   struct number_shape shape;
-  if (!scan_number(text, length, &shape))
+  if (!scan_number(text, length, &shape) || (shape.commas > 0 && length >= NUMBER_MOST))
     return 0;
   const char *digits = text + shape.whole_start;
   if (shape.whole_end - shape.whole_start > 1 && digits[0] == '0' && is_digit(digits[1]))
+    return 0;
+  /* Only these can be too large for a double. */
+  double value;
+  if ((shape.exponent || shape.digits > 300) && shape.commas == 0 && shape.points <= 1
+      && !text_parse_double(text, length, false, &value))
     return 0;
   if (shape.points + shape.commas > 0)
     return separated_formats(text, &shape);
@@ -213,7 +221,7 @@ value_number(const char *text, size_t length, enum number_format format, double 
   if (format == NUMBER_POINT)
     return text_parse_double(text, length, false, value);
   struct number_shape shape;
-  char plain[64];
+  char plain[NUMBER_MOST];
   size_t out = 0;
   if (length >= sizeof plain || !scan_number(text, length, &shape))
     return false;
