@@ -64,8 +64,8 @@ look_at_row(struct run *run, const struct csv_field *fields, size_t count)
   if (count != run->names.count)
   {
     char reason[96];
-    snprintf(reason, sizeof reason, "the row has %zu fields, the header has %zu", count,
-             run->names.count);
+    snprintf(reason, sizeof reason, "the row has %zu field%s, the header has %zu", count,
+             count == 1 ? "" : "s", run->names.count);
     add_fault(run, run->rows + 1, NULL, NULL,
               count > run->names.count ? "a value that holds the delimiter needs quotes around it"
                                        : "write empty fields for values that are missing",

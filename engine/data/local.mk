@@ -24,7 +24,13 @@ engine_libdata_a_SOURCES = \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_curve.c engine/data/metric_curve.h \
   engine/data/metric_report.c \
+  engine/data/png.c engine/data/png.h \
+  engine/data/preview.c \
+  engine/data/profile.c \
   engine/data/row_batch.c engine/data/row_batch.h engine/data/row_batch_internal.h \
+  engine/data/png.c engine/data/png.h \
+  engine/data/preview.c \
+  engine/data/profile.c \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_schema.c engine/data/row_schema.h \

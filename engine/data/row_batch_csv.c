@@ -115,8 +115,8 @@ fill_row(struct row_batch *batch, const struct header *header, size_t row,
   if (count != header->fields)
   {
     char message[96];
-    snprintf(message, sizeof message, "the row has %zu fields, the header has %zu", count,
-             header->fields);
+    snprintf(message, sizeof message, "the row has %zu field%s, the header has %zu", count,
+             count == 1 ? "" : "s", header->fields);
     row_batch_note(batch, true, row, NULL, NULL, "a value with the delimiter in it needs quotes",
                    message);
     return;
