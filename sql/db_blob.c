@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sql/db_conn.h"
+#include "sql/db_value.h"
 
 /* A blob is written by COPY in binary, so that a chunk goes out in pieces and neither side of the socket
  * holds more of the blob than a chunk. One COPY takes COPY_CHUNKS chunks: the statement timeout is for
@@ -28,13 +29,6 @@ struct writer
   crypto_hash_sha256_state hash;
 };
 
-static void
-put_big(char *bytes, uint64_t value, size_t size)
-{
-  for (size_t i = 0; i < size; i++)
-    bytes[i] = (char) (unsigned char) (value >> (8 * (size - 1 - i)));
-}
-
 static enum db_status
 send_copy(struct writer *writer, const char *bytes, size_t size)
 {
@@ -48,12 +42,12 @@ static enum db_status
 send_row_head(struct writer *writer, uint64_t length)
 {
   char head[2 + 4 + 8 + 4 + 4 + 4];
-  put_big(head, 3, 2);
-  put_big(head + 2, 8, 4);
-  put_big(head + 6, (uint64_t) writer->blob_id, 8);
-  put_big(head + 14, 4, 4);
-  put_big(head + 18, (uint64_t) writer->seq, 4);
-  put_big(head + 22, length, 4);
+  db_put_big(head, 3, 2);
+  db_put_big(head + 2, 8, 4);
+  db_put_big(head + 6, (uint64_t) writer->blob_id, 8);
+  db_put_big(head + 14, 4, 4);
+  db_put_big(head + 18, (uint64_t) writer->seq, 4);
+  db_put_big(head + 22, length, 4);
   return send_copy(writer, head, sizeof head);
 }
 

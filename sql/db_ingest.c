@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "sql/db_exec.h"
 
 enum db_status
@@ -45,6 +46,15 @@ insert_version(struct db_conn *conn, const char *id, int version,
                                 db_json(content->schema)));
 }
 
+static bool
+rewind_content(const struct db_dataset_content *content)
+{
+  if (content->rewind_fn(content->context))
+    return true;
+  log_error("a dataset's content could not be read from its start again");
+  return false;
+}
+
 struct finish
 {
   const char *id;
@@ -76,7 +86,10 @@ find_ingest(struct db_conn *conn, const struct finish *finish, enum ingest_state
   *state = INGEST_ELSEWISE;
   struct arena *arena = arena_new(0);
   if (arena == NULL)
+  {
+    log_error("database: dataset_ingest_state failed: out of memory");
     return DB_HARD;
+  }
   enum db_status status =
     db_exec_one(conn, &get, DB_PARAMS(db_text(finish->id)), DB_COLUMNS(columns), arena, &row);
   if (status == DB_ROWS && strcmp(row.state, "ingesting") == 0)
@@ -104,7 +117,7 @@ finish_dataset(struct db_conn *conn, void *context)
     return status;
   if (state != INGEST_OPEN)
     return state == INGEST_STORED ? DB_ROWS : DB_NONE;
-  if (finish->again && !content->rewind_fn(content->context))
+  if (finish->again && !rewind_content(content))
     return DB_HARD;
   finish->again = true;
   int64_t blob_id;
@@ -194,7 +207,7 @@ find_or_write_blob(struct db_conn *conn, struct addition *addition, int64_t *blo
     DB_SCALAR(DB_INT8), NULL, blob_id);
   if (status != DB_NONE)
     return status;
-  if (addition->again && !content->rewind_fn(content->context))
+  if (addition->again && !rewind_content(content))
     return DB_HARD;
   addition->again = true;
   return db_blob_write(conn, content->read_fn, content->context, content->sha256, content->bytes,

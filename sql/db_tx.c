@@ -57,6 +57,7 @@ run_once(struct db_conn *conn, const char *name,
     status = db_exec_sql(conn, "BEGIN");
   if (status != DB_ROWS)
     return status;
+  conn->error[0] = conn->sqlstate[0] = '\0';
   conn->tx_failure = DB_ROWS;
   conn->tx_depth = 1;
   status = fn(conn, context);

@@ -15,6 +15,7 @@ sql_libdb_a_SOURCES = \
   sql/db_key.c sql/db_key.h \
   sql/db_model.c sql/db_model.h \
   sql/db_notify.c \
+  sql/db_param.c \
   sql/db_patch.c sql/db_patch.h \
   sql/db_pool.c \
   sql/db_session.c \

@@ -9,7 +9,7 @@ SQL_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAG
 SQL_TEST_LIBS = tests/harness/libtestdb.a sql/libdb.a engine/libbase.a $(SQL_LIBS) \
   $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
-SQL_TESTS = tests/db/test_db_exec tests/db/test_db_patch tests/db/test_db_blob \
+SQL_TESTS = tests/db/test_db_exec tests/db/test_db_conn tests/db/test_db_patch tests/db/test_db_blob \
   tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job tests/db/test_db_model
 check_PROGRAMS += $(SQL_TESTS)
 TESTS += $(SQL_TESTS)
@@ -34,3 +34,6 @@ tests_db_test_db_job_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_model_SOURCES = tests/db/test_db_model.c
 tests_db_test_db_model_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_model_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_conn_SOURCES = tests/db/test_db_conn.c
+tests_db_test_db_conn_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_conn_LDADD = $(SQL_TEST_LIBS)

@@ -1,6 +1,7 @@
 /* Datasets: ingest, versions, lists, deletion. */
 #include <config.h>
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -337,6 +338,54 @@ test_deletion(void **state)
   assert_int_equal(db_dataset_delete(conn, tenant, open, &busy), DB_ROWS);
 }
 
+/* A job is inserted while its dataset is deleted: one of the two is refused, every time. */
+struct user
+{
+  const char *tenant, *dataset;
+  pthread_barrier_t *barrier;
+  struct db_conn *own;
+  enum db_status status;
+};
+
+static void *
+use_dataset(void *context)
+{
+  struct user *user = context;
+  char id[32];
+  db_id_new("job_", id, sizeof id);
+  pthread_barrier_wait(user->barrier);
+  user->status = db_job_insert(user->own, id, user->tenant, "job", user->dataset, 1, "{}");
+  return NULL;
+}
+
+static void
+test_deletion_against_a_new_job(void **state)
+{
+  (void) state;
+  const char *tenant = test_db_tenant(conn, arena);
+  struct db_conn *own = test_db_open();
+  pthread_barrier_t barrier;
+  pthread_barrier_init(&barrier, NULL, 2);
+  for (int i = 0; i < 300; i++)
+  {
+    struct user user = {.tenant = tenant,
+                        .dataset = test_db_dataset(conn, arena, tenant),
+                        .barrier = &barrier,
+                        .own = own,
+                        .status = DB_HARD};
+    pthread_t thread;
+    bool busy;
+    pthread_create(&thread, NULL, use_dataset, &user);
+    pthread_barrier_wait(&barrier);
+    enum db_status deleted = db_dataset_delete(conn, tenant, user.dataset, &busy);
+    pthread_join(thread, NULL);
+    assert_true(user.status == (deleted == DB_ROWS ? DB_NONE : DB_ROWS));
+    assert_int_equal(busy, deleted == DB_NONE);
+  }
+  pthread_barrier_destroy(&barrier);
+  db_close(own);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -349,6 +398,7 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_recovery),
                                      cmocka_unit_test(test_versions),
                                      cmocka_unit_test(test_list),
-                                     cmocka_unit_test(test_deletion)};
+                                     cmocka_unit_test(test_deletion),
+                                     cmocka_unit_test(test_deletion_against_a_new_job)};
   return cmocka_run_group_tests_name("db_dataset", tests, setup, teardown);
 }
