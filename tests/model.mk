@@ -5,3 +5,20 @@ MODEL_TEST_LIBS = engine/libtrain.a engine/libmodel.a engine/libdata.a engine/li
 noinst_PROGRAMS += tests/bench/train_fit
 tests_bench_train_fit_SOURCES = tests/bench/train_fit.c
 tests_bench_train_fit_LDADD = $(MODEL_TEST_LIBS)
+
+EXTRA_DIST += tests/num/gen_net.py
+
+if HAVE_CMOCKA
+model_tests = tests/num/test_net_golden tests/num/test_net_gradient \
+  tests/unit/test_train
+check_PROGRAMS += $(model_tests)
+TESTS += $(model_tests)
+tests_num_test_net_golden_SOURCES = tests/num/test_net_golden.c tests/num/net_numbers.h \
+  tests/harness/test_support.h
+tests_num_test_net_golden_LDADD = $(MODEL_TEST_LIBS)
+tests_num_test_net_gradient_SOURCES = tests/num/test_net_gradient.c tests/harness/test_support.h
+tests_num_test_net_gradient_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_SOURCES = tests/unit/test_train.c tests/harness/toy_data.h \
+  tests/harness/toy_fit.h tests/harness/test_support.h
+tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
+endif
