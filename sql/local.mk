@@ -32,7 +32,7 @@ sql_libdb_a_SOURCES = \
   sql/db_work_result.c
 
 # What programs that use libdb.a link after it.
-SQL_LIBS = $(PQ_LIBS) $(SODIUM_LIBS) -lpthread -lm
+SQL_LIBS = $(PQ_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lpthread -lm
 
 # The schema patches, in order; a merged one is never edited.
 sql_patches = \
