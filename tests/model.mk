@@ -9,16 +9,25 @@ tests_bench_train_fit_LDADD = $(MODEL_TEST_LIBS)
 EXTRA_DIST += tests/num/gen_net.py
 
 if HAVE_CMOCKA
-model_tests = tests/num/test_net_golden tests/num/test_net_gradient \
-  tests/unit/test_train
+model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_spec \
+  tests/unit/test_model_file tests/unit/test_train tests/unit/test_train_parts \
+  tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
+toy_sources = tests/harness/toy_data.h tests/harness/toy_fit.h tests/harness/test_support.h
 tests_num_test_net_golden_SOURCES = tests/num/test_net_golden.c tests/num/net_numbers.h \
   tests/harness/test_support.h
 tests_num_test_net_golden_LDADD = $(MODEL_TEST_LIBS)
 tests_num_test_net_gradient_SOURCES = tests/num/test_net_gradient.c tests/harness/test_support.h
 tests_num_test_net_gradient_LDADD = $(MODEL_TEST_LIBS)
-tests_unit_test_train_SOURCES = tests/unit/test_train.c tests/harness/toy_data.h \
-  tests/harness/toy_fit.h tests/harness/test_support.h
+tests_unit_test_job_spec_SOURCES = tests/unit/test_job_spec.c tests/harness/test_support.h
+tests_unit_test_job_spec_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_model_file_SOURCES = tests/unit/test_model_file.c $(toy_sources)
+tests_unit_test_model_file_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_SOURCES = tests/unit/test_train.c $(toy_sources)
 tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_parts_SOURCES = tests/unit/test_train_parts.c tests/harness/test_support.h
+tests_unit_test_train_parts_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_trees_SOURCES = tests/unit/test_trees.c tests/harness/test_support.h
+tests_unit_test_trees_LDADD = $(MODEL_TEST_LIBS)
 endif

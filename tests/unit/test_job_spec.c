@@ -1,0 +1,387 @@
+#include <config.h>
+
+#include "model/job_spec.h"
+
+#include "base/space_json.h"
+#include "model/family.h"
+#include "tests/harness/test_support.h"
+
+static const char *const methods[] = {"bayes", "random", "grid", "sobol", NULL};
+
+static const char table_schema[] =
+  "{\"kind\": \"table\", \"rows\": 569, \"columns\": ["
+  "{\"name\": \"x\", \"type\": \"numeric\", \"missing\": 0, \"distinct\": 500, \"examples\": []},"
+  "{\"name\": \"price\", \"type\": \"numeric\", \"missing\": 0, \"distinct\": 400, \"examples\": "
+  "[]},"
+  "{\"name\": \"kind\", \"type\": \"categorical\", \"missing\": 0, \"distinct\": 3, \"examples\": "
+  "[]},"
+  "{\"name\": \"sold\", \"type\": \"boolean\", \"missing\": 0, \"distinct\": 2, \"examples\": []}],"
+  "\"warnings\": []}";
+
+static const char image_schema[] =
+  "{\"kind\": \"images\", \"rows\": 60000, \"height\": 28, \"width\": 28, \"channels\": 1, "
+  "\"classes\": [{\"name\": \"a\", \"count\": 20000}, {\"name\": \"b\", \"count\": 20000}, "
+  "{\"name\": \"c\", \"count\": 20000}], \"warnings\": []}";
+
+struct reading
+{
+  struct arena *arena;
+  json_t *schema, *request;
+  struct job_spec *spec;
+  struct json_faults faults;
+  enum err rc;
+};
+
+static void
+read_spec(struct reading *reading, const char *schema, const char *request)
+{
+  struct job_spec_context context = {.methods = methods, .max_seconds = 86400, .max_trials = 10000};
+
+  reading->arena = arena_new(0);
+  reading->schema = json_loads(schema, 0, NULL);
+  reading->request = json_loads(request, JSON_DECODE_ANY, NULL);
+  assert_non_null(reading->schema);
+  assert_non_null(reading->request);
+  context.dataset_schema = reading->schema;
+  json_faults_init(&reading->faults, reading->arena);
+  reading->rc = job_spec_from_json(reading->request, &context, reading->arena, &reading->spec,
+                                   &reading->faults);
+}
+
+static void
+read_good(struct reading *reading, const char *schema, const char *request)
+{
+  read_spec(reading, schema, request);
+  if (reading->rc != ERR_OK)
+    fail_msg("%s: %s", reading->faults.count ? reading->faults.items[0].pointer : "?",
+             reading->faults.count ? reading->faults.items[0].message : "?");
+}
+
+static void
+done(struct reading *reading)
+{
+  json_decref(reading->schema);
+  json_decref(reading->request);
+  arena_free(reading->arena);
+}
+
+static void
+test_defaults(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_good(&reading, table_schema, "{\"dataset\": \"ds_1\", \"target\": \"kind\"}");
+  struct job_spec *spec = reading.spec;
+  assert_string_equal(spec->target, "kind");
+  assert_null(spec->task_name);
+  assert_false(spec->has_metric);
+  assert_near(spec->budget_seconds, 300.0, 0.0);
+  assert_int_equal(spec->budget_trials, 0);
+  assert_string_equal(spec->method, "bayes");
+  assert_int_equal(spec->family_count, 3);
+  assert_int_equal(space_find(spec->space, "family"), 0);
+  assert_true(space_find(spec->space, "mlp.learning_rate") != SIZE_MAX);
+  assert_true(space_find(spec->space, "trees.max_depth") != SIZE_MAX);
+  assert_true(space_find(spec->space, "linear.penalty") != SIZE_MAX);
+  assert_null(spec->deploy_as);
+  done(&reading);
+
+  read_good(&reading, image_schema, "{\"dataset\": \"ds_1\", \"budget\": {\"trials\": 7}}");
+  assert_null(reading.spec->target);
+  assert_near(reading.spec->budget_seconds, 0.0, 0.0);
+  assert_int_equal(reading.spec->budget_trials, 7);
+  assert_int_equal(reading.spec->family_count, 2); /* trees refuse images */
+  done(&reading);
+}
+
+static void
+test_everything(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"sold\", \"task\": \"binary\", \"metric\": \"log_loss\", \"name\": \"a job\","
+    " \"deploy_as\": \"house-1.b\", \"budget\": {\"seconds\": 60, \"trials\": 20, "
+    "\"target_score\": 0.1, \"max_predict_us\": 500}, \"search\": {\"method\": \"sobol\", "
+    "\"seed\": 9, \"parallel\": 2, \"grid_resolution\": 4}, \"families\": [\"mlp\", \"linear\"],"
+    " \"validation\": {\"folds\": 4}, \"class_weight\": \"balanced\"}");
+  struct job_spec *spec = reading.spec;
+  assert_true(spec->has_metric && spec->metric == METRIC_LOG_LOSS);
+  assert_string_equal(spec->deploy_as, "house-1.b");
+  assert_near(spec->budget_seconds, 60.0, 0.0);
+  assert_int_equal(spec->budget_trials, 20);
+  assert_true(spec->has_target_score);
+  assert_near(spec->target_score, 0.1, 0.0);
+  assert_near(spec->max_predict_us, 500.0, 0.0);
+  assert_string_equal(spec->method, "sobol");
+  assert_int_equal(spec->seed, 9);
+  assert_int_equal(spec->parallel, 2);
+  assert_int_equal(spec->grid_resolution, 4);
+  assert_int_equal(spec->folds, 4);
+  assert_true(spec->class_weight_balanced);
+  assert_int_equal(spec->family_count, 2);
+  assert_string_equal(spec->families[0], "mlp");
+  done(&reading);
+}
+
+/* The fault with that pointer and text is there. */
+static void
+expect_fault(const struct reading *reading, const char *pointer, const char *text)
+{
+  assert_int_equal(reading->rc, ERR_INVALID);
+  assert_null(reading->spec);
+  for (size_t i = 0; i < reading->faults.kept; i++)
+    if (strcmp(reading->faults.items[i].pointer, pointer) == 0
+        && strstr(reading->faults.items[i].message, text))
+      return;
+  for (size_t i = 0; i < reading->faults.kept; i++)
+    print_error("%s: %s\n", reading->faults.items[i].pointer, reading->faults.items[i].message);
+  fail_msg("no fault %s \"%s\"", pointer, text);
+}
+
+static void
+test_single_faults(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *schema, *request, *pointer, *text;
+  } cases[] = {
+    {table_schema, "[]", "", "must be a JSON object"},
+    {table_schema, "{}", "/target", "needs a target"},
+    {table_schema, "{\"target\": \"colour\"}", "/target", "colour"},
+    {table_schema, "{\"target\": \"kind\", \"budgets\": {}}", "/budgets", ""},
+    {table_schema, "{\"target\": \"kind\", \"budget\": {\"seconds\": 0}}", "/budget/seconds", ""},
+    {table_schema, "{\"target\": \"kind\", \"budget\": {\"trials\": 0}}", "/budget/trials", ""},
+    {table_schema, "{\"target\": \"kind\", \"budget\": {\"seconds\": 1e9}}", "/budget/seconds", ""},
+    {table_schema, "{\"target\": \"kind\", \"metric\": \"beauty\"}", "/metric", "no metric"},
+    {table_schema, "{\"target\": \"kind\", \"metric\": \"rmse\"}", "/metric", "does not fit"},
+    {table_schema, "{\"target\": \"price\", \"metric\": \"accuracy\"}", "/metric", "does not fit"},
+    {table_schema, "{\"target\": \"price\", \"class_weight\": \"balanced\"}", "/class_weight",
+     "regression"},
+    {table_schema, "{\"target\": \"kind\", \"deploy_as\": \"Iris\"}", "/deploy_as", "no name"},
+    {table_schema, "{\"target\": \"kind\", \"deploy_as\": \"-iris\"}", "/deploy_as", "no name"},
+    {table_schema, "{\"target\": \"kind\", \"deploy_as\": \"123\"}", "/deploy_as", "only digits"},
+    {table_schema, "{\"target\": \"kind\", \"deploy_as\": \"mdl_x\"}", "/deploy_as", "mdl_"},
+    {table_schema, "{\"target\": \"kind\", \"families\": [\"forest\"]}", "/families/0",
+     "no family"},
+    {table_schema, "{\"target\": \"kind\", \"families\": [\"mlp\", \"mlp\"]}", "/families/1",
+     "twice"},
+    {image_schema, "{\"families\": [\"trees\"]}", "/families/0", "pixels"},
+    {table_schema, "{\"target\": \"kind\", \"families\": []}", "/families", ""},
+    {table_schema, "{\"target\": \"kind\", \"validation\": {\"holdout\": 0.2, \"folds\": 3}}",
+     "/validation", "exclude"},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"method\": \"magic\"}}", "/search/method",
+     ""},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"seed\": -1}}", "/search/seed", ""},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"space\": {\"cnn\": {}}}}",
+     "/search/space/cnn", "not a family of this job"},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"neurons\": 3}}}}",
+     "/search/space/mlp/neurons", "no hyperparameter"},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"dropout\": 3}}}}",
+     "/search/space/mlp/dropout", "0.95"},
+    {table_schema,
+     "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"dropout\": \"x\"}}}}",
+     "/search/space/mlp/dropout", "must be a number"},
+    {table_schema,
+     "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"units\": {\"low\": 64, \"high\": "
+     "8}}}}}",
+     "/search/space/mlp/units/low", ""},
+    {table_schema,
+     "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"units\": "
+     "{\"low\": 64, "
+     "\"high\": 8}}}}",
+     "/search/space/units/low", ""},
+    {table_schema,
+     "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"learning_rate\": {\"high\": "
+     "1e9}}}}}",
+     "/search/space/mlp/learning_rate/high", "100"},
+    {table_schema,
+     "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"epochs\": {\"low\": 3}}}}}",
+     "/search/space/mlp/epochs", "type"},
+    {image_schema, "{\"families\": [\"mlp\"], \"budget\": {\"seconds\": 2}}", "/budget/seconds",
+     "too short"},
+  };
+
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    struct reading reading;
+    read_spec(&reading, cases[i].schema, cases[i].request);
+    if (reading.rc != ERR_INVALID)
+      fail_msg("accepted: %s", cases[i].request);
+    expect_fault(&reading, cases[i].pointer, cases[i].text);
+    done(&reading);
+  }
+}
+
+static void
+test_all_faults_at_once(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_spec(&reading, table_schema,
+            "{\"target\": \"kind\", \"metric\": \"r2\", \"deploy_as\": \"A\", \"budget\": "
+            "{\"seconds\": -1}, "
+            "\"families\": [\"mlp\", \"x\"], \"search\": {\"method\": \"y\", \"space\": {\"mlp\": "
+            "{\"z\": 1}}}}");
+  expect_fault(&reading, "/metric", "");
+  expect_fault(&reading, "/deploy_as", "");
+  expect_fault(&reading, "/budget/seconds", "");
+  expect_fault(&reading, "/families/1", "");
+  expect_fault(&reading, "/search/method", "");
+  expect_fault(&reading, "/search/space/mlp/z", "");
+  assert_int_equal(reading.faults.count, 6);
+  done(&reading);
+}
+
+static void
+test_overrides(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"dropout\": 0.25, "
+    "\"optimizer\": \"sgd\", \"units\": {\"low\": 16, \"high\": 32}, "
+    "\"epochs\": {\"type\": \"int\", \"low\": 3, \"high\": 9}}}}");
+  const struct space *space = reading.spec->space;
+  const struct space_param *dropout = &space->params[space_find(space, "mlp.dropout")];
+  const struct space_param *units = &space->params[space_find(space, "mlp.units")];
+  const struct space_param *epochs = &space->params[space_find(space, "mlp.epochs")];
+  assert_int_equal(dropout->kind, SPACE_FIXED);
+  assert_near(dropout->values[0].number, 0.25, 0.0);
+  assert_int_equal(units->kind, SPACE_INT);
+  assert_int_equal(units->scale, SPACE_LOG); /* kept from the default */
+  assert_near(units->high, 32.0, 0.0);
+  assert_int_equal(epochs->kind, SPACE_INT);
+  assert_true(space_find(space, "mlp.momentum") != SIZE_MAX);
+  done(&reading);
+
+  /* without sgd there is no momentum */
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"optimizer\": \"adamw\"}}}}");
+  assert_true(space_find(reading.spec->space, "mlp.momentum") == SIZE_MAX);
+  done(&reading);
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"optimizer\": {\"choices\": "
+    "[\"adamw\", \"adam\"]}}}}}");
+  assert_true(space_find(reading.spec->space, "mlp.momentum") == SIZE_MAX);
+  done(&reading);
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"optimizer\": {\"choices\": "
+    "[\"sgd\", \"adam\"]}}}}}");
+  assert_true(space_find(reading.spec->space, "mlp.momentum") != SIZE_MAX);
+  done(&reading);
+}
+
+/* What is stored reads back to the same job, and to the same stored form. */
+static void
+test_normal_form(void **state)
+{
+  (void) state;
+  static const char *const requests[] = {
+    "{\"target\": \"kind\"}",
+    "{\"target\": \"price\", \"families\": [\"trees\"], \"search\": {\"space\": {\"max_depth\": "
+    "3}}, "
+    "\"validation\": {\"holdout\": 0.3}}",
+    "{\"target\": \"sold\", \"metric\": \"roc_auc\", \"deploy_as\": \"m\", \"budget\": "
+    "{\"trials\": 4, "
+    "\"target_score\": 0.9}, \"search\": {\"space\": {\"mlp\": {\"optimizer\": \"sgd\", \"units\": "
+    "{\"type\": \"ordinal\", \"values\": [8, 16]}}}}, \"class_weight\": \"balanced\"}"};
+
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+  {
+    struct reading first, second;
+    read_good(&first, table_schema, requests[i]);
+    json_t *form = job_spec_to_json(first.spec);
+    assert_non_null(form);
+    char *text = json_dumps(form, 0);
+    read_good(&second, table_schema, text);
+    json_t *again = job_spec_to_json(second.spec);
+    if (!json_equal(form, again))
+      fail_msg("%s\n%s", text, json_dumps(again, 0));
+    json_t *space = space_to_json(first.spec->space),
+           *space_again = space_to_json(second.spec->space);
+    assert_true(json_equal(space, space_again));
+    assert_int_equal(first.spec->has_target_score, second.spec->has_target_score);
+    json_decref(space);
+    json_decref(space_again);
+    json_decref(form);
+    json_decref(again);
+    free(text);
+    done(&first);
+    done(&second);
+  }
+}
+
+/* Every family's space, for every kind of data: legal, with defaults, and legal for the trainers. */
+static void
+test_family_spaces(void **state)
+{
+  (void) state;
+  static const size_t rows[] = {12, 500, 5000, 60000, 2000000};
+
+  for (const struct model_family *family = model_families(); family->name; family++)
+    for (int task = TASK_BINARY; task <= TASK_REGRESSION; task++)
+      for (size_t r = 0; r < 5; r++)
+        for (int images = 0; images < 2; images++)
+        {
+          struct model_data_shape shape = {.kind = images ? DATASET_IMAGES : DATASET_TABLE,
+                                           .task = (enum task_kind) task,
+                                           .rows = rows[r],
+                                           .columns = images ? 784 : 12,
+                                           .classes =
+                                             task == TASK_REGRESSION ? 0 : 2 + 3 * (size_t) task};
+          struct arena *arena = arena_new(0);
+          struct json_faults faults;
+          struct space *space;
+          double point[64];
+          json_t *json = family->default_space(&shape);
+          json_faults_init(&faults, arena);
+          if (space_from_json(json, "", arena, &space, &faults) != ERR_OK)
+            fail_msg("%s: %s %s", family->name, faults.items[0].pointer, faults.items[0].message);
+          assert_true(space->count <= 64);
+          for (size_t i = 0; i < space->count; i++)
+            assert_true(space->params[i].kind == SPACE_FIXED
+                        || (space->params[i].has_default && space->params[i].help));
+          struct rng rng;
+          rng_init(&rng, 1, 1);
+          for (int tries = 0; tries < 30; tries++)
+          {
+            struct err_info info = {.text = ""};
+            if (tries == 0)
+              space_default_point(space, point);
+            else
+              space_sample(space, &rng, point);
+            json_t *params = space_point_to_json(space, point);
+            if (family_check_params(family->name, &shape, params, &info) != ERR_OK)
+              fail_msg("%s", info.text);
+            json_decref(params);
+          }
+          assert_true(family->cost_estimate(&shape, rows[r]) > 0.0);
+          assert_true(family->cost_estimate(&shape, 2 * rows[r])
+                      > family->cost_estimate(&shape, rows[r]));
+          json_decref(json);
+          arena_free(arena);
+        }
+}
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
+    cmocka_unit_test(test_single_faults), cmocka_unit_test(test_all_faults_at_once),
+    cmocka_unit_test(test_overrides),     cmocka_unit_test(test_normal_form),
+    cmocka_unit_test(test_family_spaces),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
