@@ -120,15 +120,15 @@ read_dictionary(struct dataset *dataset, const unsigned char *entry, struct colu
 }
 
 static bool
-codes_in_range(const int32_t *codes, size_t rows, size_t count)
+codes_in_range(const int32_t *codes, size_t rows, int32_t first, size_t count)
 {
-  int32_t least = 0, most = -1;
+  int32_t least = first, most = -1;
   for (size_t i = 0; i < rows; i++)
   {
     least = codes[i] < least ? codes[i] : least;
     most = codes[i] > most ? codes[i] : most;
   }
-  return least >= -1 && most < (int64_t) count;
+  return least >= first && most < (int64_t) count;
 }
 
 static bool
@@ -164,7 +164,7 @@ read_column(struct dataset *dataset, const unsigned char *entry, struct column *
     column->code = array_at(dataset, data, dataset->row_count, sizeof(int32_t));
     return column->code != NULL && read_dictionary(dataset, entry, column)
            && (column->type != COLUMN_BOOLEAN || column->category_count == 2)
-           && codes_in_range(column->code, dataset->row_count, column->category_count);
+           && codes_in_range(column->code, dataset->row_count, -1, column->category_count);
   case COLUMN_TEXT:
   case COLUMN_IDENTIFIER:
     return read_text(dataset, entry, data, column);
@@ -224,7 +224,7 @@ read_images(struct dataset *dataset, struct err_info *info)
     return damaged(info, "its pixels lie outside the file");
   if (images->class_count == 0 || images->class_count > ATDS_MAX_CLASSES
       || json_array_size(classes) != images->class_count
-      || !codes_in_range(images->labels, images->count, images->class_count))
+      || !codes_in_range(images->labels, images->count, 0, images->class_count))
     return damaged(info, "its classes do not fit");
   const char **names = arena_array(dataset->arena, images->class_count, sizeof *names);
   if (names == NULL)

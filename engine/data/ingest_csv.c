@@ -40,8 +40,7 @@ add_fault(struct run *run, uint64_t row, const char *column, const char *value, 
   const char *message =
     arena_printf(run->arena, "row %llu (line %llu): %s", (unsigned long long) row,
                  (unsigned long long) csv_line(run->reader), reason);
-  struct json_fault fault = {.pointer = "",
-                             .message = message != NULL ? message : reason,
+  struct json_fault fault = {.message = message != NULL ? message : reason,
                              .value = value,
                              .hint = hint,
                              .row = (size_t) row,

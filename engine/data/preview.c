@@ -109,11 +109,6 @@ dataset_preview(const struct dataset *dataset, size_t offset, size_t limit, json
   if (offset > rows)
     offset = rows;
   const struct image_set *images = dataset_images(dataset);
-  /* A code of -1 can't be shown by a class name; no writer makes one. */
-  if (images != NULL)
-    for (size_t i = offset; i < rows && i - offset < limit; i++)
-      if (images->labels[i] < 0)
-        return err_set(info, ERR_INVALID, "an image has no label");
   *preview = images != NULL ? preview_images(images, offset, limit)
                             : preview_table(dataset_table(dataset), offset, limit);
   return *preview != NULL ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");

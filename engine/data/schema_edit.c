@@ -68,8 +68,7 @@ refuse(const struct change *change, size_t row, const char *value, size_t length
     message = arena_printf(change->faults->arena, "row %zu, column \"%s\": %s", row + 1,
                            change->from->name, reason);
   }
-  struct json_fault fault = {.pointer = "",
-                             .message = message != NULL ? message : reason,
+  struct json_fault fault = {.message = message != NULL ? message : reason,
                              .value = shown,
                              .hint = hint,
                              .row = value != NULL ? row + 1 : 0,
