@@ -1,0 +1,154 @@
+#include <config.h>
+
+#include "worker/prepared.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#define MOST_DEPTH 64
+
+static void
+prepared_free(struct prepared *prepared)
+{
+  if (prepared == NULL)
+    return;
+  tune_study_free(prepared->study);
+  tune_data_close(prepared->data);
+  json_decref(prepared->spec);
+  json_decref(prepared->schema);
+  free(prepared);
+}
+
+struct prepared *
+prepared_find(struct prepared_jobs *jobs, const char *job_id)
+{
+  for (size_t i = 0; i < PREPARED_MOST; i++)
+    if (jobs->items[i] != NULL && strcmp(jobs->items[i]->job_id, job_id) == 0)
+    {
+      jobs->items[i]->used_s = clock_monotonic_s();
+      return jobs->items[i];
+    }
+  return NULL;
+}
+
+/* An empty place, or that of the job longest unused. */
+static size_t
+find_place(struct prepared_jobs *jobs)
+{
+  size_t oldest = 0;
+  for (size_t i = 0; i < PREPARED_MOST; i++)
+  {
+    if (jobs->items[i] == NULL)
+      return i;
+    if (jobs->items[i]->used_s < jobs->items[oldest]->used_s)
+      oldest = i;
+  }
+  prepared_free(jobs->items[oldest]);
+  jobs->items[oldest] = NULL;
+  return oldest;
+}
+
+static enum err
+fill(struct prepared *prepared, const char *spec, const char *schema, const char *path,
+     struct err_info *info)
+{
+  size_t *rows = NULL, count = 0;
+  enum err err = json_parse(spec, strlen(spec), MOST_DEPTH, &prepared->spec, info);
+  if (err == ERR_OK)
+    err = json_parse(schema, strlen(schema), MOST_DEPTH, &prepared->schema, info);
+  if (err == ERR_OK)
+    err = tune_data_open(path, prepared->spec, prepared->schema, &prepared->data, info);
+  if (err == ERR_OK)
+    err = split_train_rows(prepared->data->split, 0, &rows, &count);
+  free(rows);
+  if (err == ERR_OK)
+    err = tune_study_new(prepared->data->spec, &prepared->data->shape,
+                         prepared->data->split->fold_count, count, &prepared->study, info);
+  return err;
+}
+
+enum err
+prepared_add(struct prepared_jobs *jobs, const char *job_id, const char *spec, const char *schema,
+             const char *path, struct err_info *info)
+{
+  struct prepared *made = calloc(1, sizeof *made);
+  if (made == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory for a job");
+  snprintf(made->job_id, sizeof made->job_id, "%s", job_id);
+  made->used_s = clock_monotonic_s();
+  enum err err = fill(made, spec, schema, path, info);
+  if (err != ERR_OK)
+  {
+    prepared_free(made);
+    return err;
+  }
+  jobs->items[find_place(jobs)] = made;
+  return ERR_OK;
+}
+
+static struct tune_entry
+entry_of(const struct db_work_log_entry *logged)
+{
+  static const enum tune_entry_kind kinds[] = {[DB_LOG_ASK] = TUNE_ASK,
+                                               [DB_LOG_TELL] = TUNE_TELL,
+                                               [DB_LOG_FAILED] = TUNE_FAILED,
+                                               [DB_LOG_FORGET] = TUNE_FORGET};
+  return (struct tune_entry){.kind = kinds[logged->kind],
+                             .trial = (uint64_t) logged->trial_number,
+                             .point = logged->point,
+                             .objective = logged->objective,
+                             .seconds = logged->seconds};
+}
+
+enum db_status
+prepared_catch_up(struct prepared *prepared, struct db_conn *conn, struct arena *arena)
+{
+  struct db_work_log_entry *entries = NULL;
+  struct err_info info = {0};
+  size_t count = 0;
+  enum db_status status =
+    db_work_log(conn, prepared->job_id, prepared->seen, arena, &entries, &count);
+  for (size_t i = 0; i < count && status >= DB_NONE; i++)
+  {
+    struct tune_entry entry = entry_of(&entries[i]);
+    if (entry.kind == TUNE_ASK && entries[i].point_count != prepared->data->spec->space->count)
+    {
+      log_error("a point of the search log has %zu numbers, not %zu", entries[i].point_count,
+                prepared->data->spec->space->count);
+      return DB_HARD;
+    }
+    if (tune_study_fold(prepared->study, &entry, &info) != ERR_OK)
+    {
+      log_error("the search log can't be followed: %s", info.text);
+      return DB_HARD;
+    }
+    prepared->seen = entries[i].seq;
+  }
+  return status;
+}
+
+void
+prepared_drop(struct prepared_jobs *jobs, const char *job_id)
+{
+  for (size_t i = 0; i < PREPARED_MOST; i++)
+    if (jobs->items[i] != NULL && strcmp(jobs->items[i]->job_id, job_id) == 0)
+    {
+      prepared_free(jobs->items[i]);
+      jobs->items[i] = NULL;
+    }
+}
+
+void
+prepared_clear(struct prepared_jobs *jobs)
+{
+  for (size_t i = 0; i < PREPARED_MOST; i++)
+  {
+    prepared_free(jobs->items[i]);
+    jobs->items[i] = NULL;
+  }
+}

@@ -1,0 +1,15 @@
+/* `attune-engine --trial DIR`: one unit of work, or the finish of a job, in a process of its own.
+ *
+ * Reads DIR/unit.json (see work_dir.h), writes model.bin, predictions.f32, report.json and schema.json as the
+ * mode has them, and last result.json: {"ok":true,…} or {"ok":false,"error","text"}. Epochs go to
+ * descriptor 3 as JSON lines. SIGTERM asks it to stop. No database, no network.
+ */
+#ifndef ATTUNE_WORKER_TRIAL_MAIN_H
+#define ATTUNE_WORKER_TRIAL_MAIN_H
+
+#define TRIAL_PROGRESS_FD 3
+
+/* The exit status: 0 when result.json was written, whatever it says. */
+int trial_main(const char *dir);
+
+#endif

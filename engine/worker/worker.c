@@ -1,0 +1,326 @@
+#include <config.h>
+
+#include "worker/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "worker/worker_internal.h"
+
+#define IDLE_S 1.0
+#define SWEEP_S 1.0
+#define PAUSE_FIRST_S 0.2
+#define PAUSE_MOST_S 3.0
+#define GIVE_UP_TRIES 200
+#define LISTENER_AGAIN_S 5.0
+
+bool
+worker_pause(struct worker *worker, double seconds)
+{
+  double end_s = clock_monotonic_s() + seconds;
+  while (!watchdog_stopping(worker->watchdog) && clock_monotonic_s() < end_s)
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+  return !watchdog_stopping(worker->watchdog);
+}
+
+void
+worker_give_up(struct worker *worker, const struct db_work_lease *lease, enum db_work_end how,
+               const char *reason)
+{
+  /* A worker that is to stop tries once: the lease runs out by itself. */
+  for (int i = 0; i < GIVE_UP_TRIES; i++)
+    if (db_work_end_unit(worker->conn, lease, how, reason) != DB_SOFT || !worker_pause(worker, 0.5))
+      return;
+}
+
+void
+worker_record_failure(struct worker *worker, const struct db_work_lease *lease,
+                      const struct runner_result *run)
+{
+  switch (run->end)
+  {
+  case RUNNER_FAILED:
+    worker_give_up(worker, lease, DB_WORK_FAILED, run->reason);
+    break;
+  case RUNNER_KILLED:
+  case RUNNER_DONE:
+    worker_give_up(worker, lease, DB_WORK_RETRY, run->reason);
+    break;
+  case RUNNER_CANCELLED:
+    worker_give_up(worker, lease, DB_WORK_CANCELLED, run->reason);
+    break;
+  case RUNNER_STOPPING:
+    worker_give_up(worker, lease, DB_WORK_RELEASE, run->reason);
+    break;
+  case RUNNER_LOST:
+    break; /* not ours to write */
+  }
+}
+
+struct holding
+{
+  struct worker *worker;
+  const struct db_work_lease *lease;
+};
+
+static bool
+hold(void *context)
+{
+  const struct holding *holding = context;
+  bool stop = false;
+  if (watchdog_stopping(holding->worker->watchdog))
+    return false;
+  return holding->lease == NULL
+         || db_work_heartbeat(holding->worker->conn, holding->lease, &stop) != DB_NONE;
+}
+
+enum err
+worker_dataset(struct worker *worker, const struct db_work_unit *unit,
+               const struct db_work_lease *lease, char path[PATH_MAX], struct err_info *info)
+{
+  struct holding holding = {.worker = worker, .lease = lease};
+  struct dataset_wanted wanted = {.sha256 = unit->dataset_sha256,
+                                  .blob_id = unit->dataset_blob,
+                                  .bytes = unit->dataset_bytes,
+                                  .tick = hold,
+                                  .context = &holding};
+  return dataset_cache_get(&worker->cache, worker->conn, &wanted, path, info);
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------- */
+
+static void
+note_work(void *context, const char *kind, const char *id)
+{
+  (void) id;
+  if (strcmp(kind, "work") == 0)
+    *(bool *) context = true;
+}
+
+/* A listener that broke is replaced now and then; without one the worker looks once a second. */
+static void
+renew_listener(struct worker *worker, double *again_s)
+{
+  double now_s = clock_monotonic_s();
+  if (worker->listener != NULL && db_is_open(worker->listener))
+    return;
+  if (now_s < *again_s)
+    return;
+  *again_s = now_s + LISTENER_AGAIN_S;
+  db_close(worker->listener);
+  worker->listener = NULL;
+  struct db_conn *conn = NULL;
+  if (db_connect(worker->options->database, "attune-engine-listen", &conn, NULL) != ERR_OK)
+    return;
+  if (db_listen(conn) == DB_ROWS)
+    worker->listener = conn;
+  else
+    db_close(conn);
+}
+
+static void
+wait_for_work(struct worker *worker)
+{
+  bool work = false;
+  double end_s = clock_monotonic_s() + IDLE_S, left_s;
+  while (!work && !watchdog_stopping(worker->watchdog)
+         && (left_s = end_s - clock_monotonic_s()) > 0)
+    if (worker->listener == NULL
+        || db_wait_notify(worker->listener, left_s < 0.2 ? left_s : 0.2, note_work, &work, NULL)
+             != ERR_OK)
+      worker_pause(worker, left_s);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------- */
+
+/* One turn: DB_ROWS when something was done, DB_NONE when there was nothing to do. */
+static enum db_status
+turn(struct worker *worker, double *swept_s)
+{
+  struct db_work_unit unit;
+  enum db_status status = DB_NONE;
+  if (clock_monotonic_s() - *swept_s > SWEEP_S)
+  {
+    *swept_s = clock_monotonic_s();
+    status = db_work_sweep(worker->conn);
+  }
+  if (status >= DB_NONE)
+    status = db_work_claim(worker->conn, worker->name, worker->arena, &unit);
+  if (status == DB_NONE)
+    status = worker_ask(worker, &unit);
+  if (status != DB_ROWS)
+    return status;
+  log_job_id(unit.job_id);
+  if (unit.trial_id == NULL)
+    worker_finish(worker, &unit);
+  else
+    worker_fit(worker, &unit);
+  log_job_id(NULL);
+  return DB_ROWS;
+}
+
+static void
+loop(struct worker *worker)
+{
+  double pause_s = PAUSE_FIRST_S, swept_s = 0, listener_again_s = 0;
+  while (!watchdog_stopping(worker->watchdog))
+  {
+    renew_listener(worker, &listener_again_s);
+    arena_reset(worker->arena);
+    switch (turn(worker, &swept_s))
+    {
+    case DB_ROWS:
+      pause_s = PAUSE_FIRST_S;
+      break;
+    case DB_NONE:
+      pause_s = PAUSE_FIRST_S;
+      wait_for_work(worker);
+      break;
+    case DB_SOFT:
+    case DB_HARD:
+      log_warning("waiting for the database: %s", db_last_error(worker->conn));
+      worker_pause(worker, pause_s);
+      pause_s = pause_s * 2 < PAUSE_MOST_S ? pause_s * 2 : PAUSE_MOST_S;
+      break;
+    }
+  }
+}
+
+/* ---- the start --------------------------------------------------------------------------------------- */
+
+/* Folders of workers that are gone: nobody holds their lock. */
+static void
+drop_abandoned(const char *parent)
+{
+  DIR *dir = opendir(parent);
+  for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+  {
+    char path[PATH_MAX];
+    if (strncmp(entry->d_name, "worker-", 7) != 0
+        || snprintf(path, sizeof path, "%s/%s", parent, entry->d_name) >= (int) sizeof path)
+      continue;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+      file_remove_tree(path);
+    if (fd >= 0)
+      close(fd);
+  }
+  if (dir != NULL)
+    closedir(dir);
+}
+
+static enum err
+make_scratch(struct worker *worker, struct err_info *info)
+{
+  char parent[PATH_MAX];
+  int length = snprintf(parent, sizeof parent, "%s/scratch", worker->options->data_dir);
+  if (length <= 0 || length >= (int) sizeof parent - 64)
+    return err_set(info, ERR_LIMIT, "the path of the data directory is too long");
+  enum err err = file_make_dir(parent, 0700, info);
+  if (err != ERR_OK)
+    return err;
+  drop_abandoned(parent);
+  snprintf(worker->scratch, sizeof worker->scratch, "%.*s/worker-%ld-XXXXXX", length, parent,
+           (long) getpid());
+  if (mkdtemp(worker->scratch) == NULL)
+    return err_set_errno(info, ERR_IO, errno, "could not make a folder in %s", parent);
+  worker->scratch_fd = open(worker->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (worker->scratch_fd < 0 || flock(worker->scratch_fd, LOCK_EX | LOCK_NB) != 0)
+    return err_set_errno(info, ERR_IO, errno, "could not lock %s", worker->scratch);
+  return ERR_OK;
+}
+
+static void
+on_stop(int number)
+{
+  (void) number;
+  watchdog_ask_stop();
+}
+
+static void
+catch_signals(void)
+{
+  struct sigaction stop = {.sa_handler = on_stop};
+  sigaction(SIGTERM, &stop, NULL);
+  sigaction(SIGINT, &stop, NULL);
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static enum err
+start(struct worker *worker, struct err_info *info)
+{
+  char host[64] = "";
+  gethostname(host, sizeof host - 1);
+  snprintf(worker->name, sizeof worker->name, "%s:%ld", host, (long) getpid());
+  worker->arena = arena_new(0);
+  enum err err = worker->arena != NULL ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
+  if (err == ERR_OK)
+    err = watchdog_start(worker->options->parent_fd, &worker->watchdog, info);
+  if (err == ERR_OK)
+    err = make_scratch(worker, info);
+  if (err == ERR_OK)
+    err = dataset_cache_open(&worker->cache, worker->options->data_dir,
+                             worker->options->cache_bytes, info);
+  return err;
+}
+
+/* Waits until the database is there and has a schema this program knows. */
+static bool
+connect_patiently(struct worker *worker)
+{
+  double pause_s = PAUSE_FIRST_S;
+  struct err_info info = {0}, told = {0};
+  do
+  {
+    enum err err = ERR_OK;
+    if (worker->conn == NULL)
+      err = db_connect(worker->options->database, "attune-engine", &worker->conn, &info);
+    else if (!db_is_open(worker->conn))
+      err = db_reopen(worker->conn, &info);
+    if (err == ERR_OK)
+      err = db_patch_check(worker->conn, &info);
+    if (err == ERR_OK)
+      return true;
+    if (strcmp(told.text, info.text) != 0)
+      log_warning("not ready: %s", info.text);
+    told = info;
+    pause_s = pause_s * 2 < PAUSE_MOST_S ? pause_s * 2 : PAUSE_MOST_S;
+  } while (worker_pause(worker, pause_s));
+  return false;
+}
+
+int
+worker_main(const struct worker_options *options)
+{
+  struct worker worker = {.options = options, .scratch_fd = -1};
+  struct err_info info = {0};
+  catch_signals();
+  enum err err = start(&worker, &info);
+  if (err != ERR_OK)
+    log_error("could not start a worker: %s", info.text);
+  else if (connect_patiently(&worker))
+    loop(&worker);
+  prepared_clear(&worker.prepared);
+  db_close(worker.listener);
+  db_close(worker.conn);
+  if (worker.scratch_fd >= 0)
+  {
+    file_remove_tree(worker.scratch);
+    close(worker.scratch_fd);
+  }
+  watchdog_free(worker.watchdog);
+  arena_free(worker.arena);
+  return err == ERR_OK ? 0 : 1;
+}

@@ -1,0 +1,170 @@
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "worker/worker_internal.h"
+
+/* What the callback under the job's lock does, and what it leaves to be done outside of it. */
+struct asking
+{
+  struct worker *worker;
+  struct db_work_unit *unit;
+  bool missing; /* a job is not ready yet: `wanted` says which */
+  struct db_work_unit wanted;
+  bool stopped; /* a search was ended */
+};
+
+static void
+job_to_unit(const struct db_work_job *job, struct db_work_unit *unit)
+{
+  *unit = (struct db_work_unit){.job_id = job->id,
+                                .tenant_id = job->tenant_id,
+                                .spec = job->spec,
+                                .schema = job->schema,
+                                .dataset_id = job->dataset_id,
+                                .dataset_blob = job->dataset_blob,
+                                .dataset_bytes = job->dataset_bytes,
+                                .attempts = 1,
+                                .job_leased = job->live_units + 1,
+                                .budget_left_s = INFINITY};
+  memcpy(unit->dataset_sha256, job->dataset_sha256, sizeof unit->dataset_sha256);
+}
+
+static enum db_status
+add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
+          const struct prepared *prepared, const struct tune_suggestion *suggestion)
+{
+  struct db_work_unit *unit = asking->unit;
+  struct db_work_lease lease;
+  char *params = json_dumps(suggestion->params, JSON_COMPACT);
+  if (params == NULL)
+    return DB_HARD;
+  int folds = (int) prepared->data->split->fold_count;
+  double budget_s = prepared->data->spec->budget_seconds;
+  enum db_status status =
+    db_work_add_trial(conn, job, suggestion->family, params, suggestion->point,
+                      prepared->data->spec->space->count, folds, asking->worker->name, &lease);
+  job_to_unit(job, unit);
+  unit->id = lease.unit_id;
+  unit->lease_token = lease.lease_token;
+  unit->trial_id = ""; /* known to the database only; a fit does not need it */
+  unit->trial_number = job->trial_count + 1;
+  unit->family = arena_strdup(asking->worker->arena, suggestion->family);
+  unit->params = arena_strdup(asking->worker->arena, params);
+  unit->fold_count = folds;
+  if (budget_s > 0)
+    unit->budget_left_s = budget_s - job->elapsed_s;
+  free(params);
+  return unit->family == NULL || unit->params == NULL ? DB_HARD : status;
+}
+
+static enum db_status
+act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
+    const struct prepared *prepared, const struct tune_suggestion *suggestion)
+{
+  enum db_status status;
+  switch (suggestion->decision)
+  {
+  case TUNE_ADD:
+    return add_trial(conn, job, asking, prepared, suggestion);
+  case TUNE_STOP:
+    status = db_work_stop_search(conn, job, suggestion->stop_reason, suggestion->cancel_running);
+    asking->stopped = status == DB_ROWS;
+    return status;
+  case TUNE_WAIT:
+    break;
+  }
+  return DB_NONE;
+}
+
+static enum db_status
+decide(struct db_conn *conn, const struct db_work_job *job, void *context)
+{
+  struct asking *asking = context;
+  struct tune_suggestion suggestion;
+  struct err_info info = {0};
+  struct prepared *prepared = prepared_find(&asking->worker->prepared, job->id);
+  if (prepared == NULL)
+  {
+    /* Fetching and mapping may take long: not under the job's lock. */
+    if (!asking->missing)
+      job_to_unit(job, &asking->wanted);
+    asking->missing = true;
+    return DB_NONE;
+  }
+  log_job_id(job->id);
+  enum db_status status = prepared_catch_up(prepared, conn, asking->worker->arena);
+  if (status < DB_NONE)
+    return status;
+  const struct job_spec *spec = prepared->data->spec;
+  double budget_s = spec->budget_seconds;
+  size_t workers = asking->worker->options->workers, folds = prepared->data->split->fold_count;
+  struct tune_situation situation = {
+    .next_trial = (uint64_t) job->trial_count + 1,
+    .search_left_s =
+      budget_s > 0 ? budget_s - db_work_reserve_s(budget_s) - job->elapsed_s : INFINITY,
+    .best_value = job->best_value,
+    .metric = prepared->data->metric,
+    .live_trials = (size_t) job->live_units,
+    .workers = workers < folds ? workers : folds};
+  if (tune_study_suggest(prepared->study, &situation, &suggestion, &info) != ERR_OK)
+  {
+    log_error("no suggestion: %s", info.text);
+    return DB_HARD;
+  }
+  status = act(conn, job, asking, prepared, &suggestion);
+  json_decref(suggestion.params);
+  return status;
+}
+
+/* Makes the job ready that the callback missed. A job that can't be run on its dataset fails here. */
+static enum db_status
+prepare(struct worker *worker, const struct db_work_unit *wanted)
+{
+  char path[PATH_MAX];
+  struct err_info info = {0};
+  log_job_id(wanted->job_id);
+  enum err err = worker_dataset(worker, wanted, NULL, path, &info);
+  if (err == ERR_OK)
+    err =
+      prepared_add(&worker->prepared, wanted->job_id, wanted->spec, wanted->schema, path, &info);
+  if (err == ERR_OK)
+    return DB_ROWS;
+  log_warning("the job can't be prepared: %s", info.text);
+  if (err == ERR_INVALID)
+    return db_work_fail_job(worker->conn, wanted->job_id, "dataset_invalid", info.text);
+  if (err == ERR_NOT_FOUND)
+    return db_work_fail_job(worker->conn, wanted->job_id, "dataset_not_found", info.text);
+  return err == ERR_UNAVAILABLE ? DB_SOFT : DB_HARD;
+}
+
+enum db_status
+worker_ask(struct worker *worker, struct db_work_unit *unit)
+{
+  enum db_status status = DB_NONE;
+  /* Each round either finds work, ends a search, or makes one job ready. */
+  for (int round = 0; round < 2 * PREPARED_MOST; round++)
+  {
+    struct asking asking = {.worker = worker, .unit = unit};
+    status = db_work_with_job(worker->conn, worker->arena, decide, &asking);
+    if (status < DB_NONE)
+    {
+      /* What a study has seen may not be what was kept. */
+      prepared_clear(&worker->prepared);
+      break;
+    }
+    if (status == DB_ROWS && !asking.stopped)
+      break;
+    if (status == DB_NONE && !asking.missing)
+      break;
+    if (asking.missing && (status = prepare(worker, &asking.wanted)) < DB_NONE)
+      break;
+    status = DB_NONE;
+  }
+  log_job_id(NULL);
+  return status;
+}

@@ -1,0 +1,352 @@
+#include <config.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "sql/db_job.h"
+#include "sql/db_model.h"
+#include "worker/worker_internal.h"
+
+#define MOST_DEPTH 64
+#define LIBRARY_TRIALS 50
+#define LIBRARY_BYTES ((size_t) 1 << 30) /* of predictions and models read for one finish */
+#define PUBLISH_INTERVAL_S 10.0
+#define PUBLISH_SECONDS 60.0
+#define FINISH_SECONDS 900.0
+#define RECORD_TRIES 200
+#define LAST_ATTEMPT DB_WORK_MAX_ATTEMPTS
+
+/* A finish or a provisional version on its way. */
+struct finishing
+{
+  struct worker *worker;
+  const struct db_work_unit *unit;
+  const struct db_work_lease *lease;
+  bool provisional;
+  struct work_dir dir;
+  json_t *spec, *schema;
+  struct db_job job;
+};
+
+/* ---- the material ------------------------------------------------------------------------------------ */
+
+/* Writes one unit's outputs to files and names them. *bytes counts what was written. */
+static enum db_status
+write_outputs(struct finishing *work, const struct db_work_trial *trial, int fold, json_t *folds,
+              size_t *bytes)
+{
+  const float *predictions = NULL;
+  const char *model = NULL;
+  size_t count = 0, length = 0;
+  char predictions_name[64], model_name[64];
+  struct arena *arena = arena_new(0);
+  json_t *json = json_object();
+  enum db_status status = arena != NULL && json != NULL
+                            ? db_work_unit_outputs(work->worker->conn, trial->id, fold, arena,
+                                                   &predictions, &count, &model, &length)
+                            : DB_HARD;
+  snprintf(predictions_name, sizeof predictions_name, "p%d.%d", trial->number, fold);
+  snprintf(model_name, sizeof model_name, "m%d.%d", trial->number, fold);
+  if (status == DB_ROWS && predictions != NULL
+      && work_dir_write(&work->dir, predictions_name, predictions, count * sizeof *predictions,
+                        NULL)
+           == ERR_OK)
+    json_object_set_new(json, "predictions", json_string(predictions_name));
+  if (status == DB_ROWS && model != NULL
+      && work_dir_write(&work->dir, model_name, model, length, NULL) == ERR_OK)
+    json_object_set_new(json, "model", json_string(model_name));
+  *bytes += count * sizeof *predictions + length;
+  json_array_append_new(folds, json);
+  arena_free(arena);
+  return status;
+}
+
+static json_t *
+describe_trial(const struct db_work_trial *trial, json_t *folds)
+{
+  json_t *params = NULL;
+  if (json_parse(trial->params, strlen(trial->params), MOST_DEPTH, &params, NULL) != ERR_OK)
+    params = json_object();
+  json_t *json = json_pack("{s:i, s:s, s:o, s:o}", "number", trial->number, "family", trial->family,
+                           "params", params, "folds", folds);
+  if (json != NULL)
+  {
+    json_object_set_new(json, "metric", json_real_or_null(trial->metric));
+    json_object_set_new(json, "objective", json_real_or_null(trial->objective));
+  }
+  return json;
+}
+
+static bool
+keep_lease(void *context)
+{
+  const struct finishing *work = context;
+  bool stop;
+  return work->provisional || db_work_heartbeat(work->worker->conn, work->lease, &stop) != DB_NONE;
+}
+
+/* The best trials' outputs as files; *trials describes them. Folds are asked for until there is no more. */
+static enum db_status
+gather(struct finishing *work, json_t *trials)
+{
+  struct db_work_trial *best = NULL;
+  size_t count = 0, bytes = 0;
+  enum db_status status =
+    db_work_best_trials(work->worker->conn, work->unit->job_id,
+                        work->provisional ? 1 : LIBRARY_TRIALS, work->worker->arena, &best, &count);
+  if (work->provisional && count > 1)
+    count = 1;
+  for (size_t t = 0; t < count && status >= DB_NONE && bytes < LIBRARY_BYTES; t++)
+  {
+    json_t *folds = json_array();
+    status = DB_ROWS;
+    for (int fold = 0; status == DB_ROWS; fold++)
+    {
+      status = write_outputs(work, &best[t], fold, folds, &bytes);
+      if (status == DB_NONE)
+        json_array_remove(folds, json_array_size(folds) - 1);
+    }
+    json_array_append_new(trials, describe_trial(&best[t], folds));
+    if (!keep_lease(work))
+      return DB_NONE;
+  }
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+/* ---- the unit ---------------------------------------------------------------------------------------- */
+
+/* How long the finish may take: what is left of the budget, at least a little. */
+static double
+finish_seconds(const struct finishing *work)
+{
+  double budget_s = worker_budget_seconds(work->spec);
+  if (!(budget_s > 0))
+    return FINISH_SECONDS;
+  double reserve_s = db_work_reserve_s(budget_s), left_s = work->unit->budget_left_s;
+  return left_s > 0.3 * reserve_s ? left_s : 0.3 * reserve_s;
+}
+
+static enum err
+write_unit(struct finishing *work, const char *path, json_t *trials, struct err_info *info)
+{
+  const struct db_work_unit *unit = work->unit;
+  char hex[65];
+  dataset_hex(unit->dataset_sha256, hex);
+  json_t *json = json_pack(
+    "{s:s, s:s, s:s, s:I, s:O, s:O, s:O, s:b, s:b, s:s, s:s, s:{s:i, s:i, s:i}}", "mode", "finish",
+    "job", unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", work->spec,
+    "schema", work->schema, "trials", trials, "provisional", work->provisional, "simple",
+    !work->provisional && unit->attempts >= LAST_ATTEMPT, "dataset_id", unit->dataset_id,
+    "dataset_sha256", hex, "counts", "done", work->job.trials_done, "failed",
+    work->job.trials_failed, "cancelled", work->job.trials_cancelled);
+  if (json != NULL && work->job.stop_reason != NULL)
+    json_object_set_new(json, "stop_reason", json_string(work->job.stop_reason));
+  if (json != NULL && !work->provisional && worker_budget_seconds(work->spec) > 0)
+    json_object_set_new(json, "seconds", json_real(finish_seconds(work)));
+  enum err err = work_dir_write_json(&work->dir, "unit.json", json, info);
+  json_decref(json);
+  return err;
+}
+
+static enum err
+set_up(struct finishing *work, struct err_info *info)
+{
+  const struct db_work_unit *unit = work->unit;
+  char path[PATH_MAX];
+  json_t *trials = json_array();
+  enum err err = json_parse(unit->spec, strlen(unit->spec), MOST_DEPTH, &work->spec, info);
+  if (err == ERR_OK)
+    err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &work->schema, info);
+  if (err == ERR_OK)
+    err = worker_dataset(work->worker, unit, work->provisional ? NULL : work->lease, path, info);
+  if (err == ERR_OK
+      && db_job_get(work->worker->conn, unit->tenant_id, unit->job_id, work->worker->arena,
+                    &work->job)
+           != DB_ROWS)
+    err = err_set(info, ERR_UNAVAILABLE, "could not read the job");
+  if (err == ERR_OK && gather(work, trials) != DB_ROWS)
+    err = err_set(info, ERR_UNAVAILABLE, "could not read the trials' models");
+  if (err == ERR_OK)
+    err = write_unit(work, path, trials, info);
+  json_decref(trials);
+  return err;
+}
+
+/* ---- the result -------------------------------------------------------------------------------------- */
+
+struct outcome
+{
+  json_t *json;
+  struct buf model, report, schema;
+};
+
+static void
+outcome_clear(struct outcome *outcome)
+{
+  json_decref(outcome->json);
+  buf_free(&outcome->model);
+  buf_free(&outcome->report);
+  buf_free(&outcome->schema);
+}
+
+static enum err
+read_outcome(const struct work_dir *dir, struct outcome *outcome, struct err_info *info)
+{
+  enum err err = work_dir_read_json(dir, "result.json", &outcome->json, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "model.bin", &outcome->model, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "report.json", &outcome->report, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "schema.json", &outcome->schema, info);
+  return err;
+}
+
+/* The name to serve under: as asked for, else the job's id in a form that names may have. */
+static const char *
+model_name(const struct finishing *work)
+{
+  const char *name = json_get_string(work->spec, "deploy_as", NULL);
+  if (name != NULL)
+    return name;
+  char *made = arena_strdup(work->worker->arena, work->unit->job_id);
+  for (char *at = made; at != NULL && *at != '\0'; at++)
+    if (*at == '_')
+      *at = '-';
+  return made;
+}
+
+static enum db_status
+publish(const struct finishing *work, const struct outcome *outcome)
+{
+  struct db_model_insert insert = {.tenant_id = work->unit->tenant_id,
+                                   .model_name = model_name(work),
+                                   .job_id = work->unit->job_id,
+                                   .bytes = outcome->model.data,
+                                   .length = outcome->model.length,
+                                   .family = json_get_string(outcome->json, "family", ""),
+                                   .task = json_get_string(outcome->json, "task", ""),
+                                   .metric = json_get_string(outcome->json, "metric", ""),
+                                   .score = json_get_number(outcome->json, "score", NAN),
+                                   .final = !work->provisional,
+                                   .schema = outcome->schema.data,
+                                   .report = outcome->report.data,
+                                   .us_per_row = json_get_number(outcome->json, "us_per_row", NAN)};
+  int version = 0;
+  enum db_status status = DB_SOFT;
+  if (insert.model_name == NULL)
+    return DB_HARD;
+  for (int i = 0; i < (work->provisional ? 1 : RECORD_TRIES) && status == DB_SOFT; i++)
+  {
+    status = db_work_publish(work->worker->conn, work->lease, &insert, &version);
+    if (status == DB_SOFT && !worker_pause(work->worker, 0.5))
+      break;
+  }
+  if (status == DB_ROWS)
+    log_info("published %s version %d, %s %.5g%s", insert.model_name, version, insert.metric,
+             insert.score, work->provisional ? ", provisional" : "");
+  return status;
+}
+
+/* Runs the process and stores what it made. DB_NONE with *run filled when it made nothing. */
+static enum db_status
+run(struct finishing *work, struct runner_result *result, struct err_info *info)
+{
+  struct outcome outcome = {0};
+  double most_s = work->provisional ? PUBLISH_SECONDS : FINISH_SECONDS;
+  struct runner runner = {.conn = work->worker->conn,
+                          .listener = NULL,
+                          .watchdog = work->worker->watchdog,
+                          .dir = &work->dir,
+                          .job_id = work->unit->job_id,
+                          .lease = work->provisional ? NULL : work->lease,
+                          .memory_bytes = work->worker->options->memory_bytes,
+                          .seconds = most_s,
+                          .stop_after_s = INFINITY};
+  enum db_status status = DB_NONE;
+  runner_run(&runner, result);
+  if (result->end != RUNNER_DONE)
+    return DB_NONE;
+  if (read_outcome(&work->dir, &outcome, info) == ERR_OK)
+    status = publish(work, &outcome);
+  else
+  {
+    result->end = RUNNER_KILLED;
+    snprintf(result->reason, sizeof result->reason, "%.350s", info->text);
+  }
+  outcome_clear(&outcome);
+  return status;
+}
+
+static void
+finishing_clear(struct finishing *work)
+{
+  work_dir_remove(&work->dir);
+  json_decref(work->spec);
+  json_decref(work->schema);
+}
+
+void
+worker_finish(struct worker *worker, const struct db_work_unit *unit)
+{
+  struct db_work_lease lease = {.unit_id = unit->id, .lease_token = unit->lease_token};
+  struct finishing work = {.worker = worker, .unit = unit, .lease = &lease};
+  struct runner_result result = {.end = RUNNER_KILLED};
+  struct err_info info = {0};
+  enum db_status status = DB_NONE;
+  enum err err = work_dir_make(&work.dir, worker->scratch, "finish", &info);
+  if (err == ERR_OK)
+    err = set_up(&work, &info);
+  if (err == ERR_OK)
+    status = run(&work, &result, &info);
+  else
+    snprintf(result.reason, sizeof result.reason, "%.350s", info.text);
+  finishing_clear(&work);
+  if (status == DB_ROWS)
+  {
+    prepared_drop(&worker->prepared, unit->job_id);
+    return;
+  }
+  if (err == ERR_OK && result.end == RUNNER_DONE)
+  {
+    if (status == DB_NONE)
+      log_warning("the finished model came too late and was refused");
+    else
+      worker_give_up(worker, &lease, DB_WORK_RETRY, "the model could not be stored");
+    return;
+  }
+  log_warning("the finish was not done: %s", result.reason);
+  /* A failure may come of what the last attempt leaves out, so it is tried again, too. */
+  if (result.end == RUNNER_FAILED || result.end == RUNNER_CANCELLED)
+    result.end = RUNNER_KILLED;
+  worker_record_failure(worker, &lease, &result);
+}
+
+void
+worker_publish(struct worker *worker, const struct db_work_unit *unit)
+{
+  struct db_work_lease lease = {.unit_id = unit->id, .lease_token = unit->lease_token};
+  struct finishing work = {.worker = worker, .unit = unit, .lease = &lease, .provisional = true};
+  struct db_work_trial *best = NULL;
+  struct runner_result result = {0};
+  struct err_info info = {0};
+  size_t count = 0;
+  if (db_work_best_trials(worker->conn, unit->job_id, 1, worker->arena, &best, &count) != DB_ROWS
+      || count == 0 || best[0].number != unit->trial_number
+      || db_work_may_publish(worker->conn, unit->job_id, best[0].id, PUBLISH_INTERVAL_S) != DB_ROWS)
+    return;
+  enum err err = work_dir_make(&work.dir, worker->scratch, "publish", &info);
+  if (err == ERR_OK)
+    err = set_up(&work, &info);
+  if (err == ERR_OK && run(&work, &result, &info) < DB_NONE)
+    log_warning("a provisional model could not be stored: %s", db_last_error(worker->conn));
+  else if (err != ERR_OK || (result.end != RUNNER_DONE && result.end != RUNNER_STOPPING))
+    log_warning("a provisional model could not be made: %s",
+                err != ERR_OK ? info.text : result.reason);
+  finishing_clear(&work);
+}

@@ -1,0 +1,200 @@
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "worker/worker_internal.h"
+
+#define MOST_DEPTH 64
+#define RECORD_TRIES 200
+/* A fit that shortens itself to its share may still be a little late. */
+#define LATE_FACTOR 2.0
+#define LATE_S 10.0
+
+double
+worker_budget_seconds(const json_t *spec)
+{
+  return json_get_number(json_object_get(spec, "budget"), "seconds", 0);
+}
+
+/* Seconds this fit may plan with; 0 = no limit. */
+static double
+fit_seconds(const struct db_work_unit *unit, const json_t *spec)
+{
+  double budget_s = worker_budget_seconds(spec);
+  struct tune_share share = {
+    .search_left_s = INFINITY,
+    .folds_left = (size_t) (unit->fold_count > unit->fold ? unit->fold_count - unit->fold : 1),
+    .parallel = unit->job_leased > 0 ? (size_t) unit->job_leased : 1,
+    .first_trials =
+      (size_t) unit->trial_number <= json_array_size(json_object_get(spec, "families"))};
+  if (budget_s > 0)
+    share.search_left_s = unit->budget_left_s - db_work_reserve_s(budget_s);
+  return tune_unit_seconds(&share);
+}
+
+static enum err
+write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const char *path,
+           const json_t *spec, struct err_info *info)
+{
+  json_t *schema = NULL, *params = NULL;
+  enum err err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, info);
+  if (err == ERR_OK)
+    err = json_parse(unit->params, strlen(unit->params), MOST_DEPTH, &params, info);
+  if (err == ERR_OK)
+  {
+    json_t *json =
+      json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:i, s:s, s:O, s:i, s:f}", "mode", "fit", "job",
+                unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", spec, "schema",
+                schema, "trial", unit->trial_number, "family", unit->family, "params", params,
+                "fold", unit->fold, "max_seconds", fit_seconds(unit, spec));
+    err = work_dir_write_json(dir, "unit.json", json, info);
+    json_decref(json);
+  }
+  json_decref(params);
+  json_decref(schema);
+  return err;
+}
+
+/* ---- recording --------------------------------------------------------------------------------------- */
+
+struct fitted
+{
+  struct db_work_result result;
+  struct buf model, predictions;
+  json_t *json;
+  char *detail;
+};
+
+static void
+fitted_clear(struct fitted *fitted)
+{
+  buf_free(&fitted->model);
+  buf_free(&fitted->predictions);
+  json_decref(fitted->json);
+  free(fitted->detail);
+}
+
+static enum err
+read_fitted(const struct work_dir *dir, struct fitted *fitted, struct err_info *info)
+{
+  enum err err = work_dir_read_json(dir, "result.json", &fitted->json, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "model.bin", &fitted->model, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "predictions.f32", &fitted->predictions, info);
+  if (err != ERR_OK)
+    return err;
+  fitted->detail = json_dumps(json_object_get(fitted->json, "detail"), JSON_COMPACT);
+  fitted->result =
+    (struct db_work_result){.metric = json_get_number(fitted->json, "metric", NAN),
+                            .objective = json_get_number(fitted->json, "objective", NAN),
+                            .seconds = json_get_number(fitted->json, "seconds", 0),
+                            .detail = fitted->detail,
+                            .predictions = (const float *) (const void *) fitted->predictions.data,
+                            .prediction_count = fitted->predictions.length / sizeof(float),
+                            .model = fitted->model.data,
+                            .model_length = fitted->model.length};
+  return ERR_OK;
+}
+
+/* Records the result, however long the database is away; the lease decides whether it still counts. */
+static enum db_status
+record(struct worker *worker, const struct db_work_lease *lease, const struct fitted *fitted,
+       bool *is_best)
+{
+  bool trial_done = false;
+  enum db_status status = DB_SOFT;
+  for (int i = 0; i < RECORD_TRIES && status == DB_SOFT; i++)
+  {
+    status = db_work_finish_unit(worker->conn, lease, &fitted->result, WORKER_KEEP_MODELS,
+                                 &trial_done, is_best);
+    if (status == DB_SOFT && !worker_pause(worker, 0.5))
+      break;
+  }
+  return status;
+}
+
+static void
+record_fit(struct worker *worker, const struct db_work_unit *unit,
+           const struct db_work_lease *lease, const struct work_dir *dir)
+{
+  struct fitted fitted = {0};
+  struct err_info info = {0};
+  bool is_best = false;
+  enum db_status status = DB_HARD;
+  if (read_fitted(dir, &fitted, &info) != ERR_OK)
+    worker_give_up(worker, lease, DB_WORK_RETRY, info.text);
+  else if ((status = record(worker, lease, &fitted, &is_best)) == DB_HARD)
+    worker_give_up(worker, lease, DB_WORK_RETRY, "its result could not be stored");
+  else if (status == DB_NONE)
+    log_warning("the result of trial %d, fold %d came too late and was refused", unit->trial_number,
+                unit->fold);
+  fitted_clear(&fitted);
+  if (status == DB_ROWS && is_best)
+    worker_publish(worker, unit);
+}
+
+/* ---- the fit ----------------------------------------------------------------------------------------- */
+
+static void
+run_fit(struct worker *worker, const struct db_work_unit *unit, const struct db_work_lease *lease,
+        const struct work_dir *dir, const json_t *spec)
+{
+  struct runner_result run;
+  double budget_s = worker_budget_seconds(spec), planned_s = fit_seconds(unit, spec);
+  struct runner runner = {.conn = worker->conn,
+                          .listener = worker->listener,
+                          .watchdog = worker->watchdog,
+                          .dir = dir,
+                          .job_id = unit->job_id,
+                          .lease = lease,
+                          .memory_bytes = worker->options->memory_bytes,
+                          .seconds = worker->options->trial_seconds,
+                          .stop_after_s = INFINITY};
+  if (planned_s > 0 && planned_s * LATE_FACTOR + LATE_S < runner.seconds)
+    runner.seconds = planned_s * LATE_FACTOR + LATE_S;
+  if (budget_s > 0)
+    runner.stop_after_s = unit->budget_left_s - db_work_reserve_s(budget_s);
+  runner_run(&runner, &run);
+  if (run.end == RUNNER_DONE)
+    record_fit(worker, unit, lease, dir);
+  else
+  {
+    log_info("trial %d, fold %d: %s", unit->trial_number, unit->fold, run.reason);
+    worker_record_failure(worker, lease, &run);
+  }
+}
+
+void
+worker_fit(struct worker *worker, const struct db_work_unit *unit)
+{
+  struct db_work_lease lease = {.unit_id = unit->id, .lease_token = unit->lease_token};
+  struct err_info info = {0};
+  struct work_dir dir;
+  json_t *spec = NULL;
+  char path[PATH_MAX];
+  log_debug("trial %d, fold %d: %s", unit->trial_number, unit->fold, unit->family);
+  enum err err = json_parse(unit->spec, strlen(unit->spec), MOST_DEPTH, &spec, &info);
+  if (err == ERR_OK)
+    err = worker_dataset(worker, unit, &lease, path, &info);
+  if (err == ERR_OK)
+    err = work_dir_make(&dir, worker->scratch, "unit", &info);
+  if (err == ERR_OK)
+  {
+    err = write_unit(&dir, unit, path, spec, &info);
+    if (err == ERR_OK)
+      run_fit(worker, unit, &lease, &dir, spec);
+    work_dir_remove(&dir);
+  }
+  json_decref(spec);
+  if (err != ERR_OK)
+  {
+    log_warning("trial %d could not be started: %s", unit->trial_number, info.text);
+    worker_give_up(worker, &lease, DB_WORK_RETRY, info.text);
+  }
+}

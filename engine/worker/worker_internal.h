@@ -1,0 +1,57 @@
+/* Shared by the files of a worker: worker.c, worker_ask.c, worker_fit.c, worker_finish.c. */
+#ifndef ATTUNE_WORKER_WORKER_INTERNAL_H
+#define ATTUNE_WORKER_WORKER_INTERNAL_H
+
+#include "base/arena.h"
+#include "sql/db_work.h"
+#include "worker/dataset_cache.h"
+#include "worker/prepared.h"
+#include "worker/runner.h"
+#include "worker/worker.h"
+
+struct worker
+{
+  const struct worker_options *options;
+  char name[100];
+  char scratch[PATH_MAX]; /* its own folder, locked while it lives */
+  int scratch_fd;
+  struct db_conn *conn;
+  struct db_conn *listener; /* NULL until it could be opened */
+  struct watchdog *watchdog;
+  struct dataset_cache cache;
+  struct prepared_jobs prepared;
+  struct arena *arena; /* of one turn of the loop */
+};
+
+/* Asks for a new trial: a job's search decides, the trial is added with its first unit leased to us in
+ * *unit. DB_NONE when no job wants anything. */
+enum db_status worker_ask(struct worker *worker, struct db_work_unit *unit);
+
+/* The dataset's file; keeps the lease (may be NULL) meanwhile. */
+enum err worker_dataset(struct worker *worker, const struct db_work_unit *unit,
+                        const struct db_work_lease *lease, char path[PATH_MAX],
+                        struct err_info *info);
+
+/* Runs a unit to its end and records it: a fold's fit, or a job's finish. */
+void worker_fit(struct worker *worker, const struct db_work_unit *unit);
+void worker_finish(struct worker *worker, const struct db_work_unit *unit);
+
+/* Publishes a provisional version after the trial of this unit became its job's best. */
+void worker_publish(struct worker *worker, const struct db_work_unit *unit);
+
+/* Writes an end without a result, again and again while the database is away. */
+void worker_give_up(struct worker *worker, const struct db_work_lease *lease, enum db_work_end how,
+                    const char *reason);
+
+/* A pause that ends when the worker is to stop. True when the caller may try again. */
+bool worker_pause(struct worker *worker, double seconds);
+
+/* How a run that gave no result is recorded. */
+void worker_record_failure(struct worker *worker, const struct db_work_lease *lease,
+                           const struct runner_result *run);
+
+/* Folds of the unit's spec in JSON: numbers of its budget; 0 = none. */
+double worker_budget_seconds(const json_t *spec);
+#define WORKER_KEEP_MODELS 16 /* trials whose fold models are kept for the ensemble */
+
+#endif
