@@ -260,11 +260,13 @@ fetch_to(struct db_conn *conn, const struct db_dataset *row, int fd, struct err_
   }
   if (sink.number)
     return err_set_errno(info, ERR_IO, sink.number, "could not store the dataset");
+  if (sink.left > 0)
+    return err_set(info, ERR_INTERNAL, "the stored dataset is not whole");
   rc = dataset_digest(fd, (uint64_t) row->bytes, found, info);
   if (rc != ERR_OK)
     return rc;
   text_hex_encode(row->sha256, sizeof row->sha256, wanted);
-  if (sink.left > 0 || strcmp(wanted, found) != 0)
+  if (strcmp(wanted, found) != 0)
     return err_set(info, ERR_INTERNAL, "the stored dataset does not match its digest");
   return ERR_OK;
 }

@@ -1,1 +1,22 @@
 # Tests of server
+
+# Tests of the API's resources: units over pretended rooms below.
+if HAVE_CMOCKA
+handler_tests = tests/unit/test_server_text tests/unit/test_image tests/unit/test_model_cache \
+  tests/unit/test_dataset_cache
+check_PROGRAMS += $(handler_tests)
+TESTS += $(handler_tests)
+HANDLER_TEST_LIBS = engine/libbase.a $(CMOCKA_LIBS) $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm -lpthread
+tests_unit_test_server_text_SOURCES = tests/unit/test_server_text.c tests/harness/test_support.h \
+  server/names.c server/json_view.c server/handler/predict_reply.c
+tests_unit_test_server_text_LDADD = $(HANDLER_TEST_LIBS)
+tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/harness/test_support.h
+tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
+tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \
+  server/model_cache.c
+tests_unit_test_model_cache_LDADD = $(HANDLER_TEST_LIBS)
+tests_unit_test_dataset_cache_SOURCES = tests/unit/test_dataset_cache.c \
+  tests/harness/test_support.h server/dataset_cache.c
+tests_unit_test_dataset_cache_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(SODIUM_LIBS) \
+  $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
+endif

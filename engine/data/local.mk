@@ -13,6 +13,7 @@ engine_libdata_a_SOURCES = \
   engine/data/encode_file.c \
   engine/data/encode_fit.c \
   engine/data/hash.c engine/data/hash.h \
+  engine/data/image.c engine/data/image.h \
   engine/data/idx.c engine/data/idx.h \
   engine/data/infer_settle.c engine/data/infer_internal.h \
   engine/data/infer_types.c engine/data/infer_types.h \
