@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -43,15 +44,17 @@ enum http_outcome
 
 enum http_route_flag
 {
-  HTTP_PUBLIC = 1,   /* no key needed */
-  HTTP_FAST = 2,     /* see above */
-  HTTP_JSON = 4,     /* the body is one JSON value, parsed to req->json (NULL when there is no body) */
-  HTTP_BYTES = 8,    /* the body is bytes in memory, req->body */
-  HTTP_UPLOAD = 16,  /* parts are spooled to files: multipart/form-data, or a raw body as one part "file" */
+  HTTP_PUBLIC = 1, /* no key needed */
+  HTTP_FAST = 2,   /* see above */
+  HTTP_JSON = 4,  /* the body is one JSON value, parsed to req->json (NULL when there is no body) */
+  HTTP_BYTES = 8, /* the body is bytes in memory, req->body */
+  HTTP_UPLOAD =
+    16, /* parts are spooled to files: multipart/form-data, or a raw body as one part "file" */
   HTTP_CREATES = 32, /* honours Idempotency-Key */
   HTTP_STREAM = 64,  /* the handler calls http_stream_* */
   HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
-  HTTP_RERUN = 256   /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
+  HTTP_RERUN =
+    256 /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
 };
 
 struct http_request;
@@ -59,12 +62,12 @@ struct http_request;
 struct http_route
 {
   enum http_method method;
-  const char *pattern;   /* "/api/v1/jobs/{job}/trials/{trial}"; a segment may be "{model}" */
-  const char *name;      /* for metrics and logs: "jobs.get" */
-  enum http_outcome (*handler) (struct http_request *req);
+  const char *pattern; /* "/api/v1/jobs/{job}/trials/{trial}"; a segment may be "{model}" */
+  const char *name;    /* for metrics and logs: "jobs.get" */
+  enum http_outcome (*handler)(struct http_request *req);
   unsigned flags;
-  unsigned scope;        /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always does */
-  size_t body_limit;     /* 0: the default of its kind */
+  unsigned scope;    /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always does */
+  size_t body_limit; /* 0: the default of its kind */
 };
 
 /* The table of all routes, ended by a NULL handler (http_route.c). */
@@ -77,7 +80,7 @@ struct http_part
   const char *file_name;    /* NULL for a plain field */
   const char *content_type; /* NULL if not told */
   const char *value;        /* fields: text, at most 64 KiB */
-  const char *path;         /* files: spool path; removed with the request unless taken (set NULL) */
+  const char *path; /* files: spool path; removed with the request unless taken (set NULL) */
   uint64_t size;
 };
 
@@ -86,88 +89,93 @@ struct http_request
   struct server *server;
   const struct http_route *route;
   struct arena *arena;
-  char id[40];               /* X-Request-Id */
-  unsigned pass;             /* 0 = first call of the handler */
+  char id[40];   /* X-Request-Id */
+  unsigned pass; /* 0 = first call of the handler */
   /* who asks; empty on public routes */
   const char *tenant_id;
   const char *key_id;
-  const char *key_model;     /* a predict key bound to one model, else NULL */
+  const char *key_model; /* a predict key bound to one model, else NULL */
   unsigned scopes;
   bool by_cookie;
   const uint8_t *session_hash; /* of the cookie, else NULL */
   const char *csrf;            /* of the session, else NULL */
   /* body */
-  json_t *json;              /* HTTP_JSON; owned by the request */
-  const char *body;          /* HTTP_BYTES */
+  json_t *json;     /* HTTP_JSON; owned by the request */
+  const char *body; /* HTTP_BYTES */
   size_t body_length;
-  const char *content_type;  /* lower case, without parameters; "" if none */
-  struct http_part *parts;   /* HTTP_UPLOAD */
+  const char *content_type; /* lower case, without parameters; "" if none */
+  struct http_part *parts;  /* HTTP_UPLOAD */
   size_t part_count;
-  json_t *replay;            /* HTTP_RERUN: the stored answer of the first request, else NULL */
-  void *state;               /* the handler's own, from one pass to the next (arena memory) */
+  json_t *replay; /* HTTP_RERUN: the stored answer of the first request, else NULL */
+  void *state;    /* the handler's own, from one pass to the next (arena memory) */
   /* private to http*.c */
   struct http_exchange *exchange;
 };
 
 /* A path argument by its name in the pattern, decoded: never NULL. */
-const char *http_arg (const struct http_request *req, const char *name);
+const char *http_arg(const struct http_request *req, const char *name);
 /* A query parameter, decoded, or NULL; a header, or NULL. */
-const char *http_query (const struct http_request *req, const char *name);
-const char *http_header (const struct http_request *req, const char *name);
+const char *http_query(const struct http_request *req, const char *name);
+const char *http_header(const struct http_request *req, const char *name);
 /* The index-th value of a query parameter that may be repeated, or NULL. */
-const char *http_query_nth (const struct http_request *req, const char *name, size_t index);
+const char *http_query_nth(const struct http_request *req, const char *name, size_t index);
+
+/* The client's address. */
+const struct sockaddr *http_peer(const struct http_request *req);
 
 /* A whole-number query parameter between min and max; absent = fallback. False when it replied 400. */
-bool http_query_integer (struct http_request *req, const char *name, int64_t min, int64_t max,
-                         int64_t fallback, int64_t *value);
-bool http_query_number (struct http_request *req, const char *name, double min, double max,
-                        double fallback, double *value);
+bool http_query_integer(struct http_request *req, const char *name, int64_t min, int64_t max,
+                        int64_t fallback, int64_t *value);
+bool http_query_number(struct http_request *req, const char *name, double min, double max,
+                       double fallback, double *value);
 /* Replies 400 and returns false when the query has a parameter that is not in names (NULL-ended). */
-bool http_query_known (struct http_request *req, const char *const *names);
+bool http_query_known(struct http_request *req, const char *const *names);
 
 /* The named part of an upload, or NULL. */
-struct http_part *http_part_find (struct http_request *req, const char *name);
+struct http_part *http_part_find(struct http_request *req, const char *name);
 
 /* Splits a multipart/form-data body that is in memory (HTTP_BYTES) into parts whose values are the bytes
  * (size of them, a NUL after the last); the path of each is NULL. False when it replied. */
-bool http_body_parts (struct http_request *req, struct http_part **parts, size_t *count);
+bool http_body_parts(struct http_request *req, struct http_part **parts, size_t *count);
 
-/* Before returning HTTP_PARK: be called again after `seconds`, or sooner when job_id (may be NULL) has
- * news, the server drains, or never when the client has gone. */
-void http_park (struct http_request *req, const char *job_id, double seconds);
+/* Before returning HTTP_PARK: be called again, with req->pass one higher, after `seconds` or sooner (at least
+ * every 2 s; at once when job_id, which may be NULL, has news or the server drains). Keep your own deadline. */
+void http_park(struct http_request *req, const char *job_id, double seconds);
+/* True when parking again is no use, since the server drains: reply with what there is. */
+bool http_must_answer(const struct http_request *req);
 
 /* With HTTP_CREATES: what a repeated request is answered instead of the reply itself (a secret is shown
  * once). Takes the reference. */
-void http_reply_replay (struct http_request *req, json_t *value);
+void http_reply_replay(struct http_request *req, json_t *value);
 
 /* ---- replies: exactly one per request; each takes the JSON reference ------------------------------- */
-void http_reply_json (struct http_request *req, int status, json_t *value);
+void http_reply_json(struct http_request *req, int status, json_t *value);
 /* As above with a Location header. */
-void http_reply_created (struct http_request *req, int status, const char *location, json_t *value);
+void http_reply_created(struct http_request *req, int status, const char *location, json_t *value);
 /* {"items": items, "next_cursor": cursor or null} */
-void http_reply_list (struct http_request *req, json_t *items, const char *next_cursor);
-void http_reply_empty (struct http_request *req); /* 204 */
+void http_reply_list(struct http_request *req, json_t *items, const char *next_cursor);
+void http_reply_empty(struct http_request *req); /* 204 */
 /* Bytes with a content type; copied. */
-void http_reply_bytes (struct http_request *req, int status, const char *content_type,
-                       const void *bytes, size_t length);
+void http_reply_bytes(struct http_request *req, int status, const char *content_type,
+                      const void *bytes, size_t length);
 /* As http_reply_bytes with memory the caller keeps for ever (pages compiled in), with an ETag. */
-void http_reply_static (struct http_request *req, const char *content_type, const char *etag,
-                        const void *bytes, size_t length);
+void http_reply_static(struct http_request *req, const char *content_type, const char *etag,
+                       const void *bytes, size_t length);
 /* application/problem+json for a code of error.def; detail is a sentence (NULL = the code's own). */
-void http_reply_error (struct http_request *req, enum error_code code, const char *detail);
-void http_reply_faults (struct http_request *req, enum error_code code,
-                        const struct json_faults *faults);
+void http_reply_error(struct http_request *req, enum error_code code, const char *detail);
+void http_reply_faults(struct http_request *req, enum error_code code,
+                       const struct json_faults *faults);
 /* 503 with Retry-After. */
-void http_reply_busy (struct http_request *req, enum error_code code, unsigned retry_after_s);
+void http_reply_busy(struct http_request *req, enum error_code code, unsigned retry_after_s);
 /* The answer for a database status that is not the expected one: DB_NONE → not_found_code, DB_SOFT → 503,
  * DB_HARD → 500. */
-void http_reply_db (struct http_request *req, enum db_status status, enum error_code not_found_code);
+void http_reply_db(struct http_request *req, enum db_status status, enum error_code not_found_code);
 /* Adds a header to the coming reply. */
-void http_reply_header (struct http_request *req, const char *name, const char *value);
+void http_reply_header(struct http_request *req, const char *name, const char *value);
 
 /* A database connection for this request (waiting pool only), given back when it is done. NULL when it
  * replied 503. */
-struct db_conn *http_db (struct http_request *req);
+struct db_conn *http_db(struct http_request *req);
 
 /* ---- streams (text/event-stream) -------------------------------------------------------------------- */
 /* Starts an SSE answer: from now on the event hub feeds it the events of these jobs, each after its `after`. */
@@ -176,6 +184,6 @@ struct http_stream_job
   const char *job_id;
   int64_t after;
 };
-void http_stream_jobs (struct http_request *req, const struct http_stream_job *jobs, size_t count);
+void http_stream_jobs(struct http_request *req, const struct http_stream_job *jobs, size_t count);
 
 #endif

@@ -7,67 +7,67 @@
 #include "server/http.h"
 
 /* datasets.c */
-enum http_outcome handle_datasets_post (struct http_request *req);
-enum http_outcome handle_datasets_list (struct http_request *req);
-enum http_outcome handle_datasets_get (struct http_request *req);
-enum http_outcome handle_datasets_preview (struct http_request *req);
-enum http_outcome handle_datasets_profile (struct http_request *req);
-enum http_outcome handle_datasets_schema_patch (struct http_request *req);
-enum http_outcome handle_datasets_delete (struct http_request *req);
+enum http_outcome handle_datasets_post(struct http_request *req);
+enum http_outcome handle_datasets_list(struct http_request *req);
+enum http_outcome handle_datasets_get(struct http_request *req);
+enum http_outcome handle_datasets_preview(struct http_request *req);
+enum http_outcome handle_datasets_profile(struct http_request *req);
+enum http_outcome handle_datasets_schema_patch(struct http_request *req);
+enum http_outcome handle_datasets_delete(struct http_request *req);
 
 /* jobs.c */
-enum http_outcome handle_jobs_post (struct http_request *req);
-enum http_outcome handle_jobs_list (struct http_request *req);
-enum http_outcome handle_jobs_get (struct http_request *req);
-enum http_outcome handle_jobs_cancel (struct http_request *req);
+enum http_outcome handle_jobs_post(struct http_request *req);
+enum http_outcome handle_jobs_list(struct http_request *req);
+enum http_outcome handle_jobs_get(struct http_request *req);
+enum http_outcome handle_jobs_cancel(struct http_request *req);
 
 /* trials.c */
-enum http_outcome handle_trials_list (struct http_request *req);
-enum http_outcome handle_trials_get (struct http_request *req);
-enum http_outcome handle_leaderboard (struct http_request *req);
+enum http_outcome handle_trials_list(struct http_request *req);
+enum http_outcome handle_trials_get(struct http_request *req);
+enum http_outcome handle_leaderboard(struct http_request *req);
 
 /* events.c */
-enum http_outcome handle_job_events (struct http_request *req);
-enum http_outcome handle_events (struct http_request *req);
+enum http_outcome handle_job_events(struct http_request *req);
+enum http_outcome handle_events(struct http_request *req);
 
 /* models.c */
-enum http_outcome handle_models_list (struct http_request *req);
-enum http_outcome handle_models_get (struct http_request *req);
-enum http_outcome handle_model_versions_list (struct http_request *req);
-enum http_outcome handle_model_version_get (struct http_request *req);
-enum http_outcome handle_model_report (struct http_request *req);
-enum http_outcome handle_model_schema (struct http_request *req);
-enum http_outcome handle_model_alias_put (struct http_request *req);
+enum http_outcome handle_models_list(struct http_request *req);
+enum http_outcome handle_models_get(struct http_request *req);
+enum http_outcome handle_model_versions_list(struct http_request *req);
+enum http_outcome handle_model_version_get(struct http_request *req);
+enum http_outcome handle_model_report(struct http_request *req);
+enum http_outcome handle_model_schema(struct http_request *req);
+enum http_outcome handle_model_alias_put(struct http_request *req);
 
 /* predict.c */
-enum http_outcome handle_predict_post (struct http_request *req);
+enum http_outcome handle_predict_post(struct http_request *req);
 
 /* train.c */
-enum http_outcome handle_train_post (struct http_request *req);
+enum http_outcome handle_train_post(struct http_request *req);
 
 /* families.c */
-enum http_outcome handle_families_get (struct http_request *req);
-enum http_outcome handle_search_methods_get (struct http_request *req);
+enum http_outcome handle_families_get(struct http_request *req);
+enum http_outcome handle_search_methods_get(struct http_request *req);
 
 /* keys.c */
-enum http_outcome handle_keys_post (struct http_request *req);
-enum http_outcome handle_keys_list (struct http_request *req);
-enum http_outcome handle_keys_get (struct http_request *req);
-enum http_outcome handle_keys_delete (struct http_request *req);
+enum http_outcome handle_keys_post(struct http_request *req);
+enum http_outcome handle_keys_list(struct http_request *req);
+enum http_outcome handle_keys_get(struct http_request *req);
+enum http_outcome handle_keys_delete(struct http_request *req);
 
 /* sessions.c */
-enum http_outcome handle_session_post (struct http_request *req);
-enum http_outcome handle_session_get (struct http_request *req);
-enum http_outcome handle_session_delete (struct http_request *req);
+enum http_outcome handle_session_post(struct http_request *req);
+enum http_outcome handle_session_get(struct http_request *req);
+enum http_outcome handle_session_delete(struct http_request *req);
 
 /* health.c */
-enum http_outcome handle_healthz (struct http_request *req);
-enum http_outcome handle_readyz (struct http_request *req);
-enum http_outcome handle_metrics (struct http_request *req);
-enum http_outcome handle_openapi (struct http_request *req);
+enum http_outcome handle_healthz(struct http_request *req);
+enum http_outcome handle_readyz(struct http_request *req);
+enum http_outcome handle_metrics(struct http_request *req);
+enum http_outcome handle_openapi(struct http_request *req);
 
 /* web.c */
-enum http_outcome handle_web_page (struct http_request *req);
-enum http_outcome handle_web_asset (struct http_request *req);
+enum http_outcome handle_web_page(struct http_request *req);
+enum http_outcome handle_web_asset(struct http_request *req);
 
 #endif

@@ -1,0 +1,125 @@
+#include <config.h>
+
+#include "server/handler/handlers.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "server/events.h"
+#include "server/http_daemon.h"
+#include "server/ingest_queue.h"
+#include "server/metrics.h"
+#include "server/model_cache.h"
+#include "server/web_assets.h"
+
+enum http_outcome
+handle_healthz(struct http_request *req)
+{
+  http_reply_json(req, 200, json_pack("{s:b}", "live", 1));
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_readyz(struct http_request *req)
+{
+  struct err_info info;
+  if (req->server->draining)
+  {
+    http_reply_busy(req, E_DRAINING, 5);
+    return HTTP_REPLIED;
+  }
+  struct db_conn *conn = http_db(req);
+  if (!conn)
+    return HTTP_REPLIED;
+  enum err err = db_patch_check(conn, &info);
+  if (err == ERR_OK)
+    http_reply_json(req, 200, json_pack("{s:b}", "ready", 1));
+  else if (err == ERR_CONFLICT)
+    http_reply_error(req, E_UNAVAILABLE, info.text);
+  else
+    http_reply_busy(req, E_UNAVAILABLE, 2);
+  return HTTP_REPLIED;
+}
+
+static void
+print_gauge(struct buf *out, const char *name, const char *help, double value)
+{
+  metrics_print_value(out, name, "gauge", help, value);
+}
+
+static void
+print_http(struct server *server, struct buf *out)
+{
+  struct http_daemon_stats stats;
+  http_daemon_stats(server->http, &stats);
+  print_gauge(out, "attune_http_connections", "Connections open now.", (double) stats.connections);
+  print_gauge(out, "attune_http_requests_open", "Requests being answered now.",
+              (double) stats.open);
+  print_gauge(out, "attune_http_suspended", "Requests that wait off the event threads.",
+              (double) stats.suspended);
+  print_gauge(out, "attune_http_parked", "Requests that wait for news.", (double) stats.parked);
+  print_gauge(out, "attune_http_streams", "Event streams open now.", (double) stats.streams);
+  print_gauge(out, "attune_waiting_queue", "Requests queued for the waiting pool.",
+              (double) stats.waiting);
+  print_gauge(out, "attune_computing_queue", "Requests queued for the CPU pool.",
+              (double) stats.computing);
+}
+
+static void
+print_caches(struct server *server, struct buf *out)
+{
+  size_t models = 0, bytes = 0;
+  uint64_t hits = 0, misses = 0;
+  unsigned waiting = 0, running = 0;
+  model_cache_stats(server->models, &models, &bytes, &hits, &misses);
+  ingest_queue_stats(server->ingest, &waiting, &running);
+  print_gauge(out, "attune_models_loaded", "Models in memory.", (double) models);
+  print_gauge(out, "attune_models_bytes", "Memory of loaded models.", (double) bytes);
+  metrics_print_value(out, "attune_model_cache_hits_total", "counter",
+                      "Predictions that found their model in memory.", (double) hits);
+  metrics_print_value(out, "attune_model_cache_misses_total", "counter",
+                      "Predictions that had to load their model.", (double) misses);
+  print_gauge(out, "attune_uploads_waiting", "Uploads waiting to be parsed.", waiting);
+  print_gauge(out, "attune_uploads_parsing", "Uploads being parsed.", running);
+}
+
+enum http_outcome
+handle_metrics(struct http_request *req)
+{
+  struct server *server = req->server;
+  struct buf out = {0};
+  uint64_t rss = 0;
+  metrics_print(server->metrics, &out);
+  print_http(server, &out);
+  print_caches(server, &out);
+  if (proc_rss_bytes(getpid(), &rss) == ERR_OK)
+    print_gauge(&out, "attune_resident_bytes", "Memory of this process.", (double) rss);
+  print_gauge(&out, "attune_listening", "1 while the database's notes are heard.",
+              event_hub_listening(server->events) ? 1.0 : 0.0);
+  print_gauge(&out, "attune_draining", "1 while the server is stopping.",
+              server->draining ? 1.0 : 0.0);
+  metrics_print_value(&out, "attune_uptime_seconds", "counter", "Time since the start.",
+                      clock_monotonic_s() - server->started_s);
+  if (out.failed)
+    http_reply_error(req, E_INTERNAL, NULL);
+  else
+    http_reply_bytes(req, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.length);
+  buf_free(&out);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_openapi(struct http_request *req)
+{
+  for (const struct web_asset *asset = web_assets; asset->name; asset++)
+    if (strcmp(asset->name, "openapi.json") == 0)
+    {
+      http_reply_static(req, asset->type, asset->etag, asset->bytes, asset->size);
+      return HTTP_REPLIED;
+    }
+  http_reply_error(req, E_NOT_FOUND, NULL);
+  return HTTP_REPLIED;
+}

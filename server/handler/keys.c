@@ -1,0 +1,202 @@
+#include <config.h>
+
+#include "server/handler/handlers.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "server/handler/common.h"
+#include "server/handler/key_view.h"
+#include "server/http_auth.h"
+#include "server/names.h"
+#include "sql/db_dataset.h"
+#include "sql/db_tenant.h"
+
+static const char *const scope_names[] = {"predict", "read", "train", "admin", NULL};
+
+json_t *
+key_scopes_json(unsigned scopes)
+{
+  json_t *names = json_array();
+  for (size_t i = 0; scope_names[i]; i++)
+    if (scopes & (1u << i))
+      json_array_append_new(names, json_string(scope_names[i]));
+  return names;
+}
+
+static json_t *
+time_or_null(int64_t unix_us)
+{
+  char text[32];
+  if (!unix_us)
+    return json_null();
+  clock_format_rfc3339(unix_us, text, sizeof text);
+  return json_string(text);
+}
+
+static json_t *
+view_key(const struct db_key *key)
+{
+  return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:b}", "id", key->id, "name", key->name,
+                   "scopes", key_scopes_json(key->scopes), "model", key->model_name, "created_at",
+                   time_or_null(key->created_us), "expires_at", time_or_null(key->expires_us),
+                   "revoked_at", time_or_null(key->revoked_us), "usable", key->usable);
+}
+
+struct key_request
+{
+  const char *name;
+  unsigned scopes;
+  const char *model;
+  double expires_in_s;
+};
+
+/* False when it replied. */
+static bool
+read_request(struct http_request *req, struct key_request *wanted)
+{
+  static const struct json_field fields[] = {
+    {.name = "name", .kind = JSON_KIND_STRING, .required = true, .min = 1, .max = 200},
+    {.name = "scopes", .kind = JSON_KIND_STRING_ARRAY, .required = true, .min = 1, .max = 4},
+    {.name = "model", .kind = JSON_KIND_STRING, .nullable = true},
+    {.name = "expires_in_s", .kind = JSON_KIND_NUMBER, .nullable = true, .min = 1, .max = 3.2e9},
+    JSON_FIELD_END,
+  };
+  struct json_faults faults;
+  json_faults_init(&faults, req->arena);
+  if (!req->json)
+  {
+    reply_fault(req, E_INVALID, "", "{\"name\":\"app\",\"scopes\":[\"predict\"]}",
+                "a JSON object is needed");
+    return false;
+  }
+  bool good = json_check(req->json, fields, "", &faults);
+  memset(wanted, 0, sizeof *wanted);
+  if (good)
+  {
+    json_t *scopes = json_object_get(req->json, "scopes");
+    wanted->name = json_get_string(req->json, "name", "");
+    wanted->model = json_get_string(req->json, "model", NULL);
+    wanted->expires_in_s = json_get_number(req->json, "expires_in_s", 0.0);
+    for (size_t i = 0; i < json_array_size(scopes); i++)
+    {
+      const char *name = json_string_value(json_array_get(scopes, i));
+      unsigned scope = 0;
+      for (size_t n = 0; scope_names[n]; n++)
+        if (strcmp(scope_names[n], name) == 0)
+          scope = 1u << n;
+      if (!scope)
+        json_fault_add(&faults, json_pointer_index(req->arena, "/scopes", i),
+                       "predict, read, train or admin", "there is no such scope");
+      wanted->scopes |= scope;
+    }
+    if (wanted->model && !name_is_model(wanted->model))
+      json_fault_add(&faults, "/model", "the name of a model, not its id",
+                     "no model can be called so");
+    if (wanted->model && wanted->scopes != DB_SCOPE_PREDICT)
+      json_fault_add(&faults, "/model", "give \"scopes\": [\"predict\"]",
+                     "only a key with the scope predict alone can be bound to a model");
+  }
+  if (faults.count == 0)
+    return true;
+  http_reply_faults(req, E_INVALID, &faults);
+  return false;
+}
+
+enum http_outcome
+handle_keys_post(struct http_request *req)
+{
+  struct key_request wanted;
+  struct db_conn *conn;
+  struct db_key key;
+  char id[40], text[HTTP_TOKEN_SIZE];
+  uint8_t hash[32];
+  size_t count = 0;
+  if (!read_request(req, &wanted) || !(conn = http_db(req)))
+    return HTTP_REPLIED;
+  enum db_status status = db_key_count(conn, req->tenant_id, &count);
+  if (status == DB_ROWS && count >= req->server->limits.keys)
+  {
+    http_reply_error(
+      req, E_QUOTA,
+      arena_printf(req->arena, "This tenant has %zu usable keys, the most it may have.", count));
+    return HTTP_REPLIED;
+  }
+  http_auth_new_key(id, text, hash);
+  if (status == DB_ROWS)
+    status = db_key_insert(conn, id, req->tenant_id, wanted.name, wanted.scopes, wanted.model, hash,
+                           wanted.expires_in_s);
+  if (status == DB_ROWS)
+    status = db_key_get(conn, id, req->arena, &key);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_INTERNAL);
+    return HTTP_REPLIED;
+  }
+  json_t *view = view_key(&key);
+  http_reply_replay(req, json_copy(view));
+  json_object_set_new(view, "key", json_string(text));
+  http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/keys/%s", id), view);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_keys_list(struct http_request *req)
+{
+  struct list_page page;
+  struct db_conn *conn;
+  struct db_key *keys = NULL;
+  const char *next = NULL;
+  size_t count = 0;
+  if (!list_page_read(req, &page) || !(conn = http_db(req)))
+    return HTTP_REPLIED;
+  enum db_status status =
+    db_key_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &keys, &count);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_BAD_CURSOR);
+    return HTTP_REPLIED;
+  }
+  json_t *items = json_array();
+  for (size_t i = 0; i < count && i < page.limit; i++)
+    json_array_append_new(items, view_key(&keys[i]));
+  if (count > page.limit)
+    next = db_cursor(req->arena, keys[page.limit - 1].created_us, keys[page.limit - 1].id);
+  http_reply_list(req, items, next);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_keys_get(struct http_request *req)
+{
+  struct db_conn *conn = http_db(req);
+  struct db_key key;
+  if (!conn)
+    return HTTP_REPLIED;
+  enum db_status status = db_key_get(conn, http_arg(req, "key"), req->arena, &key);
+  if (status == DB_ROWS && strcmp(key.tenant_id, req->tenant_id) != 0)
+    status = DB_NONE;
+  if (status == DB_ROWS)
+    http_reply_json(req, 200, view_key(&key));
+  else
+    http_reply_db(req, status, E_KEY_NOT_FOUND);
+  return HTTP_REPLIED;
+}
+
+enum http_outcome
+handle_keys_delete(struct http_request *req)
+{
+  const char *id = http_arg(req, "key");
+  struct db_conn *conn = http_db(req);
+  if (!conn)
+    return HTTP_REPLIED;
+  enum db_status status = db_key_revoke(conn, req->tenant_id, id);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_KEY_NOT_FOUND);
+    return HTTP_REPLIED;
+  }
+  http_auth_forget(req->server->auth, id);
+  http_reply_empty(req);
+  return HTTP_REPLIED;
+}

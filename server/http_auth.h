@@ -1,0 +1,82 @@
+/* API key or session → tenant and scopes.
+ *
+ * A key is "atk_" + 20 characters of its id + "_" + 43 characters (256 random bits, base64url); a session is
+ * a cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept, compared in constant time.
+ * What the database said is cached for a short time: forgotten at once when the event hub hears of a
+ * change, looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database
+ * is away. Guessing is slowed down per address and in all. Thread-safe.
+ */
+#ifndef ATTUNE_SERVER_HTTP_AUTH_H
+#define ATTUNE_SERVER_HTTP_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "sql/db_tenant.h"
+
+#define HTTP_TOKEN_SIZE 72 /* any secret as text, with its NUL */
+#define HTTP_KEY_PREFIX "atk_"
+#define HTTP_COOKIE "attune_session"
+
+struct http_auth;
+
+/* Who asks. */
+struct http_identity
+{
+  char tenant_id[40];
+  char key_id[40];
+  char key_model[72]; /* "" = every model */
+  char csrf[64];      /* of a session */
+  unsigned scopes;
+  bool by_session;
+  uint8_t hash[32]; /* of the secret */
+};
+
+/* What a request carries. */
+struct http_credential
+{
+  bool by_session;
+  char key_id[40]; /* "key_…"; empty for a session */
+  uint8_t hash[32];
+};
+
+enum http_auth_result
+{
+  HTTP_AUTH_OK,
+  HTTP_AUTH_ASK, /* only the database knows: call http_auth_ask where waiting is allowed */
+  HTTP_AUTH_REFUSED,
+  HTTP_AUTH_SLOW_DOWN,
+  HTTP_AUTH_UNAVAILABLE
+};
+
+/* Makes a new secret: the text, what to store, and for a key its id. */
+void http_auth_new_key(char id[40], char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
+void http_auth_new_secret(char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
+void http_auth_hash(const char *text, uint8_t hash[32]);
+
+/* Reads "Bearer atk_…", or a Cookie header with our session; false when it is neither. */
+bool http_auth_parse_bearer(const char *authorization, struct http_credential *credential);
+bool http_auth_parse_cookie(const char *cookie, struct http_credential *credential);
+
+struct http_auth *http_auth_new(struct db_pool *db);
+void http_auth_free(struct http_auth *auth);
+
+/* From memory only. */
+enum http_auth_result http_auth_check(struct http_auth *auth,
+                                      const struct http_credential *credential,
+                                      const struct sockaddr *peer, struct http_identity *identity);
+/* From the database. */
+enum http_auth_result http_auth_ask(struct http_auth *auth,
+                                    const struct http_credential *credential,
+                                    const struct sockaddr *peer, struct http_identity *identity);
+
+/* A key changed: it and its sessions are looked up again. NULL = all. */
+void http_auth_forget(struct http_auth *auth, const char *key_id);
+void http_auth_forget_session(struct http_auth *auth, const uint8_t hash[32]);
+/* Whether changes are being heard of. */
+void http_auth_listening(struct http_auth *auth, bool listening);
+
+#endif

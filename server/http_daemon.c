@@ -1,0 +1,245 @@
+#include <config.h>
+
+#include "server/http_daemon.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/events.h"
+#include "server/http_internal.h"
+
+#define CONNECTION_MEMORY ((size_t) 32 << 10)
+#define DRAIN_SECONDS 30.0
+
+/* ---- options of libmicrohttpd ---------------------------------------------------------------------- */
+
+/* Escapes are decoded after routing, segment by segment. */
+static size_t
+keep_escapes(void *context, struct MHD_Connection *connection, char *text)
+{
+  (void) context;
+  (void) connection;
+  return strlen(text);
+}
+
+static void on_mhd_log(void *context, const char *format, va_list arguments)
+  __attribute__((format(printf, 2, 0)));
+
+static void
+on_mhd_log(void *context, const char *format, va_list arguments)
+{
+  char line[512];
+  (void) context;
+  vsnprintf(line, sizeof line, format, arguments);
+  size_t length = strlen(line);
+  while (length > 0 && line[length - 1] == '\n')
+    line[--length] = '\0';
+  log_debug("libmicrohttpd: %s", line);
+}
+
+/* ---- start and stop -------------------------------------------------------------------------------- */
+
+bool
+http_listen_parse(const char *text, struct sockaddr_storage *address)
+{
+  char host[64];
+  const char *colon = strrchr(text, ':');
+  size_t length = colon ? (size_t) (colon - text) : 0;
+  char *end;
+  if (!colon || length >= sizeof host)
+    return false;
+  unsigned long port = strtoul(colon + 1, &end, 10);
+  if (colon[1] < '0' || colon[1] > '9' || *end || port > 65535)
+    return false;
+  bool bracketed = length > 2 && text[0] == '[' && text[length - 1] == ']';
+  memcpy(host, text + (bracketed ? 1 : 0), length - (bracketed ? 2 : 0));
+  host[length - (bracketed ? 2 : 0)] = '\0';
+  memset(address, 0, sizeof *address);
+  struct sockaddr_in *four = (struct sockaddr_in *) address;
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *) address;
+  if (!bracketed
+      && inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &four->sin_addr)
+           == 1)
+  {
+    four->sin_family = AF_INET;
+    four->sin_port = htons((uint16_t) port);
+    return true;
+  }
+  if (inet_pton(AF_INET6, host, &six->sin6_addr) != 1)
+    return false;
+  six->sin6_family = AF_INET6;
+  six->sin6_port = htons((uint16_t) port);
+  return true;
+}
+
+/* Each connection is a descriptor; spool files, the database and the libraries need some more. */
+static void
+raise_file_limit(size_t connections)
+{
+  struct rlimit limit;
+  rlim_t need = (rlim_t) (2 * connections + 256);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+    return;
+  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > need ? need : limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+    log_warning("only %llu files may be open; raise the limit or lower --max-connections",
+                (unsigned long long) limit.rlim_cur);
+}
+
+static struct MHD_Daemon *
+start_mhd(struct http_daemon *daemon, const struct http_daemon_config *config)
+{
+  const struct server_limits *limits = &daemon->server->limits;
+  bool tls = config->tls_cert != NULL;
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  unsigned flags =
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+  if (config->address.ss_family == AF_INET6)
+    flags |= MHD_USE_DUAL_STACK;
+  if (tls)
+    flags |= MHD_USE_TLS;
+  struct MHD_OptionItem tls_options[] = {
+    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) config->tls_key},
+    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) config->tls_cert},
+    {MHD_OPTION_END, 0, NULL},
+  };
+  struct MHD_OptionItem options[] = {
+    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t) on_mhd_log, NULL},
+    {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t) keep_escapes, NULL},
+    {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t) http_on_completed, daemon},
+    {MHD_OPTION_SOCK_ADDR, 0, (void *) (uintptr_t) &config->address},
+    {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t) CONNECTION_MEMORY, NULL},
+    {MHD_OPTION_CONNECTION_LIMIT, (intptr_t) limits->connections, NULL},
+    {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t) (limits->body_seconds + 1.0), NULL},
+    {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t) config->per_address, NULL},
+    {MHD_OPTION_THREAD_POOL_SIZE, cores > 1 ? (intptr_t) cores : 0, NULL},
+    {MHD_OPTION_LISTENING_ADDRESS_REUSE, 1, NULL},
+    {tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, 0, tls ? tls_options : NULL},
+    {MHD_OPTION_END, 0, NULL},
+  };
+  return MHD_start_daemon(flags, 0, NULL, NULL, http_on_access, daemon, MHD_OPTION_ARRAY, options,
+                          MHD_OPTION_END);
+}
+
+enum err
+http_daemon_start(struct server *server, const struct http_daemon_config *config,
+                  struct http_daemon **out, struct err_info *info)
+{
+  const struct server_limits *limits = &server->limits;
+  if (config->tls_cert && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+    return err_set(info, ERR_INVALID, "this libmicrohttpd was built without TLS");
+  struct http_daemon *daemon = calloc(1, sizeof *daemon);
+  if (!daemon)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  daemon->server = server;
+  randombytes_buf(&daemon->id_prefix, sizeof daemon->id_prefix);
+  pthread_mutex_init(&daemon->lock, NULL);
+  server->http = daemon;
+  raise_file_limit(limits->connections);
+  enum err err =
+    http_pool_new("waiting", limits->waiting_threads, http_run_task, &daemon->waiting, info);
+  if (!err)
+    err =
+      http_pool_new("computing", limits->predict_threads, http_run_task, &daemon->computing, info);
+  if (!err)
+    err = http_registry_new(http_wake_parked, &daemon->registry, info);
+  if (!err)
+  {
+    daemon->mhd = start_mhd(daemon, config);
+    if (!daemon->mhd)
+      err = err_set_errno(info, ERR_UNAVAILABLE, errno, "could not listen there");
+  }
+  if (err)
+  {
+    http_daemon_stop(daemon);
+    server->http = NULL;
+    return err;
+  }
+  *out = daemon;
+  return ERR_OK;
+}
+
+unsigned
+http_daemon_port(const struct http_daemon *daemon)
+{
+  const union MHD_DaemonInfo *about = MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_BIND_PORT);
+  return about ? about->port : 0;
+}
+
+void
+http_daemon_job_news(struct http_daemon *daemon, const char *job_id)
+{
+  http_registry_job_news(daemon->registry, job_id);
+}
+
+void
+http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats)
+{
+  const union MHD_DaemonInfo *about =
+    MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+  stats->connections = about ? about->num_connections : 0;
+  stats->open = daemon->open;
+  stats->suspended = daemon->suspended;
+  stats->streams = daemon->streams;
+  stats->waiting = http_pool_length(daemon->waiting);
+  stats->computing = http_pool_length(daemon->computing);
+  stats->parked = http_registry_length(daemon->registry);
+}
+
+static bool
+wait_until_idle(struct http_daemon *daemon, double seconds)
+{
+  double deadline_s = clock_monotonic_s() + seconds;
+  struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+  while (daemon->open > 0 && clock_monotonic_s() < deadline_s)
+    nanosleep(&moment, NULL);
+  return daemon->open == 0;
+}
+
+void
+http_daemon_drain(struct http_daemon *daemon)
+{
+  int listening = MHD_quiesce_daemon(daemon->mhd);
+  if (listening >= 0)
+    close(listening);
+  if (daemon->server->events)
+    event_hub_end_streams(daemon->server->events);
+  http_registry_drain(daemon->registry);
+  wait_until_idle(daemon, DRAIN_SECONDS);
+  daemon->closing = true;
+  if (!wait_until_idle(daemon, 1.0))
+    log_warning("%zu requests did not end in time", (size_t) daemon->open);
+}
+
+bool
+http_daemon_stop(struct http_daemon *daemon)
+{
+  if (!daemon)
+    return true;
+  /* Stopping with a suspended connection would abort; what is left goes with the process. */
+  if (daemon->suspended > 0)
+    return false;
+  if (daemon->mhd)
+    MHD_stop_daemon(daemon->mhd);
+  http_registry_free(daemon->registry);
+  http_pool_free(daemon->waiting);
+  http_pool_free(daemon->computing);
+  while (daemon->free_list)
+  {
+    struct http_exchange *exchange = daemon->free_list;
+    daemon->free_list = exchange->next;
+    arena_free(exchange->req.arena);
+    free(exchange);
+  }
+  pthread_mutex_destroy(&daemon->lock);
+  free(daemon);
+  return true;
+}

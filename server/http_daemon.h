@@ -1,0 +1,48 @@
+/* The HTTP server as main sees it: start, drain, stop.
+ *
+ * Owns libmicrohttpd's daemon (one epoll thread per core), the waiting pool, the CPU pool and the registry of
+ * parked requests. Draining is orderly: no new connections, streams end, parked requests are answered, and what
+ * runs gets 30 s.
+ */
+#ifndef ATTUNE_SERVER_HTTP_DAEMON_H
+#define ATTUNE_SERVER_HTTP_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "server/server.h"
+
+struct http_daemon_config
+{
+  struct sockaddr_storage address;
+  const char *tls_cert; /* PEM text, borrowed; NULL = no TLS */
+  const char *tls_key;
+  unsigned per_address; /* connections of one address, 0 = any number */
+};
+
+/* Reads "127.0.0.1:8080", "localhost:0" or "[::1]:8080". */
+bool http_listen_parse(const char *text, struct sockaddr_storage *address);
+
+/* Starts to serve; sets server->http first. ERR_UNAVAILABLE when the address can't be had. */
+enum err http_daemon_start(struct server *server, const struct http_daemon_config *config,
+                           struct http_daemon **daemon, struct err_info *info);
+unsigned http_daemon_port(const struct http_daemon *daemon);
+
+/* Wakes requests parked until this job has news. */
+void http_daemon_job_news(struct http_daemon *daemon, const char *job_id);
+
+struct http_daemon_stats
+{
+  size_t connections, open, suspended, streams, parked;
+  size_t waiting, computing; /* queued */
+};
+void http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats);
+
+/* After server->draining was set. */
+void http_daemon_drain(struct http_daemon *daemon);
+/* Stops and frees; false when requests are stuck, which leaves everything as it is. NULL is fine. */
+bool http_daemon_stop(struct http_daemon *daemon);
+
+#endif

@@ -1,0 +1,131 @@
+#include <config.h>
+
+#include "server/http_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define KEY_MAX 200
+
+static void
+replay(struct http_exchange *exchange, const struct db_stored_answer *answer)
+{
+  struct http_request *req = &exchange->req;
+  struct err_info info;
+  json_t *value = NULL;
+  size_t length = answer->body ? strlen(answer->body) : 0;
+  if (length > 0 && json_parse(answer->body, length, 64, &value, &info) != ERR_OK)
+  {
+    log_error("a stored answer is damaged: %s", info.text);
+    http_reply_error(req, E_INTERNAL, NULL);
+    return;
+  }
+  http_reply_header(req, "Idempotency-Replayed", "true");
+  if (!value)
+    http_reply_empty(req);
+  else if (answer->location && *answer->location)
+    http_reply_created(req, answer->status, answer->location, value);
+  else
+    http_reply_json(req, answer->status, value);
+}
+
+/* Somebody was first with this key. */
+static bool
+answer_repeated(struct http_exchange *exchange, const struct db_stored_answer *answer)
+{
+  struct http_request *req = &exchange->req;
+  struct err_info info;
+  if (!answer->same_content)
+    http_reply_error(req, E_IDEMPOTENCY_MISMATCH, NULL);
+  else if (!answer->finished)
+    http_reply_busy(req, E_IDEMPOTENCY_BUSY, 1);
+  else if ((req->route->flags & HTTP_RERUN) && answer->status < 300 && answer->body
+           && json_parse(answer->body, strlen(answer->body), 64, &req->replay, &info) == ERR_OK)
+  {
+    http_reply_header(req, "Idempotency-Replayed", "true");
+    return true;
+  }
+  else
+    replay(exchange, answer);
+  return false;
+}
+
+bool
+http_idempotency_begin(struct http_exchange *exchange)
+{
+  struct http_request *req = &exchange->req;
+  if (!(req->route->flags & HTTP_CREATES))
+    return true;
+  const char *key = http_header(req, "Idempotency-Key");
+  if (!key)
+    return true;
+  size_t length = strlen(key);
+  bool good = length > 0 && length <= KEY_MAX;
+  for (size_t i = 0; good && i < length; i++)
+    good = key[i] > ' ' && key[i] < 0x7f;
+  if (!good)
+  {
+    http_reply_error(req, E_BAD_REQUEST,
+                     "Idempotency-Key must be 1 to 200 visible ASCII characters.");
+    return false;
+  }
+  struct db_conn *conn = http_db(req);
+  if (!conn)
+    return false;
+  uint8_t digest[32];
+  struct db_stored_answer answer = {0};
+  http_body_digest(exchange, digest);
+  enum db_status status =
+    db_idempotency_claim(conn, req->tenant_id, req->route->name, key, digest, req->arena, &answer);
+  switch (status)
+  {
+  case DB_NONE:
+    exchange->idempotency_key = key;
+    return true;
+  case DB_ROWS:
+    return answer_repeated(exchange, &answer);
+  case DB_SOFT:
+  case DB_HARD:
+    break;
+  }
+  http_reply_db(req, status, E_INTERNAL);
+  return false;
+}
+
+void
+http_idempotency_end(struct http_exchange *exchange)
+{
+  struct http_request *req = &exchange->req;
+  const char *key = exchange->idempotency_key;
+  exchange->idempotency_key = NULL;
+  if (!key)
+    return;
+  struct err_info info;
+  bool own = !exchange->conn;
+  if (own && db_acquire(req->server->db, 5.0, &exchange->conn, &info) != ERR_OK)
+  {
+    exchange->conn = NULL;
+    log_warning("the answer for an idempotency key was not stored: %s", info.text);
+    return;
+  }
+  /* What may go better next time is not kept: overload, limits, a server's fault. */
+  bool keep = exchange->status < 500 && exchange->status != 429 && exchange->status != 409
+              && exchange->status != 408;
+  enum db_status status;
+  if (keep)
+  {
+    char *other = exchange->replay_answer
+                    ? json_dumps(exchange->replay_answer, JSON_COMPACT | JSON_ENCODE_ANY)
+                    : NULL;
+    status =
+      db_idempotency_finish(exchange->conn, req->tenant_id, req->route->name, key, exchange->status,
+                            other ? other : exchange->answer_body, exchange->answer_location);
+    free(other);
+  }
+  else
+    status = db_idempotency_drop(exchange->conn, req->tenant_id, req->route->name, key);
+  if (status < 0)
+    log_warning("the answer for an idempotency key was not stored");
+}

@@ -1,0 +1,277 @@
+#include <config.h>
+
+#include "server/http_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define PAGE_POLICY                                                                                \
+  "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; frame-ancestors 'none'; "    \
+  "base-uri 'none'; form-action 'self'"
+
+void
+http_reply_header(struct http_request *req, const char *name, const char *value)
+{
+  struct http_exchange *exchange = req->exchange;
+  struct http_name_value *header = &exchange->answer_headers[exchange->answer_header_count];
+  if (exchange->answer_header_count == HTTP_ANSWER_HEADERS_MAX)
+  {
+    log_error("a reply has too many headers: %s is left out", name);
+    return;
+  }
+  header->name = arena_strdup(req->arena, name);
+  header->value = arena_strdup(req->arena, value);
+  if (header->name && header->value)
+    exchange->answer_header_count++;
+}
+
+/* Every reply ends here. A second one is our own bug: the first stands. */
+static void
+settle(struct http_request *req, int status, struct MHD_Response *response)
+{
+  struct http_exchange *exchange = req->exchange;
+  if (!response)
+  {
+    log_error("out of memory for a reply");
+    return;
+  }
+  if (exchange->response)
+  {
+    log_error("%s replied twice: %d, then %d", req->route ? req->route->name : "-",
+              exchange->status, status);
+    MHD_destroy_response(response);
+    return;
+  }
+  exchange->response = response;
+  exchange->status = status;
+}
+
+static void
+add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+  if (MHD_add_response_header(response, name, value) != MHD_YES)
+    log_warning("the header %s could not be sent", name);
+}
+
+/* Takes the value; its text is kept so that idempotency can store it. */
+static void
+reply_text(struct http_request *req, int status, const char *content_type, json_t *value)
+{
+  struct http_exchange *exchange = req->exchange;
+  char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+  json_decref(value);
+  if (!text)
+  {
+    log_error("a reply could not be written as JSON");
+    text = strdup("{\"code\":\"internal\",\"status\":500,"
+                  "\"title\":\"Something went wrong on our side.\"}");
+    status = 500;
+  }
+  size_t length = text ? strlen(text) : 0;
+  struct MHD_Response *response =
+    text ? MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE) : NULL;
+  if (!response)
+    free(text);
+  else
+  {
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    if (!exchange->response)
+    {
+      exchange->answer_body = text;
+      exchange->answer_length = length;
+    }
+  }
+  settle(req, status, response);
+}
+
+void
+http_reply_json(struct http_request *req, int status, json_t *value)
+{
+  reply_text(req, status, "application/json", value);
+}
+
+void
+http_reply_created(struct http_request *req, int status, const char *location, json_t *value)
+{
+  req->exchange->answer_location = arena_strdup(req->arena, location);
+  http_reply_header(req, MHD_HTTP_HEADER_LOCATION, location);
+  http_reply_json(req, status, value);
+}
+
+void
+http_reply_list(struct http_request *req, json_t *items, const char *next_cursor)
+{
+  http_reply_json(req, 200, json_pack("{s:o, s:s?}", "items", items, "next_cursor", next_cursor));
+}
+
+void
+http_reply_replay(struct http_request *req, json_t *value)
+{
+  json_decref(req->exchange->replay_answer);
+  req->exchange->replay_answer = value;
+}
+
+void
+http_reply_empty(struct http_request *req)
+{
+  static char nothing[1];
+  settle(req, MHD_HTTP_NO_CONTENT,
+         MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT));
+}
+
+void
+http_reply_bytes(struct http_request *req, int status, const char *content_type, const void *bytes,
+                 size_t length)
+{
+  struct MHD_Response *response =
+    MHD_create_response_from_buffer(length, (void *) (uintptr_t) bytes, MHD_RESPMEM_MUST_COPY);
+  if (response)
+  {
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  }
+  settle(req, status, response);
+}
+
+void
+http_reply_static(struct http_request *req, const char *content_type, const char *etag,
+                  const void *bytes, size_t length)
+{
+  const char *known = http_header(req, MHD_HTTP_HEADER_IF_NONE_MATCH);
+  bool same = known && etag && strstr(known, etag);
+  struct MHD_Response *response = MHD_create_response_from_buffer(
+    same ? 0 : length, (void *) (uintptr_t) bytes, MHD_RESPMEM_PERSISTENT);
+  if (response)
+  {
+    if (!same)
+      add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    if (etag)
+      add_header(response, MHD_HTTP_HEADER_ETAG, etag);
+    if (strncmp(content_type, "text/html", 9) == 0)
+    {
+      add_header(response, "Content-Security-Policy", PAGE_POLICY);
+      add_header(response, "Referrer-Policy", "no-referrer");
+    }
+  }
+  settle(req, same ? MHD_HTTP_NOT_MODIFIED : 200, response);
+}
+
+/* ---- problems -------------------------------------------------------------------------------------- */
+
+static void
+reply_problem(struct http_request *req, enum error_code code, const char *detail, json_t *faults)
+{
+  const struct error_def *def = error_get(code);
+  const char *sentence = detail ? detail : def->sentence;
+  json_t *problem = json_pack("{s:o, s:s, s:i, s:s, s:s, s:s, s:s, s:s}", "type",
+                              json_sprintf("/docs#%s", def->name), "title", def->sentence, "status",
+                              def->status, "code", def->name, "detail", sentence, "hint", def->hint,
+                              "error", sentence, "request_id", req->id);
+  if (faults && problem)
+    json_object_set_new(problem, "faults", faults);
+  else
+    json_decref(faults);
+  if (code == E_UNAUTHENTICATED)
+    http_reply_header(req, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"attune\"");
+  reply_text(req, def->status, "application/problem+json", problem);
+}
+
+void
+http_reply_error(struct http_request *req, enum error_code code, const char *detail)
+{
+  const struct error_def *def = error_get(code);
+  if (def->status == 503 || def->status == 429)
+    http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, "2");
+  reply_problem(req, code, detail, NULL);
+}
+
+void
+http_reply_faults(struct http_request *req, enum error_code code, const struct json_faults *faults)
+{
+  const char *detail = NULL;
+  if (faults->kept > 0)
+  {
+    const struct json_fault *first = &faults->items[0];
+    const char *place = first->pointer && *first->pointer ? first->pointer : first->column;
+    const char *rest =
+      faults->count > 1 ? arena_printf(req->arena, " (and %zu more)", faults->count - 1) : "";
+    detail = arena_printf(req->arena, "%s%s%s%s", place ? place : "", place ? ": " : "",
+                          first->message ? first->message : "", rest ? rest : "");
+  }
+  reply_problem(req, code, detail, json_faults_to_json(faults));
+}
+
+void
+http_reply_busy(struct http_request *req, enum error_code code, unsigned retry_after_s)
+{
+  char text[16];
+  snprintf(text, sizeof text, "%u", retry_after_s);
+  http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, text);
+  reply_problem(req, code, NULL, NULL);
+}
+
+void
+http_reply_db(struct http_request *req, enum db_status status, enum error_code not_found_code)
+{
+  switch (status)
+  {
+  case DB_NONE:
+    http_reply_error(req, not_found_code, NULL);
+    break;
+  case DB_SOFT:
+    http_reply_busy(req, E_UNAVAILABLE, 2);
+    break;
+  case DB_HARD:
+  case DB_ROWS:
+    http_reply_error(req, E_INTERNAL, NULL);
+    break;
+  }
+}
+
+/* ---- to the client --------------------------------------------------------------------------------- */
+
+enum MHD_Result
+http_reply_queue(struct http_exchange *exchange)
+{
+  struct http_request *req = &exchange->req;
+  if (!exchange->response)
+    http_reply_error(req, E_INTERNAL, NULL);
+  struct MHD_Response *response = exchange->response;
+  if (!response)
+    return MHD_NO;
+  add_header(response, "X-Request-Id", req->id);
+  add_header(response, "X-Content-Type-Options", "nosniff");
+  if (req->server->tls)
+    add_header(response, "Strict-Transport-Security", "max-age=31536000");
+  for (size_t i = 0; i < exchange->answer_header_count; i++)
+    add_header(response, exchange->answer_headers[i].name, exchange->answer_headers[i].value);
+  if (exchange->close_after || req->server->draining)
+    add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+  return MHD_queue_response(exchange->connection, (unsigned) exchange->status, response);
+}
+
+void
+http_reply_last_words(struct http_exchange *exchange)
+{
+  const union MHD_ConnectionInfo *about =
+    MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  if (!about || exchange->req.server->tls || !exchange->answer_body)
+    return;
+  char text[8192];
+  int length =
+    snprintf(text, sizeof text,
+             "HTTP/1.1 %d Refused\r\nContent-Type: application/problem+json\r\n"
+             "Content-Length: %zu\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n%s",
+             exchange->status, exchange->answer_length, exchange->req.id, exchange->answer_body);
+  if (length > 0 && (size_t) length < sizeof text)
+  {
+    ssize_t sent = send(about->connect_fd, text, (size_t) length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent == length)
+      shutdown(about->connect_fd, SHUT_WR);
+  }
+}

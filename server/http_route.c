@@ -1,0 +1,193 @@
+#include <config.h>
+
+#include "server/http_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/handler/handlers.h"
+
+#define SCOPE_READ (DB_SCOPE_READ | DB_SCOPE_TRAIN)
+#define SCOPE_USE (DB_SCOPE_PREDICT | DB_SCOPE_TRAIN)
+#define SCOPE_ANY (DB_SCOPE_PREDICT | DB_SCOPE_READ | DB_SCOPE_TRAIN)
+
+#define ROUTE(method_, pattern_, name_, handler_, flags_, scope_)                                  \
+  {                                                                                                \
+    .method = HTTP_##method_, .pattern = pattern_, .name = name_, .handler = handler_,             \
+    .flags = flags_, .scope = scope_                                                               \
+  }
+
+const struct http_route http_routes[] = {
+  ROUTE(POST, "/api/v1/models/{model}/predict", "models.predict", handle_predict_post,
+        HTTP_FAST | HTTP_BYTES, SCOPE_USE),
+  ROUTE(GET, "/api/v1/jobs/{job}", "jobs.get", handle_jobs_get, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/jobs", "jobs.list", handle_jobs_list, 0, SCOPE_READ),
+  ROUTE(POST, "/api/v1/jobs", "jobs.create", handle_jobs_post, HTTP_JSON | HTTP_CREATES,
+        DB_SCOPE_TRAIN),
+  ROUTE(POST, "/api/v1/jobs/{job}/cancel", "jobs.cancel", handle_jobs_cancel, HTTP_JSON,
+        DB_SCOPE_TRAIN),
+  ROUTE(GET, "/api/v1/jobs/{job}/trials", "trials.list", handle_trials_list, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/jobs/{job}/trials/{trial}", "trials.get", handle_trials_get, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/jobs/{job}/leaderboard", "jobs.leaderboard", handle_leaderboard, 0,
+        SCOPE_READ),
+  ROUTE(GET, "/api/v1/jobs/{job}/events", "jobs.events", handle_job_events, HTTP_STREAM,
+        SCOPE_READ),
+  ROUTE(GET, "/api/v1/events", "events", handle_events, HTTP_STREAM, SCOPE_READ),
+  ROUTE(POST, "/api/v1/train", "train", handle_train_post, HTTP_UPLOAD | HTTP_CREATES | HTTP_RERUN,
+        DB_SCOPE_TRAIN),
+  ROUTE(POST, "/api/v1/datasets", "datasets.create", handle_datasets_post,
+        HTTP_UPLOAD | HTTP_CREATES, DB_SCOPE_TRAIN),
+  ROUTE(GET, "/api/v1/datasets", "datasets.list", handle_datasets_list, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/datasets/{dataset}", "datasets.get", handle_datasets_get, 0, SCOPE_READ),
+  ROUTE(DELETE, "/api/v1/datasets/{dataset}", "datasets.delete", handle_datasets_delete, 0,
+        DB_SCOPE_TRAIN),
+  ROUTE(GET, "/api/v1/datasets/{dataset}/preview", "datasets.preview", handle_datasets_preview, 0,
+        SCOPE_READ),
+  ROUTE(GET, "/api/v1/datasets/{dataset}/profile", "datasets.profile", handle_datasets_profile, 0,
+        SCOPE_READ),
+  ROUTE(PATCH, "/api/v1/datasets/{dataset}/schema", "datasets.schema", handle_datasets_schema_patch,
+        HTTP_JSON, DB_SCOPE_TRAIN),
+  ROUTE(GET, "/api/v1/models", "models.list", handle_models_list, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}", "models.get", handle_models_get, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}/schema", "models.schema", handle_model_schema, 0, SCOPE_ANY),
+  ROUTE(GET, "/api/v1/models/{model}/report", "models.report", handle_model_report, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}/versions", "models.versions", handle_model_versions_list, 0,
+        SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}/versions/{version}", "models.version",
+        handle_model_version_get, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}/versions/{version}/report", "models.version_report",
+        handle_model_report, 0, SCOPE_READ),
+  ROUTE(GET, "/api/v1/models/{model}/versions/{version}/schema", "models.version_schema",
+        handle_model_schema, 0, SCOPE_ANY),
+  ROUTE(PUT, "/api/v1/models/{model}/aliases/{alias}", "models.alias", handle_model_alias_put,
+        HTTP_JSON, DB_SCOPE_TRAIN),
+  ROUTE(GET, "/api/v1/families", "families", handle_families_get, 0, SCOPE_ANY),
+  ROUTE(GET, "/api/v1/search-methods", "search_methods", handle_search_methods_get, 0, SCOPE_ANY),
+  ROUTE(POST, "/api/v1/keys", "keys.create", handle_keys_post, HTTP_JSON | HTTP_CREATES,
+        DB_SCOPE_ADMIN),
+  ROUTE(GET, "/api/v1/keys", "keys.list", handle_keys_list, 0, DB_SCOPE_ADMIN),
+  ROUTE(GET, "/api/v1/keys/{key}", "keys.get", handle_keys_get, 0, DB_SCOPE_ADMIN),
+  ROUTE(DELETE, "/api/v1/keys/{key}", "keys.revoke", handle_keys_delete, 0, DB_SCOPE_ADMIN),
+  ROUTE(POST, "/api/v1/session", "session.create", handle_session_post, HTTP_PUBLIC | HTTP_JSON, 0),
+  ROUTE(GET, "/api/v1/session", "session.get", handle_session_get, HTTP_PUBLIC | HTTP_WHO, 0),
+  ROUTE(DELETE, "/api/v1/session", "session.delete", handle_session_delete, 0, SCOPE_ANY),
+  ROUTE(GET, "/healthz", "healthz", handle_healthz, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/readyz", "readyz", handle_readyz, HTTP_PUBLIC, 0),
+  ROUTE(GET, "/metrics", "metrics", handle_metrics, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/openapi.json", "openapi", handle_openapi, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/", "web.home", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/jobs", "web.jobs", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/jobs/{job}", "web.job", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/models", "web.models", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/models/{model}", "web.model", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/sign-in", "web.sign_in", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/docs", "web.docs", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/assets/{file}", "web.asset", handle_web_asset, HTTP_PUBLIC | HTTP_FAST, 0),
+  {.handler = NULL},
+};
+
+static const char *const method_names[] = {
+  [HTTP_GET] = "GET",     [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+  [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+};
+
+size_t
+http_route_index(const struct http_route *route)
+{
+  return route ? (size_t) (route - http_routes) : http_route_count();
+}
+
+size_t
+http_route_count(void)
+{
+  return sizeof http_routes / sizeof http_routes[0] - 1;
+}
+
+/* The next segment of a path or pattern: from *at to the next '/' or the end. False when there is none. */
+static bool
+next_segment(const char **at, const char **segment, size_t *length)
+{
+  if (**at != '/')
+    return false;
+  *segment = *at + 1;
+  *length = strcspn(*segment, "/");
+  *at = *segment + *length;
+  return true;
+}
+
+/* Whether a raw path has the shape of a pattern; a placeholder takes any segment but an empty one. */
+static bool
+path_fits(const char *pattern, const char *path)
+{
+  const char *want, *have;
+  size_t want_length, have_length;
+  while (next_segment(&pattern, &want, &want_length))
+  {
+    if (!next_segment(&path, &have, &have_length))
+      return false;
+    if (*want == '{' ? have_length == 0
+                     : want_length != have_length || memcmp(want, have, have_length) != 0)
+      return false;
+  }
+  return *path == '\0';
+}
+
+static bool
+fill_args(const char *pattern, const char *path, struct arena *arena, struct http_name_value *args,
+          size_t *arg_count)
+{
+  const char *want, *have;
+  size_t want_length, have_length;
+  while (next_segment(&pattern, &want, &want_length) && next_segment(&path, &have, &have_length))
+  {
+    if (*want != '{')
+      continue;
+    struct http_name_value *arg = &args[(*arg_count)++];
+    arg->name = arena_strndup(arena, want + 1, want_length - 2);
+    arg->value = http_decode(arena, have, have_length, true);
+    if (!arg->name || !arg->value)
+      return false;
+  }
+  return true;
+}
+
+/* Every segment can be decoded, also of a path that no route has. */
+static bool
+path_is_legal(const char *path, struct arena *arena)
+{
+  const char *segment;
+  size_t length;
+  while (next_segment(&path, &segment, &length))
+    if (!http_decode(arena, segment, length, true))
+      return false;
+  return *path == '\0';
+}
+
+enum http_match
+http_route_match(const char *method, const char *path, struct arena *arena,
+                 const struct http_route **found, struct http_name_value *args, size_t *arg_count,
+                 char *allow, size_t allow_size)
+{
+  const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+  size_t allowed = 0;
+  *arg_count = 0;
+  *allow = '\0';
+  for (const struct http_route *route = http_routes; route->handler; route++)
+  {
+    if (!path_fits(route->pattern, path))
+      continue;
+    const char *name = method_names[route->method];
+    if (strcmp(name, wanted) == 0)
+    {
+      *found = route;
+      return fill_args(route->pattern, path, arena, args, arg_count) ? HTTP_MATCH_FOUND
+                                                                     : HTTP_MATCH_BAD_PATH;
+    }
+    size_t length = strlen(allow);
+    snprintf(allow + length, allow_size - length, "%s%s%s", allowed++ ? ", " : "", name,
+             route->method == HTTP_GET ? ", HEAD" : "");
+  }
+  if (!path_is_legal(path, arena))
+    return HTTP_MATCH_BAD_PATH;
+  return allowed ? HTTP_MATCH_NO_METHOD : HTTP_MATCH_NO_PATH;
+}
