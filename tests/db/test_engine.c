@@ -1,0 +1,228 @@
+/* The engine end to end: jobs in a bare database, a real attune-engine, models and reports out of it. */
+#include <config.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "data/dataset.h"
+#include "model/model.h"
+#include "sql/db_model.h"
+#include "tests/harness/test_db.h"
+#include "tests/harness/test_engine.h"
+#include "tests/harness/test_support.h"
+
+static struct arena *arena;
+static struct db_conn *conn;
+static const char *tenant, *table, *numbers;
+static char dir[TEST_PATH_SIZE], table_path[TEST_PATH_SIZE], numbers_path[TEST_PATH_SIZE];
+static pid_t engine;
+
+static int
+setup(void **state)
+{
+  (void) state;
+  arena = arena_new(0);
+  conn = test_db_open();
+  tenant = test_db_tenant(conn, arena);
+  test_make_dir(dir);
+  test_path(table_path, dir, "table.atds");
+  test_path(numbers_path, dir, "numbers.atds");
+  test_engine_table(table_path, 500, 1, 0);
+  test_engine_table(numbers_path, 400, 2, 1);
+  table = test_engine_store(conn, arena, tenant, table_path);
+  numbers = test_engine_store(conn, arena, tenant, numbers_path);
+  engine = test_engine_start(dir, 2);
+  return 0;
+}
+
+static int
+teardown(void **state)
+{
+  (void) state;
+  test_engine_stop(engine, SIGTERM);
+  test_remove_dir(dir);
+  db_close(conn);
+  arena_free(arena);
+  return 0;
+}
+
+static json_t *
+report_of(const struct db_job *job)
+{
+  struct db_model_version version;
+  assert_non_null(job->model_name);
+  assert_int_equal(
+    db_model_get(conn, tenant, job->model_name, job->model_version, NULL, arena, &version),
+    DB_ROWS);
+  assert_true(version.final);
+  json_t *report = json_loads(version.report, 0, NULL);
+  assert_non_null(report);
+  assert_near(json_get_number(report, "score", NAN), version.score, 1e-12);
+  return report;
+}
+
+/* What is stored loads and predicts. */
+static void
+check_model(const struct db_job *job, const char *path)
+{
+  struct db_model_version version;
+  struct dataset *data = NULL;
+  struct model *model = NULL;
+  struct err_info info = {0};
+  float out[20];
+  size_t rows[5] = {0, 1, 2, 3, 4};
+  assert_int_equal(db_model_get(conn, tenant, job->model_name, 0, "best", arena, &version),
+                   DB_ROWS);
+  assert_int_equal(version.version, job->model_version);
+  const char *hex = test_db_sql(conn, arena,
+                                "SELECT encode(string_agg(data, '' ORDER BY seq), 'hex')"
+                                " FROM blob_chunk WHERE blob_id = %lld",
+                                (long long) version.blob_id);
+  size_t length = strlen(hex) / 2;
+  char *bytes = malloc(length + 1);
+  for (size_t i = 0; i < length; i++)
+  {
+    unsigned byte = 0;
+    sscanf(hex + 2 * i, "%2x", &byte);
+    bytes[i] = (char) byte;
+  }
+  assert_int_equal(model_load(bytes, length, &model, &info), ERR_OK);
+  assert_int_equal(dataset_open(path, &data, &info), ERR_OK);
+  struct model_workspace *workspace = model_workspace_new();
+  assert_int_equal(model_predict_dataset(model, workspace, data, rows, 5, out, &info), ERR_OK);
+  for (int i = 0; i < 5; i++)
+    assert_true(isfinite(out[i]));
+  model_workspace_free(workspace);
+  dataset_close(data);
+  model_free(model);
+  free(bytes);
+}
+
+static void
+test_classification(void **state)
+{
+  (void) state;
+  struct db_job job;
+  const char *id = test_engine_job(conn, arena, tenant, table,
+                                   "{\"target\":\"y\",\"budget\":{\"trials\":6},"
+                                   "\"search\":{\"seed\":7},\"deploy_as\":\"colours\"}");
+  test_engine_wait(conn, arena, tenant, id, 120, &job);
+  assert_string_equal(job.state, "succeeded");
+  assert_string_equal(job.stop_reason, "budget_trials");
+  assert_string_equal(job.model_name, "colours");
+  assert_int_equal(job.trials_total, 6);
+  assert_int_equal(job.trials_done, 6);
+  json_t *report = report_of(&job);
+  assert_string_equal(json_get_string(report, "estimate", ""), "bbc_cv");
+  assert_string_equal(json_get_string(report, "metric", ""), "accuracy");
+  double score = json_get_number(report, "score", NAN);
+  double baseline = json_get_number(json_object_get(report, "baseline"), "score", NAN);
+  assert_true(score > baseline + 0.1 && score < 1);
+  assert_true(json_get_number(report, "us_per_row", NAN) > 0);
+  char *warnings = json_dumps(json_object_get(report, "warnings"), 0);
+  assert_has_text(warnings, "note (text)");
+  free(warnings);
+  json_decref(report);
+  check_model(&job, table_path);
+  /* One terminal event for each trial, one "done", numbers without a gap. */
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*) || ' ' || count(DISTINCT data->>'number')"
+                                  " FROM job_event WHERE job_id = '%s' AND kind = 'trial'",
+                                  id),
+                      "6 6");
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*) FILTER (WHERE kind = 'done') || ' ' ||"
+                                  " (max(seq) = count(*)) FROM job_event WHERE job_id = '%s'",
+                                  id),
+                      "1 true");
+  /* Nothing of the fold models is left behind. */
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*)::text FROM blob b WHERE NOT EXISTS (SELECT FROM"
+                                  " model_version v WHERE v.blob_id = b.id) AND NOT EXISTS"
+                                  " (SELECT FROM dataset_version v WHERE v.blob_id = b.id)"),
+                      "0");
+}
+
+static void
+test_regression_in_seconds(void **state)
+{
+  (void) state;
+  struct db_job job;
+  const char *id =
+    test_engine_job(conn, arena, tenant, numbers, "{\"target\":\"y\",\"budget\":{\"seconds\":10}}");
+  test_engine_wait(conn, arena, tenant, id, 60, &job);
+  assert_string_equal(job.state, "succeeded");
+  assert_string_equal(job.stop_reason, "budget_seconds");
+  double took_s = (double) (job.ended_us - job.started_us) / 1e6;
+  print_message("10 s asked, %.2f s taken, %d trials done\n", took_s, job.trials_done);
+  assert_true(took_s < 12);
+  json_t *report = report_of(&job);
+  assert_string_equal(json_get_string(report, "metric", ""), "rmse");
+  assert_true(json_get_number(report, "score", NAN)
+              < json_get_number(json_object_get(report, "baseline"), "score", NAN));
+  json_decref(report);
+  check_model(&job, numbers_path);
+}
+
+static void
+test_cancel_keeps_the_best(void **state)
+{
+  (void) state;
+  struct db_job job;
+  bool ended = false;
+  const char *id =
+    test_engine_job(conn, arena, tenant, table, "{\"target\":\"y\",\"budget\":{\"seconds\":300}}");
+  for (int i = 0; i < 300; i++)
+  {
+    assert_int_equal(db_job_get(conn, tenant, id, arena, &job), DB_ROWS);
+    if (job.model_version > 0)
+      break;
+    usleep(100000);
+  }
+  assert_true(job.model_version > 0); /* servable while it runs */
+  assert_int_equal(db_job_cancel(conn, tenant, id, &ended), DB_ROWS);
+  test_engine_wait(conn, arena, tenant, id, 30, &job);
+  assert_string_equal(job.state, "cancelled");
+  json_t *report = report_of(&job);
+  assert_true(json_get_bool(report, "final", false));
+  json_decref(report);
+  assert_int_equal(job.trials_running, 0);
+}
+
+static void
+test_target_score(void **state)
+{
+  (void) state;
+  struct db_job job;
+  const char *id =
+    test_engine_job(conn, arena, tenant, table,
+                    "{\"target\":\"y\",\"budget\":{\"trials\":50,\"target_score\":0.6}}");
+  test_engine_wait(conn, arena, tenant, id, 120, &job);
+  assert_string_equal(job.state, "succeeded");
+  assert_string_equal(job.stop_reason, "target_score");
+  assert_true(job.best_value >= 0.6);
+  assert_true(job.trials_total < 50);
+}
+
+int
+main(int argc, char **argv)
+{
+  (void) argc;
+  test_db_start(argv);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_classification),
+    cmocka_unit_test(test_regression_in_seconds),
+    cmocka_unit_test(test_cancel_keeps_the_best),
+    cmocka_unit_test(test_target_score),
+  };
+  return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,227 @@
+#include <config.h>
+
+#include "tests/harness/test_engine.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "base/rng.h"
+#include "data/dataset.h"
+#include "data/dataset_write.h"
+#include "model/job_spec.h"
+#include "search/search.h"
+#include "sql/db_dataset.h"
+#include "tests/harness/test_db.h"
+
+void
+test_engine_table(const char *path, size_t rows, uint64_t seed, int regression)
+{
+  static const char *const colours[] = {"red", "green", "blue"};
+  static const char *const answers[] = {"no", "yes"};
+  double *numbers = calloc(rows, 4 * sizeof *numbers), *value = numbers + 3 * rows;
+  int32_t *colour = calloc(rows, sizeof *colour), *answer = calloc(rows, sizeof *answer);
+  uint64_t *offset = calloc(rows + 1, sizeof *offset);
+  char *text = malloc(rows * 8 + 1);
+  struct rng rng;
+  rng_init(&rng, seed, 77);
+  for (size_t i = 0; i < rows; i++)
+  {
+    double *at[3] = {numbers + i, numbers + rows + i, numbers + 2 * rows + i};
+    for (int c = 0; c < 3; c++)
+      *at[c] = rng_normal(&rng);
+    colour[i] = (int32_t) rng_below(&rng, 3);
+    double score =
+      *at[0] * *at[1] + 0.8 * *at[2] + (colour[i] == 0 ? 1 : 0) + 0.5 * rng_normal(&rng);
+    answer[i] = score > 0.3;
+    value[i] = 10 + 3 * score;
+    if (rng_below(&rng, 20) == 0)
+      *at[1] = NAN;
+    offset[i + 1] = offset[i] + (uint64_t) snprintf(text + offset[i], 9, "w%zu", i % 1000000);
+  }
+  struct column columns[] = {{.name = "a", .type = COLUMN_NUMERIC, .number = numbers},
+                             {.name = "b", .type = COLUMN_NUMERIC, .number = numbers + rows},
+                             {.name = "c", .type = COLUMN_NUMERIC, .number = numbers + 2 * rows},
+                             {.name = "colour",
+                              .type = COLUMN_CATEGORICAL,
+                              .code = colour,
+                              .categories = colours,
+                              .category_count = 3},
+                             {.name = "note", .type = COLUMN_TEXT, .offset = offset, .text = text},
+                             {.name = "y",
+                              .type = COLUMN_CATEGORICAL,
+                              .code = answer,
+                              .categories = answers,
+                              .category_count = 2}};
+  if (regression)
+    columns[5] = (struct column){.name = "y", .type = COLUMN_NUMERIC, .number = value};
+  struct table table = {.row_count = rows, .column_count = 6, .columns = columns};
+  struct err_info info = {0};
+  if (dataset_save_table(path, &table, &info) != ERR_OK)
+    fail_msg("could not write %s: %s", path, info.text);
+  free(text);
+  free(offset);
+  free(answer);
+  free(colour);
+  free(numbers);
+}
+
+/* ---- storing ---------------------------------------------------------------------------------------- */
+
+static long
+read_file(void *context, char *bytes, size_t size)
+{
+  return read(*(int *) context, bytes, size);
+}
+
+static bool
+rewind_file(void *context)
+{
+  return lseek(*(int *) context, 0, SEEK_SET) == 0;
+}
+
+const char *
+test_engine_store(struct db_conn *conn, struct arena *arena, const char *tenant_id,
+                  const char *path)
+{
+  struct dataset *dataset = NULL;
+  struct err_info info = {0};
+  char id[40], hex[65];
+  db_id_new("ds_", id, sizeof id);
+  if (dataset_open(path, &dataset, &info) != ERR_OK)
+    fail_msg("could not open %s: %s", path, info.text);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  off_t bytes = lseek(fd, 0, SEEK_END);
+  assert_int_equal(dataset_digest(fd, (uint64_t) bytes, hex, &info), ERR_OK);
+  char *schema = json_dumps(dataset_schema(dataset), JSON_COMPACT);
+  struct db_dataset_content content = {.kind = dataset_kind(dataset) == DATASET_TABLE ? "table"
+                                                                                      : "images",
+                                       .bytes = (uint64_t) bytes,
+                                       .rows = (int64_t) dataset_row_count(dataset),
+                                       .schema = schema,
+                                       .read_fn = read_file,
+                                       .rewind_fn = rewind_file,
+                                       .context = &fd};
+  for (int i = 0; i < 32; i++)
+  {
+    unsigned byte = 0;
+    sscanf(hex + 2 * i, "%2x", &byte);
+    content.sha256[i] = (uint8_t) byte;
+  }
+  assert_true(rewind_file(&fd));
+  assert_int_equal(db_dataset_insert(conn, id, tenant_id, "test", "test"), DB_ROWS);
+  assert_int_equal(db_dataset_finish(conn, id, &content), DB_ROWS);
+  free(schema);
+  close(fd);
+  dataset_close(dataset);
+  return arena_strdup(arena, id);
+}
+
+/* The request in its normal form, as POST /jobs would store it. */
+static json_t *
+normal_form(struct arena *arena, const char *schema, const char *request)
+{
+  const struct search_method_info *methods = search_methods();
+  const char *names[32] = {0};
+  for (size_t i = 0; methods[i].name != NULL && i < 31; i++)
+    names[i] = methods[i].name;
+  json_t *schema_json = json_loads(schema, 0, NULL), *json = json_loads(request, 0, NULL);
+  struct job_spec_context context = {
+    .dataset_schema = schema_json, .methods = names, .max_seconds = 1e6, .max_trials = 1000000};
+  struct json_faults faults;
+  struct job_spec *spec = NULL;
+  json_faults_init(&faults, arena);
+  if (json == NULL || schema_json == NULL
+      || job_spec_from_json(json, &context, arena, &spec, &faults) != ERR_OK)
+    fail_msg("the spec is at fault: %s %s", faults.kept ? faults.items[0].pointer : "",
+             faults.kept ? faults.items[0].message : "");
+  json_t *normal = job_spec_to_json(spec);
+  json_decref(json);
+  json_decref(schema_json);
+  return normal;
+}
+
+const char *
+test_engine_job(struct db_conn *conn, struct arena *arena, const char *tenant_id,
+                const char *dataset_id, const char *spec)
+{
+  struct db_dataset dataset;
+  char id[40];
+  assert_int_equal(db_dataset_get(conn, tenant_id, dataset_id, 0, arena, &dataset), DB_ROWS);
+  json_t *normal = normal_form(arena, dataset.schema, spec);
+  char *text = json_dumps(normal, JSON_COMPACT);
+  db_id_new("job_", id, sizeof id);
+  assert_int_equal(db_job_insert(conn, id, tenant_id, "test", dataset_id, 1, text), DB_ROWS);
+  free(text);
+  json_decref(normal);
+  return arena_strdup(arena, id);
+}
+
+/* ---- the engine ------------------------------------------------------------------------------------- */
+
+pid_t
+test_engine_start(const char *data_dir, unsigned workers)
+{
+  char program[4096], count[16];
+  struct err_info info = {0};
+  pid_t pid = -1;
+  if (proc_find_program("attune-engine", program, sizeof program, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  snprintf(count, sizeof count, "%u", workers);
+  const char *level = getenv("ATTUNE_TEST_LOG");
+  char *argv[] = {"attune-engine",
+                  "--database",
+                  (char *) test_db_conninfo(),
+                  "--data-dir",
+                  (char *) data_dir,
+                  "--workers",
+                  count,
+                  "--log-level",
+                  (char *) (level != NULL ? level : "error"),
+                  NULL};
+  struct proc_spawn spawn = {.path = program, .argv = argv};
+  if (proc_start(&spawn, &pid, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  return pid;
+}
+
+void
+test_engine_stop(pid_t pid, int number)
+{
+  int status;
+  kill(pid, number);
+  if (proc_wait_timeout(pid, 20, &status) != ERR_OK)
+  {
+    kill(pid, SIGKILL);
+    proc_wait_timeout(pid, -1, &status);
+    fail_msg("the engine did not end on signal %d", number);
+  }
+}
+
+void
+test_engine_wait(struct db_conn *conn, struct arena *arena, const char *tenant_id,
+                 const char *job_id, double seconds, struct db_job *job)
+{
+  double end_s = clock_monotonic_s() + seconds;
+  for (;;)
+  {
+    if (db_job_get(conn, tenant_id, job_id, arena, job) == DB_ROWS && job->ended_us != 0)
+      return;
+    if (clock_monotonic_s() > end_s)
+      fail_msg("job %s is still %s (%s) after %.0f s", job_id, job->state, job->phase, seconds);
+    usleep(100000);
+  }
+}
