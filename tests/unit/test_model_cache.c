@@ -239,7 +239,7 @@ bounded(void **state)
   struct model_ref held, ref;
   size_t models, bytes;
   uint64_t hits, misses;
-  char name[8];
+  char name[16];
 
   assert_int_equal(get(*state, "m", 0, NULL, &held), ERR_OK);
   for (int i = 0; i < 40; i++)
@@ -285,7 +285,7 @@ ask_many(void *context)
 {
   struct model_cache *cache = context;
   struct model_ref ref;
-  char name[8];
+  char name[16];
 
   for (int i = 0; i < 60; i++)
   {
