@@ -98,8 +98,7 @@ static enum err
 write_note(struct ingest_queue *queue, const char *id, const struct ingest_upload *upload,
            struct err_info *info)
 {
-  json_t *note = json_pack("{s:b, s:s?, s:s?}", "pair", upload->images != NULL, "file_name",
-                           upload->file_name, "content_type", upload->content_type);
+  json_t *note = json_pack("{s:b}", "pair", upload->images != NULL);
   char *text = note ? json_dumps(note, JSON_COMPACT) : NULL;
   char *path = item_path(queue, id, "note.json");
   enum err rc = text && path ? file_write_atomic(path, text, strlen(text), 0600, info)

@@ -27,8 +27,6 @@ void ingest_queue_free(struct ingest_queue *queue);
 struct ingest_upload
 {
   const char *file, *images, *labels;
-  const char *file_name;    /* of `file`, or NULL */
-  const char *content_type; /* of `file`, or NULL */
 };
 
 /* First stage (the files are moved), then insert the row, then add; discard when the row could not be

@@ -145,9 +145,7 @@ stage(struct http_request *req, const char *id)
   struct http_part *labels = http_part_find(req, "labels");
   struct ingest_upload upload = {.file = file ? file->path : NULL,
                                  .images = images ? images->path : NULL,
-                                 .labels = labels ? labels->path : NULL,
-                                 .file_name = file ? file->file_name : NULL,
-                                 .content_type = file ? file->content_type : NULL};
+                                 .labels = labels ? labels->path : NULL};
   struct err_info info = {.code = ERR_OK};
 
   if (ingest_queue_stage(req->server->ingest, id, &upload, &info) != ERR_OK)
