@@ -214,18 +214,24 @@ event_hub_start(struct event_hub *hub, struct err_info *info)
 }
 
 void
+event_hub_stop(struct event_hub *hub)
+{
+  if (!hub || !hub->started)
+    return;
+  pthread_mutex_lock(&hub->lock);
+  hub->stopping = true;
+  pthread_mutex_unlock(&hub->lock);
+  poke(hub);
+  pthread_join(hub->thread, NULL);
+  hub->started = false;
+}
+
+void
 event_hub_free(struct event_hub *hub)
 {
   if (!hub)
     return;
-  if (hub->started)
-  {
-    pthread_mutex_lock(&hub->lock);
-    hub->stopping = true;
-    pthread_mutex_unlock(&hub->lock);
-    poke(hub);
-    pthread_join(hub->thread, NULL);
-  }
+  event_hub_stop(hub);
   if (hub->listen)
     db_close(hub->listen);
   if (hub->query)

@@ -27,7 +27,9 @@ struct event_stream;
 struct event_hub *event_hub_new(struct server *server, const char *conninfo);
 /* Starts the thread, once all else in *server is in its place. */
 enum err event_hub_start(struct event_hub *hub, struct err_info *info);
-/* Ends the thread and frees; every stream must be closed. NULL is ignored. */
+/* Ends the thread; streams may still be closed. NULL is ignored. */
+void event_hub_stop(struct event_hub *hub);
+/* Frees, ending the thread if need be; every stream must be closed. NULL is ignored. */
 void event_hub_free(struct event_hub *hub);
 /* Ends all streams, now and from now on. */
 void event_hub_end_streams(struct event_hub *hub);

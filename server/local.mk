@@ -1,5 +1,63 @@
 noinst_LIBRARIES += server/libserver.a
-server_libserver_a_SOURCES =
+server_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+server_libserver_a_SOURCES = \
+  server/error.c server/error.h server/error.def \
+  server/events.c server/events.h server/events_internal.h \
+  server/events_read.c \
+  server/events_stream.c \
+  server/handler/events.c \
+  server/handler/handlers.h \
+  server/handler/health.c \
+  server/handler/keys.c server/handler/key_view.h \
+  server/handler/sessions.c \
+  server/handler/web.c \
+  server/http.c server/http.h server/http_internal.h \
+  server/http_auth.c server/http_auth.h \
+  server/http_body.c \
+  server/http_daemon.c server/http_daemon.h \
+  server/http_idempotency.c \
+  server/http_path.c \
+  server/http_reply.c \
+  server/http_request.c \
+  server/http_route.c \
+  server/http_stream.c \
+  server/http_upload.c \
+  server/http_wait.c server/http_wait.h \
+  server/limits.c server/limits.h server/limits.def \
+  server/metrics.c server/metrics.h \
+  server/multipart.c server/multipart.h \
+  server/server.h \
+  server/spool.c server/spool.h \
+  server/sse.c server/sse.h \
+  server/web_assets.h
+
+# The pages and the contract, compiled in.
+web_files = \
+  server/web/api.js server/web/chart.js server/web/docs.js server/web/dom.js \
+  server/web/icon.svg server/web/job.js server/web/jobs.js server/web/main.js \
+  server/web/models.js server/web/page.html server/web/style.css server/web/try.js
+EXTRA_DIST += $(web_files) server/web/embed.py server/web/yaml_to_json.py api-docs/openapi.yaml
+BUILT_SOURCES += server/web_assets.c
+CLEANFILES += server/web_assets.c server/openapi.json
+nodist_server_libserver_a_SOURCES = server/web_assets.c
+server/openapi.json: api-docs/openapi.yaml server/web/yaml_to_json.py
+	@$(MKDIR_P) server
+	$(AM_V_GEN)$(PYTHON3) $(srcdir)/server/web/yaml_to_json.py $(srcdir)/api-docs/openapi.yaml > $@.tmp && mv $@.tmp $@
+server/web_assets.c: $(web_files) server/openapi.json server/web/embed.py
+	@$(MKDIR_P) server
+	$(AM_V_GEN)cd $(srcdir) && $(PYTHON3) server/web/embed.py $(abs_builddir)/$@.tmp \
+	  $(web_files) $(abs_builddir)/server/openapi.json && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+
+bin_PROGRAMS += server/attuned
+server_attuned_SOURCES = server/main.c \
+  server/cluster.c server/cluster.h \
+  server/first_run.c server/first_run.h \
+  server/guardian.c server/guardian.h \
+  server/standalone.c server/standalone.h
+server_attuned_CPPFLAGS = $(server_libserver_a_CPPFLAGS)
+server_attuned_LDADD = server/libserver.a sql/libdb.a engine/libsearch.a engine/libmodel.a \
+  engine/libdata.a engine/libbase.a $(MHD_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(SQL_LIBS) \
+  $(ENGINE_SYSLIBS)
 
 # The resources of the API, the caches they read and the uploads they take.
 server_libserver_a_SOURCES += \

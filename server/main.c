@@ -1,0 +1,526 @@
+/* attuned: the API, the pages and predictions; standalone it also keeps a database and an engine. */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/proc.h"
+#include "server/dataset_cache.h"
+#include "server/events.h"
+#include "server/first_run.h"
+#include "server/http.h"
+#include "server/http_auth.h"
+#include "server/http_daemon.h"
+#include "server/ingest_queue.h"
+#include "server/limits.h"
+#include "server/metrics.h"
+#include "server/model_cache.h"
+#include "server/server.h"
+#include "server/spool.h"
+#include "server/standalone.h"
+#include "sql/db_job.h"
+
+#define CONNECT_SECONDS 60.0
+#define FORGET_SECONDS 3600.0
+#define PEM_MAX ((size_t) 1 << 20)
+
+static const struct option_def own_options[] = {
+  {.name = "database",
+   .kind = OPTION_TEXT,
+   .argument = "CONNINFO",
+   .help = "the database to serve from, as libpq names it; without it a private one is run",
+   .section = "Data"},
+  {.name = "data-dir",
+   .kind = OPTION_TEXT,
+   .argument = "DIR",
+   .help = "where files are kept (default: ~/.local/share/attune, as root /var/lib/attune)"},
+  {.name = "db-user",
+   .kind = OPTION_TEXT,
+   .fallback = "postgres",
+   .argument = "NAME",
+   .help = "as root: the account that runs the private database"},
+  {.name = "engines",
+   .kind = OPTION_INTEGER,
+   .min = 0,
+   .max = 1024,
+   .argument = "N",
+   .help = "engine workers of a standalone attuned (default: one for each core)"},
+  {.name = "keep-days",
+   .kind = OPTION_NUMBER,
+   .fallback = "30",
+   .min = 0.01,
+   .max = 36500,
+   .argument = "DAYS",
+   .help = "how long events and epochs of ended jobs are kept"},
+  {.name = "listen",
+   .kind = OPTION_TEXT,
+   .fallback = "127.0.0.1:8080",
+   .argument = "ADDR:PORT",
+   .help = "where to serve; [ADDR]:PORT for IPv6",
+   .section = "Network"},
+  {.name = "tls-cert", .kind = OPTION_TEXT, .argument = "FILE", .help = "certificate chain (PEM)"},
+  {.name = "tls-key", .kind = OPTION_TEXT, .argument = "FILE", .help = "its private key (PEM)"},
+  {.name = "behind-proxy",
+   .kind = OPTION_FLAG,
+   .fallback = "false",
+   .help = "a proxy in front speaks TLS: no warning about an open address without it"},
+  {.name = "max-connections-per-address",
+   .kind = OPTION_INTEGER,
+   .fallback = "0",
+   .min = 0,
+   .max = 1e6,
+   .argument = "N",
+   .help = "connections of one client address; 0 means any number"},
+  {.name = "sign-in-url",
+   .kind = OPTION_FLAG,
+   .fallback = "false",
+   .help = "print a new link that signs a browser in once, within 15 minutes, and exit",
+   .section = "Keys"},
+  {.name = "log-level",
+   .kind = OPTION_CHOICE,
+   .fallback = "info",
+   .choices = "debug info warning error",
+   .argument = "LEVEL",
+   .help = "the least level that is logged",
+   .section = "Log"},
+  {.name = "log-json", .kind = OPTION_FLAG, .fallback = "false", .help = "log JSON lines"},
+};
+#define OWN_COUNT (sizeof own_options / sizeof own_options[0])
+
+/* All that main makes, in the order it is made. */
+struct program
+{
+  struct options *options;
+  char data_dir[400];
+  char instance[40];
+  int lock_fd;
+  struct standalone *standalone;
+  const char *conninfo;
+  struct http_daemon_config http;
+  struct buf cert, key;
+  char base[300]; /* http://127.0.0.1:8080 */
+  struct server server;
+  int signal_fd;
+};
+
+/* ---- start, step by step --------------------------------------------------------------------------- */
+
+static enum err
+settle_data_dir(struct program *program, struct err_info *info)
+{
+  const char *given = options_text(program->options, "data-dir");
+  const char *home = getenv("HOME");
+  int length;
+  if (given)
+    length = snprintf(program->data_dir, sizeof program->data_dir, "%s", given);
+  else if (geteuid() == 0)
+    length = snprintf(program->data_dir, sizeof program->data_dir, "/var/lib/attune");
+  else if (home && *home == '/')
+    length = snprintf(program->data_dir, sizeof program->data_dir, "%s/.local/share/attune", home);
+  else
+    return err_set(info, ERR_INVALID, "HOME is not set: give --data-dir DIR");
+  if (length < 0 || (size_t) length >= sizeof program->data_dir)
+    return err_set(info, ERR_INVALID, "the data directory's path is too long");
+  return ERR_OK;
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *address)
+{
+  const struct sockaddr_in *four = (const struct sockaddr_in *) address;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) address;
+  if (address->ss_family == AF_INET)
+    return (ntohl(four->sin_addr.s_addr) >> 24) == 127;
+  return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+/* Reads what is read as root: certificate and key. */
+static enum err
+settle_network(struct program *program, struct err_info *info)
+{
+  const struct options *options = program->options;
+  const char *listen = options_text(options, "listen");
+  const char *cert = options_text(options, "tls-cert");
+  const char *key = options_text(options, "tls-key");
+  if (!http_listen_parse(listen, &program->http.address))
+    return err_set(info, ERR_INVALID,
+                   "--listen %s: give an address and a port, such as 127.0.0.1:8080", listen);
+  if (!cert != !key)
+    return err_set(info, ERR_INVALID, "--tls-cert and --tls-key belong together");
+  program->http.per_address = (unsigned) options_integer(options, "max-connections-per-address");
+  if (!cert)
+  {
+    if (!is_loopback(&program->http.address) && !options_flag(options, "behind-proxy"))
+      log_warning("%s can be reached from other machines and keys travel unprotected: give "
+                  "--tls-cert and --tls-key, or --behind-proxy if a proxy does that",
+                  listen);
+    return ERR_OK;
+  }
+  enum err err = file_read_all(cert, PEM_MAX, &program->cert, info);
+  if (!err)
+    err = file_read_all(key, PEM_MAX, &program->key, info);
+  program->http.tls_cert = program->cert.data;
+  program->http.tls_key = program->key.data;
+  program->server.tls = true;
+  return err;
+}
+
+/* What people type: an open address is shown as this machine's own. */
+static void
+settle_base(struct program *program, unsigned port)
+{
+  char host[INET6_ADDRSTRLEN] = "127.0.0.1";
+  const struct sockaddr_storage *address = &program->http.address;
+  const struct sockaddr_in *four = (const struct sockaddr_in *) address;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) address;
+  bool bracket = false;
+  if (address->ss_family == AF_INET && four->sin_addr.s_addr != htonl(INADDR_ANY))
+    inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
+  else if (address->ss_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr))
+    bracket = inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host) != NULL;
+  snprintf(program->base, sizeof program->base, "%s://%s%s%s:%u",
+           program->server.tls ? "https" : "http", bracket ? "[" : "", host, bracket ? "]" : "",
+           port);
+}
+
+static enum err
+connect_patiently(struct program *program, struct db_conn **conn, struct err_info *info)
+{
+  double deadline_s = clock_monotonic_s() + CONNECT_SECONDS;
+  struct timespec moment = {.tv_nsec = 500 * 1000 * 1000};
+  bool told = false;
+  for (;;)
+  {
+    enum err err = db_connect(program->conninfo, "attuned start", conn, info);
+    if (err != ERR_UNAVAILABLE || clock_monotonic_s() > deadline_s)
+      return err;
+    if (!told)
+      log_warning("waiting for the database: %s", info->text);
+    told = true;
+    nanosleep(&moment, NULL);
+  }
+}
+
+static enum err
+settle_database(struct program *program, struct err_info *info)
+{
+  struct db_conn *conn = NULL;
+  int from, to;
+  enum err err;
+  program->conninfo = options_text(program->options, "database");
+  if (program->conninfo)
+  {
+    err = file_make_dir(program->data_dir, 0750, info);
+    if (!err)
+      err = first_run_lock(program->data_dir, &program->lock_fd, info);
+  }
+  else
+  {
+    err = standalone_start(program->options, program->data_dir, &program->standalone, info);
+    if (!err)
+      program->conninfo = standalone_conninfo(program->standalone);
+  }
+  if (!err)
+    err = connect_patiently(program, &conn, info);
+  if (!err && program->standalone)
+    err = db_patch_apply(conn, &from, &to, info);
+  if (!err)
+    err = db_patch_check(conn, info);
+  if (!err)
+    err = first_run_instance(program->data_dir, program->instance, sizeof program->instance, info);
+  if (!err)
+    err = first_run_keys(conn, program->data_dir, info);
+  db_close(conn);
+  return err;
+}
+
+static enum err
+make_metrics(struct server *server, struct err_info *info)
+{
+  size_t count = 0;
+  while (http_routes[count].handler)
+    count++;
+  const char **names = calloc(count, sizeof *names);
+  for (size_t i = 0; names && i < count; i++)
+    names[i] = http_routes[i].name;
+  server->metrics = names ? metrics_new(names, count) : NULL;
+  free(names);
+  return server->metrics ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
+}
+
+static enum err
+make_server(struct program *program, struct err_info *info)
+{
+  struct server *server = &program->server;
+  server->options = program->options;
+  server->data_dir = program->data_dir;
+  server->instance = program->instance;
+  server->started_s = clock_monotonic_s();
+  limits_fill(&server->limits, program->options);
+  size_t connections = server->limits.waiting_threads + 4;
+  enum err err = spool_prepare(program->data_dir, info);
+  if (!err)
+    err = db_pool_new(program->conninfo, "attuned", connections, &server->db, info);
+  if (!err)
+    err = make_metrics(server, info);
+  if (!err)
+  {
+    server->auth = http_auth_new(server->db);
+    server->models = model_cache_new(server->limits.model_cache_bytes);
+    server->events = event_hub_new(server, program->conninfo);
+    if (!server->auth || !server->models || !server->events)
+      err = err_set(info, ERR_MEMORY, "out of memory");
+  }
+  if (!err)
+    err = dataset_cache_new(program->data_dir, 0, &server->datasets, info);
+  return err;
+}
+
+static enum err
+start_server(struct program *program, struct err_info *info)
+{
+  struct server *server = &program->server;
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  unsigned parsers = cores > 1 ? (unsigned) cores / 2 : 1;
+  enum err err = ingest_queue_new(server, parsers, &server->ingest, info);
+  if (!err)
+    err = http_daemon_start(server, &program->http, &server->http, info);
+  if (!err)
+    err = event_hub_start(server->events, info);
+  if (!err && program->standalone)
+  {
+    unsigned engines = cores > 0 ? (unsigned) cores : 1;
+    if (options_text(program->options, "engines"))
+      engines = (unsigned) options_integer(program->options, "engines");
+    err = standalone_start_engines(program->standalone, engines, info);
+  }
+  if (!err)
+  {
+    settle_base(program, http_daemon_port(server->http));
+    err = first_run_write_base(program->data_dir, program->base, info);
+  }
+  return err;
+}
+
+/* ---- the links ------------------------------------------------------------------------------------- */
+
+static enum err
+print_sign_in_url(struct program *program, struct err_info *info)
+{
+  struct db_conn *conn = NULL;
+  char url[512];
+  enum err err = db_connect(program->conninfo, "attuned sign-in", &conn, info);
+  if (!err)
+    err = first_run_sign_in_url(conn, program->data_dir, program->base, url, sizeof url, info);
+  db_close(conn);
+  if (!err)
+  {
+    printf("%s\n", url);
+    fflush(stdout);
+  }
+  return err;
+}
+
+static enum err
+print_another_url(struct program *program, struct err_info *info)
+{
+  char conninfo[1024];
+  enum err err = settle_data_dir(program, info);
+  program->conninfo = options_text(program->options, "database");
+  if (!err && !program->conninfo)
+  {
+    err = standalone_read_conninfo(program->data_dir, conninfo, sizeof conninfo, info);
+    program->conninfo = conninfo;
+  }
+  if (!err)
+    err = first_run_read_base(program->data_dir, program->base, sizeof program->base, info);
+  return err ? err : print_sign_in_url(program, info);
+}
+
+/* ---- while it runs --------------------------------------------------------------------------------- */
+
+static void
+forget_old(struct program *program)
+{
+  struct db_conn *conn;
+  struct err_info info;
+  if (db_acquire(program->server.db, 1.0, &conn, &info) != ERR_OK)
+    return;
+  if (db_forget_old(conn, options_number(program->options, "keep-days")) < 0)
+    log_warning("old events could not be forgotten; another try follows in an hour");
+  db_release(program->server.db, conn);
+}
+
+/* Until a signal, or until the guardian is gone; the exit status. */
+static int
+serve(struct program *program)
+{
+  struct pollfd fds[2] = {{.fd = program->signal_fd, .events = POLLIN},
+                          {.fd = -1, .events = POLLIN}};
+  double forget_s = clock_monotonic_s() + 60.0;
+  if (program->standalone)
+    fds[1].fd = standalone_watch_fd(program->standalone);
+  for (;;)
+  {
+    int ready = poll(fds, 2, 10000);
+    if (ready < 0 && errno != EINTR)
+      return 1;
+    if (ready > 0 && fds[0].revents)
+    {
+      log_info("stopping: requests in progress are finished first");
+      return 0;
+    }
+    if (ready > 0 && fds[1].revents)
+    {
+      log_error("the guardian of the database has ended: stopping");
+      return 1;
+    }
+    if (clock_monotonic_s() >= forget_s)
+    {
+      forget_old(program);
+      forget_s = clock_monotonic_s() + FORGET_SECONDS;
+    }
+  }
+}
+
+/* From here on SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. */
+static enum err
+catch_signals(struct program *program, struct err_info *info)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  program->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+  if (program->signal_fd < 0)
+    return err_set_errno(info, ERR_UNAVAILABLE, errno, "could not watch for signals");
+  return ERR_OK;
+}
+
+/* In the reverse order of making. False when requests are stuck: what they use stays. */
+static bool
+stop_server(struct program *program)
+{
+  struct server *server = &program->server;
+  server->draining = true;
+  if (server->http)
+    http_daemon_drain(server->http);
+  event_hub_stop(server->events);
+  if (!http_daemon_stop(server->http))
+  {
+    log_error("some requests did not end; leaving without them");
+    return false;
+  }
+  ingest_queue_free(server->ingest);
+  event_hub_free(server->events);
+  if (server->datasets)
+    dataset_cache_free(server->datasets);
+  if (server->models)
+    model_cache_free(server->models);
+  http_auth_free(server->auth);
+  metrics_free(server->metrics);
+  if (server->db)
+    db_pool_free(server->db);
+  return true;
+}
+
+static int
+run(struct program *program)
+{
+  struct err_info info = {0};
+  int status = 1;
+  enum err err = settle_data_dir(program, &info);
+  if (!err)
+    err = settle_network(program, &info);
+  if (!err)
+    err = options_export(program->options) == ERR_OK ? ERR_OK
+                                                     : err_set(&info, ERR_MEMORY, "out of memory");
+  if (!err)
+    err = settle_database(program, &info);
+  if (!err)
+    err = catch_signals(program, &info);
+  if (!err)
+    err = make_server(program, &info);
+  if (!err)
+    err = start_server(program, &info);
+  if (!err)
+  {
+    log_info("serving at %s", program->base);
+    err = print_sign_in_url(program, &info);
+  }
+  if (err)
+    log_error("%s", info.text);
+  else
+    status = serve(program);
+  bool stopped = stop_server(program);
+  if (program->standalone)
+    standalone_stop(program->standalone);
+  if (program->lock_fd >= 0)
+    close(program->lock_fd);
+  if (program->signal_fd >= 0)
+    close(program->signal_fd);
+  if (!stopped)
+    _exit(1);
+  return status;
+}
+
+int
+main(int argc, char **argv)
+{
+  static struct option_def table[OWN_COUNT + LIMITS_COUNT + 1];
+  struct program program = {.lock_fd = -1, .signal_fd = -1};
+  struct buf faults = {0};
+  struct err_info info = {0};
+  enum log_level level = LOG_LEVEL_INFO;
+  int status = 0;
+  memcpy(table, own_options, sizeof own_options);
+  memcpy(table + OWN_COUNT, limits_options, sizeof limits_options);
+  if (proc_pin_blas_threads(argv, &info) != ERR_OK || sodium_init() < 0)
+  {
+    fprintf(stderr, "attuned: %s\n", *info.text ? info.text : "no randomness");
+    return 1;
+  }
+  if (options_read(table, argc, argv, &program.options, &faults) != ERR_OK)
+  {
+    fprintf(stderr, "%s", faults.data ? faults.data : "out of memory\n");
+    status = 2;
+  }
+  else if (options_action(program.options) == OPTIONS_HELP)
+    options_print_help(table, "attuned",
+                       "Hosted model tuning over HTTP: upload a table, tune a model, ask it.");
+  else if (options_action(program.options) == OPTIONS_VERSION)
+    printf("attuned %s\n", PACKAGE_VERSION);
+  else
+  {
+    log_level_parse(options_text(program.options, "log-level"), &level);
+    log_setup("attuned", level, options_flag(program.options, "log-json"));
+    if (!options_flag(program.options, "sign-in-url"))
+      status = run(&program);
+    else if (print_another_url(&program, &info) != ERR_OK)
+    {
+      fprintf(stderr, "attuned: %s\n", info.text);
+      status = 1;
+    }
+  }
+  options_free(program.options);
+  buf_free(&program.cert);
+  buf_free(&program.key);
+  buf_free(&faults);
+  return status;
+}
