@@ -2,10 +2,13 @@
 ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 ENGINE_TEST_LIBS = tests/harness/libtestdb.a $(ENGINE_LIBS) sql/libdb.a engine/libbase.a \
   $(ENGINE_SYSLIBS) $(SQL_LIBS) $(CMOCKA_LIBS)
-ENGINE_DB_TESTS = tests/db/test_engine
+ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_engine
 check_PROGRAMS += $(ENGINE_DB_TESTS)
 TESTS += $(ENGINE_DB_TESTS)
 tests_db_test_engine_SOURCES = tests/db/test_engine.c \
   tests/harness/test_engine.c tests/harness/test_engine.h
 tests_db_test_engine_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_engine_LDADD = $(ENGINE_TEST_LIBS)
+tests_db_test_db_work_SOURCES = tests/db/test_db_work.c
+tests_db_test_db_work_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+tests_db_test_db_work_LDADD = $(ENGINE_TEST_LIBS)
