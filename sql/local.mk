@@ -50,6 +50,6 @@ sql/patches.c: $(sql_patches) sql/gen_patches.sh sql/local.mk
 	$(AM_V_GEN)cd $(srcdir) && $(SHELL) sql/gen_patches.sh $(sql_patches) \
 	  > $(abs_builddir)/$@.tmp && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
 
-bin_PROGRAMS += attune-dbinit
-attune_dbinit_SOURCES = sql/dbinit.c
-attune_dbinit_LDADD = sql/libdb.a engine/libbase.a $(SQL_LIBS)
+bin_PROGRAMS += sql/attune-dbinit
+sql_attune_dbinit_SOURCES = sql/dbinit.c
+sql_attune_dbinit_LDADD = sql/libdb.a engine/libbase.a $(SQL_LIBS)

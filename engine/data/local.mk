@@ -29,9 +29,6 @@ engine_libdata_a_SOURCES = \
   engine/data/preview.c \
   engine/data/profile.c \
   engine/data/row_batch.c engine/data/row_batch.h engine/data/row_batch_internal.h \
-  engine/data/png.c engine/data/png.h \
-  engine/data/preview.c \
-  engine/data/profile.c \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_schema.c engine/data/row_schema.h \
@@ -43,7 +40,7 @@ engine_libdata_a_SOURCES = \
   engine/data/values.c engine/data/values.h \
   engine/data/values_time.c
 
-pkglibexec_PROGRAMS += attune-ingest
-attune_ingest_SOURCES = engine/data/ingest_main.c
-attune_ingest_LDADD = engine/libdata.a engine/libbase.a $(JANSSON_LIBS) $(SODIUM_LIBS) \
+pkglibexec_PROGRAMS += engine/data/attune-ingest
+engine_data_attune_ingest_SOURCES = engine/data/ingest_main.c
+engine_data_attune_ingest_LDADD = engine/libdata.a engine/libbase.a $(JANSSON_LIBS) $(SODIUM_LIBS) \
   $(ZLIB_LIBS) -lm
