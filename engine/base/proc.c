@@ -78,6 +78,7 @@ proc_find_program(const char *name, char *path, size_t size, struct err_info *in
   /* from the folder of a program in the build tree, or of an installed one in libexec or bin */
   static const char *const beside[] = {
     "",
+    "/..",
     "/../server",
     "/../../server",
     "/../data",
