@@ -1,0 +1,101 @@
+"""The life of jobs: cancelled, limited, failing, and what the server says it can run."""
+
+import time
+import unittest
+
+from common import ApiTest, cells, iris
+
+
+class Jobs(ApiTest):
+    def test_cancel_keeps_the_best(self):
+        dataset = self.upload(cells(1500))["id"]
+        job = self.api.post("/api/v1/jobs", {"dataset": dataset, "target": "diagnosis", "name": "Long one",
+                                             "budget": {"seconds": 300}}).json
+        self.assertIn(job["state"], ("queued", "running"))
+        self.assertEqual(job["best"], None)
+        deadline = time.monotonic() + 90
+        while True:
+            view = self.api.get(f"/api/v1/jobs/{job['id']}").json
+            if view["best"]:
+                break
+            self.assertLess(time.monotonic(), deadline, view)
+            time.sleep(0.2)
+        self.assertEqual(view["state"], "running")
+        self.assertGreater(view["elapsed_s"], 0)
+        self.assertTrue(0 < view["progress"] < 1)
+        self.assertTrue(0 < view["eta_s"] <= 300)
+        answer = self.api.post(f"/api/v1/jobs/{job['id']}/cancel")
+        self.assertEqual(answer.status, 202, answer)
+        done = self.api.wait_job(job["id"], 60)
+        self.assertEqual((done["state"], done["stop_reason"]), ("cancelled", "cancelled"))
+        self.assertEqual(done["model"]["name"], "long-one")
+        self.problem(self.api.post(f"/api/v1/jobs/{job['id']}/cancel"), 409, "job_ended")
+        self.problem(self.api.post("/api/v1/jobs/job_none/cancel"), 404, "job_not_found")
+
+    def test_names_of_models(self):
+        dataset = self.upload(iris(), "my-iris.csv")["id"]
+        body = {"dataset": dataset, "target": "species", "budget": {"trials": 1}, "families": ["linear"]}
+        plain = self.api.post("/api/v1/jobs?validate_only=1", body).json
+        self.assertEqual(plain["name"], "my-iris")
+        self.assertTrue(plain["job"]["deploy_as"].startswith("job_"))
+        named = self.api.post("/api/v1/jobs?validate_only=1", {**body, "name": "Iris (2)"}).json
+        self.assertEqual(named["job"]["deploy_as"], "iris-2")
+        deployed = self.api.post("/api/v1/jobs?validate_only=1",
+                                 {**body, "name": "Iris (2)", "deploy_as": "prod"}).json
+        self.assertEqual(deployed["job"]["deploy_as"], "prod")
+
+    def test_a_job_makes_the_next_version(self):
+        dataset = self.upload(iris())["id"]
+        body = {"dataset": dataset, "target": "species", "budget": {"trials": 1}, "families": ["linear"],
+                "deploy_as": "twice", "search": {"method": "random", "seed": 3}}
+        first = self.run_job(body)
+        second = self.run_job(body)
+        self.assertEqual(first["model"]["name"], "twice")
+        self.assertGreater(second["model"]["version"], first["model"]["version"])
+        versions = self.api.get("/api/v1/models/twice/versions").json["items"]
+        self.assertEqual(versions[0]["version"], second["model"]["version"])
+        row = {"rows": [{"petal_width": 0.2}]}
+        self.assertEqual(self.api.post("/api/v1/models/twice/predict", row).json["version"],
+                         second["model"]["version"])
+        # roll back: predictions follow at once
+        answer = self.api.call("PUT", "/api/v1/models/twice/aliases/best",
+                               {"version": first["model"]["version"]})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(self.api.post("/api/v1/models/twice/predict", row).json["version"],
+                         first["model"]["version"])
+
+    def test_idempotency(self):
+        dataset = self.upload(iris())["id"]
+        body = {"dataset": dataset, "target": "species", "budget": {"trials": 1}, "families": ["linear"]}
+        headers = {"Idempotency-Key": "one-job"}
+        first = self.api.post("/api/v1/jobs", body, headers=headers)
+        again = self.api.post("/api/v1/jobs", body, headers=headers)
+        self.assertEqual((again.status, again.json["id"]), (202, first.json["id"]))
+        self.problem(self.api.post("/api/v1/jobs", {**body, "budget": {"trials": 2}}, headers=headers), 422,
+                     "idempotency_mismatch")
+        self.api.wait_job(first.json["id"], 60)
+
+    def test_what_can_run(self):
+        families = self.api.get("/api/v1/families").json["items"]
+        self.assertEqual({f["name"] for f in families} & {"linear", "trees", "mlp"},
+                         {"linear", "trees", "mlp"})
+        for family in families:
+            self.assertTrue(family["help"])
+            self.assertTrue(family["fits"])
+            for name, parameter in family["space"].items():
+                if isinstance(parameter, dict):
+                    self.assertTrue(parameter.get("help"), (family["name"], name))
+        images = {f["name"]: f for f in self.api.get("/api/v1/families?kind=images").json["items"]}
+        self.assertTrue(images["mlp"]["fits"])
+        for name, one in images.items():
+            self.assertEqual(one["fits"], one["space"] is not None, name)
+            self.assertEqual(one["fits"], one["why_not"] is None, name)
+        self.problem(self.api.get("/api/v1/families?kind=sounds"), 400, "bad_request")
+        self.problem(self.api.get("/api/v1/families?task=poetry"), 400, "bad_request")
+        methods = {m["name"]: m for m in self.api.get("/api/v1/search-methods").json["items"]}
+        self.assertEqual({"bayes", "random", "grid", "sobol"} - set(methods), set())
+        self.assertTrue(methods["bayes"]["default"])
+
+
+if __name__ == "__main__":
+    unittest.main()

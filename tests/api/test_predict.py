@@ -1,0 +1,206 @@
+"""Predictions from rows, CSV and images; faults of single rows; keys bound to one model."""
+
+import base64
+import json
+import unittest
+
+from common import ApiTest, idx_images, idx_labels, iris, pictures, png
+
+ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+FOLDERS = "/api/v1/models/{}/predict"
+
+
+class Tables(ApiTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        answer = cls.api.upload("/api/v1/train?wait=120", [
+            ("file", "iris.csv", iris()), ("target", "species"), ("trials", "2"), ("name", "flowers"),
+            ("families", "linear")], timeout=150)
+        assert answer.status == 200 and answer.json["state"] == "succeeded", answer
+
+    def predict(self, body, kind="application/json", path="flowers", **more):
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body).encode()
+        return self.api.call("POST", FOLDERS.format(path), body, {"Content-Type": kind}, **more)
+
+    def test_csv_is_as_json(self):
+        rows = [dict(zip(ROW, map(float, line.split(",")[:4])))
+                for line in iris().decode().split()[1:]]
+        by_json = self.predict({"rows": rows})
+        self.assertEqual(by_json.status, 200, by_json)
+        by_csv = self.predict(iris(), "text/csv")
+        self.assertEqual(by_csv.status, 200, by_csv)
+        self.assertEqual(len(by_csv.json["predictions"]), 150)
+        for one, other in zip(by_json.json["predictions"], by_csv.json["predictions"]):
+            self.assertEqual(one["probabilities"], other["probabilities"])
+        alone = self.predict({"rows": rows[:1]}).json["predictions"][0]["probabilities"]
+        self.assertEqual(alone, by_json.json["predictions"][0]["probabilities"])
+        form = self.api.upload(FOLDERS.format("flowers"), [("file", "iris.csv", iris())])
+        self.assertEqual(form.status, 200, form)
+        self.assertEqual(len(form.json["predictions"]), 150)
+
+    def test_numbers_are_short_and_exact(self):
+        text = self.predict({"rows": [ROW]}).raw.decode()
+        for number in json.loads(text, parse_float=str)["predictions"][0]["probabilities"].values():
+            self.assertLessEqual(len(number.lstrip("0.").split("e")[0].replace(".", "")), 9, number)
+
+    def test_faults_of_rows(self):
+        answer = self.predict({"rows": [ROW, {**ROW, "sepal_width": "wide"}, {**ROW, "petals": 1},
+                                        {"sepal_length": 5.1}, {"nothing": 1}]})
+        self.assertEqual(answer.status, 207, answer)
+        good, word, unknown, absent, nothing = answer.json["predictions"]
+        self.assertIn("label", good)
+        self.assertNotIn("warnings", good)
+        self.assertNotIn("label", word)
+        self.assertEqual(word["error"]["code"], "invalid")
+        self.assertEqual(word["error"]["faults"][0]["pointer"], "/rows/1/sepal_width")
+        self.assertIn("label", unknown)
+        self.assertTrue(unknown["warnings"])
+        self.assertEqual(len(absent["warnings"]), 3)
+        self.assertIn("error", nothing)
+
+    def test_every_row_faulty(self):
+        answer = self.predict({"rows": [{"x": 1}, {**ROW, "petal_width": "no"}]})
+        self.problem(answer, 422, "invalid", "/rows/1/petal_width")
+        self.assertGreaterEqual(len(answer.json["faults"]), 2)
+
+    def test_strict(self):
+        answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})
+        self.assertEqual(answer.status, 207, answer)
+        self.assertIn("error", answer.json["predictions"][1])
+        answer = self.api.call("POST", FOLDERS.format("flowers") + "?strict=1", b"sepal_length,x\n5.1,1\n",
+                               {"Content-Type": "text/csv"})
+        self.problem(answer, 422, "invalid")
+
+    def test_unusable_bodies(self):
+        cases = [
+            (b"", "application/json", 400, "bad_request"),
+            (b"{", "application/json", 400, "bad_json"),
+            (b"[1]", "application/json", 422, "invalid"),
+            (b"{}", "application/json", 422, "invalid"),
+            (b'{"rows":[]}', "application/json", 422, "invalid"),
+            (b'{"rows":{}}', "application/json", 422, "invalid"),
+            (b'{"rows":[1,2]}', "application/json", 422, "invalid"),
+            (b'{"rows":[null]}', "application/json", 422, "invalid"),
+            (b'{"rows":[[5.1,3.5,1.4,0.2]]}', "application/json", 422, "invalid"),
+            (b'{"row":[{}]}', "application/json", 422, "invalid"),
+            (b'{"rows":[{}],"explain":true}', "application/json", 422, "invalid"),
+            (b'{"images":["x"]}', "application/json", 422, "invalid"),
+            (b'{"rows":[{"sepal_length":1}],"strict":"yes"}', "application/json", 422, "invalid"),
+            (b"[" * 5000, "application/json", 400, "bad_json"),
+            (b"nonsense", "text/csv", 422, "invalid"),
+            (b"a,b\n1\n", "text/csv", 422, "invalid"),
+            (b"sepal_length\n\xff\n", "text/csv", 422, "invalid"),
+            (b"\0\0\0", "application/octet-stream", 415, "unsupported_media_type"),
+            (b"\x89PNG", "image/png", 415, "unsupported_media_type"),
+            (b"<a/>", "text/xml", 415, "unsupported_media_type"),
+        ]
+        for body, kind, status, code in cases:
+            with self.subTest(body[:40]):
+                self.problem(self.predict(body, kind), status, code)
+
+    def test_strange_values(self):
+        for value in ("1e400", '"\\u0000"', "[]", "{}", "true", '"' + "x" * 10000 + '"', "-0.0",
+                      "9" * 400, "null"):
+            body = ('{"rows":[{"sepal_length":' + value + ',"petal_width":0.2}]}').encode()
+            answer = self.predict(body)
+            self.assertIn(answer.status, (200, 400, 422), (value[:30], answer))
+
+    def test_many_rows(self):
+        answer = self.predict({"rows": [ROW] * 5000})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(len(answer.json["predictions"]), 5000)
+        self.problem(self.predict({"rows": [{"petal_width": 1}] * 10001}), 422, "invalid", "/rows")
+
+    def test_key_of_one_model(self):
+        made = self.api.post("/api/v1/keys", {"name": "app", "scopes": ["predict"], "model": "flowers"})
+        self.assertEqual(made.status, 201, made)
+        bearer = {"Authorization": "Bearer " + made.json["key"]}
+        model = self.api.get("/api/v1/models/flowers").json
+        for name in ("flowers", f"flowers@{model['version']}", model["id"]):
+            answer = self.api.call("POST", FOLDERS.format(name), {"rows": [ROW]}, bearer)
+            self.assertEqual(answer.status, 200, answer)
+        for name in ("nothing", "mdl_nothing"):
+            answer = self.api.call("POST", FOLDERS.format(name), {"rows": [ROW]}, bearer)
+            self.problem(answer, 403, "forbidden")
+
+
+class Images(ApiTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.images, cls.labels = pictures()
+        answer = cls.api.upload("/api/v1/train?wait=120", [
+            ("images", "images", idx_images(cls.images)), ("labels", "labels", idx_labels(cls.labels)),
+            ("trials", "2"), ("name", "shapes"), ("families", "linear")], timeout=150)
+        assert answer.status == 200 and answer.json["state"] == "succeeded", answer
+        assert answer.json["model"]["score"] > 0.9, answer
+
+    def predict(self, body, kind):
+        return self.api.call("POST", FOLDERS.format("shapes"), body, {"Content-Type": kind})
+
+    def test_every_way_gives_the_same(self):
+        raw = self.predict(b"".join(self.images[:6]), "application/octet-stream")
+        self.assertEqual(raw.status, 200, raw)
+        first = [p["probabilities"] for p in raw.json["predictions"]]
+        self.assertEqual([p["label"] for p in raw.json["predictions"]], ["0", "1", "2"] * 2)
+        files = [png(pixels, 8, 8) for pixels in self.images[:6]]
+        one = self.predict(files[0], "image/png")
+        self.assertEqual(one.status, 200, one)
+        self.assertEqual(one.json["predictions"][0]["probabilities"], first[0])
+        coded = self.api.post(FOLDERS.format("shapes"), {
+            "images": [base64.b64encode(one).decode() for one in files]})
+        self.assertEqual([p["probabilities"] for p in coded.json["predictions"]], first)
+        form = self.api.upload(FOLDERS.format("shapes"),
+                               [("file", f"{i}.png", one) for i, one in enumerate(files)])
+        self.assertEqual(form.status, 200, form)
+        self.assertEqual([p["probabilities"] for p in form.json["predictions"]], first)
+        self.assertEqual([p["file"] for p in form.json["predictions"]], [f"{i}.png" for i in range(6)])
+
+    def test_all_at_once(self):
+        answer = self.predict(b"".join(self.images) * 20, "application/octet-stream")
+        self.assertEqual(answer.status, 200, answer)
+        right = sum(int(p["label"]) == self.labels[i % 240]
+                    for i, p in enumerate(answer.json["predictions"]))
+        self.assertGreater(right / 4800, 0.9)
+
+    def test_other_sizes_and_colour(self):
+        pixels = self.images[1]
+        large = b"".join(bytes(pixels[y // 4 * 8 + x // 4] for x in range(32)) for y in range(32))
+        one = self.predict(png(large, 32, 32), "image/png").json["predictions"][0]
+        same = self.predict(pixels, "application/octet-stream").json["predictions"][0]
+        self.assertEqual(one["probabilities"], same["probabilities"])
+        colour = b"".join(bytes([v, v, v]) for v in large)
+        one = self.predict(png(colour, 32, 32, 3), "image/png").json["predictions"][0]
+        self.assertEqual(one["probabilities"], same["probabilities"])
+
+    def test_bad_images(self):
+        good = png(self.images[0], 8, 8)
+        for body in (good[:-20], good[:30], b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff", b"text"):
+            self.problem(self.predict(body, "image/png"), 422, "invalid")
+        bomb = png(bytes(1), 1, 1).replace(b"\0\0\0\1\0\0\0\1\x08", b"\x7f\0\0\0\x7f\0\0\0\x08", 1)
+        self.problem(self.predict(bomb, "image/png"), 422, "invalid")
+        huge = png(bytes(5000 * 5000), 5000, 5000)
+        self.problem(self.predict(huge, "image/png"), 422, "invalid")
+        mixed = self.api.upload(FOLDERS.format("shapes"), [
+            ("file", "a.png", good), ("file", "b.png", b"not an image")])
+        self.assertEqual(mixed.status, 207, mixed)
+        self.assertIn("label", mixed.json["predictions"][0])
+        self.assertEqual(mixed.json["predictions"][1]["error"]["faults"][0]["pointer"], "/file/1")
+        coded = self.api.post(FOLDERS.format("shapes"), {
+            "images": [base64.b64encode(good).decode(), "!!!", 7, ""]})
+        self.assertEqual(coded.status, 207, coded)
+        self.assertEqual([("label" in p) for p in coded.json["predictions"]], [True, False, False, False])
+
+    def test_wrong_kind(self):
+        self.problem(self.predict(bytes(63), "application/octet-stream"), 422, "invalid")
+        self.problem(self.predict(b"a\n1\n", "text/csv"), 415, "unsupported_media_type")
+        self.problem(self.api.post(FOLDERS.format("shapes"), {"rows": [{"a": 1}]}), 422, "invalid", "/rows")
+        self.problem(self.api.post(FOLDERS.format("shapes"), {"images": []}), 422, "invalid", "/images")
+        self.problem(self.api.upload(FOLDERS.format("shapes"), [("picture", "a.png", b"x")]), 422,
+                     "invalid", "/picture", "/file")
+
+
+if __name__ == "__main__":
+    unittest.main()
