@@ -79,6 +79,7 @@ proc_find_program(const char *name, char *path, size_t size, struct err_info *in
   static const char *const beside[] = {
     "",
     "/..",
+    "/../..",
     "/../server",
     "/../../server",
     "/../data",
