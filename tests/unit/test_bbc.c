@@ -1,0 +1,253 @@
+/* Greedy selection and BBC-CV on predictions whose truth is known. */
+#include <config.h>
+
+#include "tests/harness/test_support.h"
+
+#include "base/rng.h"
+#include "tune/bbc_cv.h"
+#include "tune/greedy.h"
+
+#define ROWS 300
+#define MODELS 40
+
+static const char *const names[] = {"no", "yes"};
+static const struct task binary = {
+  .kind = TASK_BINARY, .class_count = 2, .class_names = names, .output_count = 2};
+static const struct task regression = {.kind = TASK_REGRESSION, .output_count = 1};
+
+struct fixture
+{
+  int32_t classes[ROWS];
+  double values[ROWS];
+  float memory[MODELS][ROWS * 2];
+  const float *predictions[MODELS];
+  struct labels labels;
+};
+
+/* Classifiers that are right with probability `skill`, each independently. */
+static void
+make_classifiers(struct fixture *fixture, uint64_t seed, double skill)
+{
+  struct rng rng;
+  rng_init(&rng, seed, 1);
+  for (size_t i = 0; i < ROWS; i++)
+    fixture->classes[i] = (int32_t) rng_below(&rng, 2);
+  for (size_t k = 0; k < MODELS; k++)
+  {
+    for (size_t i = 0; i < ROWS; i++)
+    {
+      bool right = rng_double(&rng) < skill;
+      int32_t answer = right ? fixture->classes[i] : 1 - fixture->classes[i];
+      fixture->memory[k][2 * i + (size_t) answer] = 0.7f;
+      fixture->memory[k][2 * i + (size_t) (1 - answer)] = 0.3f;
+    }
+    fixture->predictions[k] = fixture->memory[k];
+  }
+  fixture->labels = (struct labels){.count = ROWS, .classes = fixture->classes};
+}
+
+/* Regressors with independent errors of the stated spread. */
+static void
+make_regressors(struct fixture *fixture, uint64_t seed, const double *spread, size_t count)
+{
+  struct rng rng;
+  rng_init(&rng, seed, 2);
+  for (size_t i = 0; i < ROWS; i++)
+    fixture->values[i] = 5 * rng_normal(&rng);
+  for (size_t k = 0; k < count; k++)
+  {
+    for (size_t i = 0; i < ROWS; i++)
+      fixture->memory[k][i] = (float) (fixture->values[i] + spread[k] * rng_normal(&rng));
+    fixture->predictions[k] = fixture->memory[k];
+  }
+  fixture->labels = (struct labels){.count = ROWS, .values = fixture->values};
+}
+
+static void
+test_greedy_mixes_what_helps(void **state)
+{
+  struct fixture *fixture = *state;
+  static const double spread[] = {1.0, 1.0, 1.0, 9.0};
+  double weights[4], sum = 0;
+  float mixed[ROWS];
+  make_regressors(fixture, 3, spread, 4);
+  struct greedy_request request = {.predictions = fixture->predictions,
+                                   .count = 4,
+                                   .labels = &fixture->labels,
+                                   .task = &regression,
+                                   .metric = METRIC_RMSE,
+                                   .max_picks = 25,
+                                   .selections = 1,
+                                   .seed = 1};
+  assert_int_equal(greedy_select(&request, weights), ERR_OK);
+  for (size_t k = 0; k < 4; k++)
+    sum += weights[k];
+  assert_near(sum, 1, 1e-12);
+  for (size_t k = 0; k < 3; k++)
+    assert_true(weights[k] > 0.15);
+  assert_true(weights[3] < 0.05);
+  greedy_mix(fixture->predictions, weights, 4, ROWS, mixed);
+  double alone = metric_compute(METRIC_RMSE, &regression, &fixture->labels, fixture->memory[0]);
+  double together = metric_compute(METRIC_RMSE, &regression, &fixture->labels, mixed);
+  /* Three independent errors of equal size: their mean has 1/√3 of it. */
+  assert_near(alone, 1.0, 0.12);
+  assert_near(together, 1 / sqrt(3), 0.08);
+}
+
+static void
+test_greedy_keeps_one_that_is_enough(void **state)
+{
+  struct fixture *fixture = *state;
+  static const double spread[] = {6.0, 0.01, 6.0};
+  double weights[3], again[3];
+  make_regressors(fixture, 4, spread, 3);
+  struct greedy_request request = {.predictions = fixture->predictions,
+                                   .count = 3,
+                                   .labels = &fixture->labels,
+                                   .task = &regression,
+                                   .metric = METRIC_RMSE,
+                                   .max_picks = 25,
+                                   .selections = 1};
+  assert_int_equal(greedy_select(&request, weights), ERR_OK);
+  assert_near(weights[1], 1, 1e-12);
+  request.selections = 5;
+  request.seed = 9;
+  assert_int_equal(greedy_select(&request, weights), ERR_OK);
+  assert_int_equal(greedy_select(&request, again), ERR_OK);
+  assert_memory_equal(weights, again, sizeof weights);
+  assert_near(weights[0] + weights[1] + weights[2], 1, 1e-12);
+}
+
+/* All models are equally good, so whatever the best shows on the rows it was chosen on is luck. */
+static void
+test_bbc_is_less_optimistic(void **state)
+{
+  struct fixture *fixture = *state;
+  double naive_bias = 0, bbc_bias = 0;
+  const double skill = 0.7;
+  for (uint64_t seed = 1; seed <= 6; seed++)
+  {
+    double naive = 0;
+    struct bbc_result result;
+    make_classifiers(fixture, seed, skill);
+    for (size_t k = 0; k < MODELS; k++)
+      naive = fmax(
+        naive, metric_compute(METRIC_ACCURACY, &binary, &fixture->labels, fixture->predictions[k]));
+    struct bbc_request request = {.predictions = fixture->predictions,
+                                  .count = MODELS,
+                                  .labels = &fixture->labels,
+                                  .task = &binary,
+                                  .metric = METRIC_ACCURACY,
+                                  .bootstraps = 200,
+                                  .seed = seed,
+                                  .deadline_s = INFINITY};
+    assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+    assert_int_equal(result.bootstraps, 200);
+    assert_true(result.single.low < result.single.mean && result.single.mean < result.single.high);
+    assert_true(result.single.mean < naive);
+    assert_true(result.single.low < skill && skill < result.single.high);
+    naive_bias += (naive - skill) / 6;
+    bbc_bias += (result.single.mean - skill) / 6;
+  }
+  print_message("bias of the naive best %.4f, of BBC-CV %.4f\n", naive_bias, bbc_bias);
+  assert_true(naive_bias > 0.03);
+  assert_true(fabs(bbc_bias) < naive_bias / 2);
+}
+
+static void
+test_ensemble_wins_where_it_should(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_result result, again;
+  /* Independent errors: a vote is far better than any one. */
+  make_classifiers(fixture, 11, 0.7);
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = 12,
+                                .ensemble_count = 12,
+                                .max_picks = 25,
+                                .selections = 1,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ACCURACY,
+                                .bootstraps = 60,
+                                .seed = 5,
+                                .deadline_s = INFINITY};
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_true(result.ensemble_wins > 0.95);
+  assert_true(result.ensemble.mean > result.single.mean + 0.05);
+  assert_int_equal(bbc_estimate(&request, &again), ERR_OK);
+  assert_memory_equal(&result, &again, sizeof result);
+  /* One that knows it all, and noise: nothing to win. */
+  static const double spread[] = {0.001, 8, 8, 8};
+  make_regressors(fixture, 12, spread, 4);
+  request.count = request.ensemble_count = 4;
+  request.task = &regression;
+  request.metric = METRIC_RMSE;
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_true(result.ensemble_wins < 0.3);
+}
+
+static void
+test_bbc_limits(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_result result;
+  struct bbc_score score;
+  make_classifiers(fixture, 13, 0.8);
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = MODELS,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ROC_AUC,
+                                .bootstraps = 500,
+                                .seed = 5};
+  /* A deadline in the past still leaves enough to speak of. */
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_int_equal(result.bootstraps, 20);
+  assert_true(isfinite(result.single.mean));
+  assert_int_equal(bbc_bootstraps(&request), 500);
+  struct labels many = {.count = 20000, .classes = fixture->classes};
+  request.labels = &many; /* only its count is looked at */
+  request.count = 200;
+  request.ensemble_count = 12;
+  request.max_picks = 25;
+  assert_int_equal(bbc_bootstraps(&request), 50);
+  request.count = 0;
+  assert_int_equal(bbc_estimate(&request, &result), ERR_INVALID);
+  /* Of a model never chosen on these rows: the score as it is, with the width that counting gives. */
+  assert_int_equal(bbc_interval(fixture->predictions[0], &fixture->labels, &binary, METRIC_ACCURACY,
+                                500, 3, &score),
+                   ERR_OK);
+  assert_near(score.mean,
+              metric_compute(METRIC_ACCURACY, &binary, &fixture->labels, fixture->predictions[0]),
+              0);
+  double sd = sqrt(score.mean * (1 - score.mean) / ROWS);
+  assert_near(score.high - score.low, 2 * 1.96 * sd, 0.5 * sd);
+}
+
+static int
+setup(void **state)
+{
+  *state = calloc(1, sizeof(struct fixture));
+  return *state == NULL;
+}
+
+static int
+teardown(void **state)
+{
+  free(*state);
+  return 0;
+}
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_greedy_mixes_what_helps),
+    cmocka_unit_test(test_greedy_keeps_one_that_is_enough),
+    cmocka_unit_test(test_bbc_is_less_optimistic),
+    cmocka_unit_test(test_ensemble_wins_where_it_should),
+    cmocka_unit_test(test_bbc_limits),
+  };
+  return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,373 @@
+/* What a job's search asks for: families in turn, the same from the log as from memory, nothing too late. */
+#include <config.h>
+
+#include "tests/harness/test_support.h"
+
+#include "base/rng.h"
+#include "tune/tune_data.h"
+#include "tune/tune_study.h"
+
+#define MOST 40
+
+static const char schema_text[] =
+  "{\"kind\":\"table\",\"rows\":500,\"columns\":["
+  "{\"name\":\"a\",\"type\":\"numeric\",\"missing\":0,\"distinct\":400},"
+  "{\"name\":\"b\",\"type\":\"numeric\",\"missing\":0,\"distinct\":400},"
+  "{\"name\":\"y\",\"type\":\"categorical\",\"missing\":0,\"distinct\":2}],\"warnings\":[]}";
+
+struct fixture
+{
+  struct arena *arena;
+  struct job_spec *spec;
+  struct model_data_shape shape;
+};
+
+static void
+make_spec(struct fixture *fixture, const char *request)
+{
+  struct err_info info = {0};
+  json_t *schema = json_loads(schema_text, 0, NULL), *json = json_loads(request, 0, NULL);
+  fixture->shape = (struct model_data_shape){
+    .kind = DATASET_TABLE, .task = TASK_BINARY, .rows = 500, .columns = 2, .classes = 2};
+  if (tune_spec_read(json, schema, fixture->arena, &fixture->spec, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  json_decref(schema);
+  json_decref(json);
+}
+
+static struct tune_study *
+new_study(const struct fixture *fixture)
+{
+  struct tune_study *study = NULL;
+  struct err_info info = {0};
+  if (tune_study_new(fixture->spec, &fixture->shape, 5, 400, &study, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  return study;
+}
+
+static struct tune_situation
+calm(uint64_t next_trial)
+{
+  return (struct tune_situation){.next_trial = next_trial,
+                                 .search_left_s = INFINITY,
+                                 .best_value = NAN,
+                                 .metric = METRIC_ACCURACY,
+                                 .workers = 1};
+}
+
+/* A landscape with a best family and a best place. */
+static double
+objective_of(const struct fixture *fixture, const double *point)
+{
+  double sum = point[0] * 0.1;
+  for (size_t p = 1; p < fixture->spec->space->count; p++)
+    if (!isnan(point[p]))
+      sum += pow(space_to_unit(&fixture->spec->space->params[p], point[p]) - 0.3, 2);
+  return sum;
+}
+
+struct history
+{
+  struct tune_entry entries[2 * MOST];
+  double points[MOST + 1][64];
+  size_t count;
+};
+
+static void
+log_entry(struct history *history, struct tune_study *study, struct tune_entry entry)
+{
+  struct err_info info = {0};
+  history->entries[history->count++] = entry;
+  if (tune_study_fold(study, &entry, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+}
+
+/* Lives through `trials` trials, one after the other; a few fail or are cancelled. */
+static void
+live(const struct fixture *fixture, struct tune_study *study, struct history *history,
+     uint64_t trials)
+{
+  for (uint64_t trial = 1; trial <= trials; trial++)
+  {
+    struct tune_situation situation = calm(trial);
+    struct tune_suggestion suggestion;
+    struct err_info info = {0};
+    if (tune_study_suggest(study, &situation, &suggestion, &info) != ERR_OK)
+      fail_msg("%s", info.text);
+    assert_int_equal(suggestion.decision, TUNE_ADD);
+    json_decref(suggestion.params);
+    double *point = history->points[trial];
+    memcpy(point, suggestion.point, fixture->spec->space->count * sizeof *point);
+    log_entry(history, study,
+              (struct tune_entry){.kind = TUNE_ASK, .trial = trial, .point = point});
+    struct tune_entry end = {.kind = trial % 7 == 5   ? TUNE_FAILED
+                                     : trial % 7 == 6 ? TUNE_FORGET
+                                                      : TUNE_TELL,
+                             .trial = trial,
+                             .objective = objective_of(fixture, point),
+                             .seconds = 1 + 0.1 * (double) trial};
+    log_entry(history, study, end);
+  }
+}
+
+static void
+test_defaults_first(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"budget\":{\"trials\":30},\"search\":{\"seed\":3}}");
+  struct tune_study *study = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  size_t families = fixture->spec->family_count;
+  assert_true(families >= 2);
+  live(fixture, study, history, families);
+  double last = 0;
+  for (size_t i = 1; i <= families; i++)
+  {
+    const double *point = history->points[i];
+    for (size_t j = 1; j < i; j++)
+      assert_true(history->points[j][0] != point[0]);
+    for (size_t p = 1; p < fixture->spec->space->count; p++)
+      if (!isnan(point[p]) && fixture->spec->space->params[p].has_default)
+        assert_near(point[p], fixture->spec->space->params[p].fallback, 1e-9);
+    const char *family = fixture->spec->families[(size_t) point[0]];
+    double cost = model_family_find(family)->cost_estimate(&fixture->shape, 400);
+    assert_true(cost >= last);
+    last = cost;
+  }
+  tune_study_free(study);
+  free(history);
+}
+
+/* A study made from the log alone goes on exactly as the one that lived it. */
+static void
+test_cold_equals_warm(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"budget\":{\"trials\":200},\"search\":{\"seed\":5}}");
+  struct tune_study *warm = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  live(fixture, warm, history, 30);
+  struct tune_study *cold = new_study(fixture);
+  for (size_t i = 0; i < history->count; i++)
+    assert_int_equal(tune_study_fold(cold, &history->entries[i], NULL), ERR_OK);
+  for (uint64_t trial = 31; trial <= 33; trial++)
+  {
+    struct tune_situation situation = calm(trial);
+    struct tune_suggestion a, b;
+    assert_int_equal(tune_study_suggest(warm, &situation, &a, NULL), ERR_OK);
+    assert_int_equal(tune_study_suggest(cold, &situation, &b, NULL), ERR_OK);
+    assert_memory_equal(a.point, b.point, fixture->spec->space->count * sizeof *a.point);
+    assert_string_equal(a.family, b.family);
+    assert_true(json_equal(a.params, b.params));
+    assert_near(a.predicted_s, b.predicted_s, 0);
+    struct tune_entry ask = {.kind = TUNE_ASK, .trial = trial, .point = a.point};
+    assert_int_equal(tune_study_fold(cold, &ask, NULL), ERR_OK);
+    assert_int_equal(tune_study_fold(warm, &ask, NULL), ERR_OK);
+    json_decref(a.params);
+    json_decref(b.params);
+  }
+  tune_study_free(cold);
+  tune_study_free(warm);
+  free(history);
+}
+
+/* A suggestion that never came into the log, and one that another worker was quicker than, leave no trace. */
+static void
+test_unlogged_ask_leaves_no_trace(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"budget\":{\"trials\":200},\"search\":{\"seed\":8}}");
+  struct tune_study *warm = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  live(fixture, warm, history, 12);
+  struct tune_situation situation = calm(13);
+  struct tune_suggestion first, second;
+  double *kept = malloc(fixture->spec->space->count * sizeof *kept);
+  assert_int_equal(tune_study_suggest(warm, &situation, &first, NULL), ERR_OK);
+  memcpy(kept, first.point, fixture->spec->space->count * sizeof *kept);
+  assert_int_equal(tune_study_suggest(warm, &situation, &second, NULL), ERR_OK);
+  assert_memory_equal(kept, second.point, fixture->spec->space->count * sizeof *kept);
+  json_decref(first.params);
+  json_decref(second.params);
+  /* Another worker's trial 13, at another point. */
+  struct tune_entry other = {.kind = TUNE_ASK, .trial = 13, .point = history->points[1]};
+  struct tune_study *cold = new_study(fixture);
+  for (size_t i = 0; i < history->count; i++)
+    assert_int_equal(tune_study_fold(cold, &history->entries[i], NULL), ERR_OK);
+  assert_int_equal(tune_study_fold(cold, &other, NULL), ERR_OK);
+  assert_int_equal(tune_study_fold(warm, &other, NULL), ERR_OK);
+  situation = calm(14);
+  assert_int_equal(tune_study_suggest(warm, &situation, &first, NULL), ERR_OK);
+  assert_int_equal(tune_study_suggest(cold, &situation, &second, NULL), ERR_OK);
+  assert_memory_equal(first.point, second.point, fixture->spec->space->count * sizeof *kept);
+  json_decref(first.params);
+  json_decref(second.params);
+  free(kept);
+  tune_study_free(cold);
+  tune_study_free(warm);
+  free(history);
+}
+
+static void
+expect_stop(struct tune_study *study, const struct tune_situation *situation, const char *reason,
+            bool cancel_running)
+{
+  struct tune_suggestion suggestion;
+  assert_int_equal(tune_study_suggest(study, situation, &suggestion, NULL), ERR_OK);
+  assert_int_equal(suggestion.decision, TUNE_STOP);
+  assert_string_equal(suggestion.stop_reason, reason);
+  assert_int_equal(suggestion.cancel_running, cancel_running);
+  assert_null(suggestion.params);
+}
+
+static void
+test_reasons_to_stop(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"budget\":{\"trials\":4,\"target_score\":0.9}}");
+  struct tune_study *study = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  live(fixture, study, history, 4);
+  struct tune_situation situation = calm(5);
+  expect_stop(study, &situation, "budget_trials", false);
+  situation = calm(4);
+  situation.best_value = 0.9;
+  expect_stop(study, &situation, "target_score", true);
+  situation.best_value = 0.89;
+  situation.search_left_s = -0.1;
+  expect_stop(study, &situation, "budget_seconds", true);
+  tune_study_free(study);
+  free(history);
+}
+
+/* Everything but one parameter fixed: two points, then none. */
+static void
+test_exhausted_grid(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"families\":[\"linear\"],\"budget\":{\"trials\":50},"
+                     "\"search\":{\"method\":\"grid\",\"grid_resolution\":2,"
+                     "\"space\":{\"linear\":{\"l1_ratio\":0.5}}}}");
+  struct tune_study *study = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  struct tune_suggestion suggestion = {0};
+  size_t asked = 0;
+  for (uint64_t trial = 1; trial < MOST; trial++, asked++)
+  {
+    struct tune_situation situation = calm(trial);
+    assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+    if (suggestion.decision != TUNE_ADD)
+      break;
+    json_decref(suggestion.params);
+    memcpy(history->points[trial], suggestion.point, fixture->spec->space->count * sizeof(double));
+    log_entry(
+      history, study,
+      (struct tune_entry){.kind = TUNE_ASK, .trial = trial, .point = history->points[trial]});
+  }
+  assert_int_equal(asked, 2);
+  assert_int_equal(suggestion.decision, TUNE_STOP);
+  assert_string_equal(suggestion.stop_reason, "exhausted");
+  free(history);
+  tune_study_free(study);
+}
+
+static void
+test_nothing_starts_too_late(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"budget\":{\"seconds\":100},\"search\":{\"seed\":2}}");
+  struct tune_study *study = new_study(fixture);
+  size_t families = fixture->spec->family_count, width = fixture->spec->space->count;
+  double *points = calloc((families + 1) * width, sizeof *points);
+  /* The first family costs 1 s a trial, the second 10, the third 100. */
+  for (uint64_t trial = 1; trial <= families; trial++)
+  {
+    struct tune_situation situation = calm(trial);
+    struct tune_suggestion suggestion;
+    situation.search_left_s = 1000;
+    assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+    assert_int_equal(suggestion.decision, TUNE_ADD);
+    json_decref(suggestion.params);
+    double *point = points + trial * width;
+    memcpy(point, suggestion.point, width * sizeof *point);
+    struct tune_entry ask = {.kind = TUNE_ASK, .trial = trial, .point = point};
+    struct tune_entry tell = {.kind = TUNE_TELL,
+                              .trial = trial,
+                              .objective = -(double) trial, /* the dearest is the best */
+                              .seconds = pow(10, (double) trial - 1)};
+    assert_int_equal(tune_study_fold(study, &ask, NULL), ERR_OK);
+    assert_int_equal(tune_study_fold(study, &tell, NULL), ERR_OK);
+    assert_near(tune_study_cost(study, fixture->spec->families[(size_t) point[0]]), tell.seconds,
+                1e-9);
+  }
+  for (int round = 0; round < 5; round++)
+  {
+    struct tune_situation situation = calm(families + 1);
+    struct tune_suggestion suggestion;
+    situation.search_left_s = 12;
+    assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+    if (suggestion.decision == TUNE_ADD)
+      assert_true(suggestion.predicted_s <= 12);
+    else
+      assert_string_equal(suggestion.stop_reason, "budget_seconds");
+    json_decref(suggestion.params);
+  }
+  struct tune_situation late = calm(families + 1);
+  late.search_left_s = 0.5;
+  expect_stop(study, &late, "budget_seconds", false);
+  free(points);
+  tune_study_free(study);
+}
+
+static void
+test_shares_of_time(void **state)
+{
+  (void) state;
+  struct tune_share share = {.search_left_s = INFINITY, .folds_left = 5, .parallel = 1};
+  assert_near(tune_unit_seconds(&share), 0, 0);
+  share.search_left_s = 60;
+  assert_near(tune_unit_seconds(&share), 12, 1e-9);
+  share.parallel = 2;
+  assert_near(tune_unit_seconds(&share), 20, 1e-9);
+  share.first_trials = true;
+  assert_near(tune_unit_seconds(&share), 10, 1e-9);
+  share.folds_left = 1;
+  assert_near(tune_unit_seconds(&share), 30, 1e-9);
+  share.search_left_s = -5;
+  assert_true(tune_unit_seconds(&share) > 0);
+}
+
+static int
+setup(void **state)
+{
+  struct fixture *fixture = calloc(1, sizeof *fixture);
+  fixture->arena = arena_new(0);
+  *state = fixture;
+  return 0;
+}
+
+static int
+teardown(void **state)
+{
+  struct fixture *fixture = *state;
+  arena_free(fixture->arena);
+  free(fixture);
+  return 0;
+}
+
+#define study_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    study_test(test_defaults_first),
+    study_test(test_cold_equals_warm),
+    study_test(test_unlogged_ask_leaves_no_trace),
+    study_test(test_reasons_to_stop),
+    study_test(test_exhausted_grid),
+    study_test(test_nothing_starts_too_late),
+    study_test(test_shares_of_time),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
