@@ -1,12 +1,35 @@
 # Tests of data
 if HAVE_CMOCKA
-DATA_TESTS = tests/unit/test_csv tests/unit/test_values
+DATA_TESTS = tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
+  tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_metric \
+  tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
+  tests/unit/test_task tests/unit/test_values
 check_PROGRAMS += $(DATA_TESTS)
 TESTS += $(DATA_TESTS)
 DATA_TEST_LIBS = engine/libdata.a engine/libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) \
   $(ZLIB_LIBS) -lm
+DATA_FIXTURE = tests/harness/data_fixture.h tests/harness/test_support.h
 tests_unit_test_csv_SOURCES = tests/unit/test_csv.c tests/harness/test_support.h
 tests_unit_test_csv_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_dataset_SOURCES = tests/unit/test_dataset.c $(DATA_FIXTURE)
+tests_unit_test_dataset_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_encode_SOURCES = tests/unit/test_encode.c $(DATA_FIXTURE)
+tests_unit_test_encode_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_infer_types_SOURCES = tests/unit/test_infer_types.c $(DATA_FIXTURE)
+tests_unit_test_infer_types_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c $(DATA_FIXTURE)
+tests_unit_test_ingest_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_metric_SOURCES = tests/unit/test_metric.c tests/num/metrics_numbers.h \
+  tests/harness/test_support.h
+tests_unit_test_metric_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_row_batch_SOURCES = tests/unit/test_row_batch.c $(DATA_FIXTURE)
+tests_unit_test_row_batch_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_schema_edit_SOURCES = tests/unit/test_schema_edit.c $(DATA_FIXTURE)
+tests_unit_test_schema_edit_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_split_SOURCES = tests/unit/test_split.c $(DATA_FIXTURE)
+tests_unit_test_split_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_task_SOURCES = tests/unit/test_task.c $(DATA_FIXTURE)
+tests_unit_test_task_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_values_SOURCES = tests/unit/test_values.c tests/harness/test_support.h
 tests_unit_test_values_LDADD = $(DATA_TEST_LIBS)
 endif

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REGISTERS 1024u
-#define REGISTER_BITS 10
+#define REGISTERS 4096u
+#define REGISTER_BITS 12
 
 struct distinct
 {
@@ -15,7 +15,7 @@ struct distinct
   size_t capacity; /* power of two, 0 when the set was given up */
   size_t count;
   size_t limit;
-  uint8_t registers[REGISTERS]; /* largest rank seen, per bucket */
+  uint8_t *registers; /* largest rank seen, per bucket; NULL while the set is there */
 };
 
 #define START_CAPACITY 64
@@ -42,13 +42,33 @@ distinct_free(struct distinct *distinct)
 {
   if (distinct == NULL)
     return;
+  free(distinct->registers);
   free(distinct->slots);
   free(distinct);
+}
+
+static void
+note_rank(struct distinct *distinct, uint64_t hash)
+{
+  if (distinct->registers == NULL)
+    return;
+  unsigned bucket = (unsigned) (hash >> (64 - REGISTER_BITS));
+  uint64_t rest = (hash << REGISTER_BITS) | ((uint64_t) 1 << (REGISTER_BITS - 1));
+  uint8_t rank = (uint8_t) (__builtin_clzll(rest) + 1);
+  if (rank > distinct->registers[bucket])
+    distinct->registers[bucket] = rank;
 }
 
 void
 distinct_forget(struct distinct *distinct)
 {
+  if (distinct->capacity == 0)
+    return;
+  /* Without memory for the registers the count just stays where it is. */
+  distinct->registers = calloc(REGISTERS, 1);
+  for (size_t i = 0; i < distinct->capacity; i++)
+    if (distinct->slots[i] != 0)
+      note_rank(distinct, distinct->slots[i]);
   free(distinct->slots);
   distinct->slots = NULL;
   distinct->capacity = 0;
@@ -90,23 +110,20 @@ distinct_add(struct distinct *distinct, uint64_t hash)
 {
   if (hash == 0)
     hash = 1;
-  if (distinct->capacity > 0)
+  if (distinct->capacity == 0)
   {
-    size_t at = find_slot(distinct->slots, distinct->capacity, hash);
-    if (distinct->slots[at] == hash)
-      return false;
-    distinct->slots[at] = hash;
-    distinct->count++;
-    if (distinct->count > distinct->limit
-        || (distinct->count * 2 > distinct->capacity && !grow(distinct)))
-      distinct_forget(distinct);
+    note_rank(distinct, hash);
+    return false;
   }
-  unsigned bucket = (unsigned) (hash >> (64 - REGISTER_BITS));
-  uint64_t rest = (hash << REGISTER_BITS) | ((uint64_t) 1 << (REGISTER_BITS - 1));
-  uint8_t rank = (uint8_t) (__builtin_clzll(rest) + 1);
-  if (rank > distinct->registers[bucket])
-    distinct->registers[bucket] = rank;
-  return distinct->capacity > 0;
+  size_t at = find_slot(distinct->slots, distinct->capacity, hash);
+  if (distinct->slots[at] == hash)
+    return false;
+  distinct->slots[at] = hash;
+  distinct->count++;
+  if (distinct->count > distinct->limit
+      || (distinct->count * 2 > distinct->capacity && !grow(distinct)))
+    distinct_forget(distinct);
+  return true;
 }
 
 bool
@@ -118,7 +135,7 @@ distinct_is_exact(const struct distinct *distinct)
 size_t
 distinct_count(const struct distinct *distinct)
 {
-  if (distinct->capacity > 0)
+  if (distinct->registers == NULL)
     return distinct->count;
   double sum = 0;
   unsigned zeros = 0;

@@ -28,7 +28,8 @@ read_u64(const unsigned char *bytes)
 uint64_t
 hash_mix(uint64_t hash, uint64_t value)
 {
-  return fold(hash ^ HASH_K1, value ^ HASH_K2) + HASH_K0;
+  /* One product of values in a row is a lattice; the second breaks it. */
+  return fold(fold(hash ^ HASH_K1, value ^ HASH_K2) + HASH_K0, HASH_K1);
 }
 
 uint64_t

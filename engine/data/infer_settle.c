@@ -48,7 +48,7 @@ all_different(const struct infer_column *column)
   uint64_t n = present(column);
   if (column->guess.distinct_exact)
     return column->guess.distinct == n;
-  return (double) column->guess.distinct >= 0.93 * (double) n;
+  return (double) column->guess.distinct >= 0.95 * (double) n;
 }
 
 /* "id", "customer_id", "customer id", "customerId", "CustomerID", "uuid", "guid". */

@@ -39,6 +39,7 @@ infer_new(const char *const *names, size_t columns, size_t set_bytes)
     column->whole = true;
     column->digits_only = true;
     good = column->guess.name != NULL && column->distinct != NULL;
+    infer->set_bytes += good ? distinct_bytes(column->distinct) : 0;
   }
   if (!good)
   {

@@ -1,0 +1,400 @@
+/* Columns to features: values by hand, training rows only, target statistics out of fold, bytes and back. */
+#include <config.h>
+
+#include "tests/harness/data_fixture.h"
+
+#include "base/rng.h"
+#include "data/encode.h"
+
+struct rig
+{
+  struct fixture fixture;
+  struct task task;
+  struct encoder *encoder;
+  size_t *rows;
+  size_t count;
+};
+
+static void
+set_up(struct rig *rig, const struct buf *csv, const char *target, enum encode_view view,
+       size_t train)
+{
+  struct err_info info = {0};
+  memset(rig, 0, sizeof *rig);
+  assert_int_equal(fixture_bytes(&rig->fixture, csv->data, csv->length), ERR_OK);
+  assert_int_equal(
+    task_make(rig->fixture.dataset, target, NULL, rig->fixture.arena, &rig->task, &info), ERR_OK);
+  rig->count = train;
+  rig->rows = arena_array(rig->fixture.arena, train, sizeof(size_t));
+  for (size_t i = 0; i < train; i++)
+    rig->rows[i] = i;
+  assert_int_equal(
+    encoder_fit(rig->fixture.dataset, &rig->task, view, rig->rows, train, &rig->encoder, &info),
+    ERR_OK);
+}
+
+static void
+tear_down(struct rig *rig)
+{
+  encoder_free(rig->encoder);
+  fixture_free(&rig->fixture);
+}
+
+static float *
+apply(const struct rig *rig, const struct encoder *encoder, size_t first, size_t count,
+      bool training)
+{
+  size_t *rows = arena_array(rig->fixture.arena, count, sizeof *rows);
+  float *x = malloc(count * encoder_width(encoder) * sizeof *x + 1);
+  struct err_info info = {0};
+  for (size_t i = 0; i < count; i++)
+    rows[i] = first + i;
+  assert_int_equal(
+    encoder_apply(encoder, dataset_table(rig->fixture.dataset), rows, count, training, x, &info),
+    ERR_OK);
+  return x;
+}
+
+static size_t
+feature(const struct encoder *encoder, const char *name)
+{
+  for (size_t f = 0; f < encoder_width(encoder); f++)
+    if (strcmp(encoder_feature_name(encoder, f), name) == 0)
+      return f;
+  fail_msg("there is no feature %s", name);
+  return 0;
+}
+
+/* 12 training rows, then 3 others. */
+static const char small[] = "id,n,holes,city,flag,when,same,y\n"
+                            "r01,1,1,Rome,yes,2024-01-01,7,a\n"
+                            "r02,2,,Rome,no,2024-01-02,7,b\n"
+                            "r03,3,3,Paris,yes,2024-01-03,7,a\n"
+                            "r04,4,,Paris,no,2024-01-04,7,b\n"
+                            "r05,5,5,Oslo,yes,2024-01-05,7,a\n"
+                            "r06,6,6,Oslo,no,2024-01-06,7,b\n"
+                            "r07,7,7,Rome,yes,2024-01-07,7,a\n"
+                            "r08,8,8,Bonn,no,2024-01-08,7,b\n"
+                            "r09,9,9,Rome,yes,2024-07-09,7,a\n"
+                            "r10,1,1,Rome,no,2024-01-10,7,b\n"
+                            "r11,5,2,Paris,yes,2024-01-11,7,a\n"
+                            "r12,5,3,Paris,no,2024-01-12,7,b\n"
+                            "r13,1000,3,Bern,no,,7,b\n"
+                            "r14,,3,Rome,,2024-01-12,8,b\n"
+                            "r15,5,3,,yes,2024-01-12,7,a\n";
+
+static struct buf
+text_buf(const char *text)
+{
+  struct buf buf = {0};
+  buf_append_text(&buf, text);
+  return buf;
+}
+
+static void
+test_dense(void **state)
+{
+  (void) state;
+  struct rig rig;
+  struct buf csv = text_buf(small);
+  set_up(&rig, &csv, "y", ENCODE_DENSE, 12);
+  const struct encoder *e = rig.encoder;
+  size_t width = encoder_width(e);
+  float *x = apply(&rig, e, 0, 15, false);
+  /* Median 5; quartiles 2.75 and 6.25, so a spread of 3.5; then the clip. */
+  size_t n = feature(e, "n");
+  for (size_t row = 0; row < 9; row++)
+  {
+    double z = ((double) row + 1 - 5) / 3.5;
+    assert_near(x[row * width + n], z / sqrt(1 + z * z / 9), 1e-6);
+  }
+  assert_true(x[12 * width + n] > 2.9f && x[12 * width + n] < 3.0f);
+  /* A hole that training rows did not have is 0 and has no indicator. */
+  assert_near(x[13 * width + n], 0, 0);
+  assert_near(x[1 * width + feature(e, "holes is missing")], 1, 0);
+  assert_near(x[1 * width + feature(e, "holes")], 0, 0);
+  assert_near(x[0 * width + feature(e, "holes is missing")], 0, 0);
+  /* Bonn is rare and shares its place with what was never seen. */
+  size_t rome = feature(e, "city=Rome"), other = feature(e, "city=(other)");
+  assert_near(x[0 * width + rome], 1, 0);
+  assert_near(x[0 * width + other], 0, 0);
+  assert_near(x[7 * width + other], 1, 0);
+  assert_near(x[12 * width + other], 1, 0);
+  assert_near(x[14 * width + other], 0, 0);
+  assert_near(x[14 * width + rome], 0, 0);
+  assert_near(x[0 * width + feature(e, "flag=yes")], 1, 0);
+  assert_near(x[1 * width + feature(e, "flag=yes")], 0, 0);
+  /* July is half a year on from January; the 1st of January 2024 was a Monday. */
+  assert_near(x[8 * width + feature(e, "when (month cos)")], -1, 1e-6);
+  assert_near(x[0 * width + feature(e, "when (month cos)")], 1, 1e-6);
+  assert_near(x[0 * width + feature(e, "when (weekday cos)")], 1, 1e-6);
+  assert_near(x[1 * width + feature(e, "when (weekday sin)")], sin(2 * M_PI / 7), 1e-6);
+  /* Left out: an identifier, and what never changes in training. */
+  assert_int_equal(encoder_dropped_count(e), 2);
+  assert_string_equal(encoder_dropped_name(e, 0), "id");
+  assert_string_equal(encoder_dropped_name(e, 1), "same");
+  assert_string_equal(encoder_column_name(e, encoder_feature_column(e, rome)), "city");
+  for (size_t i = 0; i < 15 * width; i++)
+    assert_true(isfinite(x[i]));
+  free(x);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+static void
+test_tree(void **state)
+{
+  (void) state;
+  struct rig rig;
+  struct buf csv = text_buf(small);
+  set_up(&rig, &csv, "y", ENCODE_TREE, 12);
+  const struct encoder *e = rig.encoder;
+  size_t width = encoder_width(e);
+  float *x = apply(&rig, e, 0, 15, false);
+  assert_near(x[3 * width + feature(e, "n")], 4, 0);
+  assert_near(x[12 * width + feature(e, "n")], 1000, 0);
+  assert_true(isnan(x[13 * width + feature(e, "n")]));
+  assert_true(isnan(x[1 * width + feature(e, "holes")]));
+  assert_true(isnan(x[13 * width + feature(e, "flag=yes")]));
+  assert_true(isnan(x[14 * width + feature(e, "city=Rome")]));
+  assert_near(x[8 * width + feature(e, "when (month)")], 7, 0);
+  assert_near(x[8 * width + feature(e, "when (days)")], 19913, 0);
+  assert_true(isnan(x[12 * width + feature(e, "when (year)")]));
+  free(x);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+/* Only training rows count: other rows may be anything. */
+static void
+test_no_leak(void **state)
+{
+  (void) state;
+  struct rig a, b;
+  struct buf one = text_buf(small), two = text_buf(small);
+  memcpy(strstr(two.data, "r13,1000,3,Bern"), "r13,-777,9,Rome", 15);
+  set_up(&a, &one, "y", ENCODE_DENSE, 12);
+  set_up(&b, &two, "y", ENCODE_DENSE, 12);
+  struct buf bytes_a = {0}, bytes_b = {0};
+  assert_int_equal(encoder_save(a.encoder, &bytes_a), ERR_OK);
+  assert_int_equal(encoder_save(b.encoder, &bytes_b), ERR_OK);
+  assert_int_equal(bytes_a.length, bytes_b.length);
+  assert_memory_equal(bytes_a.data, bytes_b.data, bytes_a.length);
+  buf_free(&bytes_a);
+  buf_free(&bytes_b);
+  tear_down(&a);
+  tear_down(&b);
+  buf_free(&one);
+  buf_free(&two);
+}
+
+/* 2,000 rows of a category of 200 values that says nothing about the target. */
+static struct buf
+noise_csv(bool regression)
+{
+  struct buf csv = {0};
+  struct rng rng;
+  rng_init(&rng, 1, 0);
+  buf_append_text(&csv, "cat,x,y\n");
+  for (int i = 0; i < 2000; i++)
+  {
+    double u = rng_double(&rng);
+    buf_printf(&csv, "c%d,%g,", (int) rng_below(&rng, 200), rng_normal(&rng));
+    if (regression)
+      buf_printf(&csv, "%g\n", 10 + u);
+    else
+      buf_printf(&csv, "%s\n", u < 0.5 ? "no" : "yes");
+  }
+  return csv;
+}
+
+static double
+correlation(const float *x, size_t width, size_t at, const double *y, size_t count)
+{
+  double sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0, n = (double) count;
+  for (size_t i = 0; i < count; i++)
+  {
+    double v = x[i * width + at];
+    sx += v;
+    sy += y[i];
+    sxx += v * v;
+    syy += y[i] * y[i];
+    sxy += v * y[i];
+  }
+  return (sxy - sx * sy / n) / sqrt((sxx - sx * sx / n) * (syy - sy * sy / n));
+}
+
+static void
+check_target_statistics(bool regression)
+{
+  struct rig rig;
+  struct buf csv = noise_csv(regression);
+  set_up(&rig, &csv, "y", ENCODE_TREE, 2000);
+  size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "cat (target mean)");
+  double *y = malloc(2000 * sizeof *y), mean = 0;
+  for (size_t i = 0; i < 2000; i++)
+  {
+    y[i] = regression ? task_value_of(&rig.task, rig.fixture.dataset, i)
+                      : (double) task_class_of(&rig.task, rig.fixture.dataset, i);
+    mean += y[i] / 2000;
+  }
+  float *inside = apply(&rig, rig.encoder, 0, 2000, true);
+  float *outside = apply(&rig, rig.encoder, 0, 2000, false);
+  /* In sample a noise category looks like a find; out of fold it must not. */
+  assert_true(correlation(outside, width, at, y, 2000) > 0.2);
+  assert_true(correlation(inside, width, at, y, 2000) < 0.1);
+  /* One row by hand. */
+  const struct column *cat = fixture_column(&rig.fixture, "cat");
+  double sum = 0, count = 0;
+  for (size_t i = 0; i < 2000; i++)
+    if (cat->code[i] == cat->code[17])
+    {
+      sum += y[i];
+      count++;
+    }
+  assert_near(outside[17 * width + at], (sum + 10 * mean) / (count + 10), 1e-5);
+  free(inside);
+  free(outside);
+  free(y);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+static void
+test_target_statistics(void **state)
+{
+  (void) state;
+  check_target_statistics(false);
+  check_target_statistics(true);
+}
+
+static void
+test_save_and_load(void **state)
+{
+  (void) state;
+  for (int view = ENCODE_DENSE; view <= ENCODE_TREE; view++)
+  {
+    struct rig rig;
+    struct buf csv = noise_csv(true), bytes = {0}, again = {0};
+    set_up(&rig, &csv, "y", (enum encode_view) view, 1500);
+    assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
+    size_t length = bytes.length, used;
+    buf_append_text(&bytes, "more");
+    struct encoder *loaded;
+    struct err_info info = {0};
+    assert_int_equal(encoder_load(bytes.data, bytes.length, &used, &loaded, &info), ERR_OK);
+    assert_int_equal(used, length);
+    float *a = apply(&rig, rig.encoder, 0, 2000, false), *b = apply(&rig, loaded, 0, 2000, false);
+    assert_memory_equal(a, b, 2000 * encoder_width(loaded) * sizeof *a);
+    for (size_t f = 0; f < encoder_width(loaded); f++)
+      assert_string_equal(encoder_feature_name(loaded, f), encoder_feature_name(rig.encoder, f));
+    assert_int_equal(encoder_save(loaded, &again), ERR_OK);
+    assert_int_equal(again.length, length);
+    /* A loaded encoder has no folds. */
+    if (view == ENCODE_DENSE || view == ENCODE_TREE)
+      assert_int_equal(
+        encoder_apply(loaded, dataset_table(rig.fixture.dataset), NULL, 10, true, a, &info),
+        ERR_CONFLICT);
+    encoder_free(loaded);
+    free(a);
+    free(b);
+    buf_free(&again);
+    buf_free(&bytes);
+    tear_down(&rig);
+    buf_free(&csv);
+  }
+}
+
+static void
+test_damaged_bytes(void **state)
+{
+  (void) state;
+  struct rig rig;
+  struct buf csv = text_buf(small), bytes = {0};
+  struct err_info info;
+  struct encoder *loaded;
+  size_t used;
+  set_up(&rig, &csv, "y", ENCODE_DENSE, 12);
+  assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
+  for (size_t cut = 0; cut < bytes.length; cut++)
+    assert_int_equal(encoder_load(bytes.data, cut, &used, &loaded, &info), ERR_INVALID);
+  struct rng rng;
+  rng_init(&rng, 9, 0);
+  for (int round = 0; round < 20000; round++)
+  {
+    char *copy = malloc(bytes.length);
+    memcpy(copy, bytes.data, bytes.length);
+    for (size_t n = 1 + rng_below(&rng, 3); n > 0; n--)
+      copy[rng_below(&rng, bytes.length)] = (char) rng_below(&rng, 256);
+    if (encoder_load(copy, bytes.length, &used, &loaded, &info) == ERR_OK)
+    {
+      /* It reads as another encoder; it must still be one. */
+      float *x = malloc(15 * encoder_width(loaded) * sizeof *x);
+      enum err err =
+        encoder_apply(loaded, dataset_table(rig.fixture.dataset), NULL, 15, false, x, &info);
+      assert_true(err == ERR_OK || err == ERR_INVALID);
+      free(x);
+      encoder_free(loaded);
+    }
+    free(copy);
+  }
+  buf_free(&bytes);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+static void
+test_refusals(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  struct task task;
+  struct err_info info;
+  struct encoder *encoder;
+  struct buf csv = {0};
+  buf_append_text(&csv, "key,same,y\n");
+  for (int i = 0; i < 20; i++)
+    buf_printf(&csv, "k%d,1,%s\n", i, i % 2 ? "a" : "b");
+  assert_int_equal(fixture_bytes(&fixture, csv.data, csv.length), ERR_OK);
+  assert_int_equal(task_make(fixture.dataset, "y", NULL, fixture.arena, &task, &info), ERR_OK);
+  const size_t rows[] = {0, 1, 2, 3};
+  assert_int_equal(encoder_fit(fixture.dataset, &task, ENCODE_DENSE, rows, 4, &encoder, &info),
+                   ERR_INVALID);
+  assert_has_text(info.text, "no column can be learned from");
+  assert_int_equal(encoder_fit(fixture.dataset, &task, ENCODE_DENSE, rows, 0, &encoder, &info),
+                   ERR_INVALID);
+  fixture_free(&fixture);
+  buf_free(&csv);
+
+  struct rig rig;
+  csv = text_buf(small);
+  set_up(&rig, &csv, "y", ENCODE_DENSE, 12);
+  struct fixture other;
+  float x[64];
+  assert_int_equal(fixture_csv(&other, "n,holes,city,flag\n1,1,Rome,yes\n2,2,Rome,no\n"), ERR_OK);
+  assert_int_equal(
+    encoder_apply(rig.encoder, dataset_table(other.dataset), NULL, 1, false, x, &info),
+    ERR_INVALID);
+  assert_has_text(info.text, "\"when\" is not there");
+  fixture_free(&other);
+  assert_int_equal(fixture_csv(&other, "n,x\na,1\nb,2\n"), ERR_OK);
+  assert_int_equal(
+    encoder_apply(rig.encoder, dataset_table(other.dataset), NULL, 1, false, x, &info),
+    ERR_INVALID);
+  assert_has_text(info.text, "\"n\" is categorical, not numeric");
+  fixture_free(&other);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
+    cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
+    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
+    cmocka_unit_test(test_refusals),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

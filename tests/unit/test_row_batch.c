@@ -1,0 +1,260 @@
+/* Rows of requests against a model's schema. */
+#include <config.h>
+
+#include "tests/harness/data_fixture.h"
+
+#include "data/row_batch.h"
+
+static const char file[] = "age,city,smoker,joined,code,y\n"
+                           "30,Paris,yes,2020-01-05,3,1\n"
+                           "40,Rome,no,2020-02-05,3.0x,2\n"
+                           ",Paris,no,,3,3\n"
+                           "50,Rome,yes,2021-01-05,4,4\n";
+
+struct rig
+{
+  struct fixture fixture;
+  struct row_schema *schema;
+  struct row_batch *batch;
+  struct err_info info;
+};
+
+static void
+set_up(struct rig *rig)
+{
+  memset(rig, 0, sizeof *rig);
+  assert_int_equal(fixture_csv(&rig->fixture, file), ERR_OK);
+  assert_int_equal(row_schema_from_dataset(rig->fixture.dataset, "y", &rig->schema, &rig->info),
+                   ERR_OK);
+}
+
+static void
+tear_down(struct rig *rig)
+{
+  row_batch_free(rig->batch);
+  row_schema_free(rig->schema);
+  fixture_free(&rig->fixture);
+}
+
+static enum err
+from_json(struct rig *rig, const char *text, bool strict)
+{
+  json_t *rows = json_loads(text, 0, NULL);
+  assert_non_null(rows);
+  row_batch_free(rig->batch);
+  enum err err = row_batch_from_json(rig->schema, rows, strict, 100, &rig->batch, &rig->info);
+  json_decref(rows);
+  return err;
+}
+
+static enum err
+from_csv(struct rig *rig, const char *text, bool strict)
+{
+  row_batch_free(rig->batch);
+  return row_batch_from_csv(rig->schema, text, strlen(text), strict, 100, &rig->batch, &rig->info);
+}
+
+static double
+number_of(const struct rig *rig, const char *name, size_t row)
+{
+  const struct table *table = row_batch_table(rig->batch);
+  return table->columns[table_find(table, name)].number[row];
+}
+
+static const char *
+word_of(const struct rig *rig, const char *name, size_t row)
+{
+  const struct table *table = row_batch_table(rig->batch);
+  const struct column *column = &table->columns[table_find(table, name)];
+  return column->code[row] < 0 ? NULL : column->categories[column->code[row]];
+}
+
+static size_t
+faults(const struct rig *rig, size_t row)
+{
+  return json_array_size(row_batch_faults(rig->batch, row));
+}
+
+static size_t
+warnings(const struct rig *rig, size_t row)
+{
+  return json_array_size(row_batch_warnings(rig->batch, row));
+}
+
+static void
+test_schema_json(void **state)
+{
+  (void) state;
+  struct rig rig;
+  set_up(&rig);
+  assert_int_equal(row_schema_count(rig.schema), 5);
+  json_t *json = row_schema_to_json(rig.schema), *again;
+  struct row_schema *copy;
+  assert_int_equal(row_schema_from_json(json, &copy, &rig.info), ERR_OK);
+  again = row_schema_to_json(copy);
+  assert_true(json_equal(json, again));
+  const json_t *age = json_array_get(json, 0);
+  assert_near(json_number_value(json_object_get(age, "min")), 30, 0);
+  assert_near(json_number_value(json_object_get(age, "max")), 50, 0);
+  assert_int_equal(json_array_size(json_object_get(json_array_get(json, 1), "categories")), 2);
+  json_decref(json);
+  json_decref(again);
+  row_schema_free(copy);
+  static const char *const bad[] = {
+    "[]",
+    "{}",
+    "[{\"name\":\"a\"}]",
+    "[{\"name\":\"a\",\"type\":\"text\"}]",
+    "[{\"name\":\"a\",\"type\":\"categorical\"}]",
+    "[{\"name\":\"a\",\"type\":\"boolean\",\"categories\":[\"x\"]}]",
+    "[{\"name\":\"a\",\"type\":\"categorical\",\"categories\":[\"x\",\"x\"]}]",
+    "[{\"name\":\"a\",\"type\":\"numeric\"},{\"name\":\"a\",\"type\":\"numeric\"}]",
+    "[{\"name\":\"a\",\"type\":\"categorical\",\"categories\":[1]}]"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+  {
+    json = json_loads(bad[i], 0, NULL);
+    assert_int_equal(row_schema_from_json(json, &copy, &rig.info), ERR_INVALID);
+    json_decref(json);
+  }
+  tear_down(&rig);
+}
+
+static void
+test_json_rows(void **state)
+{
+  (void) state;
+  struct rig rig;
+  set_up(&rig);
+  assert_int_equal(
+    from_json(
+      &rig,
+      "[{\"age\":31.5,\"city\":\"Rome\",\"smoker\":true,\"joined\":\"2020-01-05\",\"code\":3},"
+      "{\"age\":\"42\",\"city\":null,\"smoker\":\"NO\",\"joined\":null,\"code\":\"4\"},"
+      "{\"age\":\"NA\",\"city\":\" Paris \",\"smoker\":0,\"joined\":1577836800,\"code\":4}]",
+      false),
+    ERR_OK);
+  for (size_t row = 0; row < 3; row++)
+  {
+    assert_int_equal(faults(&rig, row), 0);
+    assert_int_equal(warnings(&rig, row), 0);
+  }
+  assert_near(number_of(&rig, "age", 0), 31.5, 0);
+  assert_near(number_of(&rig, "age", 1), 42, 0);
+  assert_true(isnan(number_of(&rig, "age", 2)));
+  assert_string_equal(word_of(&rig, "city", 0), "Rome");
+  assert_null(word_of(&rig, "city", 1));
+  assert_string_equal(word_of(&rig, "city", 2), "Paris");
+  assert_string_equal(word_of(&rig, "smoker", 0), "yes");
+  assert_string_equal(word_of(&rig, "smoker", 1), "no");
+  assert_string_equal(word_of(&rig, "smoker", 2), "no");
+  assert_string_equal(word_of(&rig, "code", 0), "3");
+  assert_near(number_of(&rig, "joined", 0), 1578182400, 0);
+  assert_near(number_of(&rig, "joined", 2), 1577836800, 0);
+  tear_down(&rig);
+}
+
+static void
+test_json_notes(void **state)
+{
+  (void) state;
+  struct rig rig;
+  set_up(&rig);
+  assert_int_equal(
+    from_json(&rig,
+              "[{\"age\":\"old\",\"city\":\"Oslo\",\"smoker\":[1],\"joined\":\"soon\","
+              "\"code\":\"3\",\"extra\":1},"
+              "{\"age\":3},{\"other\":1},17]",
+              false),
+    ERR_OK);
+  assert_int_equal(faults(&rig, 0), 3);
+  assert_int_equal(warnings(&rig, 0), 2);
+  const json_t *first = json_array_get(row_batch_faults(rig.batch, 0), 0);
+  assert_string_equal(json_string_value(json_object_get(first, "pointer")), "/rows/0/age");
+  assert_string_equal(json_string_value(json_object_get(first, "value")), "old");
+  assert_int_equal(json_integer_value(json_object_get(first, "row")), 1);
+  assert_int_equal(faults(&rig, 1), 0);
+  assert_int_equal(warnings(&rig, 1), 4);
+  assert_int_equal(faults(&rig, 2), 1);
+  assert_int_equal(faults(&rig, 3), 1);
+
+  assert_int_equal(from_json(&rig, "[{\"age\":3,\"extra\":1}]", true), ERR_OK);
+  assert_int_equal(faults(&rig, 0), 5);
+  assert_int_equal(warnings(&rig, 0), 0);
+
+  assert_int_equal(from_json(&rig, "[]", false), ERR_INVALID);
+  assert_has_text(rig.info.text, "empty");
+  assert_int_equal(from_json(&rig, "{}", false), ERR_INVALID);
+  struct buf many = {0};
+  buf_append_text(&many, "[0");
+  for (int i = 0; i < 100; i++)
+    buf_append_text(&many, ",0");
+  buf_append_text(&many, "]");
+  assert_int_equal(from_json(&rig, many.data, false), ERR_INVALID);
+  assert_has_text(rig.info.text, "at most 100");
+  buf_free(&many);
+  tear_down(&rig);
+}
+
+static void
+test_csv_rows(void **state)
+{
+  (void) state;
+  struct rig rig;
+  set_up(&rig);
+  assert_int_equal(from_csv(&rig,
+                            "city,age,extra,smoker,joined,code\n"
+                            "Rome,31.5,x,yes,2020-01-05,3\n"
+                            "Oslo,abc,x,no,,3\n"
+                            "Rome,1\n"
+                            "Paris,NA,x,,,4\n",
+                            false),
+                   ERR_OK);
+  assert_int_equal(row_batch_table(rig.batch)->row_count, 4);
+  assert_near(number_of(&rig, "age", 0), 31.5, 0);
+  assert_int_equal(faults(&rig, 0), 0);
+  assert_int_equal(warnings(&rig, 0), 1);
+  assert_int_equal(faults(&rig, 1), 1);
+  assert_int_equal(warnings(&rig, 1), 2);
+  assert_int_equal(faults(&rig, 2), 1);
+  assert_has_text(json_string_value(
+                    json_object_get(json_array_get(row_batch_faults(rig.batch, 2), 0), "message")),
+                  "the row has 2 fields, the header has 6");
+  assert_string_equal(word_of(&rig, "city", 3), "Paris");
+  static const struct
+  {
+    const char *csv, *says;
+  } bad[] = {
+    {"", "empty"},
+    {"age,city\n", "no rows"},
+    {"1,2\n3,4\n", "must name the columns"},
+    {"age,age\n1,2\n", "twice"},
+    {"age,city\n1,\"x\n", "row 1"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+  {
+    enum err err = from_csv(&rig, bad[i].csv, false);
+    if (i < 4)
+    {
+      assert_int_equal(err, ERR_INVALID);
+      assert_has_text(rig.info.text, bad[i].says);
+    }
+    else
+    {
+      assert_int_equal(err, ERR_OK);
+      assert_int_equal(faults(&rig, 0), 1);
+    }
+  }
+  tear_down(&rig);
+}
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_schema_json),
+    cmocka_unit_test(test_json_rows),
+    cmocka_unit_test(test_json_notes),
+    cmocka_unit_test(test_csv_rows),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
