@@ -112,6 +112,10 @@ void net_act_infer(enum net_activation activation, size_t n, size_t out, const f
 void net_act_backward(enum net_activation activation, size_t count, const float *z, const float *a,
                       float keep, float *d);
 void net_dropout(uint64_t seed, uint64_t stream, float dropout, size_t count, float *a);
+/* NET_PHILOX_BLOCKS blocks of rng_block from block `first` on, word w of block i at words[w][i]. */
+#define NET_PHILOX_BLOCKS 64
+void net_philox_run(uint64_t seed, uint64_t stream, uint64_t first,
+                    uint32_t (*words)[NET_PHILOX_BLOCKS]);
 void net_add_bias(size_t n, size_t out, const float *bias, float *y);
 void net_sum_rows(size_t n, size_t out, const float *d, float *sum);
 

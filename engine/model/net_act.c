@@ -2,7 +2,6 @@
 
 #include "model/net.h"
 
-#include "base/rng.h"
 #include "model/simd.h"
 
 const char *const net_activation_names[] = {"relu", "gelu", "mish", "tanh", NULL};
@@ -156,7 +155,8 @@ net_act_backward(enum net_activation activation, size_t count, const float *z, c
 
 /* ---- dropout -------------------------------------------------------------------------------------- */
 
-#define DROPOUT_RUN 512
+#define DROPOUT_BLOCKS NET_PHILOX_BLOCKS
+#define DROPOUT_RUN (8 * DROPOUT_BLOCKS)
 
 static SIMD_INLINE void
 drop_run_body(size_t count, const uint16_t *restrict words, uint32_t threshold, float scale,
@@ -170,23 +170,54 @@ SIMD_DEFINE(static, drop_run,
             (size_t count, const uint16_t *words, uint32_t threshold, float scale, float *a),
             (count, words, threshold, scale, a))
 
+/* The words of blocks first … first + DROPOUT_BLOCKS − 1 of Philox4x32-10 (see base/rng.h), word w of
+ * block i at words[w][i]: many blocks side by side, so that the rounds become vector code. */
+static SIMD_INLINE void
+net_philox_run_body(uint64_t seed, uint64_t stream, uint64_t first,
+                    uint32_t (*restrict words)[DROPOUT_BLOCKS])
+{
+  for (size_t i = 0; i < DROPOUT_BLOCKS; i++)
+  {
+    uint32_t c0 = (uint32_t) (first + i), c1 = (uint32_t) ((first + i) >> 32);
+    uint32_t c2 = (uint32_t) stream, c3 = (uint32_t) (stream >> 32);
+    uint32_t k0 = (uint32_t) seed, k1 = (uint32_t) (seed >> 32);
+    for (int round = 0; round < 10; round++)
+    {
+      uint64_t p0 = (uint64_t) UINT32_C(0xD2511F53) * c0;
+      uint64_t p1 = (uint64_t) UINT32_C(0xCD9E8D57) * c2;
+      c0 = (uint32_t) (p1 >> 32) ^ c1 ^ k0;
+      c1 = (uint32_t) p1;
+      c2 = (uint32_t) (p0 >> 32) ^ c3 ^ k1;
+      c3 = (uint32_t) p0;
+      k0 += UINT32_C(0x9E3779B9);
+      k1 += UINT32_C(0xBB67AE85);
+    }
+    words[0][i] = c0;
+    words[1][i] = c1;
+    words[2][i] = c2;
+    words[3][i] = c3;
+  }
+}
+
+SIMD_DEFINE(, net_philox_run,
+            (uint64_t seed, uint64_t stream, uint64_t first, uint32_t (*words)[DROPOUT_BLOCKS]),
+            (seed, stream, first, words))
+
 /* Sixteen bits a unit, so the probability is right to 1/65536. */
 void
 net_dropout(uint64_t seed, uint64_t stream, float dropout, size_t count, float *a)
 {
-  uint32_t words[DROPOUT_RUN / 2];
+  uint32_t words[4][DROPOUT_BLOCKS];
+  uint16_t halves[DROPOUT_RUN];
   uint32_t threshold = (uint32_t) lrintf(dropout * 65536.0f);
   float scale = 1.0f / (1.0f - dropout);
-  uint64_t block = 0;
 
   for (size_t start = 0; start < count; start += DROPOUT_RUN)
   {
-    size_t run = count - start < DROPOUT_RUN ? count - start : DROPOUT_RUN;
-    uint16_t halves[DROPOUT_RUN];
-    for (size_t i = 0; i < (run + 7) / 8; i++)
-      rng_block(seed, stream, block++, words + 4 * i);
-    memcpy(halves, words, run * sizeof halves[0]);
-    drop_run(run, halves, threshold, scale, a + start);
+    net_philox_run(seed, stream, start / DROPOUT_RUN * DROPOUT_BLOCKS, words);
+    memcpy(halves, words, sizeof halves);
+    drop_run(count - start < DROPOUT_RUN ? count - start : DROPOUT_RUN, halves, threshold, scale,
+             a + start);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/simd.h"
+
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 
 struct model_workspace *
@@ -70,11 +72,22 @@ struct source
   const size_t *rows; /* of the table, or of the images; NULL = 0 … */
 };
 
+static SIMD_INLINE void
+scale_pixels_body(float mean, float scale, const uint8_t *restrict raw, size_t count,
+                  float *restrict x)
+{
+  for (size_t i = 0; i < count; i++)
+    x[i] = ((float) raw[i] - mean) * scale;
+}
+
+SIMD_DEFINE(static, scale_pixels,
+            (float mean, float scale, const uint8_t *raw, size_t count, float *x),
+            (mean, scale, raw, count, x))
+
 void
 model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, size_t count, float *x)
 {
-  for (size_t i = 0; i < count; i++)
-    x[i] = ((float) raw[i] - pixels->mean) * pixels->scale;
+  scale_pixels(pixels->mean, pixels->scale, raw, count, x);
 }
 
 /* Both views promise finite numbers or NaN; a value beyond float's range is brought back into it. */

@@ -138,7 +138,7 @@ def logistic(penalty, ratio):
 
 
 def main():
-    print("/* Written by gen_net.py; do not edit. */")
+    print("/* Written by gen_net.py; do not edit. */\n/* clang-format off */")
     for name in ("relu", "gelu", "mish", "tanh"):
         for kind, outputs, loss in (("softmax", CLASSES, softmax_loss), ("square", 1, square_loss)):
             value, grads, z = run(name, outputs, loss)

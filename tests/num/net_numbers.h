@@ -1,4 +1,5 @@
 /* Written by gen_net.py; do not edit. */
+/* clang-format off */
 static const double golden_loss_softmax_relu[1] = {
   1.046268252e+00};
 static const double golden_gradient_softmax_relu[73] = {

@@ -177,6 +177,24 @@ test_dropout_share(void **state)
   free(b);
 }
 
+/* The vector form gives the numbers of base/rng.h, also where the block number passes 2^32. */
+static void
+test_philox(void **state)
+{
+  (void) state;
+  uint32_t words[4][NET_PHILOX_BLOCKS], one[4];
+  const uint64_t seed = UINT64_C(0x123456789abcdef0), stream = UINT64_C(0xfedcba9876543210);
+  const uint64_t first = UINT64_C(0xfffffff0);
+
+  net_philox_run(seed, stream, first, words);
+  for (size_t i = 0; i < NET_PHILOX_BLOCKS; i++)
+  {
+    rng_block(seed, stream, first + i, one);
+    for (size_t w = 0; w < 4; w++)
+      assert_int_equal(words[w][i], one[w]);
+  }
+}
+
 /* oneDNN and OpenBLAS agree on odd and even shapes; a build without oneDNN compares OpenBLAS to itself
  * and to plain loops. */
 static void
@@ -236,9 +254,8 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_gradients),
-    cmocka_unit_test(test_check_can_fail),
-    cmocka_unit_test(test_dropout_share),
+    cmocka_unit_test(test_gradients),     cmocka_unit_test(test_check_can_fail),
+    cmocka_unit_test(test_dropout_share), cmocka_unit_test(test_philox),
     cmocka_unit_test(test_kernels_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <pthread.h>
 #include <sodium.h>
 
 #include "base/proc.h"
@@ -344,6 +345,53 @@ test_predict_entries(void **state)
   toy_fit_clear(&images);
 }
 
+struct asker
+{
+  const struct model *model;
+  const struct toy_fit *fit;
+  float *answers;
+};
+
+static void *
+ask_often(void *context)
+{
+  struct asker *asker = context;
+
+  for (int i = 0; i < 20; i++)
+  {
+    free(asker->answers);
+    asker->answers = predict_all(asker->model, asker->fit);
+  }
+  return NULL;
+}
+
+/* One model, four threads at once, each with its own workspace: the same answers. */
+static void
+test_threads(void **state)
+{
+  (void) state;
+  struct toy_fit fit;
+  struct model *bag = make_bag(&fit, TOY_THREE, NULL);
+  float *expected = predict_all(bag, &fit);
+  struct asker askers[4];
+  pthread_t threads[4];
+
+  for (size_t i = 0; i < 4; i++)
+  {
+    askers[i] = (struct asker){.model = bag, .fit = &fit};
+    assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &askers[i]), 0);
+  }
+  for (size_t i = 0; i < 4; i++)
+  {
+    pthread_join(threads[i], NULL);
+    assert_memory_equal(askers[i].answers, expected, 300 * 3 * sizeof(float));
+    free(askers[i].answers);
+  }
+  free(expected);
+  model_free(bag);
+  toy_fit_clear(&fit);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -353,7 +401,7 @@ main(int argc, char **argv)
     cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_bag),
     cmocka_unit_test(test_bag_refuses),     cmocka_unit_test(test_damage_is_seen),
     cmocka_unit_test(test_forged_files),    cmocka_unit_test(test_other_files),
-    cmocka_unit_test(test_predict_entries),
+    cmocka_unit_test(test_predict_entries), cmocka_unit_test(test_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
