@@ -70,33 +70,30 @@ read_request(struct http_request *req, struct key_request *wanted)
                 "a JSON object is needed");
     return false;
   }
-  bool good = json_check(req->json, fields, "", &faults);
+  json_t *scopes = json_object_get(req->json, "scopes");
+  json_check(req->json, fields, "", &faults);
   memset(wanted, 0, sizeof *wanted);
-  if (good)
+  wanted->name = json_get_string(req->json, "name", "");
+  wanted->model = json_get_string(req->json, "model", NULL);
+  wanted->expires_in_s = json_get_number(req->json, "expires_in_s", 0.0);
+  for (size_t i = 0; i < json_array_size(scopes); i++)
   {
-    json_t *scopes = json_object_get(req->json, "scopes");
-    wanted->name = json_get_string(req->json, "name", "");
-    wanted->model = json_get_string(req->json, "model", NULL);
-    wanted->expires_in_s = json_get_number(req->json, "expires_in_s", 0.0);
-    for (size_t i = 0; i < json_array_size(scopes); i++)
-    {
-      const char *name = json_string_value(json_array_get(scopes, i));
-      unsigned scope = 0;
-      for (size_t n = 0; scope_names[n]; n++)
-        if (strcmp(scope_names[n], name) == 0)
-          scope = 1u << n;
-      if (!scope)
-        json_fault_add(&faults, json_pointer_index(req->arena, "/scopes", i),
-                       "predict, read, train or admin", "there is no such scope");
-      wanted->scopes |= scope;
-    }
-    if (wanted->model && !name_is_model(wanted->model))
-      json_fault_add(&faults, "/model", "the name of a model, not its id",
-                     "no model can be called so");
-    if (wanted->model && wanted->scopes != DB_SCOPE_PREDICT)
-      json_fault_add(&faults, "/model", "give \"scopes\": [\"predict\"]",
-                     "only a key with the scope predict alone can be bound to a model");
+    const char *name = json_string_value(json_array_get(scopes, i));
+    unsigned scope = 0;
+    for (size_t n = 0; name && scope_names[n]; n++)
+      if (strcmp(scope_names[n], name) == 0)
+        scope = 1u << n;
+    if (name && !scope)
+      json_fault_add(&faults, json_pointer_index(req->arena, "/scopes", i),
+                     "predict, read, train or admin", "there is no such scope");
+    wanted->scopes |= scope;
   }
+  if (wanted->model && !name_is_model(wanted->model))
+    json_fault_add(&faults, "/model", "the name of a model, not its id",
+                   "no model can be called so");
+  if (wanted->model && wanted->scopes != DB_SCOPE_PREDICT)
+    json_fault_add(&faults, "/model", "give \"scopes\": [\"predict\"]",
+                   "only a key with the scope predict alone can be bound to a model");
   if (faults.count == 0)
     return true;
   http_reply_faults(req, E_INVALID, &faults);
