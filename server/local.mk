@@ -36,7 +36,8 @@ web_files = \
   server/web/api.js server/web/chart.js server/web/docs.js server/web/dom.js \
   server/web/icon.svg server/web/job.js server/web/jobs.js server/web/main.js \
   server/web/models.js server/web/page.html server/web/style.css server/web/try.js
-EXTRA_DIST += $(web_files) server/web/embed.py server/web/yaml_to_json.py api-docs/openapi.yaml
+EXTRA_DIST += $(web_files) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
+  api-docs/openapi.yaml
 BUILT_SOURCES += server/web_assets.c
 CLEANFILES += server/web_assets.c server/openapi.json
 nodist_server_libserver_a_SOURCES = server/web_assets.c

@@ -20,3 +20,16 @@ tests_unit_test_dataset_cache_SOURCES = tests/unit/test_dataset_cache.c \
 tests_unit_test_dataset_cache_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(SODIUM_LIBS) \
   $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
 endif
+
+# Tests of the HTTP core.
+if HAVE_CMOCKA
+http_tests = tests/unit/test_http_route tests/unit/test_multipart
+check_PROGRAMS += $(http_tests)
+TESTS += $(http_tests)
+tests_unit_test_http_route_SOURCES = tests/unit/test_http_route.c
+tests_unit_test_http_route_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
+tests_unit_test_multipart_SOURCES = tests/unit/test_multipart.c
+tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
+  $(JANSSON_LIBS) -lm
+endif
+EXTRA_DIST += tests/api/test_http.py
