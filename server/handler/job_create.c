@@ -174,6 +174,10 @@ make_spec(struct http_request *req, const json_t *request, struct job_plan *plan
   };
   enum err rc = job_spec_from_json(request, &context, req->arena, &plan->spec, faults);
 
+  if (strcmp(plan->dataset.kind, "images") == 0
+      && json_is_string(json_object_get(request, "target")))
+    json_fault_add(faults, "/target", "leave it out: the labels are the target",
+                   "a set of images has no columns");
   if (plan->name && !name_is_title(plan->name))
     json_fault_add(faults, "/name", NULL, "a name has 1 to 200 bytes, without control characters");
   if (rc == ERR_OK && faults->count == 0)
@@ -273,7 +277,7 @@ static struct model_data_shape
 plan_shape(const struct job_plan *plan)
 {
   const json_t *columns = json_object_get(plan->schema, "columns");
-  bool images = plan->dataset.kind && strcmp(plan->dataset.kind, "images") == 0;
+  bool images = strcmp(plan->dataset.kind, "images") == 0;
   size_t pixels = (size_t) (json_get_number(plan->schema, "height", 0.0)
                             * json_get_number(plan->schema, "width", 0.0)
                             * json_get_number(plan->schema, "channels", 0.0));

@@ -28,7 +28,8 @@ enum where
   ON_CPU_POOL
 };
 
-/* What the path names, and where this pass runs. */
+/* What the path names, and where this pass runs. That a key bound to one model names that one was checked
+ * with the key (http.c). */
 struct predict_call
 {
   enum where where;
@@ -59,17 +60,6 @@ read_path(struct http_request *req)
   return name_is_model(name) || strncmp(name, "mdl_", 4) == 0 ? call : NULL;
 }
 
-/* A key bound to one model hears nothing of others, not even whether they exist. */
-static bool
-key_allows(struct http_request *req, const char *name)
-{
-  if (!req->key_model || strcmp(req->key_model, name) == 0)
-    return true;
-  http_reply_error(req, E_FORBIDDEN,
-                   arena_printf(req->arena, "this key is only for the model %s", req->key_model));
-  return false;
-}
-
 static enum http_outcome
 go_to(struct predict_call *call, enum where where)
 {
@@ -95,9 +85,7 @@ load_model(struct http_request *req, const struct predict_call *call, struct mod
     db_release(server->db, conn);
   if (rc == ERR_OK)
     return true;
-  if (rc == ERR_NOT_FOUND && req->key_model && strcmp(req->key_model, call->name) != 0)
-    key_allows(req, call->name);
-  else if (rc == ERR_NOT_FOUND)
+  if (rc == ERR_NOT_FOUND)
     http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
   else
     reply_failure(req, &info);
@@ -188,8 +176,6 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
   struct predict_input input;
   struct model_about about;
 
-  if (!key_allows(req, ref->model_name))
-    return HTTP_REPLIED;
   model_about(ref->model, &about);
   switch (predict_input_read(req, &about, ref->us_per_row, budget_us, &input))
   {
@@ -225,8 +211,6 @@ handle_predict_post(struct http_request *req)
       http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
       return HTTP_REPLIED;
     }
-    if (strncmp(call->name, "mdl_", 4) != 0 && !key_allows(req, call->name))
-      return HTTP_REPLIED;
     req->state = call;
   }
   if (!model_cache_peek(req->server->models, req->tenant_id, call->name, call->version, call->alias,

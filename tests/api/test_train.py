@@ -138,9 +138,13 @@ class Train(ApiTest):
         headers = {"Idempotency-Key": "train-once"}
         first = self.api.upload("/api/v1/train", parts, headers=headers)
         self.assertIn(first.status, (200, 202), first)
-        again = self.api.upload("/api/v1/train?wait=100", parts, headers=headers, timeout=120)
+        self.api.wait_job(first.json["id"], 60)
+        again = self.api.upload("/api/v1/train", parts, headers=headers)
+        self.assertEqual(again.status, 200, again)
         self.assertEqual(again.json["id"], first.json["id"])
         self.assertEqual(again.json["state"], "succeeded", again)
+        names = [job["name"] for job in self.api.get("/api/v1/jobs?limit=100").json["items"]]
+        self.assertEqual(names.count("iris-once"), 1)
 
 
 class OtherTasks(ApiTest):
