@@ -40,7 +40,7 @@ setup(void **state)
   test_engine_table(numbers_path, 400, 2, 1);
   table = test_engine_store(conn, arena, tenant, table_path);
   numbers = test_engine_store(conn, arena, tenant, numbers_path);
-  engine = test_engine_start(dir, 2);
+  engine = test_engine_start(dir, 2, NULL);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "tests/harness/test_engine.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -173,7 +174,7 @@ test_engine_job(struct db_conn *conn, struct arena *arena, const char *tenant_id
 /* ---- the engine ------------------------------------------------------------------------------------- */
 
 pid_t
-test_engine_start(const char *data_dir, unsigned workers)
+test_engine_start(const char *data_dir, unsigned workers, const char *const *more)
 {
   char program[4096], count[16];
   struct err_info info = {0};
@@ -182,20 +183,88 @@ test_engine_start(const char *data_dir, unsigned workers)
     fail_msg("%s", info.text);
   snprintf(count, sizeof count, "%u", workers);
   const char *level = getenv("ATTUNE_TEST_LOG");
-  char *argv[] = {"attune-engine",
-                  "--database",
-                  (char *) test_db_conninfo(),
-                  "--data-dir",
-                  (char *) data_dir,
-                  "--workers",
-                  count,
-                  "--log-level",
-                  (char *) (level != NULL ? level : "error"),
-                  NULL};
+  char *argv[] = {"attune-engine", "--database",      (char *) test_db_conninfo(),
+                  "--data-dir",    (char *) data_dir, "--workers",
+                  count,           "--log-level",     (char *) (level != NULL ? level : "error"),
+                  [9 + 8] = NULL};
+  for (size_t i = 0; more != NULL && more[i] != NULL && i < 8; i++)
+    argv[9 + i] = (char *) more[i];
   struct proc_spawn spawn = {.path = program, .argv = argv};
   if (proc_start(&spawn, &pid, &info) != ERR_OK)
     fail_msg("%s", info.text);
   return pid;
+}
+
+static bool
+read_process(pid_t pid, char *command, size_t size, pid_t *parent)
+{
+  char path[64];
+  struct buf text = {0};
+  snprintf(path, sizeof path, "/proc/%ld/cmdline", (long) pid);
+  bool there = file_read_all(path, 65536, &text, NULL) == ERR_OK && text.length > 0;
+  size_t length = there && text.length < size ? text.length : 0;
+  for (size_t i = 0; i < length; i++)
+    command[i] = text.data[i] != '\0' ? text.data[i] : ' ';
+  command[length] = '\0';
+  buf_free(&text);
+  snprintf(path, sizeof path, "/proc/%ld/stat", (long) pid);
+  struct buf stat = {0};
+  there = there && file_read_all(path, 4096, &stat, NULL) == ERR_OK;
+  const char *after = there ? strrchr(stat.data, ')') : NULL;
+  long parent_number = 0;
+  there = after != NULL && sscanf(after + 1, " %*c %ld", &parent_number) == 1;
+  *parent = (pid_t) parent_number;
+  buf_free(&stat);
+  return there;
+}
+
+static bool
+is_descendant(pid_t pid, pid_t ancestor)
+{
+  char command[256];
+  for (int depth = 0; depth < 8 && pid > 1; depth++)
+  {
+    pid_t parent;
+    if (!read_process(pid, command, sizeof command, &parent))
+      return false;
+    if (parent == ancestor)
+      return true;
+    pid = parent;
+  }
+  return false;
+}
+
+/* Processes whose command holds both words, and which descend from `ancestor` unless that is 0. */
+static size_t
+find(pid_t ancestor, const char *word, const char *other, pid_t *pids, size_t most)
+{
+  size_t count = 0;
+  DIR *proc = opendir("/proc");
+  assert_non_null(proc);
+  for (struct dirent *entry; (entry = readdir(proc)) != NULL && count < most;)
+  {
+    char command[4096], *end;
+    long pid = strtol(entry->d_name, &end, 10);
+    pid_t parent;
+    if (*end == '\0' && pid > 0 && read_process((pid_t) pid, command, sizeof command, &parent)
+        && strstr(command, word) != NULL && strstr(command, other) != NULL
+        && (ancestor == 0 || is_descendant((pid_t) pid, ancestor)))
+      pids[count++] = (pid_t) pid;
+  }
+  closedir(proc);
+  return count;
+}
+
+size_t
+test_engine_find(pid_t engine, const char *word, pid_t *pids, size_t most)
+{
+  return find(engine, word, "attune-engine", pids, most);
+}
+
+size_t
+test_engine_find_trials(const char *data_dir, pid_t *pids, size_t most)
+{
+  return find(0, "--trial", data_dir, pids, most);
 }
 
 void

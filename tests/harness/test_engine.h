@@ -25,12 +25,18 @@ const char *test_engine_store(struct db_conn *conn, struct arena *arena, const c
 const char *test_engine_job(struct db_conn *conn, struct arena *arena, const char *tenant_id,
                             const char *dataset_id, const char *spec);
 
-/* Starts attune-engine of this build with its own data directory; and ends it with a signal. */
-pid_t test_engine_start(const char *data_dir, unsigned workers);
+/* Starts attune-engine of this build with its own data directory; and ends it with a signal. `more` are
+ * further arguments, ended by NULL (at most 8); NULL = none. */
+pid_t test_engine_start(const char *data_dir, unsigned workers, const char *const *more);
 void test_engine_stop(pid_t pid, int signal);
 
 /* Waits until the job has ended, at most `seconds`; reads it. */
 void test_engine_wait(struct db_conn *conn, struct arena *arena, const char *tenant_id,
                       const char *job_id, double seconds, struct db_job *job);
+
+/* Process numbers, at most `most`, of the engine's descendants whose command line holds `word`, such as
+ * "--trial" or "--worker"; and of all that work under `data_dir`, whoever their parent is. */
+size_t test_engine_find(pid_t engine, const char *word, pid_t *pids, size_t most);
+size_t test_engine_find_trials(const char *data_dir, pid_t *pids, size_t most);
 
 #endif

@@ -1,0 +1,238 @@
+/* What a real attune-engine does when its parts are killed, stopped, or grow too large. */
+#include <config.h>
+
+#include "tests/harness/test_support.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "tests/harness/test_db.h"
+#include "tests/harness/test_engine.h"
+
+#define RESUME_S 15.0
+
+static struct arena *arena;
+static struct db_conn *conn;
+static const char *tenant, *table;
+static char dir[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
+
+static int
+setup(void **state)
+{
+  (void) state;
+  arena = arena_new(0);
+  conn = test_db_open();
+  tenant = test_db_tenant(conn, arena);
+  test_make_dir(dir);
+  test_path(path, dir, "table.atds");
+  test_engine_table(path, 3000, 1, 0);
+  table = test_engine_store(conn, arena, tenant, path);
+  return 0;
+}
+
+static int
+teardown(void **state)
+{
+  (void) state;
+  test_remove_dir(dir);
+  db_close(conn);
+  arena_free(arena);
+  return 0;
+}
+
+static const char *
+start_job(int trials, const char *families)
+{
+  return test_engine_job(
+    conn, arena, tenant, table,
+    arena_printf(arena, "{\"target\":\"y\",\"families\":%s,\"budget\":{\"trials\":%d}}", families,
+                 trials));
+}
+
+/* What grows as a job goes on. */
+static const char *
+mark(const char *job)
+{
+  return test_db_sql(conn, arena,
+                     "SELECT (SELECT count(*) FROM unit WHERE job_id = '%s' AND state = 'done')"
+                     " || ' ' || (SELECT event_seq FROM job WHERE id = '%s')",
+                     job, job);
+}
+
+static void
+wait_for_change(const char *job, const char *before, double seconds)
+{
+  double end_s = clock_monotonic_s() + seconds;
+  while (strcmp(mark(job), before) == 0)
+  {
+    if (clock_monotonic_s() > end_s)
+      fail_msg("the job did not go on within %.0f s", seconds);
+    usleep(50000);
+  }
+}
+
+static pid_t
+wait_for_process(pid_t engine, const char *word)
+{
+  pid_t pids[16];
+  for (int i = 0; i < 1000; i++)
+  {
+    if (test_engine_find(engine, word, pids, 16) > 0)
+      return pids[0];
+    usleep(10000);
+  }
+  fail_msg("no process with %s", word);
+  return 0;
+}
+
+static void
+check_exact(const char *job, int trials)
+{
+  struct db_job row;
+  test_engine_wait(conn, arena, tenant, job, 180, &row);
+  assert_string_equal(row.state, "succeeded");
+  const char *wanted = arena_printf(arena, "%d %d %d", trials, trials, trials);
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*) || ' ' || count(DISTINCT number) || ' ' ||"
+                                  " max(number) FROM trial WHERE job_id = '%s'"
+                                  " AND state IN ('done','failed')",
+                                  job),
+                      wanted);
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*) || ' ' || count(DISTINCT data->>'number')"
+                                  " || ' ' || %d FROM job_event"
+                                  " WHERE job_id = '%s' AND kind = 'trial'",
+                                  trials, job),
+                      wanted);
+}
+
+static void
+test_trials_and_workers_killed(void **state)
+{
+  (void) state;
+  struct rng rng;
+  pid_t engine = test_engine_start(dir, 2, NULL);
+  const char *job = start_job(10, "[\"trees\",\"mlp\"]");
+  rng_init(&rng, 1, 1);
+  for (int i = 0; i < 6; i++)
+  {
+    usleep((useconds_t) (100000 + rng_below(&rng, 500000)));
+    kill(wait_for_process(engine, i % 3 == 2 ? "--worker" : "--trial"), SIGKILL);
+    wait_for_change(job, mark(job), RESUME_S);
+  }
+  check_exact(job, 10);
+  test_engine_stop(engine, SIGTERM);
+  pid_t left[4];
+  assert_int_equal(test_engine_find_trials(dir, left, 4), 0);
+}
+
+static void
+test_engine_killed(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 2, NULL), left[8];
+  const char *job = start_job(6, "[\"trees\"]");
+  wait_for_process(engine, "--trial");
+  wait_for_change(job, mark(job), RESUME_S);
+  test_engine_stop(engine, SIGKILL);
+  /* Its workers and trials don't outlive it. */
+  for (int i = 0; i < 100 && test_engine_find_trials(dir, left, 8) > 0; i++)
+    usleep(100000);
+  assert_int_equal(test_engine_find_trials(dir, left, 8), 0);
+  const char *before = mark(job);
+  double start_s = clock_monotonic_s();
+  engine = test_engine_start(dir, 2, NULL);
+  wait_for_change(job, before, RESUME_S);
+  print_message("went on after %.1f s\n", clock_monotonic_s() - start_s);
+  check_exact(job, 6);
+  test_engine_stop(engine, SIGTERM);
+}
+
+/* A worker that sleeps past its lease finds its unit taken and records nothing. */
+static void
+test_worker_stopped_past_its_lease(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 1, NULL), other;
+  const char *job = start_job(3, "[\"trees\"]");
+  pid_t trial = wait_for_process(engine, "--trial");
+  pid_t worker = wait_for_process(engine, "--worker");
+  kill(worker, SIGSTOP);
+  kill(trial, SIGSTOP);
+  const char *taken = arena_printf(
+    arena, "SELECT max(lease_token) || ' ' || max(attempts) FROM unit WHERE job_id = '%s'", job);
+  other = test_engine_start(dir, 1, NULL);
+  double end_s = clock_monotonic_s() + RESUME_S;
+  while (strcmp(test_db_sql(conn, arena, "%s", taken), "2 2") != 0)
+  {
+    if (clock_monotonic_s() > end_s)
+      fail_msg("nobody took the sleeper's unit within %.0f s", RESUME_S);
+    usleep(100000);
+  }
+  kill(trial, SIGCONT);
+  kill(worker, SIGCONT);
+  check_exact(job, 3);
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT (count(*) = count(DISTINCT (trial_id, fold)))::text"
+                                  " FROM unit WHERE job_id = '%s' AND trial_id IS NOT NULL",
+                                  job),
+                      "true");
+  test_engine_stop(engine, SIGTERM);
+  test_engine_stop(other, SIGTERM);
+}
+
+static void
+test_limits(void **state)
+{
+  (void) state;
+  static const char *const memory[] = {"--memory-per-trial", "2M", NULL};
+  struct db_job row;
+  pid_t engine = test_engine_start(dir, 1, memory);
+  const char *job = start_job(2, "[\"trees\"]");
+  test_engine_wait(conn, arena, tenant, job, 60, &row);
+  assert_string_equal(row.state, "failed");
+  assert_has_text(row.problem, "all_trials_failed");
+  assert_has_text(row.problem, "limit of 2 MiB of memory");
+  assert_int_equal(row.trials_failed, 2);
+  test_engine_stop(engine, SIGTERM);
+}
+
+/* An orderly stop gives the unit back at once: no attempt is lost, the next engine need not wait. */
+static void
+test_orderly_stop(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 1, NULL);
+  const char *job = start_job(3, "[\"trees\"]");
+  wait_for_process(engine, "--trial");
+  double start_s = clock_monotonic_s();
+  test_engine_stop(engine, SIGTERM);
+  assert_true(clock_monotonic_s() - start_s < 5);
+  assert_string_equal(test_db_sql(conn, arena,
+                                  "SELECT count(*)::text FROM unit WHERE job_id = '%s'"
+                                  " AND (state = 'leased' OR (state = 'pending' AND attempts > 0))",
+                                  job),
+                      "0");
+  const char *before = mark(job);
+  engine = test_engine_start(dir, 2, NULL);
+  wait_for_change(job, before, 8);
+  check_exact(job, 3);
+  test_engine_stop(engine, SIGTERM);
+}
+
+int
+main(int argc, char **argv)
+{
+  (void) argc;
+  test_db_start(argv);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_trials_and_workers_killed),
+    cmocka_unit_test(test_engine_killed),
+    cmocka_unit_test(test_worker_stopped_past_its_lease),
+    cmocka_unit_test(test_limits),
+    cmocka_unit_test(test_orderly_stop),
+  };
+  return cmocka_run_group_tests(tests, setup, teardown);
+}
