@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "data/csv_scan.h"
 #include "data/csv_sniff.h"
 
 struct csv_reader
@@ -60,23 +61,6 @@ read_source(struct csv_reader *reader, char *to, size_t size, size_t *got, struc
   }
 }
 
-/* True if some byte is NUL or over 127. */
-static bool
-has_special_bytes(const char *bytes, size_t length)
-{
-  uint64_t high = 0;
-  size_t at = 0;
-  for (; at + 8 <= length; at += 8)
-  {
-    uint64_t word;
-    memcpy(&word, bytes + at, sizeof word);
-    high |= word;
-  }
-  for (; at < length; at++)
-    high |= (unsigned char) bytes[at];
-  return (high & 0x8080808080808080u) != 0 || memchr(bytes, '\0', length) != NULL;
-}
-
 /* Reads more behind the unread bytes, which may move. */
 static enum err
 refill(struct csv_reader *reader, struct err_info *info)
@@ -102,7 +86,7 @@ refill(struct csv_reader *reader, struct err_info *info)
   enum err err = read_source(reader, reader->buffer + reader->end, READ_BYTES, &got, info);
   if (err != ERR_OK)
     return err;
-  reader->unclean = reader->unclean || has_special_bytes(reader->buffer + reader->end, got);
+  reader->unclean = reader->unclean || csv_has_special(reader->buffer + reader->end, got);
   reader->end += got;
   reader->at_end = got == 0;
   return ERR_OK;
@@ -207,63 +191,22 @@ csv_can_go_on(const struct csv_reader *reader)
   return !reader->broken;
 }
 
-/* Where a record ends. */
+/* A record as it was found: where it ends, and what is wrong with it. */
 struct extent
 {
   size_t length;  /* without its line break */
   size_t consume; /* with it */
   uint64_t lines; /* line breaks inside and after */
-  bool quotes;
+  bool quotes;    /* its fields are split already, but not yet unescaped */
+  size_t count;   /* of those fields */
+  bool unclosed, text_after_quote;
+  enum err err; /* of add_field */
 };
 
-/* Finds the end of the record in the `size` bytes at `at`; false when they don't hold it. */
-static bool
-find_end(const struct csv_reader *reader, const char *at, size_t size, bool final,
-         struct extent *extent)
+static enum err
+too_many_columns(const struct csv_reader *reader, struct err_info *info)
 {
-  const char *end = memchr(at, reader->newline, size);
-  size_t plain = end != NULL ? (size_t) (end - at) : size;
-  const char *quote = memchr(at, '"', plain);
-  *extent = (struct extent){.quotes = quote != NULL};
-  /* Line breaks between an odd and an even quote belong to the field. Only quotes that open a field
-   * count, so those in the middle of an unquoted one are told apart here, too. */
-  if (quote != NULL)
-  {
-    bool inside = false, opening = true;
-    size_t i = 0;
-    for (; i < size; i++)
-    {
-      char c = at[i];
-      if (c == '"')
-      {
-        if (inside && i + 1 < size && at[i + 1] == '"')
-          i++;
-        else if (inside || opening)
-          inside = !inside;
-        opening = false;
-      }
-      else if (c == reader->newline)
-      {
-        extent->lines++;
-        if (!inside)
-          break;
-      }
-      else if (!inside)
-        opening = c == reader->delimiter || (opening && (c == ' ' || c == '\t'));
-    }
-    end = i < size ? at + i : NULL;
-    plain = i < size ? i : size;
-    if (end != NULL)
-      extent->lines--;
-  }
-  if (end == NULL && !final)
-    return false;
-  extent->length = plain;
-  extent->consume = plain + (end != NULL ? 1 : 0);
-  extent->lines += end != NULL ? 1 : 0;
-  if (end != NULL && plain > 0 && reader->newline == '\n' && at[plain - 1] == '\r')
-    extent->length--;
-  return true;
+  return err_set(info, ERR_INVALID, "there are more than %zu columns", reader->max_columns);
 }
 
 static enum err
@@ -271,7 +214,7 @@ add_field(struct csv_reader *reader, size_t *count, const char *text, size_t len
           struct err_info *info)
 {
   if (*count == reader->max_columns)
-    return err_set(info, ERR_INVALID, "there are more than %zu columns", reader->max_columns);
+    return too_many_columns(reader, info);
   if (*count == reader->field_capacity)
   {
     size_t capacity = reader->field_capacity * 2 + 16;
@@ -285,28 +228,20 @@ add_field(struct csv_reader *reader, size_t *count, const char *text, size_t len
   return ERR_OK;
 }
 
-/* The high bit of each byte of `word` that equals the byte repeated in `pattern`. */
-static uint64_t
-equal_bytes(uint64_t word, uint64_t pattern)
-{
-  uint64_t difference = word ^ pattern;
-  uint64_t low = 0x7F7F7F7F7F7F7F7Fu;
-  return ~(((difference & low) + low) | difference | low);
-}
-
 /* Splits a record without quotes, eight bytes at a time. */
 static enum err
 split_plain(struct csv_reader *reader, const char *at, size_t length, size_t *count,
             struct err_info *info)
 {
-  uint64_t pattern = 0x0101010101010101u * (unsigned char) reader->delimiter;
+  uint64_t pattern = csv_repeat(reader->delimiter);
   size_t field = 0, i = 0;
   enum err err = ERR_OK;
   for (; i + 8 <= length && err == ERR_OK; i += 8)
   {
     uint64_t word;
     memcpy(&word, at + i, sizeof word);
-    for (uint64_t hits = equal_bytes(word, pattern); hits != 0 && err == ERR_OK; hits &= hits - 1)
+    for (uint64_t hits = csv_equal_bytes(word, pattern); hits != 0 && err == ERR_OK;
+         hits &= hits - 1)
     {
       size_t place = i + (size_t) __builtin_ctzll(hits) / 8;
       err = add_field(reader, count, at + field, place - field, false, info);
@@ -322,64 +257,92 @@ split_plain(struct csv_reader *reader, const char *at, size_t length, size_t *co
   return err != ERR_OK ? err : add_field(reader, count, at + field, length - field, false, info);
 }
 
-/* One quoted field that starts after its quote at *at; unescaped in place. */
-static enum err
-split_quoted_field(const struct csv_reader *reader, char *record, size_t length, size_t *at,
-                   size_t *field_length, struct err_info *info)
+/* One field from `i`; its raw extent is added. Returns the position of what ended it. */
+static size_t
+scan_field(struct csv_reader *reader, const char *at, size_t i, size_t size, struct extent *extent)
 {
-  size_t in = *at, out = *at;
-  for (; in < length; in++)
+  size_t look = i;
+  while (look < size && (at[look] == ' ' || at[look] == '\t') && at[look] != reader->delimiter)
+    look++;
+  bool quoted = look < size && at[look] == '"';
+  size_t start = quoted ? look + 1 : i, end;
+  if (quoted)
   {
-    if (record[in] != '"')
-      record[out++] = record[in];
-    else if (in + 1 < length && record[in + 1] == '"')
-      record[out++] = record[in++];
-    else
-      break;
+    end = csv_find_closing(at, start, size);
+    extent->lines += csv_count(at + start, end - start, reader->newline);
+    extent->unclosed = end == size;
+    i = end < size ? end + 1 : size;
   }
-  if (in == length)
-    return err_set(info, ERR_INVALID, "a quote is opened and never closed");
-  *field_length = out - *at;
-  in++;
-  while (in < length && record[in] != reader->delimiter
-         && (record[in] == ' ' || record[in] == '\t'))
-    in++;
-  if (in < length && record[in] != reader->delimiter)
-    return err_set(info, ERR_INVALID, "text follows a closing quote");
-  *at = in;
-  return ERR_OK;
+  size_t stop = csv_find_break(at, i, size, reader->delimiter, reader->newline);
+  if (!quoted)
+    end = stop;
+  for (; quoted && i < stop; i++)
+    if (at[i] != ' ' && at[i] != '\t' && at[i] != '\r')
+      extent->text_after_quote = true;
+  if (extent->err == ERR_OK)
+    extent->err = add_field(reader, &extent->count, at + start, end - start, quoted, NULL);
+  return stop;
+}
+
+/* Finds and splits a record with quotes; false when the bytes don't hold all of it. */
+static bool
+scan_quoted(struct csv_reader *reader, const char *at, size_t size, bool final,
+            struct extent *extent)
+{
+  size_t i = scan_field(reader, at, 0, size, extent);
+  while (i < size && at[i] == reader->delimiter)
+    i = scan_field(reader, at, i + 1, size, extent);
+  if (i >= size && !final)
+    return false;
+  extent->length = i < size ? i : size;
+  return true;
+}
+
+/* Finds the end of the record in the `size` bytes at `at`; false when they don't hold it. */
+static bool
+find_end(struct csv_reader *reader, const char *at, size_t size, bool final, struct extent *extent)
+{
+  const char *end = memchr(at, reader->newline, size);
+  size_t plain = end != NULL ? (size_t) (end - at) : size;
+  *extent = (struct extent){.length = plain, .quotes = memchr(at, '"', plain) != NULL};
+  if (extent->quotes ? !scan_quoted(reader, at, size, final, extent) : end == NULL && !final)
+    return false;
+  bool ended = extent->length < size;
+  extent->consume = extent->length + (ended ? 1 : 0);
+  extent->lines += ended ? 1 : 0;
+  size_t length = extent->length;
+  if (ended && length > 0 && reader->newline == '\n' && at[length - 1] == '\r')
+  {
+    extent->length--;
+    /* The last field of a quoted record reached up to the line break. */
+    if (extent->quotes && extent->count > 0)
+    {
+      struct csv_field *last = &reader->fields[extent->count - 1];
+      if (last->text + last->length == at + length)
+        last->length--;
+    }
+  }
+  return true;
 }
 
 static enum err
-split_quoted(struct csv_reader *reader, char *record, size_t length, size_t *count,
-             struct err_info *info)
+finish_quoted(struct csv_reader *reader, const struct extent *extent, size_t *count,
+              struct err_info *info)
 {
-  size_t at = 0;
-  for (;;)
-  {
-    size_t start = at, look = at, field_length = 0;
-    while (look < length && record[look] != reader->delimiter
-           && (record[look] == ' ' || record[look] == '\t'))
-      look++;
-    bool quoted = look < length && record[look] == '"';
-    enum err err = ERR_OK;
-    if (quoted)
-    {
-      start = at = look + 1;
-      err = split_quoted_field(reader, record, length, &at, &field_length, info);
-    }
-    else
-    {
-      while (at < length && record[at] != reader->delimiter)
-        at++;
-      field_length = at - start;
-    }
-    if (err == ERR_OK)
-      err = add_field(reader, count, record + start, field_length, quoted, info);
-    if (err != ERR_OK || at >= length)
-      return err;
-    at++;
-  }
+  *count = extent->count;
+  if (extent->err == ERR_INVALID)
+    return too_many_columns(reader, info);
+  if (extent->err != ERR_OK)
+    return err_set(info, extent->err, "out of memory");
+  if (extent->unclosed)
+    return err_set(info, ERR_INVALID, "a quote is opened and never closed");
+  if (extent->text_after_quote)
+    return err_set(info, ERR_INVALID, "text follows a closing quote");
+  for (size_t f = 0; f < extent->count; f++)
+    if (reader->fields[f].quoted)
+      reader->fields[f].length =
+        csv_unescape((char *) (uintptr_t) reader->fields[f].text, reader->fields[f].length);
+  return ERR_OK;
 }
 
 static enum err
@@ -455,7 +418,7 @@ csv_next(struct csv_reader *reader, const struct csv_field **fields, size_t *cou
     if (reader->unclean)
       err = check_bytes(record, extent.length, info);
     if (err == ERR_OK)
-      err = extent.quotes ? split_quoted(reader, record, extent.length, count, info)
+      err = extent.quotes ? finish_quoted(reader, &extent, count, info)
                           : split_plain(reader, record, extent.length, count, info);
     *fields = reader->fields;
     if (err != ERR_OK)

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/json.h"
 #include "data/atds.h"
 
 /* One array of the file that is filled from its start. */
@@ -364,16 +366,17 @@ dataset_writer_finish(struct dataset_writer *writer, const struct dataset_dictio
 {
   if (!all_full(writer))
     return err_set(info, ERR_INTERNAL, "a column of the dataset has too few values");
-  char *text = json_dumps(schema, JSON_COMPACT);
+  struct buf text = {0};
+  json_write(schema, &text);
   unsigned char *directory = calloc(writer->column_count + 1, ATDS_ENTRY_BYTES);
   unsigned char head[ATDS_HEAD_BYTES] = {0};
   enum err err = ERR_OK;
-  if (text == NULL || directory == NULL)
+  if (text.failed || directory == NULL)
   {
     err = err_set(info, ERR_MEMORY, "out of memory");
     goto out;
   }
-  size_t schema_length = strlen(text);
+  size_t schema_length = text.length;
   if (schema_length > ATDS_MAX_SCHEMA_BYTES)
   {
     err = err_set(info, ERR_LIMIT, "the schema is too large");
@@ -400,13 +403,13 @@ dataset_writer_finish(struct dataset_writer *writer, const struct dataset_dictio
   put_u64(head, ATDS_AT_PIXELS, writer->pixels.base);
   put_u64(head, ATDS_AT_LABELS, writer->labels.base);
   if (!good || ftruncate(writer->fd, (off_t) *bytes) != 0
-      || !write_all_at(writer->fd, text, schema_length, schema_at)
+      || !write_all_at(writer->fd, text.data, schema_length, schema_at)
       || !write_all_at(writer->fd, directory, directory_length, directory_at)
       || !write_all_at(writer->fd, head, sizeof head, 0))
     err = err_set_errno(info, ERR_IO, errno, "could not write the dataset");
 out:
   free(directory);
-  free(text);
+  buf_free(&text);
   return err;
 }
 

@@ -66,6 +66,20 @@ named_like_identifier(const char *name)
          || (lower && name[length - 2] == 'I');
 }
 
+/* What people and programs call the number of a row; a column without a name is likely to be one, unless
+ * it is one of two. */
+static bool
+named_like_row_number(const struct settle *settle, const char *name)
+{
+  static const char *const names[] = {"index",    "row",        "rowid", "row number",
+                                      "rownames", "unnamed: 0", "no",    "no.",
+                                      "nr",       "nr.",        "#",     "obs"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcasecmp(name, names[i]) == 0)
+      return true;
+  return settle->infer->column_count > 2 && strcmp(name, "column_1") == 0;
+}
+
 static enum err
 settle_number_format(const struct settle *settle, struct infer_column *column)
 {
@@ -105,11 +119,12 @@ settle_number_format(const struct settle *settle, struct infer_column *column)
 }
 
 static enum err
-settle_numbers(const struct settle *settle, size_t index, struct infer_column *column)
+settle_numbers(const struct settle *settle, struct infer_column *column)
 {
   struct column_guess *guess = &column->guess;
   uint64_t n = present(column);
-  bool counting = index == 0 && column->counts_rows && n >= COUNTING_ROWS;
+  bool counting =
+    column->counts_rows && n >= COUNTING_ROWS && named_like_row_number(settle, guess->name);
   if (column->whole && all_different(column) && n >= FEW_ROWS
       && (counting || named_like_identifier(guess->name)))
   {
@@ -227,7 +242,7 @@ settle_column(struct settle *settle, size_t index)
     return add_note(settle->infer, &column->guess, "every value is missing");
   }
   if (column->numbers != 0)
-    return settle_numbers(settle, index, column);
+    return settle_numbers(settle, column);
   if (column->dates != 0)
     return settle_dates(settle, column);
   return settle_words(settle, column);

@@ -1,7 +1,7 @@
 /* Guesses what each column of a CSV is, from every one of its values, in one pass and bounded memory.
  *
  * Rules, in this order (n = values that are not missing): all numbers in one format → numeric, but an
- * identifier when whole, all different and named like one, or when the first column counts the rows; dates in
+ * identifier when whole, all different and named like one, or when it counts the rows and is named so; dates in
  * one format → datetime; a pair such as yes/no → boolean; all different → identifier, or text when
  * of several words; few different ones → categorical; else text. What was not clear is said in a note.
  * Owns its memory. One thread.

@@ -249,10 +249,12 @@ write_report(int fd, const struct ingest_work *work, enum err err, const char *s
                               sha256, "bytes", (json_int_t) work->bytes)
                   : json_pack("{s:b, s:s, s:s, s:o}", "ok", 0, "status", err_name(err), "message",
                               info->text, "faults", json_faults_to_json(work->faults));
-  char *text = report != NULL ? json_dumps(report, JSON_COMPACT) : NULL;
+  struct buf text = {0};
   struct err_info ignored;
-  bool written = text != NULL && file_write_fd(fd, text, strlen(text), &ignored) == ERR_OK;
-  free(text);
+  json_write(report, &text);
+  bool written =
+    report != NULL && !text.failed && file_write_fd(fd, text.data, text.length, &ignored) == ERR_OK;
+  buf_free(&text);
   json_decref(report);
   return written;
 }

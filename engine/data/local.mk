@@ -2,6 +2,7 @@ noinst_LIBRARIES += engine/libdata.a
 engine_libdata_a_SOURCES = \
   engine/data/atds.h \
   engine/data/csv.c engine/data/csv.h \
+  engine/data/csv_scan.c engine/data/csv_scan.h \
   engine/data/csv_sniff.c engine/data/csv_sniff.h \
   engine/data/dataset.c engine/data/dataset.h \
   engine/data/dataset_save.c \
@@ -37,6 +38,7 @@ engine_libdata_a_SOURCES = \
   engine/data/split.c engine/data/split.h \
   engine/data/table.c engine/data/table.h \
   engine/data/task.c engine/data/task.h \
+  engine/data/task_check.c engine/data/task_check.h \
   engine/data/values.c engine/data/values.h \
   engine/data/values_time.c
 

@@ -6,26 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/text.h"
-
-/* What is known of a target before its values are looked at. */
-struct target_facts
-{
-  const char *name;
-  enum column_type type;
-  size_t rows, missing, distinct;
-  bool distinct_exact;
-};
-
-enum wanted_kind
-{
-  WANT_ANY,
-  WANT_CLASSES,
-  WANT_BINARY,
-  WANT_MULTICLASS,
-  WANT_REGRESSION
-};
+#include "data/task_check.h"
 
 const char *
 task_kind_name(enum task_kind kind)
@@ -40,170 +22,6 @@ task_kind_name(enum task_kind kind)
     return "regression";
   }
   return "regression";
-}
-
-static enum err
-parse_wanted(const char *name, enum wanted_kind *wanted, struct err_info *info)
-{
-  static const char *const names[] = {"", "classification", "binary", "multiclass", "regression"};
-  *wanted = WANT_ANY;
-  if (name == NULL || strcmp(name, "auto") == 0)
-    return ERR_OK;
-  for (size_t i = WANT_CLASSES; i <= WANT_REGRESSION; i++)
-    if (strcmp(name, names[i]) == 0)
-    {
-      *wanted = (enum wanted_kind) i;
-      return ERR_OK;
-    }
-  return err_set(info, ERR_INVALID,
-                 "there is no task \"%.40s\"; give classification, binary, multiclass or "
-                 "regression",
-                 name);
-}
-
-/* True if the target is learned as classes. */
-static bool
-takes_classes(const struct target_facts *facts, enum wanted_kind wanted)
-{
-  if (wanted == WANT_REGRESSION)
-    return false;
-  if (wanted != WANT_ANY || facts->type != COLUMN_NUMERIC)
-    return true;
-  return facts->distinct_exact && facts->distinct <= 2;
-}
-
-static enum err
-check_type(const struct target_facts *facts, enum wanted_kind wanted, struct err_info *info)
-{
-  switch (facts->type)
-  {
-  case COLUMN_IDENTIFIER:
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" is an identifier: its values name rows, so there is nothing "
-                   "to learn; choose another column, or correct its type in the schema",
-                   facts->name);
-  case COLUMN_TEXT:
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" is free text; choose another column, or make it categorical "
-                   "in the schema",
-                   facts->name);
-  case COLUMN_DATETIME:
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" is a date; choose another column, or make it numeric in the "
-                   "schema",
-                   facts->name);
-  case COLUMN_CATEGORICAL:
-  case COLUMN_BOOLEAN:
-    if (wanted == WANT_REGRESSION)
-      return err_set(info, ERR_INVALID,
-                     "target \"%s\" holds words, and regression needs numbers; ask for "
-                     "classification, or make the column numeric in the schema",
-                     facts->name);
-    return ERR_OK;
-  case COLUMN_NUMERIC:
-    return ERR_OK;
-  }
-  return ERR_OK;
-}
-
-/* The checks that task_make and task_check_schema share. */
-static enum err
-check_facts(const struct target_facts *facts, enum wanted_kind wanted, struct err_info *info)
-{
-  size_t labelled = facts->rows - facts->missing;
-  if (labelled == 0)
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" is missing in every row; choose another column", facts->name);
-  enum err err = check_type(facts, wanted, info);
-  if (err != ERR_OK)
-    return err;
-  if (labelled < TASK_MIN_ROWS)
-    return err_set(info, ERR_INVALID,
-                   "only %zu rows have a value in target \"%s\"; at least %d are needed", labelled,
-                   facts->name, TASK_MIN_ROWS);
-  if (facts->distinct_exact && facts->distinct <= 1)
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" has the same value in every row, so there is nothing to learn; "
-                   "choose another column",
-                   facts->name);
-  if (!takes_classes(facts, wanted))
-    return ERR_OK;
-  if (facts->distinct_exact && facts->distinct == labelled)
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" has a different value in every row, so no class can be learned; "
-                   "choose another column%s",
-                   facts->name, facts->type == COLUMN_NUMERIC ? ", or ask for regression" : "");
-  if (facts->distinct > TASK_MAX_CLASSES)
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" has %zu different values, and at most %d classes can be "
-                   "learned; choose another column%s",
-                   facts->name, facts->distinct, TASK_MAX_CLASSES,
-                   facts->type == COLUMN_NUMERIC ? ", or ask for regression" : "");
-  if (wanted == WANT_BINARY && facts->distinct_exact && facts->distinct != 2)
-    return err_set(info, ERR_INVALID,
-                   "target \"%s\" has %zu classes, and binary means two; ask for classification",
-                   facts->name, facts->distinct);
-  return ERR_OK;
-}
-
-/* A sentence for a target that is not there: names the first columns. */
-static enum err
-no_such_column(const json_t *columns, const char *target, struct err_info *info)
-{
-  struct buf list = {0};
-  size_t count = json_array_size(columns);
-  for (size_t c = 0; c < count && c < 8; c++)
-  {
-    const char *name = json_string_value(json_object_get(json_array_get(columns, c), "name"));
-    buf_printf(&list, "%s%.40s", c > 0 ? ", " : "", name != NULL ? name : "");
-  }
-  enum err err =
-    err_set(info, ERR_INVALID, "there is no column \"%.60s\"; the columns are %s%s", target,
-            list.failed || list.data == NULL ? "others" : list.data, count > 8 ? ", …" : "");
-  buf_free(&list);
-  return err;
-}
-
-enum err
-task_check_schema(const json_t *schema, const char *target, const char *kind_name,
-                  struct err_info *info)
-{
-  enum wanted_kind wanted;
-  enum err err = parse_wanted(kind_name, &wanted, info);
-  if (err != ERR_OK)
-    return err;
-  const char *kind = json_string_value(json_object_get(schema, "kind"));
-  if (kind != NULL && strcmp(kind, "images") == 0)
-  {
-    if (wanted == WANT_REGRESSION)
-      return err_set(info, ERR_INVALID, "images have classes, not numbers; ask for classification");
-    if (json_array_size(json_object_get(schema, "classes")) < 2)
-      return err_set(info, ERR_INVALID,
-                     "all images have the same class, so there is nothing to learn");
-    return ERR_OK;
-  }
-  if (target == NULL || target[0] == '\0')
-    return err_set(info, ERR_INVALID, "a table needs a target: name the column to predict");
-  const json_t *columns = json_object_get(schema, "columns");
-  for (size_t c = 0; c < json_array_size(columns); c++)
-  {
-    const json_t *item = json_array_get(columns, c);
-    const char *name = json_string_value(json_object_get(item, "name"));
-    const char *type = json_string_value(json_object_get(item, "type"));
-    struct target_facts facts = {.name = name};
-    if (name == NULL || strcmp(name, target) != 0)
-      continue;
-    if (type == NULL || !column_type_parse(type, &facts.type))
-      return ERR_OK;
-    facts.rows = (size_t) json_integer_value(json_object_get(schema, "rows"));
-    facts.missing = (size_t) json_integer_value(json_object_get(item, "missing"));
-    facts.distinct = (size_t) json_integer_value(json_object_get(item, "distinct"));
-    facts.distinct_exact = !json_is_false(json_object_get(item, "distinct_exact"));
-    if (facts.missing > facts.rows)
-      return ERR_OK;
-    return check_facts(&facts, wanted, info);
-  }
-  return no_such_column(columns, target, info);
 }
 
 /* One candidate class while the classes are being made. */
@@ -381,7 +199,7 @@ classes_from_numbers(const struct column *column, const double *values, size_t c
 
 /* Missing and distinct values of a column, as far as the checks need them. */
 static enum err
-look_at(const struct column *column, size_t rows, double *values, struct target_facts *facts)
+look_at(const struct column *column, size_t rows, double *values, struct task_facts *facts)
 {
   facts->name = column->name;
   facts->type = column->type;
@@ -415,10 +233,10 @@ look_at(const struct column *column, size_t rows, double *values, struct target_
 }
 
 static enum err
-make_for_images(const struct image_set *images, enum wanted_kind wanted, struct arena *arena,
+make_for_images(const struct image_set *images, enum task_wanted wanted, struct arena *arena,
                 struct task *task, struct err_info *info)
 {
-  if (wanted == WANT_REGRESSION)
+  if (wanted == TASK_WANT_REGRESSION)
     return err_set(info, ERR_INVALID, "images have classes, not numbers; ask for classification");
   if (images->count < TASK_MIN_ROWS)
     return err_set(info, ERR_INVALID, "there are only %zu images; at least %d are needed",
@@ -429,11 +247,11 @@ make_for_images(const struct image_set *images, enum wanted_kind wanted, struct 
 }
 
 static enum err
-make_for_column(const struct table *table, size_t index, enum wanted_kind wanted,
+make_for_column(const struct table *table, size_t index, enum task_wanted wanted,
                 struct arena *arena, struct task *task, struct err_info *info)
 {
   const struct column *column = &table->columns[index];
-  struct target_facts facts = {0};
+  struct task_facts facts = {0};
   double *values = arena_array(arena, TASK_MAX_CLASSES + 2, sizeof *values);
   const char *what = arena_printf(arena, "target \"%.60s\"", column->name);
   task->target = arena_strdup(arena, column->name);
@@ -441,10 +259,10 @@ make_for_column(const struct table *table, size_t index, enum wanted_kind wanted
   if (values == NULL || what == NULL || task->target == NULL
       || look_at(column, table->row_count, values, &facts) != ERR_OK)
     return err_set(info, ERR_MEMORY, "out of memory");
-  enum err err = check_facts(&facts, wanted, info);
+  enum err err = task_check_facts(&facts, wanted, info);
   if (err != ERR_OK)
     return err;
-  if (!takes_classes(&facts, wanted))
+  if (!task_takes_classes(&facts, wanted))
   {
     task->kind = TASK_REGRESSION;
     task->output_count = 1;
@@ -462,10 +280,10 @@ enum err
 task_make(const struct dataset *dataset, const char *target, const char *kind_name,
           struct arena *arena, struct task *task, struct err_info *info)
 {
-  enum wanted_kind wanted;
+  enum task_wanted wanted;
   *task = (struct task){0};
   err_set(info, ERR_OK, "%s", "");
-  enum err err = parse_wanted(kind_name, &wanted, info);
+  enum err err = task_parse_wanted(kind_name, &wanted, info);
   if (err != ERR_OK)
     return err;
   const struct table *table = dataset_table(dataset);
@@ -477,12 +295,12 @@ task_make(const struct dataset *dataset, const char *target, const char *kind_na
   {
     size_t index = table_find(table, target);
     if (index == SIZE_MAX)
-      return no_such_column(json_object_get(dataset_schema(dataset), "columns"), target, info);
+      return task_no_such_column(json_object_get(dataset_schema(dataset), "columns"), target, info);
     err = make_for_column(table, index, wanted, arena, task, info);
   }
   if (err != ERR_OK)
     return err;
-  if (wanted == WANT_BINARY && task->kind != TASK_BINARY)
+  if (wanted == TASK_WANT_BINARY && task->kind != TASK_BINARY)
     return err_set(info, ERR_INVALID,
                    "the target has %zu classes, and binary means two; ask for classification",
                    task->class_count);

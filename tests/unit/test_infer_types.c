@@ -135,7 +135,8 @@ test_identifiers_and_text(void **state)
 {
   (void) state;
   char note[256];
-  assert_int_equal(guess_pattern("n", "%d", 100, 1000, note), COLUMN_IDENTIFIER);
+  assert_int_equal(guess_pattern("day", "%d", 100, 1000, note), COLUMN_NUMERIC);
+  assert_int_equal(guess_pattern("Index", "%d", 100, 1000, note), COLUMN_IDENTIFIER);
   assert_has_text(note, "counts the rows");
   assert_int_equal(guess_pattern("customer_id", "%d7", 100, 1000, note), COLUMN_IDENTIFIER);
   assert_int_equal(guess_pattern("CustomerID", "%d7", 100, 1000, note), COLUMN_IDENTIFIER);
