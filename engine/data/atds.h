@@ -5,8 +5,8 @@
  *
  * Arrays by column type: numeric and datetime double[rows]; categorical and boolean int32[rows];
  * text and identifier uint64[rows + 1] offsets, then the bytes. A dictionary is its strings, each
- * ended by a NUL. Images: uint8[rows][height][width][channels], then int32[rows] labels. Column and class
- * names are in the schema.
+ * ended by a NUL. Images: uint8[rows][height][width][channels], then int32[rows] labels. Column and
+ * class names are in the schema.
  */
 #ifndef ATTUNE_DATA_ATDS_H
 #define ATTUNE_DATA_ATDS_H

@@ -1,8 +1,9 @@
 /* Splits CSV into records and fields (RFC 4180), from a file or from memory, in bounded memory.
  *
- * Understands quotes, doubled quotes, line breaks inside quotes, CRLF, LF and lone CR files, a byte order
- * mark and Excel's `sep=;` line. NUL bytes, bad UTF-8, a quote that never ends and records over the limit are faults
- * with a sentence. It knows nothing of headers, types or missing values. Owns its buffer; one thread.
+ * Understands quotes, doubled quotes, line breaks inside quotes, CRLF, LF and lone CR files, a byte
+ * order mark and Excel's `sep=;` line. NUL bytes, bad UTF-8, a quote that never ends and records
+ * over the limit are faults with a sentence. It knows nothing of headers, types or missing values.
+ * Owns its buffer; one thread.
  */
 #ifndef ATTUNE_DATA_CSV_H
 #define ATTUNE_DATA_CSV_H
@@ -40,8 +41,9 @@ enum err csv_open_bytes(const char *bytes, size_t length, const struct csv_optio
                         struct csv_reader **reader, struct err_info *info);
 void csv_close(struct csv_reader *reader);
 
-/* The next record; empty lines are skipped. *count = 0 at the end. ERR_INVALID: the record is faulty
- * (a sentence without its place is in *info); if csv_can_go_on, the next call gives the next record. */
+/* The next record; empty lines are skipped. *count = 0 at the end. ERR_INVALID: the record is
+ * faulty (a sentence without its place is in *info); if csv_can_go_on, the next call gives the next
+ * record. */
 enum err csv_next(struct csv_reader *reader, const struct csv_field **fields, size_t *count,
                   struct err_info *info);
 bool csv_can_go_on(const struct csv_reader *reader);

@@ -14,8 +14,8 @@ csv_repeat(char byte)
   return 0x0101010101010101u * (unsigned char) byte;
 }
 
-/* The high bit of each byte of `word` that equals the byte repeated in `pattern`; no borrow from byte to
- * byte, so every hit is one. */
+/* The high bit of each byte of `word` that equals the byte repeated in `pattern`; no borrow from
+ * byte to byte, so every hit is one. */
 static inline uint64_t
 csv_equal_bytes(uint64_t word, uint64_t pattern)
 {

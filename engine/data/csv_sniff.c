@@ -81,8 +81,8 @@ count_fields(const char *bytes, size_t length, char delimiter, char newline, boo
   return tally;
 }
 
-/* The delimiter under which most records have the same number (over one) of fields; among equals the
- * one with more fields, then the earlier of the list. */
+/* The delimiter under which most records have the same number (over one) of fields; among equals
+ * the one with more fields, then the earlier of the list. */
 static char
 find_delimiter(const char *bytes, size_t length, char newline, bool whole)
 {

@@ -17,8 +17,8 @@ struct csv_form
   uint64_t skipped_lines;
 };
 
-/* `whole` says that the bytes are all there is. ERR_INVALID for what is plainly no CSV (an Excel file,
- * gzip, UTF-16), with what to do instead. */
+/* `whole` says that the bytes are all there is. ERR_INVALID for what is plainly no CSV (an Excel
+ * file, gzip, UTF-16), with what to do instead. */
 enum err csv_sniff(const char *bytes, size_t length, bool whole, struct csv_form *form,
                    struct err_info *info);
 

@@ -1,10 +1,10 @@
 /* A dataset in canonical form: one immutable file, mapped into memory.
  *
  * The file (extension .atds) is a fixed head, a JSON schema, then column or pixel arrays aligned to
- * 64 bytes, little-endian; its SHA-256 names it in the database, in caches and in reports. A reader checks
- * magic, version, every offset and length before it trusts the file. Tables: typed columns. Images:
- * uint8 pixels (n,h,w,c) with one class label each. A dataset owns its mapping; everything it hands
- * out lives until dataset_close. Immutable, so any thread may read.
+ * 64 bytes, little-endian; its SHA-256 names it in the database, in caches and in reports. A reader
+ * checks magic, version, every offset and length before it trusts the file. Tables: typed columns.
+ * Images: uint8 pixels (n,h,w,c) with one class label each. A dataset owns its mapping; everything
+ * it hands out lives until dataset_close. Immutable, so any thread may read.
  */
 #ifndef ATTUNE_DATA_DATASET_H
 #define ATTUNE_DATA_DATASET_H
@@ -56,9 +56,9 @@ const json_t *dataset_schema(const struct dataset *dataset);
 enum err dataset_preview(const struct dataset *dataset, size_t offset, size_t limit,
                          json_t **preview, struct err_info *info);
 
-/* Statistics per column: numeric min/max/mean/sd/quantiles and a 20-bin histogram, categorical counts
- * of the 20 commonest values, datetime range, text lengths; for images class counts and pixel mean/sd.
- * Over at most `row_limit` rows (0 = all), stated in the answer. New reference. */
+/* Statistics per column: numeric min/max/mean/sd/quantiles and a 20-bin histogram, categorical
+ * counts of the 20 commonest values, datetime range, text lengths; for images class counts and
+ * pixel mean/sd. Over at most `row_limit` rows (0 = all), stated in the answer. New reference. */
 enum err dataset_profile(const struct dataset *dataset, size_t row_limit, json_t **profile,
                          struct err_info *info);
 

@@ -1,9 +1,9 @@
 /* Writes the canonical file (see dataset.h) to a seekable descriptor, in bounded memory.
  *
- * The row count, the column types and the bytes of text columns are known beforehand; cells are then
- * appended column by column or row by row, buffered, and put in their place with pwrite. Nothing is readable
- * before dataset_writer_finish has written the head. Owns its buffers, not the descriptor. One
- * thread. Not for changing a file: datasets are immutable.
+ * The row count, the column types and the bytes of text columns are known beforehand; cells are
+ * then appended column by column or row by row, buffered, and put in their place with pwrite.
+ * Nothing is readable before dataset_writer_finish has written the head. Owns its buffers, not the
+ * descriptor. One thread. Not for changing a file: datasets are immutable.
  */
 #ifndef ATTUNE_DATA_DATASET_WRITE_H
 #define ATTUNE_DATA_DATASET_WRITE_H
@@ -31,7 +31,8 @@ struct dataset_dictionary
   size_t count;
 };
 
-/* A writer of a table; `specs` is copied. ERR_LIMIT when there are more columns than the format holds. */
+/* A writer of a table; `specs` is copied. ERR_LIMIT when there are more columns than the format
+ * holds. */
 enum err dataset_writer_table(int fd, size_t row_count, const struct dataset_column_spec *specs,
                               size_t column_count, struct dataset_writer **writer,
                               struct err_info *info);
@@ -40,8 +41,8 @@ enum err dataset_writer_table(int fd, size_t row_count, const struct dataset_col
 enum err dataset_writer_images(int fd, size_t count, size_t height, size_t width, size_t channels,
                                struct dataset_writer **writer, struct err_info *info);
 
-/* Each appends the next cell of `column`: NaN, -1 or length 0 = missing. ERR_INTERNAL when the type is another
- * or the column is full; ERR_IO when the file can't be written. */
+/* Each appends the next cell of `column`: NaN, -1 or length 0 = missing. ERR_INTERNAL when the type
+ * is another or the column is full; ERR_IO when the file can't be written. */
 enum err dataset_writer_number(struct dataset_writer *writer, size_t column, double value);
 enum err dataset_writer_code(struct dataset_writer *writer, size_t column, int32_t code);
 enum err dataset_writer_text(struct dataset_writer *writer, size_t column, const char *text,
@@ -51,8 +52,8 @@ enum err dataset_writer_text(struct dataset_writer *writer, size_t column, const
 enum err dataset_writer_pixels(struct dataset_writer *writer, const uint8_t *pixels, size_t length);
 enum err dataset_writer_label(struct dataset_writer *writer, int32_t label);
 
-/* Writes dictionaries (one per column, ignored where the type has none; NULL for images), schema and head.
- * ERR_INTERNAL when a column is not full. *bytes is the length of the file. */
+/* Writes dictionaries (one per column, ignored where the type has none; NULL for images), schema
+ * and head. ERR_INTERNAL when a column is not full. *bytes is the length of the file. */
 enum err dataset_writer_finish(struct dataset_writer *writer,
                                const struct dataset_dictionary *dictionaries, const json_t *schema,
                                uint64_t *bytes, struct err_info *info);
@@ -74,7 +75,8 @@ enum err dataset_save_images(const char *path, const struct image_set *images,
 enum err dataset_write_table(int fd, const struct table *table, const json_t *schema,
                              uint64_t *bytes, struct err_info *info);
 
-/* SHA-256 over the first `length` bytes of the file, in lower-case hexadecimal (65 bytes with the NUL). */
+/* SHA-256 over the first `length` bytes of the file, in lower-case hexadecimal (65 bytes with the
+ * NUL). */
 enum err dataset_digest(int fd, uint64_t length, char hex[65], struct err_info *info);
 
 #endif

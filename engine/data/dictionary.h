@@ -1,4 +1,5 @@
-/* The different texts of a column, numbered in the order they came. Owns copies of them. One thread.
+/* The different texts of a column, numbered in the order they came. Owns copies of them. One
+ * thread.
  */
 #ifndef ATTUNE_DATA_DICTIONARY_H
 #define ATTUNE_DATA_DICTIONARY_H

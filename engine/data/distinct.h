@@ -1,8 +1,8 @@
 /* Counts distinct values by their 64-bit hashes, in bounded memory.
  *
- * Exact (but for hash collisions) up to `limit` values, kept in an open-addressed set; beyond, or after
- * distinct_forget, an estimate by HyperLogLog with 4096 registers (standard error 1.6%; Flajolet et al.
- * 2007). Owns its memory. One thread.
+ * Exact (but for hash collisions) up to `limit` values, kept in an open-addressed set; beyond, or
+ * after distinct_forget, an estimate by HyperLogLog with 4096 registers (standard error 1.6%;
+ * Flajolet et al. 2007). Owns its memory. One thread.
  */
 #ifndef ATTUNE_DATA_DISTINCT_H
 #define ATTUNE_DATA_DISTINCT_H

@@ -1,13 +1,14 @@
 /* From columns to the numbers models eat: fitted on training rows only, kept with the model.
  *
- * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median and
- * scaled by the interquartile range (fallbacks for constants) then smoothly clipped, missing → 0 plus a
- * missing indicator where training rows had any; categories one-hot (the rare and the unknown share one
- * slot; above ENCODE_ONE_HOT_DENSE smoothed target statistics, out-of-fold on the training rows); booleans 0/1;
- * datetimes as scaled time plus cyclic month, weekday, hour. ENCODE_TREE: raw numbers with NaN for missing,
- * categories one-hot up to ENCODE_ONE_HOT_TREE, else target statistics, datetime parts as numbers. Text and
- * identifier columns, and those without two different values in the training rows, are left out
- * (`encoder_dropped_name`). Owns everything; immutable once fitted; any thread may apply it.
+ * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median
+ * and scaled by the interquartile range (fallbacks for constants) then smoothly clipped, missing →
+ * 0 plus a missing indicator where training rows had any; categories one-hot (the rare and the
+ * unknown share one slot; above ENCODE_ONE_HOT_DENSE smoothed target statistics, out-of-fold on the
+ * training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
+ * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot up to ENCODE_ONE_HOT_TREE, else
+ * target statistics, datetime parts as numbers. Text and identifier columns, and those without two
+ * different values in the training rows, are left out (`encoder_dropped_name`). Owns everything;
+ * immutable once fitted; any thread may apply it.
  */
 #ifndef ATTUNE_DATA_ENCODE_H
 #define ATTUNE_DATA_ENCODE_H
@@ -41,8 +42,8 @@ void encoder_free(struct encoder *encoder);
 /* Number of features, and their names ("age", "city=Paris", …), borrowed. */
 size_t encoder_width(const struct encoder *encoder);
 const char *encoder_feature_name(const struct encoder *encoder, size_t feature);
-/* Index of the input column a feature comes from, and the input columns: all but the target, text and
- * identifiers, in the dataset's order (that of row_schema_from_dataset). Borrowed. */
+/* Index of the input column a feature comes from, and the input columns: all but the target, text
+ * and identifiers, in the dataset's order (that of row_schema_from_dataset). Borrowed. */
 size_t encoder_feature_column(const struct encoder *encoder, size_t feature);
 size_t encoder_column_count(const struct encoder *encoder);
 const char *encoder_column_name(const struct encoder *encoder, size_t column);
@@ -53,12 +54,14 @@ const char *encoder_dropped_name(const struct encoder *encoder, size_t index);
 
 /* x (count, width) row-major ← the given rows of a table with the encoder's columns (matched by
  * name and type; categories by their text). For the training rows themselves, target statistics are
- * out-of-fold when `training` is true (right after encoder_fit; a loaded encoder has no folds and answers
- * ERR_CONFLICT). rows == NULL means 0 … count−1. ERR_INVALID when a column is not there or of another type. */
+ * out-of-fold when `training` is true (right after encoder_fit; a loaded encoder has no folds and
+ * answers ERR_CONFLICT). rows == NULL means 0 … count−1. ERR_INVALID when a column is not there or
+ * of another type. */
 enum err encoder_apply(const struct encoder *encoder, const struct table *table, const size_t *rows,
                        size_t count, bool training, float *x, struct err_info *info);
 
-/* Bytes of the encoder, for the model file; and back. Every length is checked; ERR_INVALID if damaged. */
+/* Bytes of the encoder, for the model file; and back. Every length is checked; ERR_INVALID if
+ * damaged. */
 enum err encoder_save(const struct encoder *encoder, struct buf *out);
 enum err encoder_load(const char *bytes, size_t length, size_t *used, struct encoder **encoder,
                       struct err_info *info);

@@ -182,7 +182,8 @@ put_category(const struct apply *apply, const struct encode_column *column, bool
     put_target(apply, column, missing ? SIZE_MAX : found, row, x);
 }
 
-/* Codes → positions in the encoder's categories: all at once when there are many rows, else one by one. */
+/* Codes → positions in the encoder's categories: all at once when there are many rows, else one by
+ * one. */
 static enum err
 apply_categories(const struct apply *apply, const struct encode_column *column,
                  const struct column *input)

@@ -131,7 +131,8 @@ get_text(struct reader *reader)
   return text != NULL ? text : "";
 }
 
-/* An array of count × size zeroed bytes, of which at least `least` bytes each must still be in the file. */
+/* An array of count × size zeroed bytes, of which at least `least` bytes each must still be in the
+ * file. */
 static void *
 get_space(struct reader *reader, size_t count, size_t size, size_t least)
 {

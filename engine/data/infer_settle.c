@@ -66,8 +66,8 @@ named_like_identifier(const char *name)
          || (lower && name[length - 2] == 'I');
 }
 
-/* What people and programs call the number of a row; a column without a name is likely to be one, unless
- * it is one of two. */
+/* What people and programs call the number of a row; a column without a name is likely to be one,
+ * unless it is one of two. */
 static bool
 named_like_row_number(const struct settle *settle, const char *name)
 {

@@ -1,10 +1,11 @@
-/* Guesses what each column of a CSV is, from every one of its values, in one pass and bounded memory.
+/* Guesses what each column of a CSV is, from every one of its values, in one pass and bounded
+ * memory.
  *
- * Rules, in this order (n = values that are not missing): all numbers in one format → numeric, but an
- * identifier when whole, all different and named like one, or when it counts the rows and is named so; dates in
- * one format → datetime; a pair such as yes/no → boolean; all different → identifier, or text when
- * of several words; few different ones → categorical; else text. What was not clear is said in a note.
- * Owns its memory. One thread.
+ * Rules, in this order (n = values that are not missing): all numbers in one format → numeric, but
+ * an identifier when whole, all different and named like one, or when it counts the rows and is
+ * named so; dates in one format → datetime; a pair such as yes/no → boolean; all different →
+ * identifier, or text when of several words; few different ones → categorical; else text. What was
+ * not clear is said in a note. Owns its memory. One thread.
  */
 #ifndef ATTUNE_DATA_INFER_TYPES_H
 #define ATTUNE_DATA_INFER_TYPES_H
@@ -38,7 +39,8 @@ struct column_guess
 
 struct infer;
 
-/* `set_bytes` bounds the memory of exact distinct counts. Names are copied. NULL when out of memory. */
+/* `set_bytes` bounds the memory of exact distinct counts. Names are copied. NULL when out of
+ * memory. */
 struct infer *infer_new(const char *const *names, size_t columns, size_t set_bytes);
 void infer_free(struct infer *infer);
 

@@ -1,9 +1,10 @@
 /* Turns an uploaded file into a canonical dataset, in a child process with limits (attune-ingest).
  *
- * The caller opens the files; the child gets only their descriptors, has no database and no network,
- * and its memory, CPU time, output size and descriptors are bounded. Its answer is a JSON report:
- * {"ok":true,"schema":{…},"sha256":…,"bytes":…} or {"ok":false,"status":"invalid","message":…,
- * "faults":[{row,column,value,message,hint}]}. Blocking: for a thread that may wait. Thread-safe.
+ * The caller opens the files; the child gets only their descriptors, has no database and no
+ * network, and its memory, CPU time, output size and descriptors are bounded. Its answer is a JSON
+ * report: {"ok":true,"schema":{…},"sha256":…,"bytes":…} or
+ * {"ok":false,"status":"invalid","message":…, "faults":[{row,column,value,message,hint}]}.
+ * Blocking: for a thread that may wait. Thread-safe.
  */
 #ifndef ATTUNE_DATA_INGEST_H
 #define ATTUNE_DATA_INGEST_H
@@ -39,8 +40,8 @@ struct ingest_limits
   uint64_t max_memory;  /* of address space, in bytes */
 };
 
-/* 4 GiB, 16 GiB, 100 million rows, 10,000 columns, 1 MiB a cell, 600 s, 768 MiB of addresses (about a
- * third of it is ever touched). */
+/* 4 GiB, 16 GiB, 100 million rows, 10,000 columns, 1 MiB a cell, 600 s, 768 MiB of addresses (about
+ * a third of it is ever touched). */
 #define INGEST_LIMITS_DEFAULT                                                                      \
   {                                                                                                \
     (uint64_t) 4 << 30, (uint64_t) 16 << 30, 100000000, 10000, (uint64_t) 1 << 20, 600,            \
@@ -72,8 +73,8 @@ struct ingest_result
 };
 
 /* Runs one child to its end. ERR_INVALID: the input is at fault, *info says how in a sentence and
- * result->faults where. ERR_LIMIT: it was ended for using too much. ERR_TIMEOUT, ERR_CANCELLED, ERR_IO,
- * ERR_UNAVAILABLE (disk full) otherwise. */
+ * result->faults where. ERR_LIMIT: it was ended for using too much. ERR_TIMEOUT, ERR_CANCELLED,
+ * ERR_IO, ERR_UNAVAILABLE (disk full) otherwise. */
 enum err ingest_run(const struct ingest_request *request, struct ingest_result *result,
                     struct err_info *info);
 

@@ -17,8 +17,8 @@ struct ingest_names
   bool in_file; /* the first record is the header */
 };
 
-/* Looks at the first records, decides whether the first is a header, and leaves the reader at its start.
- * What was changed or assumed goes to `warnings` (array of strings). */
+/* Looks at the first records, decides whether the first is a header, and leaves the reader at its
+ * start. What was changed or assumed goes to `warnings` (array of strings). */
 enum err ingest_find_names(struct csv_reader *reader, struct ingest_work *work, struct arena *arena,
                            struct ingest_names *names, json_t *warnings, struct err_info *info);
 

@@ -1,5 +1,6 @@
-/* attune-ingest: parses one upload with no rights but its descriptors. Started by ingest_run only; see
- * ingest.h for what it is given and what it answers. Exit status 0 whenever a report was written. */
+/* attune-ingest: parses one upload with no rights but its descriptors. Started by ingest_run only;
+ * see ingest.h for what it is given and what it answers. Exit status 0 whenever a report was
+ * written. */
 #include <config.h>
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* Private to attune-ingest: one piece of work, from a spooled upload to a canonical file.
  *
- * Each kind of upload is one function on a struct ingest_work. Faults of the input go to `faults`, all of them
- * up to its limit, with ERR_INVALID and a summary in *info. Nothing here trusts the input.
+ * Each kind of upload is one function on a struct ingest_work. Faults of the input go to `faults`,
+ * all of them up to its limit, with ERR_INVALID and a summary in *info. Nothing here trusts the
+ * input.
  */
 #ifndef ATTUNE_DATA_INGEST_WORK_H
 #define ATTUNE_DATA_INGEST_WORK_H

@@ -1,6 +1,7 @@
 /* Scores of predictions against labels.
  *
- * Predictions are (n, output_count) row-major floats: class probabilities, or one value. Pure; any thread.
+ * Predictions are (n, output_count) row-major floats: class probabilities, or one value. Pure; any
+ * thread.
  */
 #ifndef ATTUNE_DATA_METRIC_H
 #define ATTUNE_DATA_METRIC_H
@@ -25,7 +26,8 @@ enum metric
   METRIC_COUNT
 };
 
-/* "accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1", "rmse", "mae", "r2"; false if unknown. */
+/* "accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1", "rmse", "mae", "r2"; false if
+ * unknown. */
 const char *metric_name(enum metric metric);
 bool metric_parse(const char *name, enum metric *metric);
 bool metric_fits_task(enum metric metric, enum task_kind kind);

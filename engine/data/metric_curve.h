@@ -24,8 +24,8 @@ struct class_counts *metric_count_classes(const struct task *task, const struct 
                                           const float *predictions);
 double metric_class_f1(const struct class_counts *counts);
 
-/* The area under the ROC curve of class `k` against the rest, by output k of (n, outputs): the share of
- * pairs in order, ties counting half (Mann-Whitney). NaN when one side is empty. */
+/* The area under the ROC curve of class `k` against the rest, by output k of (n, outputs): the
+ * share of pairs in order, ties counting half (Mann-Whitney). NaN when one side is empty. */
 double metric_auc(const struct labels *labels, const float *predictions, size_t outputs, size_t k);
 
 /* Points of the ROC curve [{"fpr","tpr","threshold"}] and of the precision-recall curve

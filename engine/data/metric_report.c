@@ -66,8 +66,8 @@ per_class(const struct task *task, const struct labels *labels, const float *pre
   return list;
 }
 
-/* By tenths of the probability of the predicted class (of class 1 for two classes): how sure the model
- * was, and how often it was right. */
+/* By tenths of the probability of the predicted class (of class 1 for two classes): how sure the
+ * model was, and how often it was right. */
 static json_t *
 calibration(const struct task *task, const struct labels *labels, const float *predictions)
 {

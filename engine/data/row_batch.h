@@ -2,10 +2,11 @@
  *
  * The schema is what the model was trained on: columns by name with type and categories. A row is
  * never dropped silently: each has its own faults (it gets no prediction) and warnings (it does).
- * Absent column = missing value + warning; unknown column = warning; an unknown category = missing +
- * warning; a word in a numeric column = fault. With `strict`, absent and unknown columns are faults. A row of
- * which no column is known is a fault. A batch owns its memory but for the names and categories, which
- * are its schema's: the schema must outlive it. One thread builds, any may read.
+ * Absent column = missing value + warning; unknown column = warning; an unknown category = missing
+ * + warning; a word in a numeric column = fault. With `strict`, absent and unknown columns are
+ * faults. A row of which no column is known is a fault. A batch owns its memory but for the names
+ * and categories, which are its schema's: the schema must outlive it. One thread builds, any may
+ * read.
  */
 #ifndef ATTUNE_DATA_ROW_BATCH_H
 #define ATTUNE_DATA_ROW_BATCH_H
@@ -22,7 +23,8 @@
 /* Input columns of a model (no target, no dropped columns); strings are owned by the schema. */
 struct row_schema;
 
-/* From and to JSON: [{"name","type","categories"?,"min"?,"max"?,"format"?}] as `GET …/schema` shows it. */
+/* From and to JSON: [{"name","type","categories"?,"min"?,"max"?,"format"?}] as `GET …/schema` shows
+ * it. */
 enum err row_schema_from_json(const json_t *json, struct row_schema **schema,
                               struct err_info *info);
 json_t *row_schema_to_json(const struct row_schema *schema);
@@ -36,8 +38,8 @@ enum err row_schema_from_dataset(const struct dataset *dataset, const char *targ
 
 struct row_batch;
 
-/* From a JSON array of objects. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when the
- * whole is unusable (not an array, empty, more than max_rows): the text says so. */
+/* From a JSON array of objects. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when
+ * the whole is unusable (not an array, empty, more than max_rows): the text says so. */
 enum err row_batch_from_json(const struct row_schema *schema, const json_t *rows, bool strict,
                              size_t max_rows, struct row_batch **batch, struct err_info *info);
 
@@ -48,8 +50,8 @@ enum err row_batch_from_csv(const struct row_schema *schema, const char *bytes, 
 void row_batch_free(struct row_batch *batch);
 
 const struct table *row_batch_table(const struct row_batch *batch);
-/* Faults and warnings of a row, as JSON arrays of {pointer, row (from 1), column?, value?, message, hint?};
- * borrowed, NULL = none. */
+/* Faults and warnings of a row, as JSON arrays of {pointer, row (from 1), column?, value?, message,
+ * hint?}; borrowed, NULL = none. */
 const json_t *row_batch_faults(const struct row_batch *batch, size_t row);
 const json_t *row_batch_warnings(const struct row_batch *batch, size_t row);
 

@@ -21,8 +21,8 @@ enum err row_batch_new(const struct row_schema *schema, size_t rows, struct row_
 void row_batch_note(struct row_batch *batch, bool fault, size_t row, const char *column,
                     const char *value, const char *hint, const char *message);
 
-/* Sets a cell from text, from a CSV field or a JSON string. Notes what is wrong with it. `csv`: in the
- * format of the schema's files; else also in plain JSON form. */
+/* Sets a cell from text, from a CSV field or a JSON string. Notes what is wrong with it. `csv`: in
+ * the format of the schema's files; else also in plain JSON form. */
 void row_batch_set_text(struct row_batch *batch, size_t row, size_t column, const char *text,
                         size_t length, bool csv);
 void row_batch_set_number(struct row_batch *batch, size_t row, size_t column, double value);

@@ -68,7 +68,8 @@ compare_entries(const void *left, const void *right)
   return strcmp(a->text, b->text);
 }
 
-/* The positions of `texts` in ascending order; NULL when out of memory or, with *twice, when two are equal. */
+/* The positions of `texts` in ascending order; NULL when out of memory or, with *twice, when two
+ * are equal. */
 static uint32_t *
 sort_texts(struct arena *arena, const char *const *texts, size_t count, bool *twice)
 {

@@ -1,8 +1,9 @@
-/* Private to attune-ingest: which columns of a dataset change to which type, and the cells they become.
+/* Private to attune-ingest: which columns of a dataset change to which type, and the cells they
+ * become.
  *
- * Everything comes from the canonical values: texts are kept as they were ("007" stays "007" until it is asked
- * to be a number), numbers become the shortest text that reads back. A value that does not fit its new
- * type is a fault, never a missing value. Owns its plan; one thread.
+ * Everything comes from the canonical values: texts are kept as they were ("007" stays "007" until
+ * it is asked to be a number), numbers become the shortest text that reads back. A value that does
+ * not fit its new type is a fault, never a missing value. Owns its plan; one thread.
  */
 #ifndef ATTUNE_DATA_SCHEMA_EDIT_H
 #define ATTUNE_DATA_SCHEMA_EDIT_H
@@ -25,13 +26,14 @@ struct edit_change
   bool swap_day_month;
 };
 
-/* Reads {"columns": [{"name","type"?,"format"?}]} or {"columns": {name: type | {type,format}}} against the
- * schema. `changes` has one entry per column, zeroed. Faults have pointers into the edit. */
+/* Reads {"columns": [{"name","type"?,"format"?}]} or {"columns": {name: type | {type,format}}}
+ * against the schema. `changes` has one entry per column, zeroed. Faults have pointers into the
+ * edit. */
 void schema_edit_plan(const json_t *edit, const struct table *table, const json_t *schema,
                       struct edit_change *changes, struct json_faults *faults);
 
-/* The column under its change, in the arena; numbers, codes or offsets as the type asks. Values that do not fit
- * are faults. ERR_MEMORY or ERR_OK. */
+/* The column under its change, in the arena; numbers, codes or offsets as the type asks. Values
+ * that do not fit are faults. ERR_MEMORY or ERR_OK. */
 enum err schema_edit_column(const struct column *column, size_t rows,
                             const struct edit_change *change, struct arena *arena,
                             struct column *result, struct json_faults *faults);

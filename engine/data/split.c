@@ -159,8 +159,8 @@ collect_groups(struct work *work)
       work->groups[work->group_count - 1].size++;
 }
 
-/* A few columns of few values repeat by nature: groups of them are no copies and would only make the
- * folds lopsided. */
+/* A few columns of few values repeat by nature: groups of them are no copies and would only make
+ * the folds lopsided. */
 static bool
 groups_are_natural(const struct work *work)
 {
@@ -449,7 +449,8 @@ split_free(struct split *split)
   free(split);
 }
 
-/* Rows whose part is wanted; `train` turns the choice of `part` around among the used, unreserved rows. */
+/* Rows whose part is wanted; `train` turns the choice of `part` around among the used, unreserved
+ * rows. */
 static enum err
 collect_rows(const struct split *split, uint8_t part, bool train, size_t **rows, size_t *count)
 {

@@ -1,8 +1,9 @@
-/* Which rows train, validate and report: an honest split, a function of (dataset, target, spec, seed).
+/* Which rows train, validate and report: an honest split, a function of (dataset, target, spec,
+ * seed).
  *
  * n ≥ 20,000 (or a stated holdout): train / valid / report, valid = report = min(10%, 5,000 rows).
- * Smaller: no reserved part; `fold_count` stratified folds give out-of-fold predictions, and fold f's
- * validation rows are those of fold f. Exact duplicate rows stay together. Owns its arrays.
+ * Smaller: no reserved part; `fold_count` stratified folds give out-of-fold predictions, and fold
+ * f's validation rows are those of fold f. Exact duplicate rows stay together. Owns its arrays.
  */
 #ifndef ATTUNE_DATA_SPLIT_H
 #define ATTUNE_DATA_SPLIT_H

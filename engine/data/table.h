@@ -1,4 +1,5 @@
-/* Columns of typed values: what a dataset, a CSV in a request and the rows of a predict call all are.
+/* Columns of typed values: what a dataset, a CSV in a request and the rows of a predict call all
+ * are.
  *
  * A table borrows or owns its columns' memory (see table_new and dataset_table). Immutable once
  * built; share between threads freely. Missing values: NaN in numeric and datetime columns, -1 in

@@ -33,13 +33,14 @@ struct task
   const double *class_values; /* of a numeric target: the ascending values, one per class */
 };
 
-/* More classes than TASK_MAX_CLASSES, or fewer labelled rows than TASK_MIN_ROWS, are refused; classes
- * with fewer rows than TASK_MIN_CLASS_ROWS are left out. */
+/* More classes than TASK_MAX_CLASSES, or fewer labelled rows than TASK_MIN_ROWS, are refused;
+ * classes with fewer rows than TASK_MIN_CLASS_ROWS are left out. */
 #define TASK_MAX_CLASSES 1000
 #define TASK_MIN_CLASS_ROWS 2
 #define TASK_MIN_ROWS 10
 
-/* "binary", "multiclass", "regression" and back; "classification" stands for either of the first two. */
+/* "binary", "multiclass", "regression" and back; "classification" stands for either of the first
+ * two. */
 const char *task_kind_name(enum task_kind kind);
 
 /* Derives the task. `target` may be NULL for images only; `kind_name` NULL, "classification",
@@ -47,9 +48,9 @@ const char *task_kind_name(enum task_kind kind);
  * taken as classes only when asked or when it has ≤ 2 values (else regression). Refused with
  * ERR_INVALID and a sentence with a remedy: no such column, all missing, constant, one class, an
  * identifier, a categorical that is different in every row, text, regression on words, fewer than
- * 10 labelled rows, a class with a single row is dropped to a warning.
- * With ERR_OK, info->text holds that warning, or is empty. Classes are in the order of their numbers or,
- * for words, of their bytes; a boolean's are its false word, then its true one. */
+ * 10 labelled rows, a class with a single row is dropped to a warning. With ERR_OK, info->text
+ * holds that warning, or is empty. Classes are in the order of their numbers or, for words, of
+ * their bytes; a boolean's are its false word, then its true one. */
 enum err task_make(const struct dataset *dataset, const char *target, const char *kind_name,
                    struct arena *arena, struct task *task, struct err_info *info);
 
@@ -58,7 +59,8 @@ enum err task_make(const struct dataset *dataset, const char *target, const char
 enum err task_check_schema(const json_t *schema, const char *target, const char *kind_name,
                            struct err_info *info);
 
-/* Label of a row: class index (-1 = missing) for classification; number (NaN = missing) for regression. */
+/* Label of a row: class index (-1 = missing) for classification; number (NaN = missing) for
+ * regression. */
 int32_t task_class_of(const struct task *task, const struct dataset *dataset, size_t row);
 double task_value_of(const struct task *task, const struct dataset *dataset, size_t row);
 

@@ -1,5 +1,5 @@
-/* One cell's text as a value: missing, number, date, truth. The rules for guessing and for reading are the
- * same ones, so a column that was guessed numeric reads as numbers.
+/* One cell's text as a value: missing, number, date, truth. The rules for guessing and for reading
+ * are the same ones, so a column that was guessed numeric reads as numbers.
  *
  * Texts are spans without leading and trailing blanks. Pure; any thread; no locale.
  */
@@ -19,8 +19,8 @@ enum number_format
   NUMBER_FORMATS
 };
 
-/* How a column writes dates. A time of day may follow after a blank or a T: HH:MM[:SS[.fraction]], then Z
- * or an offset (+02:00). Without one, times are UTC. */
+/* How a column writes dates. A time of day may follow after a blank or a T: HH:MM[:SS[.fraction]],
+ * then Z or an offset (+02:00). Without one, times are UTC. */
 enum datetime_format
 {
   DATETIME_ISO, /* 2026-11-23, 2026/11/23 */
@@ -41,8 +41,8 @@ void value_trim(const char **text, size_t *length);
 /* Nothing, or one of NA, N/A, #N/A, <NA>, NaN, null, ?, -, inf and its like (any case), or None. */
 bool value_is_missing(const char *text, size_t length);
 
-/* Formats under which the text is a number that survives being stored as one: 0 for words, for leading
- * zeros ("007") and for whole numbers of more than 15 digits. */
+/* Formats under which the text is a number that survives being stored as one: 0 for words, for
+ * leading zeros ("007") and for whole numbers of more than 15 digits. */
 unsigned value_number_formats(const char *text, size_t length);
 
 /* The number under one format, leading zeros allowed; false when it is none or not finite. */
@@ -52,8 +52,8 @@ bool value_number(const char *text, size_t length, enum number_format format, do
 unsigned value_datetime_formats(const char *text, size_t length);
 bool value_datetime(const char *text, size_t length, enum datetime_format format, double *seconds);
 
-/* Pairs of words that say no and yes: false/true, no/yes, f/t, n/y, off/on; any case. The pair's number
- * and whether it is the yes; false when the text is none of them. 0/1 are numbers. */
+/* Pairs of words that say no and yes: false/true, no/yes, f/t, n/y, off/on; any case. The pair's
+ * number and whether it is the yes; false when the text is none of them. 0/1 are numbers. */
 #define VALUE_TRUTH_PAIRS 5
 bool value_truth(const char *text, size_t length, unsigned *pair, bool *yes);
 
