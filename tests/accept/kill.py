@@ -21,7 +21,7 @@ TRIALS = int(os.environ.get("ATTUNE_ACCEPT_TRIALS", "60"))
 def main():
     rng = random.Random(int(os.environ.get("ATTUNE_ACCEPT_SEED", "1")))
     with AttuneServer() as server:
-        job = kills.start_job(server, TRIALS, rows=8000)
+        job = kills.start_job(server, TRIALS, rows=8000, families=["linear", "trees"])
         slowest = 0.0
         done = 0
         while done < KILLS:
