@@ -220,25 +220,44 @@ drop_abandoned(const char *parent)
     closedir(dir);
 }
 
+/* Makes the worker's folder and takes its lock, which lives as long as the process. */
 static enum err
-make_scratch(struct worker *worker, struct err_info *info)
+lock_scratch(struct worker *worker, const char *parent, struct err_info *info)
 {
-  char parent[PATH_MAX];
-  int length = snprintf(parent, sizeof parent, "%s/scratch", worker->options->data_dir);
-  if (length <= 0 || length >= (int) sizeof parent - 64)
+  if (snprintf(worker->scratch, sizeof worker->scratch, "%s/worker-%ld-XXXXXX", parent,
+               (long) getpid())
+      >= (int) sizeof worker->scratch)
     return err_set(info, ERR_LIMIT, "the path of the data directory is too long");
-  enum err err = file_make_dir(parent, 0700, info);
-  if (err != ERR_OK)
-    return err;
-  drop_abandoned(parent);
-  snprintf(worker->scratch, sizeof worker->scratch, "%.*s/worker-%ld-XXXXXX", length, parent,
-           (long) getpid());
   if (mkdtemp(worker->scratch) == NULL)
     return err_set_errno(info, ERR_IO, errno, "could not make a folder in %s", parent);
   worker->scratch_fd = open(worker->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (worker->scratch_fd < 0 || flock(worker->scratch_fd, LOCK_EX | LOCK_NB) != 0)
     return err_set_errno(info, ERR_IO, errno, "could not lock %s", worker->scratch);
   return ERR_OK;
+}
+
+static enum err
+make_scratch(struct worker *worker, struct err_info *info)
+{
+  char parent[PATH_MAX];
+  int length = snprintf(parent, sizeof parent, "%s/scratch", worker->options->data_dir);
+  if (length <= 0 || length >= (int) sizeof parent)
+    return err_set(info, ERR_LIMIT, "the path of the data directory is too long");
+  enum err err = file_make_dir(parent, 0700, info);
+  if (err != ERR_OK)
+    return err;
+  /* Between a folder's making and its locking another worker would take it for abandoned. */
+  int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (parent_fd < 0 || flock(parent_fd, LOCK_EX) != 0)
+    err = err_set_errno(info, ERR_IO, errno, "could not lock %s", parent);
+  if (err == ERR_OK)
+  {
+    drop_abandoned(parent);
+    err = lock_scratch(worker, parent, info);
+  }
+  if (parent_fd >= 0)
+    close(parent_fd);
+  return err;
 }
 
 static void

@@ -114,7 +114,7 @@ test_trials_and_workers_killed(void **state)
   (void) state;
   struct rng rng;
   pid_t engine = test_engine_start(dir, 2, NULL);
-  const char *job = start_job(10, "[\"trees\",\"mlp\"]");
+  const char *job = start_job(7, "[\"trees\"]");
   rng_init(&rng, 1, 1);
   for (int i = 0; i < 6; i++)
   {
@@ -122,7 +122,7 @@ test_trials_and_workers_killed(void **state)
     kill(wait_for_process(engine, i % 3 == 2 ? "--worker" : "--trial"), SIGKILL);
     wait_for_change(job, mark(job), RESUME_S);
   }
-  check_exact(job, 10);
+  check_exact(job, 7);
   test_engine_stop(engine, SIGTERM);
   pid_t left[4];
   assert_int_equal(test_engine_find_trials(dir, left, 4), 0);
