@@ -17,15 +17,16 @@ export async function modelsPage() {
       : el("p", {}, "No model yet: a job makes the first one.")));
 }
 
-function confusion(matrix, classes) {
-  if (!matrix || !classes || classes.length > 20) return null;
+function confusion(table) {
+  if (!table || table.labels.length > 20) return null;
+  const { labels: classes, matrix } = table;
   return el("div", {}, el("h2", {}, "Confusion matrix"), el("p", { class: "faint" }, "Rows are true classes, columns predictions."),
     el("table", {}, el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { class: "number" }, name)))),
       el("tbody", {}, matrix.map((row, i) => el("tr", {}, el("th", {}, classes[i]), row.map((count) => el("td", { class: "number" }, String(count))))))));
 }
 
 function scores(report) {
-  const rows = Object.entries(report.metrics || {}).filter(([, value]) => typeof value === "number");
+  const rows = Object.entries(report.metrics?.metrics || {}).filter(([, value]) => typeof value === "number");
   return el("table", {}, el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name.replaceAll("_", " ")), el("td", { class: "number" }, number(value))))));
 }
 
@@ -40,7 +41,7 @@ export async function modelPage(name) {
       report.baseline && report.baseline.comparison ? el("p", {}, report.baseline.comparison) : null),
     el("div", { class: "two" },
       el("div", {},
-        el("div", { class: "card" }, el("h2", {}, "Scores on held-out rows"), scores(report), confusion((report.metrics || {}).confusion_matrix || report.confusion_matrix, (report.metrics || {}).classes || report.classes)),
+        el("div", { class: "card" }, el("h2", {}, "Scores on held-out rows"), scores(report), confusion(report.metrics?.confusion)),
         importance.length ? el("div", { class: "card" }, el("h2", {}, "What matters"), importance.map((item) => {
           const fill = el("div");
           fill.style.width = `${(100 * item.importance / (importance[0].importance || 1)).toFixed(1)}%`;
