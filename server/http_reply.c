@@ -61,7 +61,10 @@ static void
 reply_text(struct http_request *req, int status, const char *content_type, json_t *value)
 {
   struct http_exchange *exchange = req->exchange;
-  char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+  struct buf bytes = {0};
+  if (value)
+    json_write(value, &bytes);
+  char *text = value ? buf_take(&bytes, NULL) : NULL;
   json_decref(value);
   if (!text)
   {
