@@ -1,7 +1,7 @@
 # Tests of search
 SEARCH_TEST_LIBS = engine/libsearch.a engine/libbase.a $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
-  tests/unit/test_search_space tests/unit/test_search_minima
+  tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
 tests_unit_test_gp_SOURCES = tests/unit/test_gp.c tests/unit/test_search_near.h \
@@ -11,12 +11,15 @@ tests_unit_test_acquire_SOURCES = tests/unit/test_acquire.c tests/unit/test_sear
 tests_unit_test_search_SOURCES = tests/unit/test_search.c
 tests_unit_test_search_space_SOURCES = tests/unit/test_search_space.c \
   tests/unit/test_search_near.h
+tests_unit_test_search_outcome_SOURCES = tests/unit/test_search_outcome.c \
+  tests/unit/test_search_near.h
 tests_unit_test_search_minima_SOURCES = tests/unit/test_search_minima.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_unit_test_gp_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_acquire_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_space_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_search_outcome_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_minima_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 
 # How good the methods are on functions with known minima: `make tests/bench/search_vs_random`.

@@ -366,25 +366,22 @@ gp_predict_many(struct gp *gp, size_t count, const double *rows, double *mean, d
   return ERR_OK;
 }
 
-double
-gp_loo_density(const struct gp *gp)
+enum err
+gp_leave_one_out(const struct gp *gp, double *density)
 {
   size_t n = gp->n;
   double *inverse = malloc((n * n + 1) * sizeof *inverse);
   if (!inverse)
-    return NAN;
+    return ERR_MEMORY;
   for (size_t i = 0; i < n; i++)
     memcpy(inverse + i * n, gp->l + i * gp->capacity, (i + 1) * sizeof *inverse);
-  double sum = NAN;
-  if (n && la_dpotri(n, inverse, n))
+  bool inverted = la_dpotri(n, inverse, n);
+  for (size_t i = 0; inverted && i < n; i++)
   {
-    sum = -0.5 * (double) n * LOG_TWO_PI;
-    for (size_t i = 0; i < n; i++)
-    {
-      double precision = inverse[i * n + i];
-      sum += 0.5 * log(precision) - 0.5 * gp->alpha[i] * gp->alpha[i] / precision;
-    }
+    /* Without row i its value is foretold as y − α/precision with variance 1/precision. */
+    double precision = inverse[i * n + i];
+    density[i] = 0.5 * (log(precision) - LOG_TWO_PI - gp->alpha[i] * gp->alpha[i] / precision);
   }
   free(inverse);
-  return sum;
+  return inverted ? ERR_OK : ERR_DIVERGED;
 }

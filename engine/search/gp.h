@@ -79,8 +79,9 @@ const double *gp_row(const struct gp *gp, size_t index);
 /* log p(y | θ) without the priors, with the profiled mean. */
 double gp_log_likelihood(const struct gp *gp);
 
-/* Sum over the data of the log density of each value given all the others. */
-double gp_loo_density(const struct gp *gp);
+/* The log density of each value given all the others, into density (gp_count). ERR_MEMORY,
+ * ERR_DIVERGED. */
+enum err gp_leave_one_out(const struct gp *gp, double *density);
 
 /* Mean and variance of the noise-free value at one row. */
 void gp_predict(struct gp *gp, const double *row, double *mean, double *variance);

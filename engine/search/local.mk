@@ -11,10 +11,12 @@ engine_libsearch_a_SOURCES = \
   engine/search/gp_kernel.c engine/search/gp_kernel.h \
   engine/search/grid.c \
   engine/search/lbfgs.c engine/search/lbfgs.h \
+  engine/search/outcome.c engine/search/outcome.h \
   engine/search/random.c \
   engine/search/search.c engine/search/search.h engine/search/search_internal.h \
   engine/search/seen.c \
   engine/search/sobol.c engine/search/sobol.h \
   engine/search/sobol_sequence.c engine/search/sobol_sequence.h \
   engine/search/sobol_table.c engine/search/sobol_table.h \
-  engine/search/special.c engine/search/special.h
+  engine/search/special.c engine/search/special.h \
+  engine/search/surrogate.c engine/search/surrogate.h

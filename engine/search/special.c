@@ -74,22 +74,3 @@ special_log_ei_slope(double z)
   double upper = 0.5 * erfc(-z * SQRT_HALF);
   return upper / (exp(-0.5 * z * z - HALF_LOG_TWO_PI) + z * upper);
 }
-
-double
-special_normal_quantile(double p)
-{
-  if (p > 0.5)
-    return -special_normal_quantile(1 - p);
-  /* Start from the leading term of the tail, then Newton on log Φ, which is concave. */
-  double z = p > 0.1 ? (p - 0.5) / INV_SQRT_TWO_PI : -sqrt(-2 * log(p));
-  for (int k = 0; k < 60; k++)
-  {
-    double cdf = 0.5 * erfc(-z * SQRT_HALF);
-    double ratio = INV_SQRT_TWO_PI * exp(-0.5 * z * z) / cdf;
-    double step = (log(cdf) - log(p)) / ratio;
-    z -= step;
-    if (fabs(step) < 1e-12 * (1 + fabs(z)))
-      break;
-  }
-  return z;
-}

@@ -15,7 +15,4 @@ double special_log_ei(double z);
 /* Its derivative Φ(z) / (φ(z) + z·Φ(z)). */
 double special_log_ei_slope(double z);
 
-/* Φ⁻¹(p) for 0 < p < 1, relative error below 1e-9 (Newton on erfc). */
-double special_normal_quantile(double p);
-
 #endif

@@ -1,10 +1,12 @@
 /* How good each search method's best value is after so many trials, on functions with known minima.
  *
- * search_vs_random [--seeds N] [--trials N] [--methods a,b] [--functions f,g] [--first-seed N]
+ * search_vs_random [--seeds N] [--first-seed N] [--trials 25,50] [--know-budget 0|1]
+ *                  [--methods a,b] [--functions f,g]
  *
  * Prints one row for each function, method and mark (25, 50, 100 … trials): the mean best value with
- * its standard error, the median regret, the mean of its logarithm, and how many standard errors the method is better than
- * "random" on the same seeds; then the milliseconds of a suggestion.
+ * its standard error, the median regret, the mean of its logarithm, and by how many standard errors of
+ * the paired difference the method is better than "random"; then the milliseconds of an ask and tell.
+ * With --know-budget 1 the searches are told how many trials there will be.
  */
 #include <config.h>
 
@@ -28,6 +30,7 @@ struct options
   size_t mark_count;
   const char *methods;
   const char *functions;
+  size_t know_budget; /* whether the searches are told how many trials there will be */
 };
 
 /* Best values (mark, seed) of one method on one function. */
@@ -68,8 +71,10 @@ run_one(const struct options *options, const struct search_function *function, s
   struct search_function_space space;
   search_function_space(function, &space);
   size_t trials = options->marks[options->mark_count - 1];
-  struct search_spec spec = {
-    .method = result->method, .space = &space.space, .seed = options->first_seed + seed_index};
+  struct search_spec spec = {.method = result->method,
+                             .space = &space.space,
+                             .seed = options->first_seed + seed_index,
+                             .expected_trials = options->know_budget ? trials : 0};
   struct search *search;
   struct err_info info;
   if (search_new(&spec, &search, &info))
@@ -202,6 +207,8 @@ parse(int argc, char **argv, struct options *options)
       options->seeds = strtoul(value, NULL, 10);
     else if (strcmp(argv[i], "--first-seed") == 0)
       options->first_seed = strtoul(value, NULL, 10);
+    else if (strcmp(argv[i], "--know-budget") == 0)
+      options->know_budget = strtoul(value, NULL, 10);
     else if (strcmp(argv[i], "--methods") == 0)
       options->methods = value;
     else if (strcmp(argv[i], "--functions") == 0)
@@ -234,7 +241,7 @@ main(int argc, char **argv)
   {
     fprintf(stderr,
             "usage: %s [--seeds N] [--first-seed N] [--trials 25,50,100] "
-            "[--methods random,sobol,bayes] [--functions branin,hartmann6]\n",
+            "[--know-budget 0|1] [--methods random,sobol,bayes] [--functions branin,hartmann6]\n",
             argv[0]);
     return 2;
   }

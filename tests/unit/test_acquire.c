@@ -62,16 +62,6 @@ log_ei_rises_evenly(void **state)
 }
 
 static void
-quantiles_match(void **state)
-{
-  (void) state;
-  assert_near(special_normal_quantile(0.975), 1.9599639845400545, 1e-9);
-  assert_near(special_normal_quantile(0.5), 0, 1e-12);
-  assert_near(special_normal_quantile(1e-10), -6.3613409024040557, 1e-8);
-  assert_near(special_normal_quantile(0.2), -special_normal_quantile(0.8), 1e-9);
-}
-
-static void
 log_ei_gradient_matches_differences(void **state)
 {
   (void) state;
@@ -211,7 +201,6 @@ main(void)
     cmocka_unit_test(erfcx_matches),
     cmocka_unit_test(log_ei_matches),
     cmocka_unit_test(log_ei_rises_evenly),
-    cmocka_unit_test(quantiles_match),
     cmocka_unit_test(log_ei_gradient_matches_differences),
     cmocka_unit_test(lbfgs_solves_rosenbrock),
     cmocka_unit_test(lbfgs_stops_at_bounds),

@@ -1,0 +1,111 @@
+#include <config.h>
+
+#include "search/outcome.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define CLIP_IQR 5.0
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+  return x < y ? -1 : x > y;
+}
+
+static double
+quantile(const double *sorted, size_t n, double q)
+{
+  double at = q * (double) (n - 1);
+  size_t low = (size_t) at;
+  size_t high = low + 1 < n ? low + 1 : low;
+  return sorted[low] + (at - (double) low) * (sorted[high] - sorted[low]);
+}
+
+static double
+warped(const struct outcome *o, double value)
+{
+  return o->warp == OUTCOME_LOG ? log1p((value - o->low) / o->unit) : value;
+}
+
+/* The unit of the warp from the sorted values; where there is none the outcome stays plain. */
+static void
+fit_warp(struct outcome *o, size_t n, const double *sorted)
+{
+  double range = sorted[n - 1] - sorted[0];
+  o->low = sorted[0];
+  o->unit = quantile(sorted, n, 0.5) - o->low;
+  if (!(o->unit > 0))
+    o->unit = range;
+  if (!(o->unit > 0) || !isfinite(range) || !isfinite(range / o->unit))
+    o->warp = OUTCOME_PLAIN;
+}
+
+static void
+fit_limit(struct outcome *o, size_t n, const double *sorted)
+{
+  double iqr = quantile(sorted, n, 0.75) - quantile(sorted, n, 0.25);
+  double limit = quantile(sorted, n, 0.5) + CLIP_IQR * iqr;
+  o->limit = sorted[n - 1];
+  if (iqr > 0 && limit < o->limit)
+    o->limit = limit;
+}
+
+static void
+standardise(struct outcome *o, size_t n, double *y)
+{
+  double square = 0;
+  o->centre = 0;
+  for (size_t i = 0; i < n; i++)
+    o->centre += y[i] / (double) n;
+  for (size_t i = 0; i < n; i++)
+    square += (y[i] - o->centre) * (y[i] - o->centre) / (double) n;
+  o->spread = square > 0 && isfinite(square) ? sqrt(square) : 1;
+  for (size_t i = 0; i < n; i++)
+    y[i] = (y[i] - o->centre) / o->spread;
+}
+
+enum err
+outcome_fit(enum outcome_warp warp, size_t n, const double *values, double *y, struct outcome *o)
+{
+  double *sorted = calloc(n + 1, sizeof *sorted);
+  if (!sorted)
+    return ERR_MEMORY;
+  size_t finite = 0;
+  for (size_t i = 0; i < n; i++)
+    if (!isnan(values[i]))
+      sorted[finite++] = values[i];
+  qsort(sorted, finite, sizeof *sorted, compare_doubles);
+  *o = (struct outcome){.warp = warp, .unit = 1};
+  if (finite)
+  {
+    fit_warp(o, finite, sorted);
+    for (size_t i = 0; i < finite; i++)
+      sorted[i] = warped(o, sorted[i]);
+    fit_limit(o, finite, sorted);
+  }
+  free(sorted);
+  for (size_t i = 0; i < n; i++)
+    y[i] = isnan(values[i]) ? o->limit : fmin(warped(o, values[i]), o->limit);
+  standardise(o, n, y);
+  return ERR_OK;
+}
+
+bool
+outcome_log_slope(const struct outcome *o, double value, double *log_slope)
+{
+  if (isnan(value) || warped(o, value) > o->limit)
+    return false;
+  *log_slope = -log(o->spread);
+  if (o->warp == OUTCOME_LOG)
+    *log_slope -= warped(o, value) + log(o->unit);
+  return true;
+}
+
+double
+outcome_value(const struct outcome *o, double y)
+{
+  double outcome = o->centre + o->spread * y;
+  return o->warp == OUTCOME_LOG ? o->low + o->unit * expm1(outcome) : outcome;
+}

@@ -1,0 +1,46 @@
+/* The model of a search's values: a Gaussian process over the trials of the log that ended.
+ *
+ * Its hyperparameters are fitted at fixed counts only (each up to 100 data, then at each growth by
+ * 5%), always from the same start, and whether the values are warped is decided at every fifth count:
+ * by how well each value is foretold by all the others (leave-one-out density in the units of the
+ * values), the warp having to be ahead by two nats. So the model follows from the log alone; what is
+ * kept between calls only saves time. Private to engine/search/.
+ */
+#ifndef ATTUNE_SEARCH_SURROGATE_H
+#define ATTUNE_SEARCH_SURROGATE_H
+
+#include "search/features.h"
+#include "search/gp.h"
+#include "search/outcome.h"
+#include "search/search_internal.h"
+
+struct surrogate
+{
+  struct features features;
+  double *theta;  /* of the last fit */
+  double *other;  /* of a fit that is being compared */
+  size_t fitted;  /* data of the last fit; 0 = none */
+  size_t decided; /* data of the last decision about the warp */
+  enum outcome_warp warp;
+};
+
+/* What the process is given: the log's first `n` trials that ended. */
+struct surrogate_data
+{
+  size_t n;
+  double *x;      /* (n, width) */
+  double *y;      /* (n) outcomes */
+  double *values; /* (n), NaN for failed trials */
+  struct outcome outcome;
+};
+
+enum err surrogate_init(struct surrogate *surrogate, const struct space *space);
+void surrogate_clear(struct surrogate *surrogate);
+
+/* The posterior given all trials that ended (at least one), with room to append `spare` rows; both
+ * outputs are the caller's to free. ERR_MEMORY; ERR_DIVERGED when no covariance fits the values. */
+enum err surrogate_posterior(struct surrogate *surrogate, const struct search *search, size_t spare,
+                             struct surrogate_data *data, struct gp **gp);
+void surrogate_data_clear(struct surrogate_data *data);
+
+#endif
