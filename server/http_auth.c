@@ -19,6 +19,7 @@
 #define FRESH_UNHEARD_SECONDS 1.0
 #define STALE_SECONDS 60.0
 #define RETRY_DATABASE_SECONDS 1.0
+#define ASK_AGAIN_SECONDS 5.0
 #define BUCKETS 1024
 #define ENTRIES_MAX 20000
 #define PEERS 4096
@@ -32,6 +33,8 @@ struct auth_entry
   struct auth_entry *next;
   struct http_identity identity;
   double read_s;      /* when the database said so */
+  double asked_s;     /* when it was last asked again */
+  bool suspect;       /* changes may have been missed since */
   int64_t expires_us; /* by the database's clock; 0 = never */
 };
 
@@ -253,6 +256,7 @@ keep(struct http_auth *auth, const struct http_identity *identity, int64_t expir
   (*at)->identity = *identity;
   (*at)->read_s = clock_monotonic_s();
   (*at)->expires_us = expires_us;
+  (*at)->suspect = false;
 }
 
 void
@@ -262,10 +266,13 @@ http_auth_forget(struct http_auth *auth, const char *key_id)
   auth->generation++;
   for (size_t i = 0; i < BUCKETS; i++)
     for (struct auth_entry **at = &auth->buckets[i]; *at;)
-      if (!key_id || strcmp((*at)->identity.key_id, key_id) == 0)
+      if (key_id && strcmp((*at)->identity.key_id, key_id) == 0)
         drop(auth, at);
       else
+      {
+        (*at)->suspect = (*at)->suspect || !key_id;
         at = &(*at)->next;
+      }
   pthread_mutex_unlock(&auth->lock);
 }
 
@@ -327,19 +334,26 @@ may_guess(struct http_auth *auth, const struct sockaddr *peer, double now_s, boo
 
 /* With the lock held: what the cache says about a credential it knows. */
 static enum http_auth_result
-judge(struct http_auth *auth, const struct auth_entry *entry,
-      const struct http_credential *credential, const struct sockaddr *peer, double now_s,
-      struct http_identity *identity)
+judge(struct http_auth *auth, struct auth_entry *entry, const struct http_credential *credential,
+      const struct sockaddr *peer, double now_s, struct http_identity *identity)
 {
   if (sodium_memcmp(entry->identity.hash, credential->hash, 32) != 0)
     return may_guess(auth, peer, now_s, true) ? HTTP_AUTH_REFUSED : HTTP_AUTH_SLOW_DOWN;
   double age_s = now_s - entry->read_s;
   bool heard = auth->listening || now_s - auth->unheard_since_s <= FRESH_UNHEARD_SECONDS;
   bool expiring = entry->expires_us && clock_unix_us() >= entry->expires_us - 1000000;
-  bool fresh = age_s <= (heard ? FRESH_SECONDS : FRESH_UNHEARD_SECONDS) && !expiring;
+  bool fresh =
+    age_s <= (heard ? FRESH_SECONDS : FRESH_UNHEARD_SECONDS) && !expiring && !entry->suspect;
   bool database_away = now_s - auth->database_failed_s < RETRY_DATABASE_SECONDS;
-  if (!fresh && !(database_away && age_s <= STALE_SECONDS && !expiring))
+  /* One request asks again; the others don't wait for it, for the database may be slow to answer. */
+  bool being_asked =
+    auth->listening && !entry->suspect && now_s - entry->asked_s < ASK_AGAIN_SECONDS;
+  bool good_enough = age_s <= STALE_SECONDS && !expiring && (database_away || being_asked);
+  if (!fresh && !good_enough)
+  {
+    entry->asked_s = now_s;
     return HTTP_AUTH_ASK;
+  }
   *identity = entry->identity;
   return HTTP_AUTH_OK;
 }

@@ -73,7 +73,8 @@ enum http_auth_result http_auth_ask(struct http_auth *auth,
                                     const struct http_credential *credential,
                                     const struct sockaddr *peer, struct http_identity *identity);
 
-/* A key changed: it and its sessions are looked up again. NULL = all. */
+/* A key changed: it and its sessions are looked up again. NULL = changes of any may have been missed: all are
+ * asked again as soon as the database answers. */
 void http_auth_forget(struct http_auth *auth, const char *key_id);
 void http_auth_forget_session(struct http_auth *auth, const uint8_t hash[32]);
 /* Whether changes are being heard of. */
