@@ -16,6 +16,12 @@ replay(struct http_exchange *exchange, const struct db_stored_answer *answer)
   struct err_info info;
   json_t *value = NULL;
   size_t length = answer->body ? strlen(answer->body) : 0;
+  if (length > 0 && answer->status >= 400)
+  {
+    http_reply_header(req, "Idempotency-Replayed", "true");
+    http_reply_bytes(req, answer->status, "application/problem+json", answer->body, length);
+    return;
+  }
   if (length > 0 && json_parse(answer->body, length, 64, &value, &info) != ERR_OK)
   {
     log_error("a stored answer is damaged: %s", info.text);

@@ -43,11 +43,14 @@ ingest_outcome_fill(struct ingest_outcome *outcome, const struct ingest_result *
                     struct err_info *info)
 {
   const char *kind = json_get_string(result->schema, "kind", "");
+  struct buf schema = {0};
+  size_t length;
 
   snprintf(outcome->kind, sizeof outcome->kind, "%s", kind);
   outcome->bytes = result->bytes;
   outcome->rows = (int64_t) json_get_integer(result->schema, "rows", -1);
-  outcome->schema = json_dumps(result->schema, JSON_COMPACT);
+  json_write(result->schema, &schema);
+  outcome->schema = buf_take(&schema, &length);
   if (!outcome->schema || outcome->rows < 0
       || (strcmp(kind, "table") != 0 && strcmp(kind, "images") != 0)
       || !text_hex_decode(result->sha256, strlen(result->sha256), outcome->sha256))

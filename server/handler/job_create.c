@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "search/search.h"
 #include "server/dataset_cache.h"
 #include "server/handler/common.h"
@@ -248,7 +249,7 @@ job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job
 {
   enum db_status status;
   size_t live;
-  char *text;
+  struct buf text = {0};
 
   status = db_job_count_live(conn, req->tenant_id, &live);
   if (status == DB_ROWS && live >= req->server->limits.live_jobs)
@@ -260,11 +261,11 @@ job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job
   }
   if (status == DB_ROWS)
   {
-    text = json_dumps(plan->form, JSON_COMPACT);
-    status = text ? db_job_insert(conn, plan->id, req->tenant_id, plan->name, plan->dataset.id,
-                                  plan->dataset.version, text)
-                  : DB_HARD;
-    free(text);
+    json_write(plan->form, &text);
+    status = text.failed ? DB_HARD
+                         : db_job_insert(conn, plan->id, req->tenant_id, plan->name,
+                                         plan->dataset.id, plan->dataset.version, text.data);
+    buf_free(&text);
   }
   if (status != DB_ROWS)
     http_reply_db(req, status, E_DATASET_NOT_FOUND);

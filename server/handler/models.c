@@ -134,12 +134,12 @@ handle_model_version_get(struct http_request *req)
   return HTTP_REPLIED;
 }
 
-/* JSON text as it was stored with the version. */
+/* JSON that was stored with the version. */
 static void
 reply_stored(struct http_request *req, const char *text)
 {
   if (text)
-    http_reply_bytes(req, 200, "application/json", text, strlen(text));
+    http_reply_json(req, 200, view_json(text));
   else
     http_reply_error(req, E_NOT_FOUND, "this version has none");
 }
