@@ -1,0 +1,22 @@
+"""Runs last: after all the others the server stops in order, and its log shows no fault of its own."""
+
+import unittest
+
+from common import ApiTest
+
+
+class End(ApiTest):
+    def test_orderly_stop(self):
+        counts = self.api.get("/metrics").raw.decode()
+        self.assertNotIn('status="5', counts)
+        status = self.api.stop()
+        log = self.api.log(last=10_000_000)
+        self.assertEqual(status, 0, log[-3000:])
+        for word in ("Sanitizer", "runtime error", "replied twice", " error: "):
+            lines = [line for line in log.splitlines() if word in line]
+            self.assertEqual(lines, [], word)
+        self.assertTrue(self.api.wait_gone(), "something of it still lives")
+
+
+if __name__ == "__main__":
+    unittest.main()
