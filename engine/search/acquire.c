@@ -190,17 +190,46 @@ sort_candidates(struct work *w, size_t count)
   qsort(w->order, count, sizeof *w->order, compare_candidates);
 }
 
-/* Scores every candidate. */
-static enum err
-screen(struct work *w)
+static void
+order_by_score(struct work *w)
 {
-  enum err err = gp_predict_many(w->task->gp, w->count, w->rows, w->mean, w->variance);
-  if (err)
-    return err;
   for (size_t c = 0; c < w->count; c++)
     w->order[c] = (struct candidate){score(w->task, w->mean[c], w->variance[c]), c};
   sort_candidates(w, w->count);
-  return ERR_OK;
+}
+
+/* Scores the candidates that a bound puts in front; the others keep their place behind them. */
+static enum err
+rescore_front(struct work *w)
+{
+  size_t count = w->count < SHORT_LIST ? w->count : SHORT_LIST;
+  double *rows = calloc(count * (w->width + 2), sizeof *rows);
+  if (!rows)
+    return ERR_MEMORY;
+  double *mean = rows + count * w->width, *variance = mean + count;
+  for (size_t c = 0; c < count; c++)
+    memcpy(rows + c * w->width, w->rows + w->order[c].index * w->width, w->width * sizeof *rows);
+  enum err err = gp_predict_many(w->task->gp, count, rows, mean, variance);
+  for (size_t c = 0; !err && c < count; c++)
+    w->order[c].score = score(w->task, mean[c], variance[c]);
+  free(rows);
+  if (!err)
+    sort_candidates(w, count);
+  return err;
+}
+
+/* Puts the candidates in order, the most promising first. */
+static enum err
+screen(struct work *w)
+{
+  struct gp *gp = w->task->gp;
+  bool many = gp_count(gp) > FULL_SCREEN;
+  enum err err = many ? gp_predict_bound(gp, w->count, w->rows, w->mean, w->variance)
+                      : gp_predict_many(gp, w->count, w->rows, w->mean, w->variance);
+  if (err)
+    return err;
+  order_by_score(w);
+  return many ? rescore_front(w) : ERR_OK;
 }
 
 static double

@@ -317,26 +317,30 @@ gp_predict_gradient(struct gp *gp, const double *row, double *mean, double *vari
   }
 }
 
-/* One chunk: `cross` (n, count) becomes the covariance of data and rows, then L⁻¹ of it. */
+/* The covariance of the data with `count` rows into `cross` (n, count), and the rows' means. */
 static void
-predict_chunk(struct gp *gp, size_t count, const double *rows, double *xt, double *cross,
-              double *mean, double *variance)
+chunk_means(struct gp *gp, size_t count, const double *rows, double *xt, double *cross,
+            double *mean)
 {
-  size_t n = gp->n;
   size_t width = gp->layout->width;
-  double explained[CHUNK] = {0};
-  double ones_k[CHUNK] = {0};
   for (size_t j = 0; j < count; j++)
     for (size_t k = 0; k < width; k++)
       xt[k * count + j] = rows[j * width + k];
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < gp->n; i++)
     covariance_row(gp, gp->rows + i * width, count, xt, count, cross + i * count);
   for (size_t j = 0; j < count; j++)
     mean[j] = gp->mean;
-  if (n)
-    la_dgemv(true, n, count, 1, cross, count, gp->alpha, 1, mean);
-  if (!variance)
-    return;
+  if (gp->n)
+    la_dgemv(true, gp->n, count, 1, cross, count, gp->alpha, 1, mean);
+}
+
+/* Variances from `cross`, which becomes L⁻¹ of itself. */
+static void
+chunk_variances(struct gp *gp, size_t count, const double *rows, double *cross, double *variance)
+{
+  size_t n = gp->n;
+  double explained[CHUNK] = {0};
+  double ones_k[CHUNK] = {0};
   if (n)
   {
     la_dgemv(true, n, count, 1, cross, count, gp->ones, 0, ones_k);
@@ -346,24 +350,58 @@ predict_chunk(struct gp *gp, size_t count, const double *rows, double *xt, doubl
     for (size_t j = 0; j < count; j++)
       explained[j] += cross[i * count + j] * cross[i * count + j];
   for (size_t j = 0; j < count; j++)
-    variance[j] = variance_left(gp, rows + j * width, explained[j], ones_k[j]);
+    variance[j] = variance_left(gp, rows + j * gp->layout->width, explained[j], ones_k[j]);
 }
 
-enum err
-gp_predict_many(struct gp *gp, size_t count, const double *rows, double *mean, double *variance)
+/* What one datum alone leaves of each variance, for the datum that leaves least. */
+static void
+chunk_bounds(struct gp *gp, size_t count, const double *rows, const double *cross, double *variance)
+{
+  size_t width = gp->layout->width;
+  double explained[CHUNK] = {0};
+  for (size_t i = 0; i < gp->n; i++)
+  {
+    double own = prior_variance(gp, gp->rows + i * width) + gp->noise;
+    for (size_t j = 0; j < count; j++)
+      explained[j] = fmax(explained[j], cross[i * count + j] * cross[i * count + j] / own);
+  }
+  for (size_t j = 0; j < count; j++)
+    variance[j] = variance_left(gp, rows + j * width, explained[j], 1);
+}
+
+static enum err
+predict_rows(struct gp *gp, size_t count, const double *rows, bool bounds, double *mean,
+             double *variance)
 {
   size_t width = gp->layout->width;
   double *xt = calloc(CHUNK * (width + gp->n) + 1, sizeof *xt);
   if (!xt)
     return ERR_MEMORY;
+  double *cross = xt + CHUNK * width;
   for (size_t from = 0; from < count; from += CHUNK)
   {
     size_t some = count - from < CHUNK ? count - from : CHUNK;
-    predict_chunk(gp, some, rows + from * width, xt, xt + CHUNK * width, mean + from,
-                  variance ? variance + from : NULL);
+    const double *here = rows + from * width;
+    chunk_means(gp, some, here, xt, cross, mean + from);
+    if (variance && bounds)
+      chunk_bounds(gp, some, here, cross, variance + from);
+    else if (variance)
+      chunk_variances(gp, some, here, cross, variance + from);
   }
   free(xt);
   return ERR_OK;
+}
+
+enum err
+gp_predict_many(struct gp *gp, size_t count, const double *rows, double *mean, double *variance)
+{
+  return predict_rows(gp, count, rows, false, mean, variance);
+}
+
+enum err
+gp_predict_bound(struct gp *gp, size_t count, const double *rows, double *mean, double *bound)
+{
+  return predict_rows(gp, count, rows, true, mean, bound);
 }
 
 enum err

@@ -11,6 +11,7 @@
 #define DECIDE_EVERY 5
 #define DECIDE_FROM 10
 #define WARP_LEAD 2.0 /* nats */
+#define FIT_MOST 300  /* data of a fit; the posterior has all */
 
 enum err
 surrogate_init(struct surrogate *s, const struct space *space)
@@ -70,6 +71,70 @@ data_init(struct surrogate_data *data, const struct surrogate *s, const struct s
   return err;
 }
 
+struct ranked
+{
+  double y;
+  size_t index;
+};
+
+static int
+compare_ranked(const void *a, const void *b)
+{
+  const struct ranked *x = a, *y = b;
+  if (x->y != y->y)
+    return x->y < y->y ? -1 : 1;
+  return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Thins the data of a fit to FIT_MOST: the better half of these are the best, the others are taken
+ * evenly from what is left, from good to bad. The outcomes stay those of all data. */
+static enum err
+data_thin(struct surrogate_data *data, size_t width)
+{
+  size_t n = data->n;
+  if (n <= FIT_MOST)
+    return ERR_OK;
+  struct ranked *order = calloc(n, sizeof *order);
+  struct surrogate_data thin = {.n = FIT_MOST, .outcome = data->outcome};
+  thin.x = calloc(FIT_MOST * width + 1, sizeof *thin.x);
+  thin.y = calloc(FIT_MOST, sizeof *thin.y);
+  thin.values = calloc(FIT_MOST, sizeof *thin.values);
+  enum err err = order && thin.x && thin.y && thin.values ? ERR_OK : ERR_MEMORY;
+  for (size_t i = 0; !err && i < n; i++)
+    order[i] = (struct ranked){data->y[i], i};
+  if (!err)
+    qsort(order, n, sizeof *order, compare_ranked);
+  size_t best = FIT_MOST / 2;
+  for (size_t k = 0; !err && k < FIT_MOST; k++)
+  {
+    size_t from = k < best ? k : best + (k - best) * (n - best) / (FIT_MOST - best);
+    from = order[from].index;
+    memcpy(thin.x + k * width, data->x + from * width, width * sizeof *thin.x);
+    thin.y[k] = data->y[from];
+    thin.values[k] = data->values[from];
+  }
+  free(order);
+  if (err)
+  {
+    surrogate_data_clear(&thin);
+    return err;
+  }
+  surrogate_data_clear(data);
+  *data = thin;
+  return ERR_OK;
+}
+
+/* The data of a fit to the first n. */
+static enum err
+fit_data_init(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
+              enum outcome_warp warp, size_t n)
+{
+  enum err err = data_init(data, s, search, warp, n);
+  if (!err && (err = data_thin(data, s->features.layout.width)))
+    surrogate_data_clear(data);
+  return err;
+}
+
 /* The count at which the fit in force with n data was made. */
 static size_t
 refit_count(size_t n)
@@ -90,9 +155,10 @@ try_warp(const struct surrogate *s, const struct search *search, enum outcome_wa
 {
   struct surrogate_data data;
   struct gp *gp = NULL;
-  enum err err = data_init(&data, s, search, warp, n);
+  enum err err = fit_data_init(&data, s, search, warp, n);
   if (err)
     return err;
+  n = data.n;
   double *each = calloc(n + 1, sizeof *each);
   err = each ? gp_fit(&s->features.layout, n, data.x, data.y, theta) : ERR_MEMORY;
   if (!err)
@@ -150,7 +216,7 @@ ensure_fit(struct surrogate *s, const struct search *search, size_t n)
   if (err || s->fitted == at)
     return err;
   struct surrogate_data data;
-  err = data_init(&data, s, search, s->warp, at);
+  err = fit_data_init(&data, s, search, s->warp, at);
   if (err)
     return err;
   err = gp_fit(&s->features.layout, data.n, data.x, data.y, s->theta);

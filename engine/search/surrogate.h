@@ -1,7 +1,7 @@
 /* The model of a search's values: a Gaussian process over the trials of the log that ended.
  *
  * Its hyperparameters are fitted at fixed counts only (each up to 100 data, then at each growth by
- * 5%), always from the same start, and whether the values are warped is decided at every fifth count:
+ * 5%), always from the same start, to at most 300 data (the best and an even choice of the others), and whether the values are warped is decided at every fifth count:
  * by how well each value is foretold by all the others (leave-one-out density in the units of the
  * values), the warp having to be ahead by two nats. So the model follows from the log alone; what is
  * kept between calls only saves time. Private to engine/search/.

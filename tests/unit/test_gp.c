@@ -98,6 +98,7 @@ many_rows_match_one_by_one(void **state)
     ROWS = 700
   };
   static double rows[ROWS * WIDTH], means[ROWS], variances[ROWS];
+  static double bound_means[ROWS], bounds[ROWS];
   for (size_t k = 0; k < COUNT(cases); k++)
   {
     struct rng rng;
@@ -106,9 +107,13 @@ many_rows_match_one_by_one(void **state)
       rows[i] = i % WIDTH == (k ? 0 : 3) ? (double) rng_below(&rng, 2) : rng_double(&rng);
     struct gp *gp = make(&cases[k], 0);
     assert_int_equal(gp_predict_many(gp, ROWS, rows, means, variances), ERR_OK);
+    assert_int_equal(gp_predict_bound(gp, ROWS, rows, bound_means, bounds), ERR_OK);
     for (size_t j = 0; j < ROWS; j++)
     {
       double mean, variance;
+      assert_true(bound_means[j] == means[j]);
+      /* The mean is not quite known: that may add a little to the variance proper. */
+      assert_true(bounds[j] > 0.99 * variances[j] - 0.05);
       gp_predict(gp, rows + j * WIDTH, &mean, &variance);
       assert_near(means[j], mean, 1e-10);
       assert_near(variances[j], variance, 1e-10);

@@ -173,6 +173,51 @@ replays_give_the_same_between_refits(void **state)
   cold_equals_warm("bayes", &mixed, 125, 0);
 }
 
+/* Beyond 300 data fits are to a part of them and candidates are screened by a bound. */
+static void
+large_logs_replay_the_same(void **state)
+{
+  (void) state;
+  enum
+  {
+    TOLD = 330
+  };
+  struct search *source = start("sobol", &mixed, 1);
+  struct search *warm = start("bayes", &mixed, 3);
+  static double points[TOLD + 24][WIDTH];
+  double best = INFINITY;
+  for (size_t t = 0; t < TOLD + 24; t++)
+  {
+    if (t < TOLD)
+    {
+      assert_int_equal(search_ask(source, t, points[t], NULL), ERR_OK);
+      assert_int_equal(search_note_ask(warm, t, points[t], NULL), ERR_OK);
+    }
+    else
+      assert_int_equal(search_ask(warm, t, points[t], NULL), ERR_OK);
+    if (t == TOLD || t == TOLD + 17 || t == TOLD + 23)
+    {
+      struct search *cold = start("bayes", &mixed, 3);
+      double point[WIDTH];
+      for (size_t u = 0; u < t; u++)
+      {
+        assert_int_equal(search_note_ask(cold, u, points[u], NULL), ERR_OK);
+        assert_int_equal(search_tell(cold, u, mixed_value(points[u]), 1, NULL), ERR_OK);
+      }
+      assert_int_equal(search_ask(cold, t, point, NULL), ERR_OK);
+      assert_memory_equal(point, points[t], sizeof point);
+      search_free(cold);
+    }
+    double value = mixed_value(points[t]);
+    assert_int_equal(search_tell(warm, t, value, 1, NULL), ERR_OK);
+    if (t >= TOLD)
+      best = fmin(best, value);
+  }
+  assert_true(best < 0.02);
+  search_free(source);
+  search_free(warm);
+}
+
 static void
 seeds_differ(void **state)
 {
@@ -450,6 +495,7 @@ main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(replays_give_the_same),
     cmocka_unit_test(replays_give_the_same_between_refits),
+    cmocka_unit_test(large_logs_replay_the_same),
     cmocka_unit_test(seeds_differ),
     cmocka_unit_test(pending_trials_get_different_points),
     cmocka_unit_test(unknown_trials_are_refused),
