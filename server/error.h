@@ -20,6 +20,6 @@ struct error_def
 };
 
 /* The row of a code; never NULL. */
-const struct error_def *error_get (enum error_code code);
+const struct error_def *error_get(enum error_code code);
 
 #endif

@@ -21,26 +21,26 @@ struct event_hub;
 /* The limits of one installation; documented in api-docs/limits.md, each an option. */
 struct server_limits
 {
-  size_t upload_bytes;      /* one upload */
-  size_t json_bytes;        /* a JSON body */
+  size_t upload_bytes; /* one upload */
+  size_t json_bytes;   /* a JSON body */
   size_t json_depth;
-  size_t predict_bytes;     /* a predict body */
+  size_t predict_bytes; /* a predict body */
   size_t predict_rows;
-  size_t image_pixels;      /* of one image in a predict call */
-  size_t rows, columns;     /* of a dataset */
+  size_t image_pixels;  /* of one image in a predict call */
+  size_t rows, columns; /* of a dataset */
   double ingest_seconds;
   size_t ingest_memory_bytes;
-  double job_seconds;       /* largest budget */
+  double job_seconds; /* largest budget */
   size_t job_trials;
-  size_t live_jobs;         /* per tenant */
-  size_t keys;              /* per tenant */
-  size_t tenant_bytes;      /* datasets of one tenant */
-  size_t connections;       /* open at once */
-  size_t streams;           /* SSE streams at once */
+  size_t live_jobs;    /* per tenant */
+  size_t keys;         /* per tenant */
+  size_t tenant_bytes; /* datasets of one tenant */
+  size_t connections;  /* open at once */
+  size_t streams;      /* SSE streams at once */
   size_t waiting_threads;
   size_t predict_threads;
   size_t model_cache_bytes;
-  double body_seconds;      /* a stalled body is given up after */
+  double body_seconds; /* a stalled body is given up after */
 };
 
 struct server
@@ -48,19 +48,20 @@ struct server
   const struct options *options;
   struct server_limits limits;
   const char *data_dir;
-  const char *instance;     /* random id of this data directory, for ingest leases */
+  const char *instance; /* random id of this data directory, for ingest leases */
   struct db_pool *db;
-  struct http_auth *auth;   /* keys and sessions, cached */
+  struct http_auth *auth; /* keys and sessions, cached */
   struct http_daemon *http;
   struct metrics *metrics;
   struct model_cache *models;
-  struct dataset_cache *datasets; /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
-  struct ingest_queue *ingest;    /* parses uploads in the background (ingest_queue.h) */
-  struct event_hub *events; /* the one LISTEN connection, fanned out */
-  atomic_bool draining;     /* SIGTERM came: /readyz says 503 */
+  struct dataset_cache
+    *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
+  struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */
+  struct event_hub *events;    /* the one LISTEN connection, fanned out */
+  atomic_bool draining;        /* SIGTERM came: /readyz says 503 */
   atomic_size_t decoding_bytes; /* pixels of images being decoded for predictions */
   bool tls;
-  double started_s;         /* monotonic */
+  double started_s; /* monotonic */
 };
 
 #endif

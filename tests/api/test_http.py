@@ -391,6 +391,25 @@ class HttpTest(unittest.TestCase):
         self.server.wait_dataset(answers[0].json["id"])
         self.no_spool()
 
+    def test_repeat_while_the_first_still_runs(self):
+        with open(IRIS, "rb") as file:
+            parts = [("file", "iris.csv", file.read()), ("target", "species"), ("seconds", "3"), ("name", "iris")]
+        key = {"Idempotency-Key": os.urandom(8).hex()}
+        answers = []
+
+        def train():
+            answers.append(self.server.upload("/api/v1/train?wait=30", parts, headers=key))
+
+        thread = threading.Thread(target=train)
+        thread.start()
+        time.sleep(1)
+        early = self.code(self.server.upload("/api/v1/train?wait=30", parts, headers=key), 409, "idempotency_busy")
+        self.assertIn("retry-after", early.headers)
+        thread.join(40)
+        self.assertEqual(answers[0].status, 200, answers)
+        again = self.code(self.server.upload("/api/v1/train?wait=30", parts, headers=key), 200)
+        self.assertEqual(again.json["id"], answers[0].json["id"])
+
     # ---- streams
 
     def start_job(self, seconds=6):
@@ -453,6 +472,38 @@ class HttpTest(unittest.TestCase):
         self.assertTrue(keyed.wait(1.0))
         self.server.post(f"/api/v1/jobs/{job}/cancel")
         self.server.wait_job(job, 30)
+
+    def gauge(self, name):
+        for line in self.server.get("/metrics").raw.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError(f"no metric {name}")
+
+    def test_clients_that_leave(self):
+        with open(IRIS, "rb") as file:
+            kind, body = multipart([("file", "iris.csv", file.read()), ("target", "species"), ("seconds", "30"), ("name", "left")])
+        waits = Wire(self.server.port)
+        waits.head("POST", "/api/v1/train?wait=30", self.server.key, Content_Type=kind, Content_Length=len(body))
+        waits.send(body)
+        deadline = time.monotonic() + 20
+        jobs = []
+        while not jobs and time.monotonic() < deadline:
+            time.sleep(0.1)
+            jobs = [job["id"] for job in self.server.get("/api/v1/jobs").json["items"] if job["name"] == "left"]
+        listens = Wire(self.server.port)
+        listens.head("GET", f"/api/v1/jobs/{jobs[0]}/events", self.server.key)
+        self.assertEqual(listens.file.readline().split()[1], b"200")
+        self.assertEqual(self.gauge("attune_http_streams"), 1)
+        waits.close()
+        listens.close()
+        deadline = time.monotonic() + 8
+        names = ("attune_http_streams", "attune_http_parked", "attune_http_suspended")
+        while any(self.gauge(name) for name in names) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual([self.gauge(name) for name in names], [0, 0, 0])
+        self.assertEqual(self.gauge("attune_http_requests_open"), 1)
+        self.server.post(f"/api/v1/jobs/{jobs[0]}/cancel")
+        self.server.wait_job(jobs[0], 30)
 
     def test_many_streams_do_not_stall(self):
         job = self.start_job(8)
