@@ -163,6 +163,36 @@ method_names(struct arena *arena)
   return (const char *const *) names;
 }
 
+/* A table needs a column to learn from; images have no column to name. */
+static void
+check_kind(const struct job_plan *plan, const json_t *request, struct json_faults *faults)
+{
+  const char *target = json_get_string(request, "target", "");
+  bool usable = false;
+  size_t index;
+  json_t *column;
+
+  if (strcmp(plan->dataset.kind, "images") == 0)
+  {
+    if (*target)
+      json_fault_add(faults, "/target", "leave it out: the labels are the target",
+                     "a set of images has no columns");
+    return;
+  }
+  json_array_foreach(json_object_get(plan->schema, "columns"), index, column)
+  {
+    const char *type = json_get_string(column, "type", "");
+    usable = usable
+             || (strcmp(json_get_string(column, "name", ""), target) != 0
+                 && strcmp(type, "text") != 0 && strcmp(type, "identifier") != 0);
+  }
+  if (!usable)
+    json_fault_add(
+      faults, "/dataset",
+      "add columns, or correct their types with PATCH /api/v1/datasets/{dataset}/schema",
+      "no column is left to learn from: all but the target are text or identifiers");
+}
+
 static bool
 make_spec(struct http_request *req, const json_t *request, struct job_plan *plan,
           struct json_faults *faults)
@@ -175,10 +205,7 @@ make_spec(struct http_request *req, const json_t *request, struct job_plan *plan
   };
   enum err rc = job_spec_from_json(request, &context, req->arena, &plan->spec, faults);
 
-  if (strcmp(plan->dataset.kind, "images") == 0
-      && json_is_string(json_object_get(request, "target")))
-    json_fault_add(faults, "/target", "leave it out: the labels are the target",
-                   "a set of images has no columns");
+  check_kind(plan, request, faults);
   if (plan->name && !name_is_title(plan->name))
     json_fault_add(faults, "/name", NULL, "a name has 1 to 200 bytes, without control characters");
   if (rc == ERR_OK && faults->count == 0)

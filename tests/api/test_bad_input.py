@@ -58,11 +58,9 @@ class BadCsv(ApiTest):
 
     def test_one_column_can_be_no_job(self):
         answer = self.api.upload("/api/v1/datasets", [("file", "x.csv", csv("a", *map(str, range(40))))])
-        if answer.status == 201:
-            job = self.api.post("/api/v1/jobs", {"dataset": answer.json["id"], "target": "a"})
-            self.assertEqual(job.status, 422, job)
-        else:
-            self.problem(answer, 422, "dataset_invalid")
+        self.assertEqual(answer.status, 201, answer)
+        job = self.api.post("/api/v1/jobs", {"dataset": answer.json["id"], "target": "a"})
+        self.problem(job, 422, "invalid", "/dataset")
 
 
 class BadIdx(ApiTest):
