@@ -19,6 +19,11 @@
 #define FIRST_TRIAL_PART 0.2
 #define MARGIN 1.15
 #define FIRST_SHARE 0.5
+#define LATER_SHARE 0.25
+/* A fit plans with less than it has: its process must start, and schedules are shortened by guesses. */
+#define PLANNED_PART 0.9
+#define START_S 0.2
+#define LEAST_S 0.05
 
 struct family_cost
 {
@@ -344,13 +349,15 @@ in_time(const struct tune_study *study, size_t family, const struct tune_situati
 double
 tune_unit_seconds(const struct tune_share *share)
 {
-  if (isinf(share->search_left_s))
+  if (isinf(share->search_s))
     return 0;
   size_t parallel = share->parallel ? share->parallel : 1;
   size_t rounds = (share->folds_left + parallel - 1) / parallel;
-  double left = share->search_left_s * (share->first_trials ? FIRST_SHARE : 1);
-  double seconds = left / (double) (rounds ? rounds : 1);
-  return seconds > 0.05 ? seconds : 0.05;
+  double part = share->first_trials ? FIRST_SHARE : LATER_SHARE;
+  /* A later trial's quarter is of the whole, a first one's half of what is left. */
+  double seconds = part * (share->first_trials ? share->search_left_s : share->search_s);
+  seconds = fmin(seconds, share->search_left_s) * PLANNED_PART - START_S;
+  return fmax(seconds / (double) (rounds ? rounds : 1), LEAST_S);
 }
 
 /* ---- what comes next --------------------------------------------------------------------------------- */

@@ -82,11 +82,13 @@ enum err tune_study_suggest(struct tune_study *study, const struct tune_situatio
  * estimate corrected by what the others have shown. */
 double tune_study_cost(const struct tune_study *study, const char *family);
 
-/* The most seconds a unit's fit may take: what is left for the search, shared by the folds still to come
- * and, for a family's first trial, with the other families. 0 = no limit. */
+/* The most seconds a unit's fit may plan with: what is left for the search, shared by the folds still to
+ * come. A family's first trial leaves half for the others; a later one takes at most a quarter of the whole
+ * search, as one of many. 0 = no limit. */
 struct tune_share
 {
-  double search_left_s; /* INFINITY = no limit */
+  double search_s;      /* of the whole search; INFINITY = no limit */
+  double search_left_s; /* of it */
   size_t folds_left;    /* this one included */
   size_t parallel;      /* units of the trial that run at once */
   bool first_trials;    /* the job is still trying its families' defaults */

@@ -33,7 +33,10 @@ fit_seconds(const struct db_work_unit *unit, const json_t *spec)
     .first_trials =
       (size_t) unit->trial_number <= json_array_size(json_object_get(spec, "families"))};
   if (budget_s > 0)
+  {
+    share.search_s = budget_s - db_work_reserve_s(budget_s);
     share.search_left_s = unit->budget_left_s - db_work_reserve_s(budget_s);
+  }
   return tune_unit_seconds(&share);
 }
 
