@@ -1,0 +1,38 @@
+#!/bin/sh
+# make bench: every comparison that a document quotes, peers in the same run; writes tests/bench/results.md.
+# Each part is kept in the build directory when it has finished, and not run again: remove bench/ there to
+# measure anew. Seeds and cases are those not used while the methods were tuned.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+build=${ATTUNE_BUILD:?run it by make bench}
+kept=$build/bench
+mkdir -p "$kept"
+
+part() { # name, command…
+  name=$1
+  shift
+  [ -s "$kept/$name.txt" ] && return 0
+  echo "== $name"
+  "$@" >"$kept/$name.new" 2>&1 || { cat "$kept/$name.new"; return 1; }
+  mv "$kept/$name.new" "$kept/$name.txt"
+}
+
+make -s -C "$build" tests/bench/search_vs_random
+part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
+  --know-budget 1 --functions branin,hartmann6,ackley5
+for name in upload listeners tables bayes_real fashion_mnist; do
+  part "$name" "$here/../accept/run.sh" "$name"
+done
+
+{
+  echo '# Figures'
+  echo
+  echo "Written by \`make bench\` on $(date -u +%Y-%m-%d), version $(sed -n 's/^#define PACKAGE_VERSION "\(.*\)"/\1/p' "$build/config.h"),"
+  echo "on $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)."
+  for name in search tables bayes_real fashion_mnist upload listeners; do
+    printf '\n## %s\n\n```\n' "$name"
+    cat "$kept/$name.txt"
+    echo '```'
+  done
+} >"$here/results.md"
+cat "$here/results.md"
