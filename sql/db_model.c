@@ -186,3 +186,19 @@ db_model_alias_set(struct db_conn *conn, const char *tenant_id, const char *name
     conn, &set,
     DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_text(alias), db_int4(version)));
 }
+
+enum db_status
+db_model_alias_swap(struct db_conn *conn, const char *tenant_id, const char *name_or_id,
+                    const char *alias, int expected, int version)
+{
+  static const struct db_statement swap = {
+    "model_alias_swap",
+    "WITH moved AS (UPDATE model_alias a SET version = v.version"
+    " FROM model m JOIN model_version v ON v.model_id = m.id"
+    " WHERE a.model_id = m.id AND a.alias = $3 AND a.version = $4"
+    " AND m.tenant_id = $1 AND (m.name = $2 OR m.id = $2) AND v.version = $5"
+    " RETURNING a.model_id) SELECT pg_notify('attune', 'model ' || model_id) FROM moved"};
+  return db_exec_none(conn, &swap,
+                      DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_text(alias),
+                                db_int4(expected), db_int4(version)));
+}

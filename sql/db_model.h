@@ -69,4 +69,9 @@ enum db_status db_model_alias_list (struct db_conn *conn, const char *model_id, 
 enum db_status db_model_alias_set (struct db_conn *conn, const char *tenant_id,
                                    const char *name_or_id, const char *alias, int version);
 
+/* The same for an alias that points to `expected` now; DB_NONE when it does not, too. */
+enum db_status db_model_alias_swap (struct db_conn *conn, const char *tenant_id,
+                                    const char *name_or_id, const char *alias, int expected,
+                                    int version);
+
 #endif

@@ -170,46 +170,57 @@ handle_model_schema(struct http_request *req)
 
 struct alias_change
 {
-  struct http_request *req;
-  const char *model_id, *alias;
-  const char *if_match; /* NULL = whatever it is now */
+  const char *alias;
+  const char *if_match; /* NULL = wherever it points now */
   int version;
-  bool mismatch;
 };
 
-/* What If-Match is compared with: the version the alias points to, or nothing. */
 static const char *
 alias_etag(struct arena *arena, int version)
 {
-  return version ? arena_printf(arena, "\"%d\"", version) : "";
+  return arena_printf(arena, "\"%d\"", version);
+}
+
+/* The version that If-Match names; 0 when it can name none. */
+static int
+etag_version(struct arena *arena, const char *etag)
+{
+  size_t length = strlen(etag);
+
+  if (length < 3 || etag[0] != '"' || etag[length - 1] != '"')
+    return 0;
+  return version_parse(arena_strndup(arena, etag + 1, length - 2));
 }
 
 static enum db_status
-change_alias(struct db_conn *conn, void *context)
+alias_exists(struct http_request *req, struct db_conn *conn, const char *model_id,
+             const char *alias)
 {
-  struct alias_change *change = context;
   struct db_model_alias *aliases = NULL;
-  enum db_status status;
   size_t count = 0;
-  int now = 0;
+  enum db_status status = db_model_alias_list(conn, model_id, req->arena, &aliases, &count);
 
-  change->mismatch = false;
-  status = db_model_alias_list(conn, change->model_id, change->req->arena, &aliases, &count);
-  if (status < DB_NONE)
-    return status;
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(aliases[i].alias, change->alias) == 0)
-      now = aliases[i].version;
-  if (change->if_match
-      && !(strcmp(change->if_match, "*") == 0
-             ? now > 0
-             : strcmp(change->if_match, alias_etag(change->req->arena, now)) == 0))
-  {
-    change->mismatch = true;
-    return DB_NONE;
-  }
-  return db_model_alias_set(conn, change->req->tenant_id, change->model_id, change->alias,
-                            change->version);
+  for (size_t i = 0; status == DB_ROWS && i < count; i++)
+    if (strcmp(aliases[i].alias, alias) == 0)
+      return DB_ROWS;
+  return status == DB_ROWS ? DB_NONE : status;
+}
+
+/* DB_NONE: If-Match does not hold. The version is known to be there. */
+static enum db_status
+change_alias(struct http_request *req, struct db_conn *conn, const char *model_id,
+             const struct alias_change *change)
+{
+  enum db_status status = DB_ROWS;
+
+  if (change->if_match && strcmp(change->if_match, "*") != 0)
+    return db_model_alias_swap(conn, req->tenant_id, model_id, change->alias,
+                               etag_version(req->arena, change->if_match), change->version);
+  if (change->if_match)
+    status = alias_exists(req, conn, model_id, change->alias);
+  if (status == DB_ROWS)
+    status = db_model_alias_set(conn, req->tenant_id, model_id, change->alias, change->version);
+  return status;
 }
 
 /* The body and the path of a PUT of an alias. False when it replied. */
@@ -248,29 +259,32 @@ read_alias(struct http_request *req, struct alias_change *change)
 enum http_outcome
 handle_model_alias_put(struct http_request *req)
 {
-  struct alias_change change = {.req = req};
-  struct db_model_version row;
+  struct db_model_version row, wanted;
+  struct alias_change change;
   struct db_conn *conn;
   enum db_status status;
 
   if (!read_alias(req, &change) || !(conn = http_db(req)) || !find_version(req, conn, &row))
     return HTTP_REPLIED;
-  change.model_id = row.model_id;
-  status = db_tx_run(conn, "alias_put", change_alias, &change);
-  if (change.mismatch)
-    http_reply_error(req, E_PRECONDITION_FAILED, NULL);
-  else if (status == DB_NONE)
+  status =
+    db_model_get(conn, req->tenant_id, row.model_id, change.version, NULL, req->arena, &wanted);
+  if (status == DB_NONE)
+  {
     reply_fault(req, E_INVALID, "/version", "GET its versions to see which there are",
                 "model %s has no version %d", row.model_name, change.version);
-  else if (status != DB_ROWS)
-    http_reply_db(req, status, E_MODEL_NOT_FOUND);
-  else
-  {
-    model_cache_forget(req->server->models, row.model_id);
-    http_reply_header(req, "ETag", alias_etag(req->arena, change.version));
-    http_reply_json(req, 200,
-                    json_pack("{s:s, s:s, s:i}", "model", row.model_name, "alias", change.alias,
-                              "version", change.version));
+    return HTTP_REPLIED;
   }
+  if (status == DB_ROWS)
+    status = change_alias(req, conn, row.model_id, &change);
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_PRECONDITION_FAILED);
+    return HTTP_REPLIED;
+  }
+  model_cache_forget(req->server->models, row.model_id);
+  http_reply_header(req, "ETag", alias_etag(req->arena, change.version));
+  http_reply_json(req, 200,
+                  json_pack("{s:s, s:s, s:i}", "model", row.model_name, "alias", change.alias,
+                            "version", change.version));
   return HTTP_REPLIED;
 }

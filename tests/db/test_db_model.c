@@ -162,6 +162,12 @@ test_aliases(void **state)
   assert_int_equal(db_model_alias_set(conn, tenant, "tulip", "canary", 1), DB_NONE);
   assert_int_equal(db_model_alias_set(conn, other, model.model_id, "canary", 1), DB_NONE);
   assert_int_equal(db_model_alias_set(conn, tenant, "rose", "canary", 2), DB_ROWS);
+  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 1, 1), DB_NONE);
+  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 2, 3), DB_NONE);
+  assert_int_equal(db_model_alias_swap(conn, other, model.model_id, "canary", 2, 1), DB_NONE);
+  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "none", 2, 1), DB_NONE);
+  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 2, 1), DB_ROWS);
+  assert_int_equal(db_model_alias_swap(conn, tenant, model.model_id, "canary", 1, 2), DB_ROWS);
   assert_int_equal(db_model_alias_set(conn, tenant, model.model_id, "best", 1), DB_ROWS);
   assert_int_equal(db_model_alias_list(conn, model.model_id, arena, &aliases, &count), DB_ROWS);
   assert_int_equal(count, 3);
