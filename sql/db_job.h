@@ -34,18 +34,18 @@ struct db_job
 
 /* Inserts a queued job, its first event (state queued), and notifies "work" and "job <id>". The dataset
  * row is locked for share; DB_NONE when the dataset is gone or not ready. */
-enum db_status db_job_insert (struct db_conn *conn, const char *id, const char *tenant_id,
-                              const char *name, const char *dataset_id, int dataset_version,
-                              const char *spec);
-enum db_status db_job_get (struct db_conn *conn, const char *tenant_id, const char *id,
-                           struct arena *arena, struct db_job *job);
-enum db_status db_job_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
-                            size_t limit, struct arena *arena, struct db_job **jobs, size_t *count);
-enum db_status db_job_count_live (struct db_conn *conn, const char *tenant_id, size_t *count);
+enum db_status db_job_insert(struct db_conn *conn, const char *id, const char *tenant_id,
+                             const char *name, const char *dataset_id, int dataset_version,
+                             const char *spec);
+enum db_status db_job_get(struct db_conn *conn, const char *tenant_id, const char *id,
+                          struct arena *arena, struct db_job *job);
+enum db_status db_job_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
+                           size_t limit, struct arena *arena, struct db_job **jobs, size_t *count);
+enum db_status db_job_count_live(struct db_conn *conn, const char *tenant_id, size_t *count);
 /* Asks the engine to end the job and keep its best. A queued job ends at once. DB_NONE: no such job.
  * DB_ROWS with *already_ended: it had ended before (409), nothing was changed. */
-enum db_status db_job_cancel (struct db_conn *conn, const char *tenant_id, const char *id,
-                              bool *already_ended);
+enum db_status db_job_cancel(struct db_conn *conn, const char *tenant_id, const char *id,
+                             bool *already_ended);
 
 struct db_trial
 {
@@ -67,11 +67,11 @@ enum db_trial_order
   DB_TRIAL_BY_SCORE /* done ones only, best first */
 };
 /* After the given number (BY_NUMBER) or offset (BY_SCORE). */
-enum db_status db_trial_list (struct db_conn *conn, const char *tenant_id, const char *job_id,
-                              enum db_trial_order order, int64_t after, size_t limit,
-                              struct arena *arena, struct db_trial **trials, size_t *count);
-enum db_status db_trial_get (struct db_conn *conn, const char *tenant_id, const char *job_id,
-                             const char *trial_id, struct arena *arena, struct db_trial *trial);
+enum db_status db_trial_list(struct db_conn *conn, const char *tenant_id, const char *job_id,
+                             enum db_trial_order order, int64_t after, size_t limit,
+                             struct arena *arena, struct db_trial **trials, size_t *count);
+enum db_status db_trial_get(struct db_conn *conn, const char *tenant_id, const char *job_id,
+                            const char *trial_id, struct arena *arena, struct db_trial *trial);
 
 struct db_epoch
 {
@@ -83,10 +83,10 @@ struct db_epoch
   double train_loss, valid_loss, valid_metric, seconds; /* NaN = none */
 };
 /* All epochs of a trial, by fold and epoch; and the newest epoch of each leased unit of a job. */
-enum db_status db_epoch_list (struct db_conn *conn, const char *trial_id, struct arena *arena,
-                              struct db_epoch **epochs, size_t *count);
-enum db_status db_epoch_latest (struct db_conn *conn, const char *job_id, struct arena *arena,
-                                struct db_epoch **epochs, size_t *count);
+enum db_status db_epoch_list(struct db_conn *conn, const char *trial_id, struct arena *arena,
+                             struct db_epoch **epochs, size_t *count);
+enum db_status db_epoch_latest(struct db_conn *conn, const char *job_id, struct arena *arena,
+                               struct db_epoch **epochs, size_t *count);
 
 struct db_event
 {
@@ -96,15 +96,15 @@ struct db_event
   int64_t at_us;
 };
 /* Events of a job after `after`, in order. *oldest is the first that is still kept (for `reset`). */
-enum db_status db_event_list (struct db_conn *conn, const char *tenant_id, const char *job_id,
-                              int64_t after, size_t limit, struct arena *arena,
-                              struct db_event **events, size_t *count, int64_t *oldest);
+enum db_status db_event_list(struct db_conn *conn, const char *tenant_id, const char *job_id,
+                             int64_t after, size_t limit, struct arena *arena,
+                             struct db_event **events, size_t *count, int64_t *oldest);
 /* Inside a transaction: raises the job's counter, inserts the event, notifies "job <id>". */
-enum db_status db_event_insert (struct db_conn *conn, const char *job_id, const char *kind,
-                                const char *data);
+enum db_status db_event_insert(struct db_conn *conn, const char *job_id, const char *kind,
+                               const char *data);
 
 /* Forgets events and epochs of jobs that ended more than `days` ago, and sessions, codes and stored answers
  * that have expired. To be called now and then, by one program, outside a transaction. */
-enum db_status db_forget_old (struct db_conn *conn, double days);
+enum db_status db_forget_old(struct db_conn *conn, double days);
 
 #endif

@@ -23,28 +23,28 @@ struct db_key
   const char *model_name; /* NULL = every model */
   uint8_t hash[32];
   int64_t created_us;
-  int64_t expires_us;     /* 0 = never */
-  int64_t revoked_us;     /* 0 = not */
-  bool usable;            /* neither expired nor revoked, by the database's clock */
+  int64_t expires_us; /* 0 = never */
+  int64_t revoked_us; /* 0 = not */
+  bool usable;        /* neither expired nor revoked, by the database's clock */
 };
 
 /* Makes the first tenant ("default") unless there is one; its id goes to *tenant_id. */
-enum db_status db_tenant_ensure (struct db_conn *conn, const char *name, struct arena *arena,
-                                 const char **tenant_id);
+enum db_status db_tenant_ensure(struct db_conn *conn, const char *name, struct arena *arena,
+                                const char **tenant_id);
 
 /* Inserts a key (id given); expires_in_s 0 = never. Notifies "key <id>". */
-enum db_status db_key_insert (struct db_conn *conn, const char *id, const char *tenant_id,
-                              const char *name, unsigned scopes, const char *model_name,
-                              const uint8_t hash[32], double expires_in_s);
+enum db_status db_key_insert(struct db_conn *conn, const char *id, const char *tenant_id,
+                             const char *name, unsigned scopes, const char *model_name,
+                             const uint8_t hash[32], double expires_in_s);
 /* By id, whatever its tenant (for authentication). */
-enum db_status db_key_get (struct db_conn *conn, const char *id, struct arena *arena,
-                           struct db_key *key);
+enum db_status db_key_get(struct db_conn *conn, const char *id, struct arena *arena,
+                          struct db_key *key);
 /* Newest first, after the cursor (NULL = from the start): opaque text "created_us:id". */
-enum db_status db_key_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
-                            size_t limit, struct arena *arena, struct db_key **keys, size_t *count);
+enum db_status db_key_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
+                           size_t limit, struct arena *arena, struct db_key **keys, size_t *count);
 /* Revokes and notifies; DB_NONE if the tenant has no such usable key. */
-enum db_status db_key_revoke (struct db_conn *conn, const char *tenant_id, const char *id);
-enum db_status db_key_count (struct db_conn *conn, const char *tenant_id, size_t *count);
+enum db_status db_key_revoke(struct db_conn *conn, const char *tenant_id, const char *id);
+enum db_status db_key_count(struct db_conn *conn, const char *tenant_id, size_t *count);
 
 struct db_session
 {
@@ -52,23 +52,23 @@ struct db_session
   const char *csrf;
   int64_t expires_us;
 };
-enum db_status db_session_insert (struct db_conn *conn, const uint8_t hash[32], const char *key_id,
-                                  const char *csrf, double lifetime_s);
+enum db_status db_session_insert(struct db_conn *conn, const uint8_t hash[32], const char *key_id,
+                                 const char *csrf, double lifetime_s);
 /* DB_NONE when unknown, expired, or its key is not usable. */
-enum db_status db_session_get (struct db_conn *conn, const uint8_t hash[32], struct arena *arena,
-                               struct db_session *session);
-enum db_status db_session_delete (struct db_conn *conn, const uint8_t hash[32]);
+enum db_status db_session_get(struct db_conn *conn, const uint8_t hash[32], struct arena *arena,
+                              struct db_session *session);
+enum db_status db_session_delete(struct db_conn *conn, const uint8_t hash[32]);
 
-enum db_status db_sign_in_code_insert (struct db_conn *conn, const uint8_t hash[32],
-                                       const char *key_id, double lifetime_s);
+enum db_status db_sign_in_code_insert(struct db_conn *conn, const uint8_t hash[32],
+                                      const char *key_id, double lifetime_s);
 /* Uses up the code: *key_id of the key behind it, DB_NONE when unknown, expired or used. */
-enum db_status db_sign_in_code_use (struct db_conn *conn, const uint8_t hash[32],
-                                    struct arena *arena, const char **key_id);
+enum db_status db_sign_in_code_use(struct db_conn *conn, const uint8_t hash[32],
+                                   struct arena *arena, const char **key_id);
 
 struct db_stored_answer
 {
   bool same_content;
-  bool finished;     /* false: the first request is still being answered */
+  bool finished; /* false: the first request is still being answered */
   int status;
   const char *body;
   const char *location;
@@ -76,19 +76,19 @@ struct db_stored_answer
 /* Claims (tenant, route, key): DB_NONE = claimed, go on and finish it; DB_ROWS = somebody was first,
  * *answer says what they got. Claims older than 24 hours, and unfinished ones older than 10 minutes, are
  * taken over. */
-enum db_status db_idempotency_claim (struct db_conn *conn, const char *tenant_id, const char *route,
-                                     const char *key, const uint8_t digest[32], struct arena *arena,
-                                     struct db_stored_answer *answer);
-enum db_status db_idempotency_finish (struct db_conn *conn, const char *tenant_id, const char *route,
-                                      const char *key, int status, const char *body,
-                                      const char *location);
+enum db_status db_idempotency_claim(struct db_conn *conn, const char *tenant_id, const char *route,
+                                    const char *key, const uint8_t digest[32], struct arena *arena,
+                                    struct db_stored_answer *answer);
+enum db_status db_idempotency_finish(struct db_conn *conn, const char *tenant_id, const char *route,
+                                     const char *key, int status, const char *body,
+                                     const char *location);
 /* Forgets a claim (the answer was a 5xx). */
-enum db_status db_idempotency_drop (struct db_conn *conn, const char *tenant_id, const char *route,
-                                    const char *key);
+enum db_status db_idempotency_drop(struct db_conn *conn, const char *tenant_id, const char *route,
+                                   const char *key);
 
 /* Settings of the installation. */
-enum db_status db_setting_get (struct db_conn *conn, const char *name, struct arena *arena,
-                               const char **value);
-enum db_status db_setting_set (struct db_conn *conn, const char *name, const char *value);
+enum db_status db_setting_get(struct db_conn *conn, const char *name, struct arena *arena,
+                              const char **value);
+enum db_status db_setting_set(struct db_conn *conn, const char *name, const char *value);
 
 #endif

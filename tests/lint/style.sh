@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 bad=0
-files=$(git ls-files '*.c' '*.h' | grep -vE '_generated\.[ch]$')
+files=$(git ls-files '*.c' '*.h' | grep -v '_numbers\.h$')
 # shellcheck disable=SC2086
 clang-format --dry-run --Werror $files 2>&1 | grep -E 'error:' | cut -d: -f1 | sort | uniq -c >/tmp/attune-style.$$
 if [ -s /tmp/attune-style.$$ ]; then
