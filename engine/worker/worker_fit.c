@@ -27,6 +27,7 @@ fit_seconds(const struct db_work_unit *unit, const json_t *spec)
 {
   double budget_s = worker_budget_seconds(spec);
   struct tune_share share = {
+    .search_s = INFINITY,
     .search_left_s = INFINITY,
     .folds_left = (size_t) (unit->fold_count > unit->fold ? unit->fold_count - unit->fold : 1),
     .parallel = unit->job_leased > 0 ? (size_t) unit->job_leased : 1,
