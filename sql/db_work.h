@@ -60,6 +60,12 @@ struct db_work_lease
 enum db_status db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
                                  bool *stop);
 
+/* Tells that an engine is there, every few seconds at most; heartbeats and sweeps do so, too. A budget in
+ * seconds does not count time without any engine: after a silence of DB_WORK_ABSENCE_S the clocks of all
+ * running jobs are put back by its length. */
+#define DB_WORK_ABSENCE_S 15
+enum db_status db_work_presence(struct db_conn *conn);
+
 struct db_work_epoch
 {
   int epoch, epoch_count;

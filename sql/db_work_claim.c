@@ -121,6 +121,9 @@ db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease, bool 
     " WHERE u.id = $1 AND u.lease_token = $2 AND u.state = 'leased' AND j.id = u.job_id"
     " RETURNING j.state <> 'running'"
     " OR (u.trial_id IS NOT NULL AND (j.cancel_requested OR " WORK_SQL_PAST_SEARCH "))"};
+  enum db_status status = db_work_presence(conn);
+  if (status < DB_NONE)
+    return status;
   return db_exec_one(
     conn, &renew,
     DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_float8(DB_WORK_LEASE_S)),

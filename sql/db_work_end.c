@@ -219,8 +219,11 @@ db_work_sweep(struct db_conn *conn)
   size_t count = 0;
   if (arena == NULL)
     return DB_HARD;
-  enum db_status status = db_exec_many(conn, &list, DB_NO_PARAMS, DB_COLUMNS(columns), arena,
-                                       sizeof *jobs, &jobs, &count);
+  /* First, or jobs would end for time in which nobody could work on them. */
+  enum db_status status = db_work_presence(conn);
+  if (status >= DB_NONE)
+    status = db_exec_many(conn, &list, DB_NO_PARAMS, DB_COLUMNS(columns), arena, sizeof *jobs,
+                          &jobs, &count);
   for (size_t i = 0; i < count && status >= DB_NONE; i++)
     status = sweep_job(conn, &jobs[i]);
   if (status >= DB_NONE)

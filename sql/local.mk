@@ -29,6 +29,7 @@ sql_libdb_a_SOURCES = \
   sql/db_work_end.c \
   sql/db_work_job.c \
   sql/db_work_model.c \
+  sql/db_work_presence.c \
   sql/db_work_result.c
 
 # What programs that use libdb.a link after it.
@@ -40,7 +41,8 @@ sql_patches = \
   sql/schema/0001-tenants.sql \
   sql/schema/0002-datasets.sql \
   sql/schema/0003-jobs.sql \
-  sql/schema/0004-models.sql
+  sql/schema/0004-models.sql \
+  sql/schema/0005-work.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

@@ -150,9 +150,15 @@ beat(struct running *running)
   const struct runner *runner = running->runner;
   double now_s = clock_monotonic_s();
   bool stop = false;
-  if (runner->lease == NULL || (now_s < running->next_heartbeat_s && !running->beat_now))
+  if (now_s < running->next_heartbeat_s && !running->beat_now)
     return;
   running->beat_now = false;
+  if (runner->lease == NULL)
+  {
+    running->next_heartbeat_s = now_s + HEARTBEAT_S;
+    db_work_presence(runner->conn);
+    return;
+  }
   enum db_status status = db_work_heartbeat(runner->conn, runner->lease, &stop);
   running->away = status < DB_NONE;
   switch (status)

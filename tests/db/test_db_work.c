@@ -499,6 +499,36 @@ test_no_done_trial(void **state)
   assert_int_equal(db_work_fail_job(one, job, "again", "no"), DB_NONE);
 }
 
+/* Time without any engine is not the job's. */
+static void
+test_absence_does_not_count(void **state)
+{
+  (void) state;
+  struct db_work_unit unit;
+  bool stop = true;
+  const char *job = make_job("{\"budget\": {\"seconds\": 100}}");
+  struct db_work_lease lease = add_trial(one, 1);
+  assert_true(db_work_sweep(one) >= DB_NONE);
+  /* Half a minute of work, then an hour of silence. */
+  sql("UPDATE job SET started_at = now() - interval '3630 seconds' WHERE id = '%s'", job);
+  sql("UPDATE setting SET value = (value::float8 - 3600)::text WHERE name = 'engine_seen'");
+  expire(&lease);
+  assert_true(db_work_sweep(one) >= DB_NONE);
+  assert_true(db_work_sweep(two) >= DB_NONE);
+  assert_string_equal(sql("SELECT phase FROM job WHERE id = '%s'", job), "search");
+  assert_int_equal(db_work_claim(two, "b", arena, &unit), DB_ROWS);
+  assert_near(unit.budget_left_s, 70, 3);
+  /* A short silence counts. */
+  lease = (struct db_work_lease){.unit_id = unit.id, .lease_token = unit.lease_token};
+  sql("UPDATE setting SET value = (value::float8 - 12)::text WHERE name = 'engine_seen'");
+  sql("UPDATE job SET started_at = started_at - interval '12 seconds' WHERE id = '%s'", job);
+  assert_int_equal(db_work_heartbeat(two, &lease, &stop), DB_ROWS);
+  assert_false(stop);
+  expire(&lease);
+  assert_int_equal(db_work_claim(one, "a", arena, &unit), DB_ROWS);
+  assert_near(unit.budget_left_s, 58, 3);
+}
+
 /* ---- many workers ----------------------------------------------------------------------------------- */
 
 #define WORKERS 4
@@ -648,6 +678,7 @@ main(int argc, char **argv)
     work_test(test_outputs_of_the_best_are_kept),
     work_test(test_seconds_run_out),
     work_test(test_no_done_trial),
+    work_test(test_absence_does_not_count),
     work_test(test_exactly_n_trials),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -120,7 +120,12 @@ test_classification(void **state)
   assert_string_equal(job.stop_reason, "budget_trials");
   assert_string_equal(job.model_name, "colours");
   assert_int_equal(job.trials_total, 6);
-  assert_int_equal(job.trials_done, 6);
+  if (job.trials_done != 6)
+    fail_msg("trials failed: %s", test_db_sql(conn, arena,
+                                              "SELECT string_agg(family || ' ' || params ||"
+                                              " array_to_string(reasons, ' '), '; ')"
+                                              " FROM trial WHERE job_id = '%s'",
+                                              id));
   json_t *report = report_of(&job);
   assert_string_equal(json_get_string(report, "estimate", ""), "bbc_cv");
   assert_string_equal(json_get_string(report, "metric", ""), "accuracy");
