@@ -14,17 +14,21 @@ tests_unit_test_tune_study_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_unit_SOURCES = tests/unit/test_tune_unit.c
 tests_unit_test_tune_unit_LDADD = $(ENGINE_UNIT_LIBS)
 
-ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_engine tests/db/test_engine_kill
+ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_db_work_many tests/db/test_engine \
+  tests/db/test_engine_kill
 check_PROGRAMS += $(ENGINE_DB_TESTS)
 TESTS += $(ENGINE_DB_TESTS)
 tests_db_test_engine_SOURCES = tests/db/test_engine.c \
   tests/harness/test_engine.c tests/harness/test_engine.h
 tests_db_test_engine_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_engine_LDADD = $(ENGINE_TEST_LIBS)
-tests_db_test_db_work_SOURCES = tests/db/test_db_work.c
+tests_db_test_db_work_SOURCES = tests/db/test_db_work.c tests/harness/test_work.h
 tests_db_test_db_work_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_db_work_LDADD = $(ENGINE_TEST_LIBS)
 tests_db_test_engine_kill_SOURCES = tests/db/test_engine_kill.c \
   tests/harness/test_engine.c tests/harness/test_engine.h
 tests_db_test_engine_kill_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_engine_kill_LDADD = $(ENGINE_TEST_LIBS)
+tests_db_test_db_work_many_SOURCES = tests/db/test_db_work_many.c tests/harness/test_work.h
+tests_db_test_db_work_many_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+tests_db_test_db_work_many_LDADD = $(ENGINE_TEST_LIBS)

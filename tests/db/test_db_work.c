@@ -21,6 +21,7 @@
 #include "sql/db_work.h"
 #include "tests/harness/test_db.h"
 #include "tests/harness/test_support.h"
+#include "tests/harness/test_work.h"
 
 static struct arena *arena;
 static struct db_conn *one, *two;
@@ -65,53 +66,12 @@ make_job(const char *spec)
 
 #define sql(...) test_db_sql(one, arena, __VA_ARGS__)
 
-/* ---- a worker's decision ---------------------------------------------------------------------------- */
-
-struct plan
-{
-  int folds;
-  int most; /* trials; then the search is stopped */
-  const char *worker;
-  struct db_work_lease lease;
-  int number;
-  bool stopped;
-};
-
-static enum db_status
-decide(struct db_conn *conn, const struct db_work_job *job, void *context)
-{
-  struct plan *plan = context;
-  const double point[] = {job->trial_count, NAN};
-  plan->stopped = job->trial_count >= plan->most;
-  if (plan->stopped)
-    return db_work_stop_search(conn, job, "budget_trials", false);
-  plan->number = job->trial_count + 1;
-  return db_work_add_trial(conn, job, "linear", "{\"c\": 0.5}", point, 2, plan->folds, plan->worker,
-                           &plan->lease);
-}
-
 static struct db_work_lease
 add_trial(struct db_conn *conn, int folds)
 {
-  struct plan plan = {.folds = folds, .most = 1000, .worker = "w"};
-  assert_int_equal(db_work_with_job(conn, arena, decide, &plan), DB_ROWS);
+  struct work_plan plan = {.folds = folds, .most = 1000, .worker = "w"};
+  assert_int_equal(db_work_with_job(conn, arena, work_decide, &plan), DB_ROWS);
   return plan.lease;
-}
-
-static enum db_status
-finish(struct db_conn *conn, const struct db_work_lease *lease, double objective, bool *done,
-       bool *best)
-{
-  static const float predictions[] = {0.25f, 0.75f};
-  struct db_work_result result = {.metric = -objective,
-                                  .objective = objective,
-                                  .seconds = 0.5,
-                                  .detail = "{\"epochs\": 3}",
-                                  .predictions = predictions,
-                                  .prediction_count = 2,
-                                  .model = "model bytes",
-                                  .model_length = 11};
-  return db_work_finish_unit(conn, lease, &result, 2, done, best);
 }
 
 /* Fold models of the job that are kept, and blobs that nothing refers to. */
@@ -173,15 +133,15 @@ test_stale_token_is_refused(void **state)
   struct db_work_epoch epoch = {.epoch = 1, .epoch_count = 2, .train_loss = NAN, .seconds = 1};
   assert_int_equal(db_work_heartbeat(one, &first, &stop), DB_NONE);
   assert_int_equal(db_work_epochs(one, &first, &epoch, 1), DB_NONE);
-  assert_int_equal(finish(one, &first, 1, &done, &best), DB_NONE);
+  assert_int_equal(work_finish(one, &first, 1, &done, &best), DB_NONE);
   assert_int_equal(db_work_end_unit(one, &first, DB_WORK_FAILED, "late"), DB_NONE);
   assert_string_equal(trial_state(job, 1), "running");
   check_models(job, "0");
   assert_int_equal(db_work_epochs(two, &second, &epoch, 1), DB_ROWS);
   assert_int_equal(db_work_epochs(two, &second, &epoch, 1), DB_ROWS);
-  assert_int_equal(finish(two, &second, 1, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(two, &second, 1, &done, &best), DB_ROWS);
   assert_true(done && best);
-  assert_int_equal(finish(two, &second, 0, &done, &best), DB_NONE);
+  assert_int_equal(work_finish(two, &second, 0, &done, &best), DB_NONE);
   assert_string_equal(trial_state(job, 1), "done");
   assert_string_equal(sql("SELECT string_agg(kind, ' ' ORDER BY seq) FROM job_event"
                           " WHERE job_id = '%s'",
@@ -206,7 +166,7 @@ test_folds_make_a_trial(void **state)
       assert_int_equal(unit.fold_count, 3);
       lease = (struct db_work_lease){.unit_id = unit.id, .lease_token = unit.lease_token};
     }
-    assert_int_equal(finish(two, &lease, fold + 1, &done, &best), DB_ROWS);
+    assert_int_equal(work_finish(two, &lease, fold + 1, &done, &best), DB_ROWS);
     assert_int_equal(done, fold == 2);
   }
   assert_string_equal(sql("SELECT objective || ' ' || metric || ' ' || seconds FROM trial"
@@ -251,13 +211,13 @@ static void
 test_advisory_lock_passes_over(void **state)
 {
   (void) state;
-  struct plan plan = {.folds = 1, .most = 10, .worker = "a"};
+  struct work_plan plan = {.folds = 1, .most = 10, .worker = "a"};
   const char *job = make_job("{}");
   sql("BEGIN");
   sql("SELECT pg_advisory_xact_lock(hashtextextended('%s', 7))", job);
-  assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_NONE);
+  assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_NONE);
   sql("COMMIT");
-  assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_ROWS);
+  assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_ROWS);
   assert_int_equal(plan.number, 1);
 }
 
@@ -265,14 +225,14 @@ static void
 test_parallel_limit(void **state)
 {
   (void) state;
-  struct plan plan = {.folds = 2, .most = 10, .worker = "a"};
+  struct work_plan plan = {.folds = 2, .most = 10, .worker = "a"};
   struct db_work_unit unit;
   make_job("{\"search\": {\"parallel\": 1}}");
   struct db_work_lease lease = add_trial(one, 2);
   assert_int_equal(db_work_claim(two, "b", arena, &unit), DB_NONE);
-  assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_NONE);
+  assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_NONE);
   bool done, best;
-  assert_int_equal(finish(one, &lease, 1, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &lease, 1, &done, &best), DB_ROWS);
   assert_int_equal(db_work_claim(two, "b", arena, &unit), DB_ROWS);
 }
 
@@ -280,10 +240,10 @@ static void
 test_fewest_workers_first(void **state)
 {
   (void) state;
-  struct plan plan = {.folds = 1, .most = 10, .worker = "a"};
+  struct work_plan plan = {.folds = 1, .most = 10, .worker = "a"};
   const char *older = make_job("{}"), *newer = make_job("{}");
   for (int i = 0; i < 4; i++)
-    assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_ROWS);
+    assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_ROWS);
   assert_string_equal(sql("SELECT count(*)::text FROM trial WHERE job_id = '%s'", older), "2");
   assert_string_equal(sql("SELECT count(*)::text FROM trial WHERE job_id = '%s'", newer), "2");
 }
@@ -297,7 +257,7 @@ test_log_in_order(void **state)
   bool done, best;
   const char *job = make_job("{}");
   struct db_work_lease a = add_trial(one, 1), b = add_trial(one, 1), c = add_trial(one, 1);
-  assert_int_equal(finish(one, &b, 5, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &b, 5, &done, &best), DB_ROWS);
   assert_int_equal(db_work_end_unit(one, &a, DB_WORK_FAILED, "diverged"), DB_ROWS);
   assert_int_equal(db_work_end_unit(one, &c, DB_WORK_CANCELLED, "no time"), DB_ROWS);
   assert_int_equal(db_work_log(two, job, 0, arena, &entries, &count), DB_ROWS);
@@ -330,13 +290,13 @@ test_cancel_then_finish(void **state)
   int version = 0;
   const char *job = make_job("{}");
   struct db_work_lease first = add_trial(one, 1), second = add_trial(one, 1);
-  assert_int_equal(finish(one, &first, 1, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &first, 1, &done, &best), DB_ROWS);
   assert_int_equal(db_job_cancel(two, tenant, job, &ended), DB_ROWS);
   assert_int_equal(db_work_heartbeat(one, &second, &stop), DB_ROWS);
   assert_true(stop);
   assert_true(db_work_sweep(two) >= DB_NONE);
   assert_string_equal(trial_state(job, 2), "cancelled");
-  assert_int_equal(finish(one, &second, 0, &done, &best), DB_NONE);
+  assert_int_equal(work_finish(one, &second, 0, &done, &best), DB_NONE);
   assert_int_equal(db_work_claim(two, "b", arena, &unit), DB_ROWS);
   assert_null(unit.trial_id);
   assert_string_equal(unit.stop_reason, "cancelled");
@@ -377,7 +337,7 @@ test_provisional_only_by_the_best(void **state)
   int version = 0;
   const char *job = make_job("{}");
   struct db_work_lease first = add_trial(one, 1), second = add_trial(one, 1);
-  assert_int_equal(finish(one, &first, 2, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &first, 2, &done, &best), DB_ROWS);
   const char *id = sql("SELECT best_trial_id FROM job WHERE id = '%s'", job);
   assert_int_equal(db_work_may_publish(one, job, id, 10), DB_ROWS);
   struct db_model_insert insert = {.tenant_id = tenant,
@@ -395,7 +355,7 @@ test_provisional_only_by_the_best(void **state)
   assert_int_equal(db_work_publish(one, &first, &insert, &version), DB_ROWS);
   assert_int_equal(db_work_may_publish(one, job, id, 10), DB_NONE);
   assert_int_equal(db_work_may_publish(one, job, id, 0), DB_ROWS);
-  assert_int_equal(finish(one, &second, 1, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &second, 1, &done, &best), DB_ROWS);
   assert_true(best);
   assert_int_equal(db_work_may_publish(one, job, id, 0), DB_NONE);
   assert_int_equal(db_work_publish(one, &first, &insert, &version), DB_NONE);
@@ -417,7 +377,7 @@ test_outputs_of_the_best_are_kept(void **state)
   for (int i = 0; i < 6; i++)
   {
     struct db_work_lease lease = add_trial(one, 1);
-    assert_int_equal(finish(one, &lease, 10 - i, &done, &best), DB_ROWS);
+    assert_int_equal(work_finish(one, &lease, 10 - i, &done, &best), DB_ROWS);
     assert_true(best);
   }
   assert_int_equal(db_work_best_trials(two, job, 50, arena, &trials, &count), DB_ROWS);
@@ -446,17 +406,17 @@ test_seconds_run_out(void **state)
 {
   (void) state;
   bool stop = false, done, best;
-  struct plan plan = {.folds = 1, .most = 10, .worker = "a"};
+  struct work_plan plan = {.folds = 1, .most = 10, .worker = "a"};
   const char *job = make_job("{\"budget\": {\"seconds\": 100}}");
   struct db_work_lease first = add_trial(one, 1), second = add_trial(one, 1);
-  assert_int_equal(finish(one, &first, 2, &done, &best), DB_ROWS);
+  assert_int_equal(work_finish(one, &first, 2, &done, &best), DB_ROWS);
   sql("UPDATE job SET started_at = now() - interval '89 seconds' WHERE id = '%s'", job);
   assert_int_equal(db_work_heartbeat(one, &second, &stop), DB_ROWS);
   assert_false(stop);
   sql("UPDATE job SET started_at = now() - interval '91 seconds' WHERE id = '%s'", job);
   assert_int_equal(db_work_heartbeat(one, &second, &stop), DB_ROWS);
   assert_true(stop);
-  assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_NONE);
+  assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_NONE);
   assert_true(db_work_sweep(one) >= DB_NONE);
   assert_string_equal(sql("SELECT phase || ' ' || stop_reason FROM job WHERE id = '%s'", job),
                       "finish budget_seconds");
@@ -484,12 +444,12 @@ static void
 test_no_done_trial(void **state)
 {
   (void) state;
-  struct plan plan = {.folds = 1, .most = 1, .worker = "a"};
+  struct work_plan plan = {.folds = 1, .most = 1, .worker = "a"};
   const char *job = make_job("{}");
   struct db_work_lease lease = add_trial(one, 1);
   assert_int_equal(db_work_end_unit(one, &lease, DB_WORK_FAILED, "the loss is not finite"),
                    DB_ROWS);
-  assert_int_equal(db_work_with_job(two, arena, decide, &plan), DB_ROWS);
+  assert_int_equal(db_work_with_job(two, arena, work_decide, &plan), DB_ROWS);
   assert_true(plan.stopped);
   assert_string_equal(
     sql("SELECT state || ' ' || (problem->>'code') FROM job WHERE id = '%s'", job),
@@ -529,135 +489,6 @@ test_absence_does_not_count(void **state)
   assert_near(unit.budget_left_s, 58, 3);
 }
 
-/* ---- many workers ----------------------------------------------------------------------------------- */
-
-#define WORKERS 4
-#define TRIALS 40
-
-struct fake
-{
-  pthread_t thread;
-  struct db_conn *conn;
-  const char *job;
-  int index, faults;
-};
-
-/* Ends a unit in one of the ways of real life, or forgets it. */
-static void
-live_through(struct fake *fake, struct rng *rng, const struct db_work_lease *lease)
-{
-  bool done, best, stop;
-  switch (rng_below(rng, 8))
-  {
-  case 0:
-    if (db_work_end_unit(fake->conn, lease, DB_WORK_RETRY, "killed") < DB_NONE)
-      fake->faults++;
-    break;
-  case 1:
-    if (db_work_end_unit(fake->conn, lease, DB_WORK_FAILED, "diverged") < DB_NONE)
-      fake->faults++;
-    break;
-  case 2: /* lost: the lease runs out at once */
-    if (db_work_heartbeat(fake->conn, lease, &stop) == DB_ROWS)
-    {
-      char text[200];
-      struct arena *scratch = arena_new(0);
-      snprintf(text, sizeof text,
-               "UPDATE unit SET lease_until = now() - interval '1 second'"
-               " WHERE id = %lld AND lease_token = %lld AND state = 'leased'",
-               (long long) lease->unit_id, (long long) lease->lease_token);
-      test_db_sql(fake->conn, scratch, "%s", text);
-      arena_free(scratch);
-    }
-    /* and the result comes all the same, perhaps after another took it */
-    if (finish(fake->conn, lease, rng_double(rng), &done, &best) < DB_NONE)
-      fake->faults++;
-    break;
-  default:
-    if (finish(fake->conn, lease, rng_double(rng), &done, &best) < DB_NONE)
-      fake->faults++;
-    break;
-  }
-}
-
-static void *
-work(void *context)
-{
-  struct fake *fake = context;
-  struct arena *scratch = arena_new(0);
-  struct rng rng;
-  rng_init(&rng, 5, (uint64_t) fake->index);
-  for (int idle = 0; idle < 60;)
-  {
-    struct db_work_unit unit;
-    struct plan plan = {.folds = 3, .most = TRIALS, .worker = "fake"};
-    arena_reset(scratch);
-    enum db_status status = db_work_claim(fake->conn, "fake", scratch, &unit);
-    plan.lease = (struct db_work_lease){.unit_id = unit.id, .lease_token = unit.lease_token};
-    if (status == DB_ROWS && unit.trial_id == NULL)
-    {
-      fake->index = -1; /* the finish: leave it leased */
-      break;
-    }
-    if (status == DB_NONE)
-      status = db_work_with_job(fake->conn, scratch, decide, &plan);
-    if (status < DB_NONE)
-      fake->faults++;
-    if (status != DB_ROWS || plan.stopped)
-    {
-      idle++;
-      usleep(20000);
-      continue;
-    }
-    idle = 0;
-    live_through(fake, &rng, &plan.lease);
-  }
-  arena_free(scratch);
-  return NULL;
-}
-
-static void
-test_exactly_n_trials(void **state)
-{
-  (void) state;
-  struct fake fakes[WORKERS];
-  const char *job = make_job("{\"budget\": {\"trials\": 40}}");
-  for (int i = 0; i < WORKERS; i++)
-  {
-    fakes[i] = (struct fake){.job = job, .index = i, .conn = test_db_open()};
-    assert_int_equal(pthread_create(&fakes[i].thread, NULL, work, &fakes[i]), 0);
-  }
-  int finishers = 0;
-  for (int i = 0; i < WORKERS; i++)
-  {
-    pthread_join(fakes[i].thread, NULL);
-    assert_int_equal(fakes[i].faults, 0);
-    finishers += fakes[i].index < 0;
-    db_close(fakes[i].conn);
-  }
-  assert_int_equal(finishers, 1);
-  assert_string_equal(sql("SELECT count(*) || ' ' || count(DISTINCT number) || ' ' || max(number)"
-                          " FROM trial WHERE job_id = '%s' AND state IN ('done','failed')",
-                          job),
-                      "40 40 40");
-  assert_string_equal(sql("SELECT count(*) || ' ' || count(DISTINCT data->>'number') FROM job_event"
-                          " WHERE job_id = '%s' AND kind = 'trial'",
-                          job),
-                      "40 40");
-  assert_string_equal(
-    sql("SELECT (max(seq) = count(*))::text FROM job_event WHERE job_id = '%s'", job), "true");
-  assert_string_equal(sql("SELECT count(DISTINCT s) || ' ' || max(s) FROM (SELECT ask_seq AS s"
-                          " FROM trial WHERE job_id = '%s' UNION ALL SELECT tell_seq FROM trial"
-                          " WHERE job_id = '%s') AS seqs",
-                          job, job),
-                      "80 80");
-  assert_string_equal(sql("SELECT (best_objective = (SELECT min(objective) FROM trial"
-                          " WHERE job_id = '%s' AND state = 'done'))::text FROM job"
-                          " WHERE id = '%s'",
-                          job, job),
-                      "true");
-}
-
 #define work_test(function) cmocka_unit_test_setup_teardown(function, end_all_jobs, end_all_jobs)
 
 int
@@ -679,7 +510,6 @@ main(int argc, char **argv)
     work_test(test_seconds_run_out),
     work_test(test_no_done_trial),
     work_test(test_absence_does_not_count),
-    work_test(test_exactly_n_trials),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
