@@ -43,35 +43,35 @@ struct db_model_insert
   double us_per_row;
 };
 /* Call inside a transaction; notifies "model <id>". */
-enum db_status db_model_insert_version (struct db_conn *conn, const struct db_model_insert *insert,
-                                        struct arena *arena, const char **model_id, int *version);
+enum db_status db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,
+                                       struct arena *arena, const char **model_id, int *version);
 
 /* By name or id; version 0 = what alias `alias` (NULL: "best") points to. */
-enum db_status db_model_get (struct db_conn *conn, const char *tenant_id, const char *name_or_id,
-                             int version, const char *alias, struct arena *arena,
-                             struct db_model_version *model);
+enum db_status db_model_get(struct db_conn *conn, const char *tenant_id, const char *name_or_id,
+                            int version, const char *alias, struct arena *arena,
+                            struct db_model_version *model);
 /* Newest versions' summary per model (a page's order and cursor go by that version's created_us and the
  * model's id), and all versions of one, newest first. */
-enum db_status db_model_list (struct db_conn *conn, const char *tenant_id, const char *cursor,
-                              size_t limit, struct arena *arena, struct db_model_version **models,
-                              size_t *count);
-enum db_status db_model_version_list (struct db_conn *conn, const char *tenant_id,
-                                      const char *name_or_id, size_t limit, struct arena *arena,
-                                      struct db_model_version **models, size_t *count);
+enum db_status db_model_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
+                             size_t limit, struct arena *arena, struct db_model_version **models,
+                             size_t *count);
+enum db_status db_model_version_list(struct db_conn *conn, const char *tenant_id,
+                                     const char *name_or_id, size_t limit, struct arena *arena,
+                                     struct db_model_version **models, size_t *count);
 struct db_model_alias
 {
   const char *alias;
   int version;
 };
-enum db_status db_model_alias_list (struct db_conn *conn, const char *model_id, struct arena *arena,
-                                    struct db_model_alias **aliases, size_t *count);
+enum db_status db_model_alias_list(struct db_conn *conn, const char *model_id, struct arena *arena,
+                                   struct db_model_alias **aliases, size_t *count);
 /* Points an alias at a version; DB_NONE when there is no such version. Notifies. */
-enum db_status db_model_alias_set (struct db_conn *conn, const char *tenant_id,
-                                   const char *name_or_id, const char *alias, int version);
+enum db_status db_model_alias_set(struct db_conn *conn, const char *tenant_id,
+                                  const char *name_or_id, const char *alias, int version);
 
 /* The same for an alias that points to `expected` now; DB_NONE when it does not, too. */
-enum db_status db_model_alias_swap (struct db_conn *conn, const char *tenant_id,
-                                    const char *name_or_id, const char *alias, int expected,
-                                    int version);
+enum db_status db_model_alias_swap(struct db_conn *conn, const char *tenant_id,
+                                   const char *name_or_id, const char *alias, int expected,
+                                   int version);
 
 #endif
