@@ -1,12 +1,10 @@
 #include <config.h>
 
-#include "server/ingest_queue.h"
+#include "server/ingest_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,46 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "server/dataset_cache.h"
-#include "server/ingest_job.h"
 #include "sql/db_dataset.h"
 
-#define THREADS_MAX 16u
-#define ID_SIZE 40
-#define HEARTBEAT_S 15.0
-#define RETRY_S 1
 #define RECOVER_S 60
-#define DB_WAIT_S 5.0
-
-struct item
-{
-  struct item *next;
-  bool running;
-  char id[ID_SIZE];
-};
-
-struct ingest_queue
-{
-  struct server *server;
-  char *folder;
-  pthread_mutex_t mutex;
-  pthread_cond_t work, done;
-  struct item *items; /* oldest first */
-  bool stopping;
-  bool recovered;
-  char **left; /* folders an earlier process left, until recovered */
-  size_t left_count;
-  unsigned thread_count;
-  pthread_t threads[THREADS_MAX];
-};
 
 /* ---- the folder ------------------------------------------------------------------------------------ */
 
-static char *
-item_path(const struct ingest_queue *queue, const char *id, const char *file)
+char *
+ingest_item_path(const struct ingest_queue *queue, const char *id, const char *file)
 {
   char *path = NULL;
 
@@ -65,7 +33,7 @@ item_path(const struct ingest_queue *queue, const char *id, const char *file)
 static void
 remove_item(struct ingest_queue *queue, const char *id)
 {
-  char *path = item_path(queue, id, NULL);
+  char *path = ingest_item_path(queue, id, NULL);
 
   if (path && file_remove_tree(path) != ERR_OK)
     log_warning("ingest: could not remove %s", path);
@@ -82,7 +50,7 @@ static enum err
 move_file(struct ingest_queue *queue, const char *id, const char *from, const char *name,
           struct err_info *info)
 {
-  char *path = item_path(queue, id, name);
+  char *path = ingest_item_path(queue, id, name);
   enum err rc = ERR_OK;
 
   if (!path)
@@ -100,7 +68,7 @@ write_note(struct ingest_queue *queue, const char *id, const struct ingest_uploa
 {
   json_t *note = json_pack("{s:b}", "pair", upload->images != NULL);
   char *text = note ? json_dumps(note, JSON_COMPACT) : NULL;
-  char *path = item_path(queue, id, "note.json");
+  char *path = ingest_item_path(queue, id, "note.json");
   enum err rc = text && path ? file_write_atomic(path, text, strlen(text), 0600, info)
                              : err_set(info, ERR_MEMORY, "out of memory");
 
@@ -114,7 +82,7 @@ enum err
 ingest_queue_stage(struct ingest_queue *queue, const char *dataset_id,
                    const struct ingest_upload *upload, struct err_info *info)
 {
-  char *path = item_path(queue, dataset_id, NULL);
+  char *path = ingest_item_path(queue, dataset_id, NULL);
   enum err rc = path ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
 
   if (rc == ERR_OK && mkdir(path, 0700) != 0)
@@ -229,8 +197,8 @@ ingest_queue_stats(struct ingest_queue *queue, unsigned *waiting, unsigned *runn
   pthread_mutex_unlock(&queue->mutex);
 }
 
-static bool
-is_stopping(struct ingest_queue *queue)
+bool
+ingest_queue_is_stopping(struct ingest_queue *queue)
 {
   bool stopping;
 
@@ -241,8 +209,8 @@ is_stopping(struct ingest_queue *queue)
 }
 
 /* Sleeps, less when the queue stops. */
-static void
-pause_for(struct ingest_queue *queue, double seconds)
+void
+ingest_queue_pause(struct ingest_queue *queue, double seconds)
 {
   struct timespec until = after(seconds);
 
@@ -250,152 +218,6 @@ pause_for(struct ingest_queue *queue, double seconds)
   while (!queue->stopping && pthread_cond_timedwait(&queue->done, &queue->mutex, &until) == 0)
     ;
   pthread_mutex_unlock(&queue->mutex);
-}
-
-/* ---- one item -------------------------------------------------------------------------------------- */
-
-struct parsing
-{
-  struct ingest_queue *queue;
-  const char *id;
-  double beaten_s; /* the lease was renewed then */
-  bool lost;       /* the dataset was deleted, or is another's */
-};
-
-static void
-heartbeat(struct parsing *parsing)
-{
-  struct server *server = parsing->queue->server;
-  struct db_conn *conn;
-
-  if (db_acquire(server->db, DB_WAIT_S, &conn, NULL) != ERR_OK)
-    return; /* the lease allows for a minute of this */
-  parsing->lost = db_dataset_heartbeat(conn, parsing->id, server->instance) == DB_NONE;
-  db_release(server->db, conn);
-  parsing->beaten_s = clock_monotonic_s();
-}
-
-static bool
-on_tick(void *context)
-{
-  struct parsing *parsing = context;
-
-  if (clock_monotonic_s() - parsing->beaten_s > HEARTBEAT_S)
-    heartbeat(parsing);
-  return !parsing->lost && !is_stopping(parsing->queue);
-}
-
-static long
-read_content(void *context, char *bytes, size_t size)
-{
-  const int *fd = context;
-  ssize_t got;
-
-  do
-    got = read(*fd, bytes, size);
-  while (got < 0 && errno == EINTR);
-  return (long) got;
-}
-
-static bool
-rewind_content(void *context)
-{
-  const int *fd = context;
-  return lseek(*fd, 0, SEEK_SET) == 0;
-}
-
-/* Tells the database how it went, until it hears or the queue stops. False when it could not be told. */
-static bool
-record(struct ingest_queue *queue, const char *id, const struct ingest_outcome *result, int fd)
-{
-  struct db_dataset_content content = {.kind = result->kind,
-                                       .bytes = result->bytes,
-                                       .rows = result->rows,
-                                       .schema = result->schema,
-                                       .read_fn = read_content,
-                                       .rewind_fn = rewind_content,
-                                       .context = &fd};
-  char *problem = result->problem ? json_dumps(result->problem, JSON_COMPACT) : NULL;
-  enum db_status status = DB_SOFT;
-  struct db_conn *conn;
-
-  memcpy(content.sha256, result->sha256, sizeof content.sha256);
-  while (status == DB_SOFT && !is_stopping(queue))
-  {
-    if (db_acquire(queue->server->db, DB_WAIT_S, &conn, NULL) == ERR_OK)
-    {
-      if (result->ready)
-        status = rewind_content(&fd) ? db_dataset_finish(conn, id, &content) : DB_HARD;
-      else
-        status = problem ? db_dataset_fail(conn, id, problem) : DB_HARD;
-      db_release(queue->server->db, conn);
-    }
-    if (status == DB_SOFT)
-      pause_for(queue, RETRY_S);
-  }
-  free(problem);
-  return status != DB_SOFT;
-}
-
-static json_t *
-internal_problem(void)
-{
-  return json_pack("{s:s, s:s, s:[]}", "code", "internal", "detail",
-                   "the upload could not be processed; upload it again", "faults");
-}
-
-/* Stores the outcome; the canonical file goes to the cache, so that the first preview needs no fetch. */
-static bool
-settle(struct ingest_queue *queue, const char *id, struct ingest_outcome *result)
-{
-  char *path = item_path(queue, id, "canonical");
-  int fd = result->ready && path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-  struct err_info info;
-  bool told;
-
-  if (result->ready && fd < 0)
-  {
-    result->ready = false;
-    result->problem = internal_problem();
-  }
-  told = record(queue, id, result, fd);
-  if (fd >= 0)
-    close(fd);
-  if (told && result->ready
-      && dataset_cache_put(queue->server->datasets, path, result->sha256, &info) != ERR_OK)
-    log_warning("ingest: %s: %s", id, info.text);
-  free(path);
-  return told;
-}
-
-/* True when nothing is left to do for it. */
-static bool
-process(struct ingest_queue *queue, const char *id)
-{
-  struct parsing parsing = {.queue = queue, .id = id, .beaten_s = clock_monotonic_s()};
-  struct ingest_outcome result = {.ready = false};
-  struct err_info info = {.code = ERR_OK};
-  char *folder = item_path(queue, id, NULL);
-  bool done = false;
-  enum err rc;
-
-  if (!folder)
-    return false;
-  rc = ingest_job_run(queue->server, folder, on_tick, &parsing, &result, &info);
-  if (rc == ERR_CANCELLED)
-    done = parsing.lost;
-  else
-  {
-    if (rc != ERR_OK)
-    {
-      log_error("ingest: %s: %s", id, info.text);
-      result.problem = internal_problem();
-    }
-    done = settle(queue, id, &result);
-  }
-  ingest_outcome_free(&result);
-  free(folder);
-  return done;
 }
 
 /* ---- what was left --------------------------------------------------------------------------------- */
@@ -442,7 +264,7 @@ was_left(const struct ingest_queue *queue, const char *id)
 static bool
 has_note(struct ingest_queue *queue, const char *id)
 {
-  char *path = item_path(queue, id, "note.json");
+  char *path = ingest_item_path(queue, id, "note.json");
   bool there = path && access(path, R_OK) == 0;
 
   free(path);
@@ -468,7 +290,7 @@ recover(struct ingest_queue *queue)
   enum db_status status = DB_SOFT;
   size_t count = 0;
 
-  if (arena && db_acquire(queue->server->db, DB_WAIT_S, &conn, NULL) == ERR_OK)
+  if (arena && db_acquire(queue->server->db, INGEST_DB_WAIT_S, &conn, NULL) == ERR_OK)
     status = db_dataset_recover(conn, queue->server->instance, arena, &ids, &count);
   if (status >= DB_NONE && !queue->recovered)
   {
@@ -505,7 +327,7 @@ run_item(struct ingest_queue *queue, struct item *item)
 
   item->running = true;
   pthread_mutex_unlock(&queue->mutex);
-  done = process(queue, item->id);
+  done = ingest_item_process(queue, item->id);
   if (done)
     remove_item(queue, item->id);
   pthread_mutex_lock(&queue->mutex);
@@ -537,8 +359,8 @@ watch(void *context)
 {
   struct ingest_queue *queue = context;
 
-  while (!is_stopping(queue))
-    pause_for(queue, recover(queue) ? RECOVER_S : RETRY_S);
+  while (!ingest_queue_is_stopping(queue))
+    ingest_queue_pause(queue, recover(queue) ? RECOVER_S : INGEST_RETRY_S);
   return NULL;
 }
 
@@ -584,7 +406,11 @@ ingest_queue_new(struct server *server, unsigned threads, struct ingest_queue **
   if (rc == ERR_OK && list_left(queue) != ERR_OK)
     rc = err_set(info, ERR_IO, "could not read the folder %s", queue->folder);
   if (rc == ERR_OK)
-    rc = start(queue, threads == 0 ? 1 : threads >= THREADS_MAX ? THREADS_MAX - 1 : threads, info);
+    rc = start(queue,
+               threads == 0                    ? 1
+               : threads >= INGEST_THREADS_MAX ? INGEST_THREADS_MAX - 1
+                                               : threads,
+               info);
   if (rc == ERR_OK)
     *out = queue;
   else

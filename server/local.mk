@@ -77,8 +77,11 @@ server_libserver_a_SOURCES += \
   server/handler/predict_reply.c server/handler/predict_reply.h \
   server/handler/train.c \
   server/handler/trials.c \
+  server/ingest_internal.h \
+  server/ingest_item.c \
   server/ingest_job.c server/ingest_job.h \
   server/ingest_queue.c server/ingest_queue.h \
   server/json_view.c server/json_view.h \
-  server/model_cache.c server/model_cache.h \
+  server/model_cache.c server/model_cache.h server/model_cache_internal.h \
+  server/model_cache_find.c \
   server/names.c server/names.h

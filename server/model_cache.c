@@ -1,10 +1,8 @@
 #include <config.h>
 
-#include "server/model_cache.h"
+#include "server/model_cache_internal.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,10 +12,6 @@
 #include "base/log.h"
 #include "sql/db_model.h"
 
-#define LOOKUP_BUCKETS 1024u
-#define LOOKUPS_MAX 20000u
-#define KEY_SIZE 512
-#define WORKSPACES_MAX 64
 #define US_PER_ROW_UNKNOWN 50.0
 #define LOAD_WAIT_S 30
 /* How long a stale answer stands in for a database that has just failed, before it is asked again. */
@@ -25,50 +19,6 @@
 /* What a loaded model takes beyond the bytes of its file: structures, and the trees' booster. */
 #define BYTES_FACTOR 2
 #define BYTES_EXTRA 16384
-
-enum entry_state
-{
-  ENTRY_LOADING,
-  ENTRY_READY,
-  ENTRY_FAILED
-};
-
-struct entry
-{
-  enum entry_state state;
-  struct model *model;
-  char *model_id, *model_name;
-  int version;
-  size_t bytes;
-  unsigned refs;
-  bool listed; /* false: dropped from the list, freed with its last reference */
-  double us_per_row;
-  struct err_info failure;
-  struct entry *newer, *older; /* the list, by last use */
-};
-
-/* What (tenant, name, version, alias) means. */
-struct lookup
-{
-  struct lookup *next;
-  struct entry *entry;
-  bool stale;
-  double retry_at_s; /* a stale one is good until then: the database has just failed */
-  char key[];
-};
-
-struct model_cache
-{
-  pthread_mutex_t mutex;
-  pthread_cond_t loaded;
-  size_t max_bytes, bytes, entry_count, lookup_count;
-  uint64_t hits, misses;
-  uint64_t forgets; /* raised by each forget: an answer read before it is not trusted after it */
-  struct entry *newest, *oldest;
-  struct lookup *lookups[LOOKUP_BUCKETS];
-  struct model_workspace *workspaces[WORKSPACES_MAX];
-  size_t workspace_count;
-};
 
 struct model_cache *
 model_cache_new(size_t max_bytes)
@@ -87,23 +37,12 @@ model_cache_new(size_t max_bytes)
   return cache;
 }
 
-static void
-entry_free(struct entry *entry)
-{
-  if (!entry)
-    return;
-  model_free(entry->model);
-  free(entry->model_id);
-  free(entry->model_name);
-  free(entry);
-}
-
 void
 model_cache_free(struct model_cache *cache)
 {
   if (!cache)
     return;
-  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
+  for (size_t i = 0; i < MODEL_CACHE_BUCKETS; i++)
     for (struct lookup *lookup = cache->lookups[i], *next; lookup; lookup = next)
     {
       next = lookup->next;
@@ -112,7 +51,7 @@ model_cache_free(struct model_cache *cache)
   for (struct entry *entry = cache->newest, *older; entry; entry = older)
   {
     older = entry->older;
-    entry_free(entry);
+    cache_entry_free(entry);
   }
   for (size_t i = 0; i < cache->workspace_count; i++)
     model_workspace_free(cache->workspaces[i]);
@@ -121,195 +60,17 @@ model_cache_free(struct model_cache *cache)
   free(cache);
 }
 
-/* ---- the list of entries, by last use (all with the mutex held) ------------------------------------ */
-
-static void
-list_remove(struct model_cache *cache, struct entry *entry)
-{
-  *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
-  *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
-  entry->newer = entry->older = NULL;
-}
-
-static void
-list_put_first(struct model_cache *cache, struct entry *entry)
-{
-  entry->newer = NULL;
-  entry->older = cache->newest;
-  *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
-  cache->newest = entry;
-}
-
-static void
-list_touch(struct model_cache *cache, struct entry *entry)
-{
-  if (cache->newest == entry)
-    return;
-  list_remove(cache, entry);
-  list_put_first(cache, entry);
-}
-
-/* Takes the entry out of list and lookups. */
-static void
-entry_drop(struct model_cache *cache, struct entry *entry)
-{
-  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
-    for (struct lookup **place = &cache->lookups[i]; *place;)
-    {
-      struct lookup *lookup = *place;
-      if (lookup->entry != entry)
-      {
-        place = &lookup->next;
-        continue;
-      }
-      *place = lookup->next;
-      cache->lookup_count--;
-      free(lookup);
-    }
-  list_remove(cache, entry);
-  entry->listed = false;
-  cache->bytes -= entry->bytes;
-  cache->entry_count--;
-}
-
-/* Takes unused entries over the bound out, oldest first, and chains them by `older` for freeing once
- * the mutex is free. */
-static struct entry *
-take_surplus(struct model_cache *cache)
-{
-  struct entry *surplus = NULL;
-
-  for (struct entry *entry = cache->oldest, *newer; entry && cache->bytes > cache->max_bytes;
-       entry = newer)
-  {
-    newer = entry->newer;
-    if (entry->refs > 0)
-      continue;
-    entry_drop(cache, entry);
-    entry->older = surplus;
-    surplus = entry;
-  }
-  return surplus;
-}
-
-static void
-free_surplus(struct entry *surplus)
-{
-  for (struct entry *older; surplus; surplus = older)
-  {
-    older = surplus->older;
-    entry_free(surplus);
-  }
-}
-
-/* ---- lookups --------------------------------------------------------------------------------------- */
-
-/* False when it doesn't fit: no legal name is that long. */
-static bool
-key_make(char key[KEY_SIZE], const char *tenant_id, const char *name, int version,
-         const char *alias)
-{
-  int length = snprintf(key, KEY_SIZE, "%s\n%s\n%d\n%s", tenant_id, name, version,
-                        version ? ""
-                        : alias ? alias
-                                : "best");
-  return length > 0 && length < KEY_SIZE;
-}
-
-static unsigned
-key_bucket(const char *key)
-{
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (; *key; key++)
-    hash = (hash ^ (unsigned char) *key) * 16777619u;
-  return (hash ^ (hash >> 16)) % LOOKUP_BUCKETS;
-}
-
-static struct lookup *
-lookup_find(struct model_cache *cache, const char *key)
-{
-  struct lookup *lookup = cache->lookups[key_bucket(key)];
-  while (lookup && strcmp(lookup->key, key) != 0)
-    lookup = lookup->next;
-  return lookup;
-}
-
-static void
-lookup_remove(struct model_cache *cache, const char *key)
-{
-  for (struct lookup **place = &cache->lookups[key_bucket(key)]; *place; place = &(*place)->next)
-    if (strcmp((*place)->key, key) == 0)
-    {
-      struct lookup *lookup = *place;
-      *place = lookup->next;
-      cache->lookup_count--;
-      free(lookup);
-      return;
-    }
-}
-
-/* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
-static void
-lookup_set(struct model_cache *cache, const char *key, struct entry *entry, bool stale)
-{
-  struct lookup *lookup = lookup_find(cache, key);
-  unsigned bucket = key_bucket(key);
-  size_t size = strlen(key) + 1;
-
-  if (!lookup)
-  {
-    if (cache->lookup_count >= LOOKUPS_MAX)
-      return;
-    lookup = calloc(1, sizeof *lookup + size);
-    if (!lookup)
-      return;
-    memcpy(lookup->key, key, size);
-    lookup->next = cache->lookups[bucket];
-    cache->lookups[bucket] = lookup;
-    cache->lookup_count++;
-  }
-  lookup->entry = entry;
-  lookup->stale = stale;
-  lookup->retry_at_s = 0.0;
-}
-
-static void
-ref_fill(struct model_cache *cache, struct entry *entry, struct model_ref *ref)
-{
-  entry->refs++;
-  list_touch(cache, entry);
-  *ref = (struct model_ref){.model = entry->model,
-                            .model_id = entry->model_id,
-                            .model_name = entry->model_name,
-                            .version = entry->version,
-                            .us_per_row = entry->us_per_row,
-                            .entry = entry};
-}
-
-static bool
-lookup_serve(struct model_cache *cache, const char *key, bool also_stale, struct model_ref *ref)
-{
-  struct lookup *lookup = lookup_find(cache, key);
-
-  if (!lookup || lookup->entry->state != ENTRY_READY)
-    return false;
-  if (lookup->stale && !also_stale && clock_monotonic_s() >= lookup->retry_at_s)
-    return false;
-  ref_fill(cache, lookup->entry, ref);
-  return true;
-}
-
 bool
 model_cache_peek(struct model_cache *cache, const char *tenant_id, const char *name, int version,
                  const char *alias, struct model_ref *ref)
 {
-  char key[KEY_SIZE];
+  char key[MODEL_CACHE_KEY_SIZE];
   bool found;
 
-  if (!key_make(key, tenant_id, name, version, alias))
+  if (!cache_key_make(key, tenant_id, name, version, alias))
     return false;
   pthread_mutex_lock(&cache->mutex);
-  found = lookup_serve(cache, key, false, ref);
+  found = cache_lookup_serve(cache, key, false, ref);
   if (found)
     cache->hits++;
   pthread_mutex_unlock(&cache->mutex);
@@ -388,7 +149,7 @@ entry_new(struct model_cache *cache, const struct db_model_version *row)
   entry->model_name = strdup(row->model_name);
   if (!entry->model_id || !entry->model_name)
   {
-    entry_free(entry);
+    cache_entry_free(entry);
     return NULL;
   }
   entry->state = ENTRY_LOADING;
@@ -397,7 +158,7 @@ entry_new(struct model_cache *cache, const struct db_model_version *row)
     row->us_per_row > 0.0 && isfinite(row->us_per_row) ? row->us_per_row : US_PER_ROW_UNKNOWN;
   entry->listed = true;
   cache->entry_count++;
-  list_put_first(cache, entry);
+  cache_list_put_first(cache, entry);
   return entry;
 }
 
@@ -437,7 +198,7 @@ load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_mode
   {
     entry->failure = info;
     entry->state = ENTRY_FAILED;
-    entry_drop(cache, entry);
+    cache_entry_drop(cache, entry);
   }
   pthread_cond_broadcast(&cache->loaded);
 }
@@ -446,7 +207,7 @@ load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_mode
 static struct entry *
 unref_locked(struct model_cache *cache, struct entry *entry)
 {
-  struct entry *surplus = take_surplus(cache);
+  struct entry *surplus = cache_take_surplus(cache);
 
   if (--entry->refs > 0)
     return surplus;
@@ -457,7 +218,7 @@ unref_locked(struct model_cache *cache, struct entry *entry)
   }
   if (cache->bytes > cache->max_bytes)
   {
-    entry_drop(cache, entry);
+    cache_entry_drop(cache, entry);
     entry->older = surplus;
     return entry;
   }
@@ -489,10 +250,10 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
   else if (entry->state == ENTRY_READY)
   {
     if (entry->listed)
-      lookup_set(cache, key, entry, cache->forgets != forgets);
+      cache_lookup_set(cache, key, entry, cache->forgets != forgets);
     entry->refs--;
     if (entry->listed)
-      ref_fill(cache, entry, ref);
+      cache_ref_fill(cache, entry, ref);
     else
     {
       /* dropped meanwhile, but held by us: good for this one call */
@@ -500,7 +261,7 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
       *ref = (struct model_ref){entry->model,   entry->model_id,   entry->model_name,
                                 entry->version, entry->us_per_row, entry};
     }
-    surplus = take_surplus(cache);
+    surplus = cache_take_surplus(cache);
   }
   else
   {
@@ -510,7 +271,7 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
     surplus = unref_locked(cache, entry);
   }
   pthread_mutex_unlock(&cache->mutex);
-  free_surplus(surplus);
+  cache_free_surplus(surplus);
   return rc;
 }
 
@@ -521,11 +282,11 @@ get_stale(struct model_cache *cache, const char *key, struct model_ref *ref, str
   bool found;
 
   pthread_mutex_lock(&cache->mutex);
-  found = lookup_serve(cache, key, true, ref);
+  found = cache_lookup_serve(cache, key, true, ref);
   if (found)
   {
     cache->hits++;
-    lookup_find(cache, key)->retry_at_s = clock_monotonic_s() + RETRY_AFTER_S;
+    cache_lookup_find(cache, key)->retry_at_s = clock_monotonic_s() + RETRY_AFTER_S;
   }
   pthread_mutex_unlock(&cache->mutex);
   return found ? ERR_OK : err_set(info, ERR_UNAVAILABLE, "the database is away");
@@ -539,13 +300,13 @@ model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *ten
   struct db_model_version row;
   struct err_info own;
   struct arena *arena;
-  char key[KEY_SIZE];
+  char key[MODEL_CACHE_KEY_SIZE];
   uint64_t forgets;
   enum err rc;
 
   if (!info)
     info = &own;
-  if (!key_make(key, tenant_id, name, version, alias))
+  if (!cache_key_make(key, tenant_id, name, version, alias))
     return err_set(info, ERR_NOT_FOUND, "there is no such model");
   if (model_cache_peek(cache, tenant_id, name, version, alias, ref))
     return ERR_OK;
@@ -566,7 +327,7 @@ model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *ten
     break;
   case DB_NONE:
     pthread_mutex_lock(&cache->mutex);
-    lookup_remove(cache, key);
+    cache_lookup_remove(cache, key);
     pthread_mutex_unlock(&cache->mutex);
     rc = err_set(info, ERR_NOT_FOUND, "there is no such model");
     break;
@@ -591,7 +352,7 @@ model_cache_release(struct model_cache *cache, struct model_ref *ref)
   surplus = unref_locked(cache, ref->entry);
   pthread_mutex_unlock(&cache->mutex);
   ref->entry = NULL;
-  free_surplus(surplus);
+  cache_free_surplus(surplus);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------- */
@@ -601,7 +362,7 @@ model_cache_forget(struct model_cache *cache, const char *model_id)
 {
   pthread_mutex_lock(&cache->mutex);
   cache->forgets++;
-  for (size_t i = 0; i < LOOKUP_BUCKETS; i++)
+  for (size_t i = 0; i < MODEL_CACHE_BUCKETS; i++)
     for (struct lookup *lookup = cache->lookups[i]; lookup; lookup = lookup->next)
       if (!model_id || strcmp(lookup->entry->model_id, model_id) == 0)
         lookup->stale = true;
@@ -638,7 +399,7 @@ model_cache_workspace_give(struct model_cache *cache, struct model_workspace *wo
   if (!workspace)
     return;
   pthread_mutex_lock(&cache->mutex);
-  if (cache->workspace_count < WORKSPACES_MAX)
+  if (cache->workspace_count < MODEL_CACHE_WORKSPACES)
   {
     cache->workspaces[cache->workspace_count++] = workspace;
     workspace = NULL;

@@ -13,7 +13,7 @@ tests_unit_test_server_text_LDADD = $(HANDLER_TEST_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/harness/test_support.h
 tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
 tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \
-  server/model_cache.c
+  server/model_cache.c server/model_cache_find.c
 tests_unit_test_model_cache_LDADD = $(HANDLER_TEST_LIBS)
 tests_unit_test_dataset_cache_SOURCES = tests/unit/test_dataset_cache.c \
   tests/harness/test_support.h server/dataset_cache.c

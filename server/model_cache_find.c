@@ -1,0 +1,201 @@
+#include <config.h>
+
+#include "server/model_cache_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define LOOKUPS_MAX 20000u
+
+void
+cache_entry_free(struct entry *entry)
+{
+  if (!entry)
+    return;
+  model_free(entry->model);
+  free(entry->model_id);
+  free(entry->model_name);
+  free(entry);
+}
+
+/* ---- the list of entries, by last use (all with the mutex held) ------------------------------------ */
+
+static void
+list_remove(struct model_cache *cache, struct entry *entry)
+{
+  *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
+  *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+  entry->newer = entry->older = NULL;
+}
+
+void
+cache_list_put_first(struct model_cache *cache, struct entry *entry)
+{
+  entry->newer = NULL;
+  entry->older = cache->newest;
+  *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
+  cache->newest = entry;
+}
+
+static void
+list_touch(struct model_cache *cache, struct entry *entry)
+{
+  if (cache->newest == entry)
+    return;
+  list_remove(cache, entry);
+  cache_list_put_first(cache, entry);
+}
+
+/* Takes the entry out of list and lookups. */
+void
+cache_entry_drop(struct model_cache *cache, struct entry *entry)
+{
+  for (size_t i = 0; i < MODEL_CACHE_BUCKETS; i++)
+    for (struct lookup **place = &cache->lookups[i]; *place;)
+    {
+      struct lookup *lookup = *place;
+      if (lookup->entry != entry)
+      {
+        place = &lookup->next;
+        continue;
+      }
+      *place = lookup->next;
+      cache->lookup_count--;
+      free(lookup);
+    }
+  list_remove(cache, entry);
+  entry->listed = false;
+  cache->bytes -= entry->bytes;
+  cache->entry_count--;
+}
+
+/* Takes unused entries over the bound out, oldest first, and chains them by `older` for freeing once
+ * the mutex is free. */
+struct entry *
+cache_take_surplus(struct model_cache *cache)
+{
+  struct entry *surplus = NULL;
+
+  for (struct entry *entry = cache->oldest, *newer; entry && cache->bytes > cache->max_bytes;
+       entry = newer)
+  {
+    newer = entry->newer;
+    if (entry->refs > 0)
+      continue;
+    cache_entry_drop(cache, entry);
+    entry->older = surplus;
+    surplus = entry;
+  }
+  return surplus;
+}
+
+void
+cache_free_surplus(struct entry *surplus)
+{
+  for (struct entry *older; surplus; surplus = older)
+  {
+    older = surplus->older;
+    cache_entry_free(surplus);
+  }
+}
+
+/* ---- lookups --------------------------------------------------------------------------------------- */
+
+/* False when it doesn't fit: no legal name is that long. */
+bool
+cache_key_make(char key[MODEL_CACHE_KEY_SIZE], const char *tenant_id, const char *name, int version,
+               const char *alias)
+{
+  int length = snprintf(key, MODEL_CACHE_KEY_SIZE, "%s\n%s\n%d\n%s", tenant_id, name, version,
+                        version ? ""
+                        : alias ? alias
+                                : "best");
+  return length > 0 && length < MODEL_CACHE_KEY_SIZE;
+}
+
+static unsigned
+key_bucket(const char *key)
+{
+  uint32_t hash = 2166136261u; /* FNV-1a */
+  for (; *key; key++)
+    hash = (hash ^ (unsigned char) *key) * 16777619u;
+  return (hash ^ (hash >> 16)) % MODEL_CACHE_BUCKETS;
+}
+
+struct lookup *
+cache_lookup_find(struct model_cache *cache, const char *key)
+{
+  struct lookup *lookup = cache->lookups[key_bucket(key)];
+  while (lookup && strcmp(lookup->key, key) != 0)
+    lookup = lookup->next;
+  return lookup;
+}
+
+void
+cache_lookup_remove(struct model_cache *cache, const char *key)
+{
+  for (struct lookup **place = &cache->lookups[key_bucket(key)]; *place; place = &(*place)->next)
+    if (strcmp((*place)->key, key) == 0)
+    {
+      struct lookup *lookup = *place;
+      *place = lookup->next;
+      cache->lookup_count--;
+      free(lookup);
+      return;
+    }
+}
+
+/* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
+void
+cache_lookup_set(struct model_cache *cache, const char *key, struct entry *entry, bool stale)
+{
+  struct lookup *lookup = cache_lookup_find(cache, key);
+  unsigned bucket = key_bucket(key);
+  size_t size = strlen(key) + 1;
+
+  if (!lookup)
+  {
+    if (cache->lookup_count >= LOOKUPS_MAX)
+      return;
+    lookup = calloc(1, sizeof *lookup + size);
+    if (!lookup)
+      return;
+    memcpy(lookup->key, key, size);
+    lookup->next = cache->lookups[bucket];
+    cache->lookups[bucket] = lookup;
+    cache->lookup_count++;
+  }
+  lookup->entry = entry;
+  lookup->stale = stale;
+  lookup->retry_at_s = 0.0;
+}
+
+void
+cache_ref_fill(struct model_cache *cache, struct entry *entry, struct model_ref *ref)
+{
+  entry->refs++;
+  list_touch(cache, entry);
+  *ref = (struct model_ref){.model = entry->model,
+                            .model_id = entry->model_id,
+                            .model_name = entry->model_name,
+                            .version = entry->version,
+                            .us_per_row = entry->us_per_row,
+                            .entry = entry};
+}
+
+bool
+cache_lookup_serve(struct model_cache *cache, const char *key, bool also_stale,
+                   struct model_ref *ref)
+{
+  struct lookup *lookup = cache_lookup_find(cache, key);
+
+  if (!lookup || lookup->entry->state != ENTRY_READY)
+    return false;
+  if (lookup->stale && !also_stale && clock_monotonic_s() >= lookup->retry_at_s)
+    return false;
+  cache_ref_fill(cache, lookup->entry, ref);
+  return true;
+}
