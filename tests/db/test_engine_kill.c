@@ -183,6 +183,54 @@ test_worker_stopped_past_its_lease(void **state)
   test_engine_stop(other, SIGTERM);
 }
 
+/* Stops or continues the database's side of every engine connection. */
+static void
+signal_backends(int number)
+{
+  const char *pids = test_db_sql(conn, arena,
+                                 "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity"
+                                 " WHERE application_name LIKE 'attune-engine%%'");
+  for (char *at = (char *) (uintptr_t) pids, *end; *at != '\0'; at = end)
+  {
+    long pid = strtol(at, &end, 10);
+    if (end == at)
+      break;
+    kill((pid_t) pid, number);
+  }
+}
+
+/* With the database silent a worker hangs in its heartbeat; its trial must end all the same, before
+ * another could take the unit. */
+static void
+test_silent_database(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 1, NULL), pids[4];
+  const char *job = test_engine_job(
+    conn, arena, tenant, table,
+    "{\"target\":\"y\",\"families\":[\"mlp\"],\"budget\":{\"trials\":1},"
+    "\"validation\":{\"holdout\":0.2},"
+    "\"search\":{\"space\":{\"mlp\":{\"units\":1024,\"layers\":4,\"epochs\":200}}}}");
+  pid_t trial = wait_for_process(engine, "--trial");
+  sleep(1);
+  signal_backends(SIGSTOP);
+  double start_s = clock_monotonic_s();
+  while (test_engine_find(engine, "--trial", pids, 4) > 0 && pids[0] == trial
+         && clock_monotonic_s() - start_s < 20)
+    usleep(50000);
+  double took_s = clock_monotonic_s() - start_s;
+  signal_backends(SIGCONT);
+  print_message("the trial ended after %.1f s of silence\n", took_s);
+  assert_true(took_s > 6 && took_s < 12);
+  struct db_job row;
+  bool ended = false;
+  wait_for_process(engine, "--trial"); /* tried again */
+  assert_int_equal(db_job_cancel(conn, tenant, job, &ended), DB_ROWS);
+  test_engine_wait(conn, arena, tenant, job, 30, &row);
+  assert_string_equal(row.state, "cancelled");
+  test_engine_stop(engine, SIGTERM);
+}
+
 static void
 test_limits(void **state)
 {
@@ -231,6 +279,7 @@ main(int argc, char **argv)
     cmocka_unit_test(test_trials_and_workers_killed),
     cmocka_unit_test(test_engine_killed),
     cmocka_unit_test(test_worker_stopped_past_its_lease),
+    cmocka_unit_test(test_silent_database),
     cmocka_unit_test(test_limits),
     cmocka_unit_test(test_orderly_stop),
   };
