@@ -120,8 +120,15 @@ run_worker(const struct options *options)
 static int
 run_supervisor(const struct options *options)
 {
-  /* The other options reach the workers through the environment, where no list of processes shows them. */
-  char *argv[] = {"attune-engine", "--worker", "--parent-fd", "3", NULL};
+  /* The folder is shown, so that a list of processes tells whose a worker is; the other options go through
+   * the environment, where it doesn't show them. */
+  char *argv[] = {"attune-engine",
+                  "--worker",
+                  "--parent-fd",
+                  "3",
+                  "--data-dir",
+                  (char *) options_text(options, "data-dir"),
+                  NULL};
   struct supervisor_options supervisor = {.workers = worker_count(options),
                                           .parent_fd = (int) options_integer(options, "parent-fd"),
                                           .worker_argv = argv};
