@@ -65,23 +65,74 @@ class Resume(ApiTest):
         self.addCleanup(self.api.close)
         self.api.start()
 
+    def parser(self):
+        """The process number of the attune-ingest child, once there is one."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for name in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                        head, _, tail = file.read().rpartition(")")
+                except OSError:
+                    continue
+                if "attune-ingest" in head and int(tail.split()[1]) == self.api.process.pid:
+                    return int(name)
+            time.sleep(0.005)
+        raise AssertionError("no parser was started")
+
     def test_killed_while_parsing(self):
         head, *rows = cells(2000).splitlines(keepends=True)
         content = head + b"".join(rows) * 300
-        answer = self.api.upload("/api/v1/datasets", [("file", "large.csv", content)], timeout=120)
-        self.assertEqual(answer.status, 202, answer)
-        self.assertEqual(answer.json["state"], "ingesting")
-        self.assertEqual(self.api.get(f"/api/v1/datasets/{answer.json['id']}/preview").status, 409)
-        self.problem(self.api.post("/api/v1/jobs", {"dataset": answer.json["id"], "target": "diagnosis"}), 409,
-                     "dataset_not_ready")
-        self.api.process.send_signal(signal.SIGKILL)
-        self.api.process.wait()
-        self.api.process = None
+        got = []
+        thread = threading.Thread(target=lambda: got.append(
+            self.api.upload("/api/v1/datasets", [("file", "large.csv", content)], timeout=120)))
+        thread.start()
+        parser = self.parser()
+        os.kill(parser, signal.SIGSTOP)  # so that it takes longer than an upload may wait
+        try:
+            thread.join(60)
+            answer = got[0]
+            self.assertEqual(answer.status, 202, answer)
+            self.assertEqual(answer.json["state"], "ingesting")
+            path = f"/api/v1/datasets/{answer.json['id']}"
+            self.problem(self.api.get(path + "/preview"), 409, "dataset_not_ready")
+            self.problem(self.api.call("PATCH", path + "/schema", {"columns": {"area": "text"}}), 409,
+                         "dataset_not_ready")
+            self.problem(self.api.post("/api/v1/jobs", {"dataset": answer.json["id"], "target": "diagnosis"}), 409,
+                         "dataset_not_ready")
+            self.api.process.send_signal(signal.SIGKILL)
+            self.api.process.wait()
+            self.api.process = None
+        finally:
+            os.kill(parser, signal.SIGCONT)
         self.api.start()
         view = self.api.wait_dataset(answer.json["id"], 120)
         self.assertEqual(view["rows"], 600000)
-        left = os.listdir(os.path.join(self.api.data_dir, "ingest"))
-        self.assertEqual(left, [])
+        deadline = time.monotonic() + 10  # the row is ready a moment before its folder goes
+        while os.listdir(os.path.join(self.api.data_dir, "ingest")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(os.listdir(os.path.join(self.api.data_dir, "ingest")), [])
+
+    def test_a_deleted_upload_is_not_parsed_on(self):
+        head, *rows = cells(2000).splitlines(keepends=True)
+        got = []
+        thread = threading.Thread(target=lambda: got.append(self.api.upload(
+            "/api/v1/datasets", [("file", "large.csv", head + b"".join(rows) * 100)], timeout=120)))
+        thread.start()
+        parser = self.parser()
+        os.kill(parser, signal.SIGSTOP)
+        try:
+            thread.join(60)
+            path = f"/api/v1/datasets/{got[0].json['id']}"
+            self.assertEqual(self.api.call("DELETE", path).status, 204)
+        finally:
+            os.kill(parser, signal.SIGCONT)
+        deadline = time.monotonic() + 60
+        while os.listdir(os.path.join(self.api.data_dir, "ingest")):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        self.problem(self.api.get(path), 404, "dataset_not_found")
+        self.assertEqual(self.api.get("/api/v1/datasets").json["items"], [])
 
     def test_a_stop_answers_who_waits(self):
         got = []
