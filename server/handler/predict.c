@@ -196,14 +196,13 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
 enum http_outcome
 handle_predict_post(struct http_request *req)
 {
-  static const char *const known[] = {"strict", NULL};
   struct predict_call *call = req->state;
   struct model_ref ref = {.entry = NULL};
   enum http_outcome outcome;
 
   if (req->pass == 0)
   {
-    if (!http_query_known(req, known) || !predict_type_known(req))
+    if (!predict_query_check(req) || !predict_type_known(req))
       return HTTP_REPLIED;
     call = read_path(req);
     if (!call)

@@ -152,6 +152,37 @@ read_json_images(struct http_request *req, const struct model_about *about, cons
   return predict_images_read(req, about, images, count, us_per_row, budget_us, input);
 }
 
+/* "1" or "true", "0" or "false"; absent is false. False when it is none of them. */
+static bool
+strict_parse(const char *text, bool *strict)
+{
+  *strict = text && (strcmp(text, "1") == 0 || strcmp(text, "true") == 0);
+  return !text || *strict || strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+}
+
+bool
+predict_query_check(struct http_request *req)
+{
+  static const char *const known[] = {"strict", NULL};
+  bool strict;
+
+  if (!http_query_known(req, known))
+    return false;
+  if (strict_parse(http_query(req, "strict"), &strict))
+    return true;
+  http_reply_error(req, E_BAD_REQUEST, "?strict must be 1, 0, true or false.");
+  return false;
+}
+
+static bool
+query_strict(struct http_request *req)
+{
+  bool strict;
+
+  strict_parse(http_query(req, "strict"), &strict);
+  return strict;
+}
+
 /* The members of a predict call in JSON. False when it replied. */
 static bool
 check_json(struct http_request *req, const struct model_about *about, const json_t *body)
@@ -207,7 +238,7 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
     else if (us_per_row * (double) json_array_size(rows) > budget_us)
       result = PREDICT_DEAR;
     else
-      result = read_rows(req, about, rows, json_get_bool(body, "strict", false), input);
+      result = read_rows(req, about, rows, json_get_bool(body, "strict", query_strict(req)), input);
   }
   json_decref(body);
   return result;
@@ -228,7 +259,10 @@ check_form(struct http_request *req, const struct http_part *parts, size_t count
     if (strcmp(parts[i].name, "file") == 0)
       ++*files;
     else if (strcmp(parts[i].name, "strict") == 0 && parts[i].value)
-      *strict = strcmp(parts[i].value, "true") == 0 || strcmp(parts[i].value, "1") == 0;
+    {
+      if (!strict_parse(parts[i].value, strict))
+        json_fault_add(&faults, "/strict", "send 1, 0, true or false", "must be a boolean");
+    }
     else
       json_fault_add(&faults, json_pointer(req->arena, "", parts[i].name),
                      "the parts are file and strict", "there is no part \"%s\" here",
@@ -248,7 +282,7 @@ read_form(struct http_request *req, const struct model_about *about, double us_p
   struct predict_image *images;
   struct http_part *parts;
   size_t part_count, files, index = 0;
-  bool strict = false;
+  bool strict = query_strict(req);
 
   if (!http_body_parts(req, &parts, &part_count)
       || !check_form(req, parts, part_count, &files, &strict))
@@ -292,13 +326,6 @@ count_lines(const char *bytes, size_t length)
   return lines;
 }
 
-static bool
-read_strict(struct http_request *req)
-{
-  const char *strict = http_query(req, "strict");
-  return strict && (strcmp(strict, "1") == 0 || strcmp(strict, "true") == 0);
-}
-
 enum predict_read
 predict_input_read(struct http_request *req, const struct model_about *about, double us_per_row,
                    double budget_us, struct predict_input *input)
@@ -325,7 +352,7 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
   case BODY_CSV:
     if (us_per_row * (double) count_lines(req->body, req->body_length) > budget_us)
       return PREDICT_DEAR;
-    return read_csv(req, about, req->body, req->body_length, read_strict(req), input);
+    return read_csv(req, about, req->body, req->body_length, query_strict(req), input);
   case BODY_IMAGE:
     return predict_images_read(req, about, &image, 1, us_per_row, budget_us, input);
   case BODY_PIXELS:

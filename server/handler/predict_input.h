@@ -32,6 +32,9 @@ enum predict_read
 /* Whether the content type is one that predict calls take; replies 415 and returns false otherwise. */
 bool predict_type_known(struct http_request *req);
 
+/* Whether the query is one that predict calls take; replies 400 and returns false otherwise. */
+bool predict_query_check(struct http_request *req);
+
 /* Reads the body for a model that takes us_per_row. budget_us INFINITY = whatever it takes. */
 enum predict_read predict_input_read(struct http_request *req, const struct model_about *about,
                                      double us_per_row, double budget_us,

@@ -72,6 +72,10 @@ class Tables(ApiTest):
         answer = self.api.call("POST", FOLDERS.format("flowers") + "?strict=1", b"sepal_length,x\n5.1,1\n",
                                {"Content-Type": "text/csv"})
         self.problem(answer, 422, "invalid")
+        for way, status in (("1", 207), ("true", 207), ("0", 200), ("false", 200), ("yes", 400)):
+            answer = self.api.call("POST", FOLDERS.format("flowers") + "?strict=" + way,
+                                   {"rows": [ROW, {"sepal_length": 5.1}]})
+            self.assertEqual(answer.status, status, (way, answer))
 
     def test_unusable_bodies(self):
         cases = [
