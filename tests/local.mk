@@ -13,7 +13,7 @@ include $(top_srcdir)/tests/server.mk
 # Scripts, data and reference numbers; listed by kind, for the build leaves objects in folders of the same name.
 dist-hook:
 	cd $(srcdir) && find tests -type f \( -name '*.py' -o -name '*.sh' -o -name '*.csv' -o -name '*.md' \
-	  -o -name '*.h' -o -name '*.json' -o -name '*.txt' \) -print | tar -cf - -T - | (cd $(abs_top_builddir)/$(distdir) && tar -xf -)
+	  -o -name '*.h' -o -name '*.json' -o -name '*.toml' -o -name '*.txt' \) -print | tar -cf - -T - | (cd $(abs_top_builddir)/$(distdir) && tar -xf -)
 
 .PHONY: lint bench check-fresh
 lint:
