@@ -33,3 +33,11 @@ tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_L
   $(JANSSON_LIBS) -lm
 endif
 EXTRA_DIST += tests/api/test_http.py
+
+# The API from outside (tests/check.sh api), and the documents they run.
+EXTRA_DIST += tests/api/common.py tests/api/test_bad_input.py tests/api/test_datasets.py \
+  tests/api/test_documents.py tests/api/test_jobs.py tests/api/test_limits.py \
+  tests/api/test_predict.py tests/api/test_train.py tests/api/test_zz_end.py \
+  api-docs/guide.md api-docs/examples/alias.json api-docs/examples/job-full.json \
+  api-docs/examples/job-short.json api-docs/examples/key.json \
+  api-docs/examples/predict-rows.json api-docs/examples/schema-change.json
