@@ -18,6 +18,7 @@ from attune_server import BUILD, TOP, AttuneServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES_PER_OPERATION = int(os.environ.get("ATTUNE_CONTRACT_CASES", "8"))
+SEED = os.environ.get("ATTUNE_CONTRACT_SEED", "1")
 CASES_LEAST = 200
 # Without positive_data_acceptance: what is valid by the contract can be wrong for a dataset, such as a target
 # that it has no column for.
@@ -96,7 +97,7 @@ class Contract(unittest.TestCase):
                 [program, "--config-file", os.path.join(HERE, "schemathesis.toml"),
                  "run", f"http://127.0.0.1:{server.port}/openapi.json", "-H",
                  f"Authorization: Bearer {server.key}", "--checks", "all", "--exclude-checks", LEFT_OUT,
-                 "--phases", "examples,coverage,fuzzing", "-n", str(CASES_PER_OPERATION), "--seed", "1",
+                 "--phases", "examples,coverage,fuzzing", "-n", str(CASES_PER_OPERATION), "--seed", SEED,
                  "--continue-on-failure", "--suppress-health-check", "all", "--generation-database", "none",
                  "--warnings", "off", "--request-timeout", "30", "--no-color"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240,
