@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "data/dataset.h"
 #include "model/model.h"
@@ -70,6 +71,14 @@ report_of(const struct db_job *job)
   return report;
 }
 
+static bool
+append_chunk(void *context, const char *bytes, size_t size)
+{
+  struct buf *buf = context;
+  buf_append(buf, bytes, size);
+  return !buf->failed;
+}
+
 /* What is stored loads and predicts. */
 static void
 check_model(const struct db_job *job, const char *path)
@@ -83,19 +92,9 @@ check_model(const struct db_job *job, const char *path)
   assert_int_equal(db_model_get(conn, tenant, job->model_name, 0, "best", arena, &version),
                    DB_ROWS);
   assert_int_equal(version.version, job->model_version);
-  const char *hex = test_db_sql(conn, arena,
-                                "SELECT encode(string_agg(data, '' ORDER BY seq), 'hex')"
-                                " FROM blob_chunk WHERE blob_id = %lld",
-                                (long long) version.blob_id);
-  size_t length = strlen(hex) / 2;
-  char *bytes = malloc(length + 1);
-  for (size_t i = 0; i < length; i++)
-  {
-    unsigned byte = 0;
-    sscanf(hex + 2 * i, "%2x", &byte);
-    bytes[i] = (char) byte;
-  }
-  assert_int_equal(model_load(bytes, length, &model, &info), ERR_OK);
+  struct buf bytes = {0};
+  assert_int_equal(db_blob_read(conn, version.blob_id, append_chunk, &bytes), DB_ROWS);
+  assert_int_equal(model_load(bytes.data, bytes.length, &model, &info), ERR_OK);
   assert_int_equal(dataset_open(path, &data, &info), ERR_OK);
   struct model_workspace *workspace = model_workspace_new();
   assert_int_equal(model_predict_dataset(model, workspace, data, rows, 5, out, &info), ERR_OK);
@@ -104,7 +103,7 @@ check_model(const struct db_job *job, const char *path)
   model_workspace_free(workspace);
   dataset_close(data);
   model_free(model);
-  free(bytes);
+  buf_free(&bytes);
 }
 
 static void
