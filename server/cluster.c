@@ -69,7 +69,7 @@ become(const struct cluster_account *account, gid_t extra_group)
 
 /* Starts a PostgreSQL program as the cluster's owner, its output going to the cluster's log. */
 static pid_t
-spawn(const struct cluster *cluster, const char *program, char *const argv[])
+spawn(const struct cluster *cluster, const char *program, char *argv[])
 {
   char path[CLUSTER_PATH_MAX + 64];
   snprintf(path, sizeof path, "%s/%s", cluster->bindir, program);
@@ -101,13 +101,15 @@ spawn(const struct cluster *cluster, const char *program, char *const argv[])
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  /* PostgreSQL's programs find each other by the path they were called with. */
+  argv[0] = path;
   execv(path, argv);
   _exit(127);
 }
 
 /* Runs one of PostgreSQL's programs to its end; false with a sentence when it failed. */
 static enum err
-run(const struct cluster *cluster, const char *program, char *const argv[], struct err_info *info)
+run(const struct cluster *cluster, const char *program, char *argv[], struct err_info *info)
 {
   pid_t pid = spawn(cluster, program, argv);
   if (pid < 0)
