@@ -18,8 +18,10 @@
 /* A first trial is started when this part of its predicted time is left: fits shorten themselves. */
 #define FIRST_TRIAL_PART 0.2
 #define MARGIN 1.15
-#define FIRST_SHARE 0.5
-#define LATER_SHARE 0.25
+#define FIRST_SHARE 0.85
+#define LATER_SHARE 0.33
+#define LATER_LEAST_S                                                                              \
+  10.0 /* a search so short does better with few trials than with stunted ones */
 /* A fit plans with less than it has: its process must start, and schedules are shortened by guesses. */
 #define PLANNED_PART 0.9
 #define START_S 0.2
@@ -353,9 +355,9 @@ tune_unit_seconds(const struct tune_share *share)
     return 0;
   size_t parallel = share->parallel ? share->parallel : 1;
   size_t rounds = (share->folds_left + parallel - 1) / parallel;
-  double part = share->first_trials ? FIRST_SHARE : LATER_SHARE;
-  /* A later trial's quarter is of the whole, a first one's half of what is left. */
-  double seconds = part * (share->first_trials ? share->search_left_s : share->search_s);
+  double seconds = fmax(LATER_SHARE * share->search_s, LATER_LEAST_S);
+  if (share->first_rounds > 0)
+    seconds = FIRST_SHARE * share->search_left_s / (double) share->first_rounds;
   seconds = fmin(seconds, share->search_left_s) * PLANNED_PART - START_S;
   return fmax(seconds / (double) (rounds ? rounds : 1), LEAST_S);
 }

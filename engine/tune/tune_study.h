@@ -83,15 +83,17 @@ enum err tune_study_suggest(struct tune_study *study, const struct tune_situatio
 double tune_study_cost(const struct tune_study *study, const char *family);
 
 /* The most seconds a unit's fit may plan with: what is left for the search, shared by the folds still to
- * come. A family's first trial leaves half for the others; a later one takes at most a quarter of the whole
- * search, as one of many. 0 = no limit. */
+ * come. While families are tried for the first time each leaves the others theirs; a later trial takes at
+ * most a third of the whole search, as one of many. 0 = no limit. */
 struct tune_share
 {
   double search_s;      /* of the whole search; INFINITY = no limit */
   double search_left_s; /* of it */
   size_t folds_left;    /* this one included */
   size_t parallel;      /* units of the trial that run at once */
-  bool first_trials;    /* the job is still trying its families' defaults */
+  size_t
+    first_rounds; /* first trials still to come one after another, this one included; 0 = it is a
+                           later one */
 };
 double tune_unit_seconds(const struct tune_share *share);
 

@@ -21,9 +21,25 @@ worker_budget_seconds(const json_t *spec)
   return json_get_number(json_object_get(spec, "budget"), "seconds", 0);
 }
 
+/* How many families' first trials come one after another from this one on: folds of a trial share the
+ * workers, trials of a single fit run side by side. */
+static size_t
+first_rounds(const struct worker *worker, const struct db_work_unit *unit, const json_t *spec)
+{
+  size_t families = json_array_size(json_object_get(spec, "families"));
+  size_t number = (size_t) unit->trial_number, workers = worker->options->workers;
+  if (number > families)
+    return 0;
+  size_t left = families - number + 1;
+  if (unit->fold_count > 1 || workers < 2)
+    return left;
+  /* What runs beside this one has been counted before it. */
+  return (families + workers - 1) / workers - (number - 1) / workers;
+}
+
 /* Seconds this fit may plan with; 0 = no limit. */
 static double
-fit_seconds(const struct db_work_unit *unit, const json_t *spec)
+fit_seconds(const struct worker *worker, const struct db_work_unit *unit, const json_t *spec)
 {
   double budget_s = worker_budget_seconds(spec);
   struct tune_share share = {
@@ -31,8 +47,7 @@ fit_seconds(const struct db_work_unit *unit, const json_t *spec)
     .search_left_s = INFINITY,
     .folds_left = (size_t) (unit->fold_count > unit->fold ? unit->fold_count - unit->fold : 1),
     .parallel = unit->job_leased > 0 ? (size_t) unit->job_leased : 1,
-    .first_trials =
-      (size_t) unit->trial_number <= json_array_size(json_object_get(spec, "families"))};
+    .first_rounds = first_rounds(worker, unit, spec)};
   if (budget_s > 0)
   {
     share.search_s = budget_s - db_work_reserve_s(budget_s);
@@ -43,7 +58,7 @@ fit_seconds(const struct db_work_unit *unit, const json_t *spec)
 
 static enum err
 write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const char *path,
-           const json_t *spec, struct err_info *info)
+           const json_t *spec, double max_seconds, struct err_info *info)
 {
   json_t *schema = NULL, *params = NULL;
   enum err err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, info);
@@ -55,7 +70,7 @@ write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const ch
       json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:i, s:s, s:O, s:i, s:f}", "mode", "fit", "job",
                 unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", spec, "schema",
                 schema, "trial", unit->trial_number, "family", unit->family, "params", params,
-                "fold", unit->fold, "max_seconds", fit_seconds(unit, spec));
+                "fold", unit->fold, "max_seconds", max_seconds);
     err = work_dir_write_json(dir, "unit.json", json, info);
     json_decref(json);
   }
@@ -147,10 +162,10 @@ record_fit(struct worker *worker, const struct db_work_unit *unit,
 
 static void
 run_fit(struct worker *worker, const struct db_work_unit *unit, const struct db_work_lease *lease,
-        const struct work_dir *dir, const json_t *spec)
+        const struct work_dir *dir, const json_t *spec, double planned_s)
 {
   struct runner_result run;
-  double budget_s = worker_budget_seconds(spec), planned_s = fit_seconds(unit, spec);
+  double budget_s = worker_budget_seconds(spec);
   struct runner runner = {.conn = worker->conn,
                           .listener = worker->listener,
                           .watchdog = worker->watchdog,
@@ -190,9 +205,10 @@ worker_fit(struct worker *worker, const struct db_work_unit *unit)
     err = work_dir_make(&dir, worker->scratch, "unit", &info);
   if (err == ERR_OK)
   {
-    err = write_unit(&dir, unit, path, spec, &info);
+    double planned_s = fit_seconds(worker, unit, spec);
+    err = write_unit(&dir, unit, path, spec, planned_s, &info);
     if (err == ERR_OK)
-      run_fit(worker, unit, &lease, &dir, spec);
+      run_fit(worker, unit, &lease, &dir, spec, planned_s);
     work_dir_remove(&dir);
   }
   json_decref(spec);

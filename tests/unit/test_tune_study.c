@@ -325,21 +325,27 @@ test_shares_of_time(void **state)
   (void) state;
   struct tune_share share = {.search_s = INFINITY, .folds_left = 5, .parallel = 1};
   assert_near(tune_unit_seconds(&share), 0, 0);
-  share.search_s = 100;
+  share.search_s = 120;
   share.search_left_s = 60;
   double alone = tune_unit_seconds(&share);
-  assert_true(alone > 3 && alone < 5); /* a quarter of the whole for five folds */
+  assert_true(alone > 6 && alone < 8); /* a third of the whole for five folds */
   share.parallel = 5;
   assert_true(tune_unit_seconds(&share) > 4.5 * alone);
   share.parallel = 1;
   share.folds_left = 1;
-  assert_true(tune_unit_seconds(&share) < 25);
-  share.first_trials = true;
+  assert_true(tune_unit_seconds(&share) < 40);
+  share.first_rounds = 1;
+  double last = tune_unit_seconds(&share);
+  assert_true(last > 40 && last < 60); /* nothing comes after it: most of what is left */
+  share.first_rounds = 3;
   double first = tune_unit_seconds(&share);
-  assert_true(first > 25 && first < 30); /* half of what is left */
-  share.first_trials = false;
+  assert_true(first > 14 && first < 18);
+  share.first_rounds = 0;
   share.search_left_s = 10;
   assert_true(tune_unit_seconds(&share) < 10);
+  share.search_s = 8;
+  share.search_left_s = 6;
+  assert_true(tune_unit_seconds(&share) > 4.5); /* a short search: few trials, not stunted ones */
   share.search_left_s = -5;
   assert_true(tune_unit_seconds(&share) > 0);
 }
