@@ -79,6 +79,13 @@ append_chunk(void *context, const char *bytes, size_t size)
   return !buf->failed;
 }
 
+static bool
+collect(void *context, const char *bytes, size_t size)
+{
+  buf_append(context, bytes, size);
+  return true;
+}
+
 /* What is stored loads and predicts. */
 static void
 check_model(const struct db_job *job, const char *path)
@@ -87,13 +94,13 @@ check_model(const struct db_job *job, const char *path)
   struct dataset *data = NULL;
   struct model *model = NULL;
   struct err_info info = {0};
+  struct buf bytes = {0};
   float out[20];
   size_t rows[5] = {0, 1, 2, 3, 4};
   assert_int_equal(db_model_get(conn, tenant, job->model_name, 0, "best", arena, &version),
                    DB_ROWS);
   assert_int_equal(version.version, job->model_version);
-  struct buf bytes = {0};
-  assert_int_equal(db_blob_read(conn, version.blob_id, append_chunk, &bytes), DB_ROWS);
+  assert_int_equal(db_blob_read(conn, version.blob_id, collect, &bytes), DB_ROWS);
   assert_int_equal(model_load(bytes.data, bytes.length, &model, &info), ERR_OK);
   assert_int_equal(dataset_open(path, &data, &info), ERR_OK);
   struct model_workspace *workspace = model_workspace_new();

@@ -188,10 +188,15 @@ test_engine_start(const char *data_dir, unsigned workers, const char *const *mor
                   count,           "--log-level",     (char *) (level != NULL ? level : "error"),
                   [9 + 8] = NULL};
   for (size_t i = 0; more != NULL && more[i] != NULL && i < 8; i++)
-    argv[9 + i] = (char *) more[i];
-  struct proc_spawn spawn = {.path = program, .argv = argv};
+    argv[11 + i] = (char *) more[i];
+  /* Its other end closes when the test ends, however it ends. */
+  int ends[2];
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  struct proc_fd fds[] = {{.from = ends[0], .to = 3}};
+  struct proc_spawn spawn = {.path = program, .argv = argv, .fds = fds, .fd_count = 1};
   if (proc_start(&spawn, &pid, &info) != ERR_OK)
     fail_msg("%s", info.text);
+  close(ends[0]);
   return pid;
 }
 
