@@ -72,14 +72,6 @@ report_of(const struct db_job *job)
 }
 
 static bool
-append_chunk(void *context, const char *bytes, size_t size)
-{
-  struct buf *buf = context;
-  buf_append(buf, bytes, size);
-  return !buf->failed;
-}
-
-static bool
 collect(void *context, const char *bytes, size_t size)
 {
   buf_append(context, bytes, size);
