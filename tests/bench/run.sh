@@ -17,22 +17,31 @@ part() { # name, command…
   mv "$kept/$name.new" "$kept/$name.txt"
 }
 
-make -s -C "$build" tests/bench/search_vs_random
-part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
-  --know-budget 1 --functions branin,hartmann6,ackley5
-for name in upload listeners tables bayes_real fashion_mnist; do
-  part "$name" "$here/../accept/run.sh" "$name"
-done
+parts='search upload listeners fashion_mnist tables bayes_real'
 
-{
-  echo '# Figures'
-  echo
-  echo "Written by \`make bench\` on $(date -u +%Y-%m-%d), version $(sed -n 's/^#define PACKAGE_VERSION "\(.*\)"/\1/p' "$build/config.h"),"
-  echo "on $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)."
-  for name in search tables bayes_real fashion_mnist upload listeners; do
-    printf '\n## %s\n\n```\n' "$name"
-    cat "$kept/$name.txt"
-    echo '```'
-  done
-} >"$here/results.md"
-cat "$here/results.md"
+# What has been measured so far, also when a later part fails or is interrupted.
+write_results() {
+  {
+    echo '# Figures'
+    echo
+    echo "Written by \`make bench\` on $(date -u +%Y-%m-%d), version $(sed -n 's/^#define PACKAGE_VERSION "\(.*\)"/\1/p' "$build/config.h"),"
+    echo "on $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)."
+    for name in $parts; do
+      [ -s "$kept/$name.txt" ] || continue
+      printf '\n## %s\n\n```\n' "$name"
+      cat "$kept/$name.txt"
+      echo '```'
+    done
+  } >"$here/results.md"
+}
+trap write_results EXIT
+
+make -s -C "$build" tests/bench/search_vs_random
+for name in $parts; do
+  if [ "$name" = search ]; then
+    part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
+      --know-budget 1 --functions branin,hartmann6,ackley5
+  else
+    part "$name" "$here/../accept/run.sh" "$name"
+  fi
+done
