@@ -288,7 +288,8 @@ make_server(struct program *program, struct err_info *info)
       err = err_set(info, ERR_MEMORY, "out of memory");
   }
   if (!err)
-    err = dataset_cache_new(program->data_dir, 0, &server->datasets, info);
+    err = dataset_cache_new(program->data_dir, server->limits.dataset_cache_bytes,
+                            &server->datasets, info);
   return err;
 }
 
