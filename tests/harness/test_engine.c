@@ -183,10 +183,18 @@ test_engine_start(const char *data_dir, unsigned workers, const char *const *mor
     fail_msg("%s", info.text);
   snprintf(count, sizeof count, "%u", workers);
   const char *level = getenv("ATTUNE_TEST_LOG");
-  char *argv[] = {"attune-engine", "--database",      (char *) test_db_conninfo(),
-                  "--data-dir",    (char *) data_dir, "--workers",
-                  count,           "--log-level",     (char *) (level != NULL ? level : "error"),
-                  [9 + 8] = NULL};
+  char *argv[] = {"attune-engine",
+                  "--database",
+                  (char *) test_db_conninfo(),
+                  "--data-dir",
+                  (char *) data_dir,
+                  "--workers",
+                  count,
+                  "--log-level",
+                  (char *) (level != NULL ? level : "error"),
+                  "--parent-fd",
+                  "3",
+                  [11 + 8] = NULL};
   for (size_t i = 0; more != NULL && more[i] != NULL && i < 8; i++)
     argv[11 + i] = (char *) more[i];
   /* Its other end closes when the test ends, however it ends. */
