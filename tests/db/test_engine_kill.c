@@ -51,6 +51,20 @@ start_job(int trials, const char *families)
                  trials));
 }
 
+/* Trials that take seconds, so that whatever is to happen to one happens while it runs. */
+static const char *
+start_long_job(int trials)
+{
+  return test_engine_job(
+    conn, arena, tenant, table,
+    arena_printf(arena,
+                 "{\"target\":\"y\",\"families\":[\"mlp\"],\"budget\":{\"trials\":%d},"
+                 "\"validation\":{\"holdout\":0.2},"
+                 "\"search\":{\"space\":{\"mlp\":{\"units\":1024,\"layers\":4,"
+                 "\"epochs\":200}}}}",
+                 trials));
+}
+
 /* What grows as a job goes on. */
 static const char *
 mark(const char *job)
@@ -206,11 +220,7 @@ test_silent_database(void **state)
 {
   (void) state;
   pid_t engine = test_engine_start(dir, 1, NULL), pids[4];
-  const char *job = test_engine_job(
-    conn, arena, tenant, table,
-    "{\"target\":\"y\",\"families\":[\"mlp\"],\"budget\":{\"trials\":1},"
-    "\"validation\":{\"holdout\":0.2},"
-    "\"search\":{\"space\":{\"mlp\":{\"units\":1024,\"layers\":4,\"epochs\":200}}}}");
+  const char *job = start_long_job(1);
   pid_t trial = wait_for_process(engine, "--trial");
   sleep(1);
   signal_backends(SIGSTOP);
@@ -238,7 +248,7 @@ test_limits(void **state)
   static const char *const memory[] = {"--memory-per-trial", "2M", NULL};
   struct db_job row;
   pid_t engine = test_engine_start(dir, 1, memory);
-  const char *job = start_job(2, "[\"trees\"]");
+  const char *job = start_long_job(2);
   test_engine_wait(conn, arena, tenant, job, 60, &row);
   assert_string_equal(row.state, "failed");
   assert_has_text(row.problem, "all_trials_failed");
