@@ -65,7 +65,7 @@ build_tsan() { (configure_in "$work/tsan" --enable-sanitizers=thread CFLAGS='-g 
 make_check() { # directory
   cd "$1" || return 1
   find tests -name '*.trs' -delete
-  make -k -j"$(nproc)" check
+  timeout -k 10 1200 make -k -j"$(nproc)" check
   good=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | grep -c ' PASS$')
   all=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | wc -l)
   bad=$((all - good))
@@ -78,8 +78,9 @@ make_check() { # directory
 }
 
 # Python's unittest over a folder, against the programs in a build directory.
-python_tests() { # build directory, folder
-  ATTUNE_BUILD=$1 "$PYTHON3" "$top/tests/harness/run_unittest.py" "$top/tests/$2"
+python_tests() { # build directory, folder, pattern of file names (default: all)
+  ATTUNE_BUILD=$1 timeout -k 10 1200 "$PYTHON3" "$top/tests/harness/run_unittest.py" "$top/tests/$2" \
+    "${3:-test_*.py}"
 }
 
 run_stage() {
@@ -93,7 +94,7 @@ run_stage() {
   asan) stage asan make_check "$work/asan" ;;
   api) stage api python_tests "$work/gcc" api ;;
   api-asan) stage api-asan python_tests "$work/asan" api ;;
-  api-tsan) stage api-tsan python_tests "$work/tsan" tsan ;;
+  tsan) stage tsan python_tests "$work/tsan" api test_http.py ;;
   web) stage web python_tests "$work/gcc" web ;;
   kill) stage kill python_tests "$work/gcc" kill ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
@@ -101,7 +102,7 @@ run_stage() {
   esac
 }
 
-[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill contract build-clang asan api-asan
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill contract build-clang asan api-asan build-tsan tsan
 for name in "$@"; do
   run_stage "$name"
 done
