@@ -173,6 +173,9 @@ test_engine_job(struct db_conn *conn, struct arena *arena, const char *tenant_id
 
 /* ---- the engine ------------------------------------------------------------------------------------- */
 
+#define ENGINES_MOST 16
+static pid_t engines[ENGINES_MOST]; /* started, not stopped */
+
 pid_t
 test_engine_start(const char *data_dir, unsigned workers, const char *const *more)
 {
@@ -205,7 +208,34 @@ test_engine_start(const char *data_dir, unsigned workers, const char *const *mor
   if (proc_start(&spawn, &pid, &info) != ERR_OK)
     fail_msg("%s", info.text);
   close(ends[0]);
+  for (size_t i = 0; i < ENGINES_MOST; i++)
+    if (engines[i] == 0)
+    {
+      engines[i] = pid;
+      break;
+    }
   return pid;
+}
+
+static void
+forget_engine(pid_t pid)
+{
+  for (size_t i = 0; i < ENGINES_MOST; i++)
+    if (engines[i] == pid)
+      engines[i] = 0;
+}
+
+void
+test_engine_stop_all(void)
+{
+  int status;
+  for (size_t i = 0; i < ENGINES_MOST; i++)
+    if (engines[i] != 0)
+    {
+      kill(engines[i], SIGKILL);
+      proc_wait_timeout(engines[i], -1, &status);
+      engines[i] = 0;
+    }
 }
 
 static bool
@@ -284,6 +314,7 @@ void
 test_engine_stop(pid_t pid, int number)
 {
   int status;
+  forget_engine(pid);
   kill(pid, number);
   if (proc_wait_timeout(pid, 20, &status) != ERR_OK)
   {

@@ -30,6 +30,9 @@ const char *test_engine_job(struct db_conn *conn, struct arena *arena, const cha
 pid_t test_engine_start(const char *data_dir, unsigned workers, const char *const *more);
 void test_engine_stop(pid_t pid, int signal);
 
+/* Ends every engine that is still there, the hard way: after a test that failed. */
+void test_engine_stop_all(void);
+
 /* Waits until the job has ended, at most `seconds`; reads it. */
 void test_engine_wait(struct db_conn *conn, struct arena *arena, const char *tenant_id,
                       const char *job_id, double seconds, struct db_job *job);
