@@ -41,7 +41,7 @@ struct server_limits
   size_t predict_threads;
   size_t model_cache_bytes;
   size_t dataset_cache_bytes; /* on disk */
-  double body_seconds; /* a stalled body is given up after */
+  double body_seconds;        /* a stalled body is given up after */
 };
 
 struct server

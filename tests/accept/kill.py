@@ -15,7 +15,7 @@ from attune_server import AttuneServer  # noqa: E402
 import kills  # noqa: E402
 
 KILLS = int(os.environ.get("ATTUNE_ACCEPT_KILLS", "20"))
-TRIALS = int(os.environ.get("ATTUNE_ACCEPT_TRIALS", "60"))
+TRIALS = int(os.environ.get("ATTUNE_ACCEPT_TRIALS", "120"))
 
 
 def main():

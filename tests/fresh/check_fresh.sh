@@ -27,6 +27,7 @@ started=$(date +%s)
 debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror" >"$root.log" 2>&1 \
   || { tail -n 20 "$root.log"; exit 1; }
 rm -f "$root.log"
+chmod 755 "$root"
 echo "a minimal Debian 12 in $(($(date +%s) - started)) s"
 cp -r /etc/apt/sources.list* /etc/apt/apt.conf.d "$root/etc/apt/" 2>/dev/null || true
 rm -f "$root"/etc/apt/sources.list.d/*disabled* "$root"/etc/apt/apt.conf.d/docker* "$root"/etc/apt/apt.conf.d/20packagekit

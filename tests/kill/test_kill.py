@@ -12,17 +12,16 @@ class Kill(unittest.TestCase):
     def run_kills(self, victim, seed):
         rng = random.Random(seed)
         with AttuneServer() as server:
-            trials = 16
+            trials = 24
             job = kills.start_job(server, trials, rows=4000, seed=seed, families=["linear", "trees"])
-            slowest = 0.0
+            took = []
             for _ in range(3):
                 pause(rng)
-                took = kills.kill_once(server, job, victim, rng)
-                if took is not None:
-                    slowest = max(slowest, took)
+                took.append(kills.kill_once(server, job, victim, rng))
+            self.assertNotIn(None, took, f"no {victim} was there to be killed")
             server.wait_job(job, 240, patient=True)
             kills.check_trials(server, job, trials)
-            self.assertLess(slowest, kills.RESUME_SECONDS)
+            self.assertLess(max(took), kills.RESUME_SECONDS)
 
     def test_trial(self):
         self.run_kills("trial", 11)
