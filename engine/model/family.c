@@ -264,13 +264,15 @@ static const struct model_family families[] = {
    .help = "Gradient-boosted decision trees (XGBoost): strong on tables with mixed columns.",
    .refuse = trees_refuse,
    .default_space = trees_space,
-   .cost_estimate = trees_cost},
+   .cost_estimate = trees_cost,
+   .stops_on_validation = true},
   {.name = "mlp",
    .help = "Multi-layer perceptron: a neural network of fully connected layers, for tables and "
            "images.",
    .refuse = refuse_nothing,
    .default_space = mlp_space,
-   .cost_estimate = mlp_cost},
+   .cost_estimate = mlp_cost,
+   .stops_on_validation = true},
   {.name = NULL}};
 
 const struct model_family *

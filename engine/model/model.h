@@ -42,6 +42,8 @@ struct model_family
   /* Predicted seconds of one fit of `rows` rows on one core, at the default point; a rough model
    * that the engine corrects by what it measures. */
   double (*cost_estimate)(const struct model_data_shape *shape, size_t rows);
+  /* Whether a fit chooses its epoch or rounds by the validation rows it is given. */
+  bool stops_on_validation;
 };
 
 /* All families, ended by one without a name. */

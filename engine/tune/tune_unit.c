@@ -3,9 +3,14 @@
 #include "tune/tune_unit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/rng.h"
+
+#define STOP_SHARE 0.15 /* of a fold's training rows, to choose epochs or rounds by */
+#define STOP_STREAM 7   /* of the fit's seed */
 
 void
 tune_unit_result_clear(struct tune_unit_result *result)
@@ -46,19 +51,122 @@ keep(const struct tune_data *data, struct train_result *trained, size_t train_co
   return ERR_OK;
 }
 
+/* Rows of a fold: fitted on, chosen by (epochs, rounds), and scored. */
+struct unit_rows
+{
+  size_t *train, *stop, *valid;
+  size_t train_count, stop_count, valid_count;
+};
+
+static size_t
+stratum_of(const struct tune_data *data, size_t row)
+{
+  int32_t class = data->task.class_count > 0 ? task_class_of(&data->task, data->dataset, row) : 0;
+  return class > 0 ? (size_t) class : 0;
+}
+
+/* Moves a stratified share of the training rows to rows->stop: a family that chooses its epoch or rounds
+ * by the rows it is scored on would report too much, and no correction over trials can see that. */
+static enum err
+set_stop_rows_aside(const struct tune_data *data, const struct tune_unit *unit,
+                    struct unit_rows *rows)
+{
+  size_t classes = data->task.class_count > 0 ? data->task.class_count : 1;
+  struct rng rng;
+  size_t *order = calloc(rows->train_count + 1, sizeof *order);
+  size_t *room = calloc(classes, sizeof *room);
+  bool *aside = calloc(rows->train_count + 1, sizeof *aside);
+  rows->stop = calloc(rows->train_count + 1, sizeof *rows->stop);
+  enum err err = order && room && aside && rows->stop ? ERR_OK : ERR_MEMORY;
+  if (err == ERR_OK)
+  {
+    rng_init(&rng, tune_fit_seed(data, unit->trial, unit->fold), STOP_STREAM);
+    for (size_t i = 0; i < rows->train_count; i++)
+    {
+      order[i] = i;
+      room[stratum_of(data, rows->train[i])]++;
+    }
+    for (size_t k = 0; k < classes; k++)
+      room[k] = (size_t) (STOP_SHARE * (double) room[k]);
+    rng_shuffle(&rng, order, rows->train_count);
+    for (size_t i = 0; i < rows->train_count; i++)
+    {
+      size_t *left = &room[stratum_of(data, rows->train[order[i]])];
+      aside[order[i]] = *left > 0;
+      *left -= *left > 0;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->train_count; i++)
+      if (aside[i])
+        rows->stop[rows->stop_count++] = rows->train[i];
+      else
+        rows->train[kept++] = rows->train[i];
+    rows->train_count = kept;
+  }
+  free(aside);
+  free(room);
+  free(order);
+  return err;
+}
+
+static enum err
+find_rows(const struct tune_data *data, const struct tune_unit *unit, struct unit_rows *rows)
+{
+  const struct model_family *family = model_family_find(unit->family);
+  enum err err = split_train_rows(data->split, unit->fold, &rows->train, &rows->train_count);
+  if (err == ERR_OK)
+    err = split_valid_rows(data->split, unit->fold, &rows->valid, &rows->valid_count);
+  if (err == ERR_OK && data->split->kind == SPLIT_FOLDS && family && family->stops_on_validation)
+    err = set_stop_rows_aside(data, unit, rows);
+  return err;
+}
+
+/* Scores the fold's own rows, which the fit has not seen. */
+static enum err
+score_fold(const struct tune_data *data, const struct unit_rows *rows, struct train_result *trained,
+           struct err_info *info)
+{
+  struct tune_labels labels = {0};
+  struct model_workspace *workspace = model_workspace_new();
+  float *predictions = calloc(rows->valid_count * data->task.output_count + 1, sizeof *predictions);
+  enum err err = workspace && predictions
+                   ? tune_labels_of(data, rows->valid, rows->valid_count, &labels)
+                   : ERR_MEMORY;
+  if (err != ERR_OK)
+    err_set(info, err, "out of memory for the predictions of a fold");
+  else
+    err = model_predict_dataset(trained->model, workspace, data->dataset, rows->valid,
+                                rows->valid_count, predictions, info);
+  if (err == ERR_OK)
+  {
+    free(trained->valid_predictions);
+    trained->valid_predictions = predictions;
+    predictions = NULL;
+    trained->metric =
+      metric_compute(data->metric, &data->task, &labels.labels, trained->valid_predictions);
+    trained->objective =
+      metric_objective(data->metric, &data->task, &labels.labels, trained->valid_predictions);
+    if (data->task.kind != TASK_REGRESSION)
+      trained->log_loss =
+        metric_compute(METRIC_LOG_LOSS, &data->task, &labels.labels, trained->valid_predictions);
+  }
+  free(predictions);
+  tune_labels_free(&labels);
+  model_workspace_free(workspace);
+  return err;
+}
+
 enum err
 tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
               struct tune_unit_result *result, struct err_info *info)
 {
-  size_t *train_rows = NULL, *valid_rows = NULL, train_count = 0, valid_count = 0;
+  struct unit_rows rows = {0};
   struct train_result trained = {0};
   double start_s = clock_cpu_s();
   *result = (struct tune_unit_result){0};
   if (unit->fold >= data->split->fold_count)
     return err_set(info, ERR_INVALID, "there is no fold %zu", unit->fold);
-  enum err err = split_train_rows(data->split, unit->fold, &train_rows, &train_count);
-  if (err == ERR_OK)
-    err = split_valid_rows(data->split, unit->fold, &valid_rows, &valid_count);
+  enum err err = find_rows(data, unit, &rows);
   if (err != ERR_OK)
   {
     err_set(info, err, "out of memory for the rows of fold %zu", unit->fold);
@@ -68,10 +176,10 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
                                   .task = &data->task,
                                   .family = unit->family,
                                   .params = unit->params,
-                                  .train_rows = train_rows,
-                                  .train_count = train_count,
-                                  .valid_rows = valid_rows,
-                                  .valid_count = valid_count,
+                                  .train_rows = rows.train,
+                                  .train_count = rows.train_count,
+                                  .valid_rows = rows.stop ? rows.stop : rows.valid,
+                                  .valid_count = rows.stop ? rows.stop_count : rows.valid_count,
                                   .metric = data->metric,
                                   .class_weight_balanced = data->spec->class_weight_balanced,
                                   .seed = tune_fit_seed(data, unit->trial, unit->fold),
@@ -81,14 +189,18 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
   err = train_run(&request, &trained, info);
   if (err == ERR_OK)
   {
-    err = keep(data, &trained, train_count, valid_count, result, info);
+    if (rows.stop)
+      err = score_fold(data, &rows, &trained, info);
+    if (err == ERR_OK)
+      err = keep(data, &trained, rows.train_count, rows.valid_count, result, info);
     result->seconds = clock_cpu_s() - start_s;
     if (err != ERR_OK)
       tune_unit_result_clear(result);
     train_result_clear(&trained);
   }
 out:
-  free(valid_rows);
-  free(train_rows);
+  free(rows.valid);
+  free(rows.stop);
+  free(rows.train);
   return err;
 }
