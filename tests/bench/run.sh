@@ -17,7 +17,8 @@ part() { # name, command…
   mv "$kept/$name.new" "$kept/$name.txt"
 }
 
-parts='search upload listeners fashion_mnist tables bayes_real'
+# ATTUNE_BENCH_PARTS picks some of them.
+parts=${ATTUNE_BENCH_PARTS:-search upload listeners fashion_mnist tables bayes_real}
 
 # What has been measured so far, also when a later part fails or is interrupted.
 write_results() {
@@ -35,6 +36,7 @@ write_results() {
   } >"$here/results.md"
 }
 trap write_results EXIT
+trap "exit 1" INT TERM
 
 make -s -C "$build" tests/bench/search_vs_random
 for name in $parts; do
