@@ -5,6 +5,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 bad=0
 files=$(git ls-files '*.c' '*.h' | grep -v '_numbers\.h$')
+# Without the tool or the list of files nothing would be checked, and that must not count as a pass.
+command -v clang-format >/dev/null || { echo 'install clang-format' && exit 1; }
+[ -n "$files" ] || { echo 'no files: lint needs a git checkout' && exit 1; }
 # shellcheck disable=SC2086
 clang-format --dry-run --Werror $files 2>&1 | grep -E 'error:' | cut -d: -f1 | sort | uniq -c >/tmp/attune-style.$$
 if [ -s /tmp/attune-style.$$ ]; then
