@@ -42,7 +42,10 @@ sql_patches = \
   sql/schema/0002-datasets.sql \
   sql/schema/0003-jobs.sql \
   sql/schema/0004-models.sql \
-  sql/schema/0005-work.sql
+  sql/schema/0005-work.sql \
+  sql/schema/0006-control.sql \
+  sql/schema/0007-admin.sql \
+  sql/schema/0008-webhooks.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

@@ -1,0 +1,28 @@
+-- Tenants with limits of their own, what they used, and who did what.
+ALTER TABLE tenant
+  ADD is_root     boolean NOT NULL DEFAULT false,   -- its admin keys may make tenants
+  ADD limits      jsonb NOT NULL DEFAULT '{}',      -- overrides of the installation's, by name
+  ADD disabled_at timestamptz;
+UPDATE tenant SET is_root = true
+ WHERE id = (SELECT id FROM tenant ORDER BY created_at, id LIMIT 1);
+
+CREATE TABLE audit (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id   text NOT NULL REFERENCES tenant,
+  key_id      text,                             -- NULL: the installation itself
+  action      text NOT NULL,                    -- a route's name: jobs.create, keys.revoke
+  object      text,                             -- id of what it was done to
+  status      integer NOT NULL,
+  request_id  text NOT NULL,
+  address     text NOT NULL,
+  at          timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX audit_tenant ON audit (tenant_id, id);
+
+CREATE TABLE usage_day (
+  tenant_id   text NOT NULL REFERENCES tenant,
+  day         date NOT NULL,                    -- UTC
+  kind        text NOT NULL,                    -- requests, predictions, predicted_rows, uploaded_bytes, trials, training_seconds
+  amount      double precision NOT NULL,
+  PRIMARY KEY (tenant_id, day, kind)
+);
