@@ -33,9 +33,9 @@ server_libserver_a_SOURCES = \
 
 # The pages and the contract, compiled in.
 web_files = \
-  server/web/api.js server/web/chart.js server/web/docs.js server/web/dom.js \
-  server/web/icon.svg server/web/job.js server/web/jobs.js server/web/main.js \
-  server/web/models.js server/web/page.html server/web/style.css server/web/try.js
+  server/web/api.js server/web/chart.js server/web/datasets.js server/web/docs.js \
+  server/web/dom.js server/web/icon.svg server/web/job.js server/web/jobs.js server/web/keys.js \
+  server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
 EXTRA_DIST += $(web_files) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
 BUILT_SOURCES += server/web_assets.c

@@ -24,9 +24,9 @@ export async function jobsPage() {
   let timer = 0;
   const body = el("tbody", {});
   const more = el("button", { class: "quiet", hidden: true, onclick: () => load(false) }, "Older jobs");
-  const empty = el("div", { hidden: true }, el("p", {}, "No job yet. Start one from a terminal:"), el("pre", {}, example));
+  const empty = el("div", { hidden: true }, el("p", {}, "No job yet. Start one with the button above, or from a terminal:"), el("pre", {}, example));
   const heads = ["Job", "State", "Progress", "Best score", "Trials done", "Time", "Model"];
-  show(el("div", { class: "card" }, el("h1", {}, "Jobs"),
+  show(el("div", { class: "card" }, el("div", { class: "head" }, el("h1", {}, "Jobs"), el("a", { class: "button", href: "/jobs/new" }, "New job")),
     el("table", { id: "jobs" }, el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i > 1 && i < 6 ? "number" : "" }, head)))), body),
     empty, more));
 

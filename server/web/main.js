@@ -1,11 +1,14 @@
 // Chooses the page by the address; asks for a sign-in first where one is needed.
 
 import { session, signIn, signOut } from "./api.js";
+import { datasetPage, datasetsPage } from "./datasets.js";
 import { docsPage } from "./docs.js";
 import { el, problemBox, show } from "./dom.js";
 import { jobPage } from "./job.js";
 import { jobsPage } from "./jobs.js";
+import { keysPage } from "./keys.js";
 import { modelPage, modelsPage } from "./models.js";
+import { newJobPage } from "./new_job.js";
 
 function signInPage() {
   const out = el("div");
@@ -36,7 +39,7 @@ async function page() {
   if (parts[0] === "docs") return docsPage();
   if (parts[0] === "sign-in") return signInPage();
   if (!(await session())) {
-    location.replace(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+    location.replace(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
     return undefined;
   }
   const out = document.getElementById("sign-out");
@@ -45,7 +48,9 @@ async function page() {
     await signOut();
     location.replace("/sign-in");
   });
-  if (parts[0] === "jobs" && parts[1]) return jobPage(parts[1]);
+  if (parts[0] === "jobs" && parts[1]) return parts[1] === "new" ? newJobPage() : jobPage(parts[1]);
+  if (parts[0] === "datasets") return parts[1] ? datasetPage(parts[1]) : datasetsPage();
+  if (parts[0] === "keys") return keysPage();
   if (parts[0] === "models") return parts[1] ? modelPage(parts[1]) : modelsPage();
   return jobsPage();
 }

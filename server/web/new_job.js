@@ -1,0 +1,133 @@
+// The form for a new job: what to predict, how long to search; a check before it starts.
+
+import { call } from "./api.js";
+import { el, number, problemBox, seconds, show } from "./dom.js";
+
+const NO_TARGETS = new Set(["text", "identifier"]);
+
+async function readyDatasets() {
+  const found = [];
+  for (let cursor = ""; ;) {
+    const page = await call("GET", `/api/v1/datasets?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    found.push(...page.items.filter((dataset) => dataset.state === "ready"));
+    cursor = page.next_cursor;
+    if (!cursor || found.length >= 500) return found;
+  }
+}
+
+async function metricNames() {
+  const contract = await call("GET", "/openapi.json");
+  const metric = contract.components?.schemas?.JobRequest?.properties?.metric;
+  const named = metric?.$ref ? contract.components.schemas[metric.$ref.split("/").pop()] : metric;
+  return (named?.enum || named?.anyOf?.flatMap((one) => one.enum || []) || []).filter((name) => name !== null);
+}
+
+function choice(name, label, options, help) {
+  return el("label", {}, label, el("select", { name }, options.map(([value, text, selected]) => el("option", { value, selected }, text))),
+    help ? el("span", { class: "small" }, help) : null);
+}
+
+// What the check says would run, in a table of two columns.
+function plan(answer) {
+  const estimate = answer.estimate || {};
+  const facts = [
+    ["Task", [answer.task?.kind || answer.task, answer.metric && `scored by ${String(answer.metric).replaceAll("_", " ")}`].filter(Boolean).join(", ")],
+    ["Validation", answer.split ? [answer.split.kind, answer.split.folds && `${answer.split.folds} folds`].filter(Boolean).join(", ") : ""],
+    ["Trials", estimate.trials !== undefined ? `about ${number(estimate.trials)}` : ""],
+    ["Time", estimate.seconds !== undefined ? `about ${seconds(estimate.seconds)}` : ""],
+    ...(estimate.families || []).map((family) => [`One ${family.family || family.name} trial`, `about ${number(family.seconds_per_trial ?? family.seconds, 2)} s`]),
+  ].filter(([, value]) => value);
+  return el("div", { class: "card", id: "plan" }, el("h2", {}, "This would run"),
+    el("table", {}, el("tbody", {}, facts.map(([label, value]) => el("tr", {}, el("td", {}, label), el("td", {}, String(value)))))),
+    (answer.warnings || []).map((warning) => el("p", { class: "warning" }, typeof warning === "string" ? warning : warning.message)));
+}
+
+function request(form, dataset) {
+  const value = (name) => form.elements[name]?.value.trim() || undefined;
+  const amount = (name) => (value(name) === undefined ? undefined : Number(value(name)));
+  const families = [...form.querySelectorAll("input[name=family]")];
+  const chosen = families.filter((box) => box.checked).map((box) => box.value);
+  const validation = { folds: amount("folds"), holdout: amount("holdout"), group: value("group"), time: value("time") };
+  const job = {
+    dataset: dataset.id, target: value("target"), task: value("task"), metric: value("metric"), name: value("name"), deploy_as: value("deploy_as"),
+    budget: { seconds: amount("seconds"), trials: amount("trials"), target_score: amount("target_score") },
+    search: { method: value("method") },
+    families: chosen.length && chosen.length < families.length ? chosen : undefined,
+    validation: Object.values(validation).some((one) => one !== undefined) ? validation : undefined,
+    class_weight: value("class_weight"), sample_weight: value("sample_weight"),
+  };
+  return job;
+}
+
+function fields(dataset, metrics, methods, families) {
+  const columns = dataset.columns || [];
+  const none = ["", "none", true];
+  const named = (keep) => [none, ...columns.filter(keep).map((column) => [column.name, column.name])];
+  const targets = columns.filter((column) => !NO_TARGETS.has(column.type)).map((column, i, all) => [column.name, `${column.name} (${column.type})`, i === all.length - 1]);
+  const table = dataset.kind === "table";
+  return [
+    el("div", { class: "fields" },
+      table ? choice("target", "Predict the column", targets) : null,
+      table ? choice("task", "Task", [["", "by the column's values", true], ["classification", "classification"], ["regression", "regression"]]) : null,
+      choice("metric", "Score", [["", "the task's usual one", true], ...metrics.map((name) => [name, name.replaceAll("_", " ")])]),
+      el("label", {}, "Seconds", el("input", { name: "seconds", type: "number", min: 1, step: "any", value: 60 })),
+      el("label", {}, "Trials, at most", el("input", { name: "trials", type: "number", min: 1, placeholder: "as many as fit" })),
+      el("label", {}, "Model's name", el("input", { name: "deploy_as", pattern: "[a-z0-9][a-z0-9._\\-]{0,62}", placeholder: "from the dataset" }))),
+    el("details", {}, el("summary", {}, "More choices"),
+      el("div", { class: "fields" },
+        choice("method", "Search", methods.map((method) => [method.name, method.name, method.default])),
+        el("label", {}, "End early at the score", el("input", { name: "target_score", type: "number", step: "any" })),
+        el("label", {}, "Job's name", el("input", { name: "name" })),
+        el("label", {}, "Folds", el("input", { name: "folds", type: "number", min: 2, max: 20, placeholder: "by the number of rows" })),
+        el("label", {}, "Share held out", el("input", { name: "holdout", type: "number", min: 0.01, max: 0.5, step: "any", placeholder: "by the number of rows" })),
+        table ? choice("group", "Keep groups together", named((column) => column.type !== "text")) : null,
+        table ? choice("time", "Test on the latest by", named((column) => column.type === "datetime" || column.type === "numeric")) : null,
+        table ? choice("sample_weight", "Weight of each row", named((column) => column.type === "numeric")) : null,
+        choice("class_weight", "Class weights", [["", "none", true], ["balanced", "balanced"]])),
+      el("fieldset", {}, el("legend", {}, "Families"), families.map((family) => el("label", { class: "check" },
+        el("input", { type: "checkbox", name: "family", value: family.name, checked: family.fits !== false, disabled: family.fits === false }),
+        el("span", {}, el("strong", {}, family.name), ` ${family.fits === false ? family.why_not : family.help}`))))),
+  ];
+}
+
+export async function newJobPage() {
+  const wanted = new URLSearchParams(location.search).get("dataset");
+  const [datasets, metrics, methods] = await Promise.all([readyDatasets(), metricNames(), call("GET", "/api/v1/search-methods")]);
+  if (!datasets.length) {
+    show(el("div", { class: "card" }, el("h1", {}, "New job"), el("p", {}, "There is no dataset yet. ", el("a", { href: "/datasets" }, "Upload one first."))));
+    return;
+  }
+  const out = el("div", { "aria-live": "polite" });
+  const rest = el("div");
+  let dataset = null;
+  const select = el("select", { name: "dataset", onchange: () => choose(select.value) },
+    datasets.map((one) => el("option", { value: one.id, selected: one.id === wanted }, `${one.name} (${one.rows} ${one.kind === "table" ? "rows" : "images"})`)));
+  const check = el("button", { type: "button", class: "quiet", id: "check", onclick: () => send(true) }, "Check");
+  const start = el("button", { type: "submit", id: "start" }, "Start");
+  const form = el("form", { id: "new-job", onsubmit: (event) => { event.preventDefault(); send(false); } },
+    el("div", { class: "fields" }, el("label", {}, "Dataset", select)), rest, el("p", { class: "actions" }, start, check), out);
+
+  async function choose(id) {
+    const [found, families] = await Promise.all([call("GET", `/api/v1/datasets/${encodeURIComponent(id)}`), call("GET", `/api/v1/families?dataset=${encodeURIComponent(id)}`)]);
+    dataset = found;
+    rest.replaceChildren(...fields(dataset, metrics, methods.items, families.items));
+    out.replaceChildren();
+  }
+
+  async function send(only) {
+    start.disabled = check.disabled = true;
+    try {
+      const answer = await call("POST", `/api/v1/jobs${only ? "?validate_only=1" : ""}`, request(form, dataset));
+      if (!only) {
+        location.assign(`/jobs/${answer.id}`);
+        return;
+      }
+      out.replaceChildren(plan(answer));
+    } catch (problem) {
+      out.replaceChildren(problemBox(problem));
+    }
+    start.disabled = check.disabled = false;
+  }
+  show(el("div", { class: "card" }, el("h1", {}, "New job"), form));
+  await choose(select.value);
+}
