@@ -118,9 +118,10 @@ db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease, bool 
   static const struct db_statement renew = {
     "work_heartbeat",
     "UPDATE unit u SET lease_until = now() + make_interval(secs => $3) FROM job j"
-    " WHERE u.id = $1 AND u.lease_token = $2 AND u.state = 'leased' AND j.id = u.job_id"
-    " RETURNING j.state <> 'running'"
-    " OR (u.trial_id IS NOT NULL AND (j.cancel_requested OR " WORK_SQL_PAST_SEARCH "))"};
+    " WHERE u.id = $1 AND " WORK_SQL_HELD(
+      "u.") " AND j.id = u.job_id"
+            " RETURNING j.state <> 'running'"
+            " OR (u.trial_id IS NOT NULL AND (j.cancel_requested OR " WORK_SQL_PAST_SEARCH "))"};
   enum db_status status = db_work_presence(conn);
   if (status < DB_NONE)
     return status;
@@ -169,11 +170,11 @@ insert_epochs(struct db_conn *conn, void *context)
     " nullif(e.metric, 'NaN'), e.seconds FROM unit u,"
     " unnest($3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[])"
     " AS e (epoch, epochs, train, valid, metric, seconds)"
-    " WHERE u.id = $1 AND u.lease_token = $2 AND u.state = 'leased'"
-    " ORDER BY e.epoch, e.seconds DESC"
-    " ON CONFLICT (unit_id, epoch) DO UPDATE SET epoch_count = excluded.epoch_count,"
-    " train_loss = excluded.train_loss, valid_loss = excluded.valid_loss,"
-    " valid_metric = excluded.valid_metric, seconds = excluded.seconds"};
+    " WHERE u.id = $1 AND " WORK_SQL_HELD(
+      "u.") " ORDER BY e.epoch, e.seconds DESC"
+            " ON CONFLICT (unit_id, epoch) DO UPDATE SET epoch_count = excluded.epoch_count,"
+            " train_loss = excluded.train_loss, valid_loss = excluded.valid_loss,"
+            " valid_metric = excluded.valid_metric, seconds = excluded.seconds"};
   const struct epochs *epochs = context;
   size_t n = epochs->count;
   const double *columns = epoch_columns(epochs);

@@ -28,6 +28,14 @@
   "(SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased'"                      \
   " AND w.lease_until >= now())"
 
+/* That the unit (its columns after the prefix `u`) is still held under the lease token $2. The broken form is
+ * for the kill test alone, which must notice it: configure --enable-broken-lease. */
+#ifdef ATTUNE_BROKEN_LEASE
+#define WORK_SQL_HELD(u) u "state <> 'pending' AND $2::bigint > 0"
+#else
+#define WORK_SQL_HELD(u) u "lease_token = $2 AND " u "state = 'leased'"
+#endif
+
 /* A job's row, locked. */
 struct work_job
 {

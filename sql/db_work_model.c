@@ -173,7 +173,7 @@ close_job(struct db_conn *conn, const struct publication *publication, const str
 {
   static const struct db_statement unit = {
     "work_finish_done", "UPDATE unit SET state = 'done', ended_at = now(), lease_until = NULL"
-                        " WHERE id = $1 AND lease_token = $2 AND state = 'leased'"};
+                        " WHERE id = $1 AND " WORK_SQL_HELD("")};
   static const struct db_statement drop = {
     "work_drop_models", "WITH dropped AS (UPDATE unit u SET model_blob = NULL FROM unit old"
                         " WHERE u.job_id = $1 AND old.id = u.id AND u.model_blob IS NOT NULL"

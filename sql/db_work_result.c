@@ -21,9 +21,8 @@ static enum db_status
 find_owner(struct db_conn *conn, const struct db_work_lease *lease, struct arena *arena,
            struct owner *owner)
 {
-  static const struct db_statement get = {
-    "work_owner", "SELECT job_id, trial_id FROM unit"
-                  " WHERE id = $1 AND lease_token = $2 AND state = 'leased'"};
+  static const struct db_statement get = {"work_owner", "SELECT job_id, trial_id FROM unit"
+                                                        " WHERE id = $1 AND " WORK_SQL_HELD("")};
   static const struct db_column columns[] = {{DB_TEXT, offsetof(struct owner, job_id), 0},
                                              {DB_TEXT, offsetof(struct owner, trial_id), 0}};
   return db_exec_one(conn, &get, DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token)),
@@ -53,7 +52,7 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
     "work_store_unit",
     "UPDATE unit SET state = 'done', metric = $3, objective = $4, seconds = $5, result = $6,"
     " predictions = $7, model_blob = nullif($8::bigint, 0), ended_at = now(), lease_until = NULL"
-    " WHERE id = $1 AND lease_token = $2 AND state = 'leased'"};
+    " WHERE id = $1 AND " WORK_SQL_HELD("")};
   const struct db_work_result *result = finish->result;
   return db_exec_none(
     conn, &store,
@@ -261,7 +260,7 @@ put_back(struct db_conn *conn, const struct ending *ending, const char *trial_id
   static const struct db_statement back = {
     "work_put_back", "UPDATE unit SET state = 'pending', lease_until = NULL, worker = NULL,"
                      " attempts = attempts - CASE WHEN $3 THEN 1 ELSE 0 END"
-                     " WHERE id = $1 AND lease_token = $2 AND state = 'leased'"};
+                     " WHERE id = $1 AND " WORK_SQL_HELD("")};
   static const struct db_statement note = {
     "work_note_reason", "UPDATE trial SET reasons = reasons || $2::text WHERE id = $1"};
   bool uncounted = ending->how == DB_WORK_RELEASE;
@@ -282,7 +281,7 @@ count_attempts(struct db_conn *conn, const struct db_work_lease *lease, int *att
 {
   static const struct db_statement get = {
     "work_attempts",
-    "SELECT attempts FROM unit WHERE id = $1 AND lease_token = $2 AND state = 'leased' FOR UPDATE"};
+    "SELECT attempts FROM unit WHERE id = $1 AND " WORK_SQL_HELD("") " FOR UPDATE"};
   return db_exec_one(conn, &get, DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token)),
                      DB_SCALAR(DB_INT4), NULL, attempts);
 }

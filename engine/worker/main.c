@@ -179,6 +179,9 @@ main(int argc, char **argv)
       status = 0;
       break;
     case OPTIONS_RUN:
+#ifdef ATTUNE_BROKEN_LEASE
+      log_error("BUILT TO FAIL: this engine records results without a lease; it is for a test alone");
+#endif
       status = run(options);
       break;
     }
