@@ -25,7 +25,6 @@ struct whole_spec
 
 static const char *const task_names[] = {"classification", "binary", "multiclass", "regression",
                                          NULL};
-static const char *const class_weights[] = {"balanced", "none", NULL};
 
 static const struct json_field validation_fields[] = {
   {.name = "holdout",
@@ -40,6 +39,19 @@ static const struct json_field validation_fields[] = {
    .min = 2,
    .max = 20,
    .hint = "how many parts take turns as validation rows, such as 5"},
+  {.name = "group",
+   .kind = JSON_KIND_STRING,
+   .nullable = true,
+   .min = 1,
+   .max = TARGET_LENGTH_MAX,
+   .hint = "the column whose equal values stay together"},
+  {.name = "time",
+   .kind = JSON_KIND_STRING,
+   .nullable = true,
+   .min = 1,
+   .max = TARGET_LENGTH_MAX,
+   .hint = "the column that orders the rows"},
+  {.name = "stratify", .kind = JSON_KIND_BOOLEAN, .nullable = true},
   JSON_FIELD_END};
 
 /* Bounds that depend on the server are filled in at run time: a table is small enough to copy. */
@@ -47,7 +59,7 @@ struct spec_fields
 {
   struct json_field budget[5];
   struct json_field search[6];
-  struct json_field top[13];
+  struct json_field top[14];
 };
 
 static void
@@ -98,7 +110,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
 
   memcpy(fields->budget, budget, sizeof budget);
   memcpy(fields->search, search, sizeof search);
-  const struct json_field top[13] = {
+  const struct json_field top[14] = {
     {.name = "dataset", .kind = JSON_KIND_STRING, .min = 1, .max = NAME_LENGTH_MAX},
     {.name = "name", .kind = JSON_KIND_STRING, .nullable = true, .min = 1, .max = NAME_LENGTH_MAX},
     {.name = "target",
@@ -121,7 +133,13 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .kind = JSON_KIND_OBJECT,
      .nullable = true,
      .members = validation_fields},
-    {.name = "class_weight", .kind = JSON_KIND_STRING, .nullable = true, .choices = class_weights},
+    {.name = "class_weight", .kind = JSON_KIND_ANY, .nullable = true},
+    {.name = "sample_weight",
+     .kind = JSON_KIND_STRING,
+     .nullable = true,
+     .min = 1,
+     .max = TARGET_LENGTH_MAX,
+     .hint = "the numeric column that says how much each row counts"},
     JSON_FIELD_END};
   memcpy(fields->top, top, sizeof top);
 }
@@ -302,22 +320,27 @@ read_search(struct reading *reading)
 {
   struct job_spec *spec = &reading->whole->spec;
   const json_t *search = section(reading->request, "search");
-  const json_t *validation = section(reading->request, "validation");
-  const char *weight = text_member(reading, "class_weight");
 
   spec->method = arena_strdup(reading->arena, json_get_string(search, "method", "bayes"));
   spec->seed = (uint64_t) fmax(json_get_number(search, "seed", 0.0), 0.0);
   spec->parallel = (size_t) fmax(json_get_number(search, "parallel", 0.0), 0.0);
   spec->grid_resolution = (size_t) fmax(json_get_number(search, "grid_resolution", 5.0), 0.0);
-  spec->holdout = json_get_number(validation, "holdout", 0.0);
-  spec->folds = (size_t) fmax(json_get_number(validation, "folds", 0.0), 0.0);
-  spec->class_weight_balanced = weight && strcmp(weight, "balanced") == 0;
-  if (spec->holdout > 0.0 && spec->folds > 0)
-    json_fault_add(reading->faults, "/validation", "give one of the two",
-                   "holdout and folds exclude each other");
-  if (spec->class_weight_balanced && reading->shape.task == TASK_REGRESSION)
-    json_fault_add(reading->faults, "/class_weight", "leave it out",
-                   "class weights mean nothing to a regression");
+}
+
+static void
+read_rows(struct reading *reading)
+{
+  struct job_spec_rows rows = {.request = reading->request,
+                               .schema = reading->context->dataset_schema,
+                               .shape = &reading->shape,
+                               .arena = reading->arena,
+                               .faults = reading->faults,
+                               .spec = &reading->whole->spec};
+
+  job_spec_read_rows(&rows);
+  size_t special = job_spec_special_columns(rows.spec);
+  if (special < reading->shape.columns)
+    reading->shape.columns -= special;
 }
 
 /* Builds the space. *normal is the families' spaces for the normal form (new reference). */
@@ -375,20 +398,17 @@ normal_budget(const struct job_spec *spec)
 static json_t *
 normal_json(const struct job_spec *spec, json_t *space)
 {
-  json_t *families = json_array(), *validation = json_object(), *form;
+  json_t *families = json_array(), *form;
 
   for (size_t i = 0; i < spec->family_count; i++)
     json_array_append_new(families, json_string(spec->families[i]));
-  if (spec->holdout > 0.0)
-    json_object_set_new(validation, "holdout", json_real(spec->holdout));
-  if (spec->folds)
-    json_object_set_new(validation, "folds", json_integer((json_int_t) spec->folds));
-  form =
-    json_pack("{s:o, s:{s:s, s:I, s:I, s:I, s:O}, s:o, s:o, s:s}", "budget", normal_budget(spec),
-              "search", "method", spec->method, "seed", (json_int_t) spec->seed, "parallel",
-              (json_int_t) spec->parallel, "grid_resolution", (json_int_t) spec->grid_resolution,
-              "space", space, "families", families, "validation", validation, "class_weight",
-              spec->class_weight_balanced ? "balanced" : "none");
+  form = json_pack("{s:o, s:{s:s, s:I, s:I, s:I, s:O}, s:o}", "budget", normal_budget(spec),
+                   "search", "method", spec->method, "seed", (json_int_t) spec->seed, "parallel",
+                   (json_int_t) spec->parallel, "grid_resolution",
+                   (json_int_t) spec->grid_resolution, "space", space, "families", families);
+  if (!form)
+    return NULL;
+  job_spec_write_rows(spec, form);
   if (spec->target)
     json_object_set_new(form, "target", json_string(spec->target));
   if (spec->task_name)
@@ -437,6 +457,7 @@ job_spec_from_json(const json_t *request, const struct job_spec_context *context
   fill_fields(fields, context);
   json_check(request, fields->top, "", faults);
   read_task(&reading);
+  read_rows(&reading);
   read_metric(&reading);
   read_deploy_as(&reading);
   read_families(&reading);

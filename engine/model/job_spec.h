@@ -36,8 +36,18 @@ struct job_spec
   size_t grid_resolution;
   double holdout; /* 0 = by rule */
   size_t folds;   /* 0 = by rule */
+  /* Columns with a special part are no features (job_spec_is_special_column); NULL = none. Rows of
+   * one group stay together; with a time, later rows are judged by models of earlier ones, and a
+   * group counts as late as its latest row. */
+  const char *group_column, *time_column;
+  bool stratify; /* each part has its share of every class; never with a time */
   bool class_weight_balanced;
-  const char *deploy_as; /* model name */
+  /* Classes as the data writes them; one left out weighs 1. Not both this and "balanced". */
+  const char **class_weight_names;
+  const double *class_weight_values;
+  size_t class_weight_count;
+  const char *sample_weight; /* numeric column without gaps; NULL = every row weighs 1 */
+  const char *deploy_as;     /* model name */
   const char **families;
   size_t family_count;
   /* The joined space: "family" first (categorical, or fixed when there is one), then "family.param". */
@@ -55,13 +65,18 @@ struct job_spec_context
 
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
  * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
- * search{method,seed,space,parallel,grid_resolution}, families[], validation{holdout,folds},
- * class_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
+ * search{method,seed,space,parallel,grid_resolution}, families[],
+ * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
+ * weights by class), sample_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
  * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
 enum err job_spec_from_json(const json_t *request, const struct job_spec_context *context,
                             struct arena *arena, struct job_spec **spec,
                             struct json_faults *faults);
+
+/* True for the columns of group, time and sample weight; and how many of them there are. */
+bool job_spec_is_special_column(const struct job_spec *spec, const char *name);
+size_t job_spec_special_columns(const struct job_spec *spec);
 
 /* The normal form: every default filled in (new reference). */
 json_t *job_spec_to_json(const struct job_spec *spec);

@@ -1,4 +1,4 @@
-/* Shared by job_spec.c and job_space.c only. */
+/* Shared by job_spec*.c, job_space.c and job_shape.c only. */
 #ifndef ATTUNE_MODEL_JOB_SPEC_INTERNAL_H
 #define ATTUNE_MODEL_JOB_SPEC_INTERNAL_H
 
@@ -13,5 +13,19 @@ void job_shape_from_schema(const json_t *schema, const char *target, const char 
 json_t *job_space_merge(const char *const *families, size_t family_count,
                         const struct model_data_shape *shape, const json_t *overrides,
                         struct arena *arena, struct json_faults *faults);
+
+/* What the reader of validation and weights is given; fills the spec and adds faults. */
+struct job_spec_rows
+{
+  const json_t *request, *schema;
+  const struct model_data_shape *shape;
+  struct arena *arena;
+  struct json_faults *faults;
+  struct job_spec *spec; /* its target is read already */
+};
+void job_spec_read_rows(struct job_spec_rows *rows);
+
+/* Adds "validation", "class_weight" and "sample_weight" to the normal form. */
+void job_spec_write_rows(const struct job_spec *spec, json_t *form);
 
 #endif

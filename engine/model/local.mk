@@ -5,6 +5,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_shape.c \
   engine/model/job_space.c \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
+  engine/model/job_spec_rows.c \
   engine/model/kernel.h engine/model/kernel_onednn.c \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \

@@ -127,6 +127,51 @@ test_everything(void **state)
   done(&reading);
 }
 
+static const char rich_schema[] =
+  "{\"kind\": \"table\", \"rows\": 400, \"columns\": ["
+  "{\"name\": \"x\", \"type\": \"numeric\", \"missing\": 0, \"distinct\": 300},"
+  "{\"name\": \"gaps\", \"type\": \"numeric\", \"missing\": 3, \"distinct\": 300},"
+  "{\"name\": \"kind\", \"type\": \"categorical\", \"missing\": 0, \"distinct\": 3, "
+  "\"examples\": [\"a\", \"b\", \"c\"]},"
+  "{\"name\": \"when\", \"type\": \"datetime\", \"missing\": 0, \"distinct\": 90},"
+  "{\"name\": \"patient\", \"type\": \"identifier\", \"missing\": 0, \"distinct\": 80},"
+  "{\"name\": \"story\", \"type\": \"text\", \"missing\": 0, \"distinct\": 400},"
+  "{\"name\": \"w\", \"type\": \"numeric\", \"missing\": 0, \"distinct\": 20}],"
+  "\"warnings\": []}";
+
+static void
+test_rows(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_good(&reading, rich_schema,
+            "{\"target\": \"kind\", \"validation\": {\"folds\": 3, \"group\": \"patient\", "
+            "\"time\": \"when\"}, \"class_weight\": {\"b\": 2.5, \"c\": 1}, "
+            "\"sample_weight\": \"w\"}");
+  const struct job_spec *spec = reading.spec;
+  assert_string_equal(spec->group_column, "patient");
+  assert_string_equal(spec->time_column, "when");
+  assert_false(spec->stratify);
+  assert_string_equal(spec->sample_weight, "w");
+  assert_false(spec->class_weight_balanced);
+  assert_int_equal(spec->class_weight_count, 2);
+  assert_string_equal(spec->class_weight_names[0], "b");
+  assert_near(spec->class_weight_values[0], 2.5, 0);
+  assert_true(job_spec_is_special_column(spec, "w") && job_spec_is_special_column(spec, "when"));
+  assert_false(job_spec_is_special_column(spec, "x"));
+  assert_int_equal(job_spec_special_columns(spec), 3);
+  done(&reading);
+
+  read_good(&reading, rich_schema, "{\"target\": \"kind\", \"class_weight\": null}");
+  assert_true(reading.spec->stratify);
+  assert_null(reading.spec->group_column);
+  assert_null(reading.spec->time_column);
+  assert_null(reading.spec->sample_weight);
+  assert_int_equal(reading.spec->class_weight_count, 0);
+  done(&reading);
+}
+
 /* The fault with that pointer and text is there. */
 static void
 expect_fault(const struct reading *reading, const char *pointer, const char *text)
@@ -218,6 +263,54 @@ test_single_faults(void **state)
 }
 
 static void
+test_row_faults(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *request, *pointer, *text;
+  } cases[] = {
+    {"\"validation\": {\"group\": \"nobody\"}", "/validation/group", "no column \"nobody\""},
+    {"\"validation\": {\"group\": \"kind\"}", "/validation/group", "can't be the target"},
+    {"\"validation\": {\"group\": \"story\"}", "/validation/group", "any type but text"},
+    {"\"validation\": {\"group\": 7}", "/validation/group", "must"},
+    {"\"validation\": {\"time\": \"patient\"}", "/validation/time", "datetime or numeric"},
+    {"\"validation\": {\"time\": \"when\", \"stratify\": true}", "/validation/stratify",
+     "can't be stratified"},
+    {"\"validation\": {\"time\": \"when\", \"group\": \"when\"}", "/validation/time",
+     "same column"},
+    {"\"sample_weight\": \"when\"", "/sample_weight", "must be numeric"},
+    {"\"sample_weight\": \"gaps\"", "/sample_weight", "no value in 3 rows"},
+    {"\"sample_weight\": \"x\", \"validation\": {\"time\": \"x\"}", "/sample_weight",
+     "already says"},
+    {"\"class_weight\": {\"b\": 0}", "/class_weight/b", "number from"},
+    {"\"class_weight\": {\"z\": 1}", "/class_weight/z", "no class \"z\""},
+    {"\"class_weight\": {}", "/class_weight", "no class is named"},
+    {"\"class_weight\": 3", "/class_weight", "must be \"balanced\""},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+  {
+    struct reading reading;
+    char request[300];
+    snprintf(request, sizeof request, "{\"target\": \"kind\", %s}", cases[i].request);
+    read_spec(&reading, rich_schema, request);
+    expect_fault(&reading, cases[i].pointer, cases[i].text);
+    assert_int_equal(reading.faults.count, 1);
+    done(&reading);
+  }
+  struct reading reading;
+  read_spec(&reading, rich_schema,
+            "{\"target\": \"x\", \"class_weight\": {\"b\": -1}, \"sample_weight\": \"kind\", "
+            "\"validation\": {\"group\": \"x\", \"time\": \"kind\", \"holdout\": 0.2, "
+            "\"folds\": 3}}");
+  assert_int_equal(reading.faults.count, 6);
+  done(&reading);
+  read_spec(&reading, image_schema, "{\"validation\": {\"group\": \"a\"}}");
+  expect_fault(&reading, "/validation/group", "no columns");
+  done(&reading);
+}
+
+static void
 test_all_faults_at_once(void **state)
 {
   (void) state;
@@ -295,7 +388,9 @@ test_normal_form(void **state)
     "{\"target\": \"sold\", \"metric\": \"roc_auc\", \"deploy_as\": \"m\", \"budget\": "
     "{\"trials\": 4, "
     "\"target_score\": 0.9}, \"search\": {\"space\": {\"mlp\": {\"optimizer\": \"sgd\", \"units\": "
-    "{\"type\": \"ordinal\", \"values\": [8, 16]}}}}, \"class_weight\": \"balanced\"}"};
+    "{\"type\": \"ordinal\", \"values\": [8, 16]}}}}, \"class_weight\": \"balanced\"}",
+    "{\"target\": \"kind\", \"class_weight\": {\"b\": 2.5}, \"sample_weight\": \"x\", "
+    "\"validation\": {\"time\": \"price\"}}"};
 
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
   {
@@ -379,7 +474,8 @@ main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
-    cmocka_unit_test(test_single_faults), cmocka_unit_test(test_all_faults_at_once),
+    cmocka_unit_test(test_single_faults), cmocka_unit_test(test_rows),
+    cmocka_unit_test(test_row_faults),    cmocka_unit_test(test_all_faults_at_once),
     cmocka_unit_test(test_overrides),     cmocka_unit_test(test_normal_form),
     cmocka_unit_test(test_family_spaces),
   };
