@@ -62,11 +62,18 @@ void db_release(struct db_pool *pool, struct db_conn *conn);
 enum db_status db_tx_run(struct db_conn *conn, const char *name,
                          enum db_status (*fn)(struct db_conn *conn, void *context), void *context);
 
+/* The longest wait for one answer of the server on this connection (35 s unless set): after it the
+ * connection is closed and the call is DB_SOFT. db_release sets it back. */
+void db_set_patience(struct db_conn *conn, double seconds);
+
+/* Whether the last failure on this connection was that the server's disk is full. */
+bool db_is_full(const struct db_conn *conn);
+
 /* Text of the last failure on this connection, for logs only. */
 const char *db_last_error(const struct db_conn *conn);
 
 /* ---- notifications: channel "attune", payload "<kind> <id>": "job job_…", "key key_…", "dataset ds_…",
- * "model mdl_…", "work" (something may be claimable) ------------------------------------------------ */
+ * "model mdl_…", "tenant ten_…", "work" (something may be claimable) ------------------------------------------------ */
 enum db_status db_listen(struct db_conn *conn);
 /* Sends inside the current transaction. */
 enum db_status db_notify(struct db_conn *conn, const char *kind, const char *id);

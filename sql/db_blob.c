@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sql/db_conn.h"
+#include "sql/db_io.h"
 #include "sql/db_value.h"
 
 /* A blob is written by COPY in binary, so that a chunk goes out in pieces and neither side of the socket
@@ -32,8 +33,9 @@ struct writer
 static enum db_status
 send_copy(struct writer *writer, const char *bytes, size_t size)
 {
-  if (PQputCopyData(writer->conn->pg, bytes, (int) size) == 1)
+  if (PQputCopyData(writer->conn->pg, bytes, (int) size) == 1 && db_io_flush(writer->conn))
     return DB_ROWS;
+  db_io_break(writer->conn); /* what was half sent can't be taken back */
   return db_conn_fail(writer->conn, NULL, "blob_copy");
 }
 
@@ -82,7 +84,7 @@ end_copy(struct writer *writer, enum db_status status)
   int ended = PQputCopyEnd(conn->pg, status == DB_ROWS ? NULL : "the writer failed");
   if (ended != 1 && status == DB_ROWS)
     status = db_conn_fail(conn, NULL, "blob_copy");
-  for (PGresult *result; (result = PQgetResult(conn->pg)) != NULL; PQclear(result))
+  for (PGresult *result; (result = db_io_next(conn)) != NULL; PQclear(result))
     if (PQresultStatus(result) != PGRES_COMMAND_OK && status == DB_ROWS)
       status = db_conn_fail(conn, result, "blob_copy");
   return status;
@@ -94,7 +96,7 @@ copy_chunks(struct writer *writer)
   static const char header[19] = "PGCOPY\n\377\r\n";
   struct db_conn *conn = writer->conn;
   PGresult *result =
-    PQexec(conn->pg, "COPY blob_chunk (blob_id, seq, data) FROM STDIN (FORMAT binary)");
+    db_io_exec(conn, "COPY blob_chunk (blob_id, seq, data) FROM STDIN (FORMAT binary)");
   enum db_status status = DB_ROWS;
   if (PQresultStatus(result) != PGRES_COPY_IN)
     status = db_conn_fail(conn, result, "blob_copy");

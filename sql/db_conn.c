@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "sql/db_io.h"
 
 /* Of every session. The server's own keepalives find a client that is gone, so that its row locks are
  * released; JIT costs more than it gives on statements as short as ours. */
@@ -81,6 +82,9 @@ db_conn_fail(struct db_conn *conn, const PGresult *result, const char *what)
                           ? PQresultErrorMessage(result)
                           : PQerrorMessage(conn->pg);
   copy_line(conn->error, sizeof conn->error, message);
+  if (lost && conn->gave_up)
+    snprintf(conn->error, sizeof conn->error, "the database did not answer within %g s",
+             conn->patience_s);
 
   enum db_status status = lost ? DB_SOFT : db_sqlstate_status(conn->sqlstate);
   if (strcmp(conn->sqlstate, "25P02") == 0 && conn->tx_failure == DB_SOFT)
@@ -144,7 +148,7 @@ open_conn(struct db_conn *conn, struct err_info *info)
   if (conn->pg != NULL)
     PQfinish(conn->pg);
   conn->prepared_count = 0;
-  conn->stale = false;
+  conn->stale = conn->gave_up = false;
   conn->pg = open_session(conn);
   if (conn->pg == NULL)
     return err_set(info, ERR_MEMORY, "could not open a database connection: out of memory");
@@ -155,6 +159,7 @@ open_conn(struct db_conn *conn, struct err_info *info)
     return err_set(info, ERR_UNAVAILABLE, "could not reach the database: %s", conn->error);
   }
   PQsetNoticeProcessor(conn->pg, on_notice, conn->name);
+  PQsetnonblocking(conn->pg, 1);
   if (db_exec_sql(conn, session_settings) < DB_NONE
       || (conn->listening && db_exec_sql(conn, "LISTEN attune") < DB_NONE))
     return err_set(info, ERR_UNAVAILABLE, "could not set up a database session: %s", conn->error);
@@ -181,6 +186,7 @@ db_connect(const char *conninfo, const char *name, struct db_conn **conn, struct
   if (made != NULL)
   {
     made->tx_failure = DB_ROWS;
+    made->patience_s = DB_PATIENCE_S;
     made->conninfo = strdup(conninfo);
     made->name = strdup(name);
   }
@@ -236,6 +242,18 @@ db_last_sqlstate(const struct db_conn *conn)
   return conn->sqlstate;
 }
 
+bool
+db_is_full(const struct db_conn *conn)
+{
+  return strcmp(conn->sqlstate, "53100") == 0;
+}
+
+void
+db_set_patience(struct db_conn *conn, double seconds)
+{
+  conn->patience_s = seconds;
+}
+
 void
 db_conn_look(struct db_conn *conn)
 {
@@ -243,6 +261,16 @@ db_conn_look(struct db_conn *conn)
   /* The server's last words come before the end of the stream, which closes our side. */
   for (int i = 0; i < 4 && db_is_open(conn) && poll(&look, 1, 0) > 0; i++)
     PQconsumeInput(conn->pg);
+}
+
+bool
+db_conn_answers(struct db_conn *conn, double seconds)
+{
+  double patience_s = conn->patience_s;
+  conn->patience_s = seconds;
+  bool answers = db_exec_sql(conn, "") == DB_ROWS;
+  conn->patience_s = patience_s;
+  return answers;
 }
 
 enum db_status
@@ -289,7 +317,7 @@ db_conn_prepare(struct db_conn *conn, const struct db_statement *statement, cons
     conn->prepared = grown;
     conn->prepared_capacity = capacity;
   }
-  PGresult *result = PQprepare(conn->pg, statement->name, statement->sql, (int) count, types);
+  PGresult *result = db_io_prepare(conn, statement, types, count);
   enum db_status status = DB_ROWS;
   if (PQresultStatus(result) == PGRES_COMMAND_OK)
     conn->prepared[conn->prepared_count++] = statement;

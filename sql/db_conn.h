@@ -1,5 +1,5 @@
 /* Private to sql/: what a connection remembers. Only db_conn.c, db_exec.c, db_tx.c, db_notify.c,
- * db_blob.c and db_patch.c look inside. */
+ * db_blob.c, db_io.c, db_pool.c and db_patch.c look inside. */
 #ifndef ATTUNE_SQL_DB_CONN_H
 #define ATTUNE_SQL_DB_CONN_H
 
@@ -22,6 +22,10 @@ struct db_conn
   int tx_depth;              /* db_tx_run within db_tx_run */
   enum db_status tx_failure; /* the first failure in the open transaction, or DB_ROWS */
 
+  double used_s;     /* when the pool got it back (monotonic) */
+  double patience_s; /* the longest wait for the server */
+  bool gave_up;      /* that wait ended, and with it the session */
+
   char error[512];
   char sqlstate[6];
 };
@@ -37,8 +41,13 @@ enum db_status db_conn_fault(struct db_conn *conn, const char *what, const char 
  * Connections that listen are left closed, as their owner must learn of the gap. */
 enum db_status db_conn_ready(struct db_conn *conn);
 
+/* How long the server may keep anyone waiting: its own limit of a statement, and some for the way. */
+#define DB_PATIENCE_S 35.0
+
 /* Notices, without waiting, that the server has closed an idle connection. */
 void db_conn_look(struct db_conn *conn);
+/* Whether an open connection's server answers within `seconds`; else the connection is closed. */
+bool db_conn_answers(struct db_conn *conn, double seconds);
 
 /* Forgets every prepared statement, on the server as well. */
 enum db_status db_conn_forget(struct db_conn *conn);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sql/db_conn.h"
+#include "sql/db_io.h"
 #include "sql/db_value.h"
 
 bool
@@ -18,10 +19,10 @@ db_in_tx(const struct db_conn *conn)
 enum db_status
 db_exec_sql(struct db_conn *conn, const char *sql)
 {
-  PGresult *result = PQexec(conn->pg, sql);
+  PGresult *result = db_io_exec(conn, sql);
   ExecStatusType kind = PQresultStatus(result);
   enum db_status status = DB_ROWS;
-  if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK)
+  if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK && kind != PGRES_EMPTY_QUERY)
   {
     char what[64]; /* its beginning is enough for a log line */
     snprintf(what, sizeof what, "%.*s", (int) strcspn(sql, "\n"), sql);
@@ -40,8 +41,7 @@ run_once(struct db_conn *conn, const struct db_statement *statement, const struc
   enum db_status status = db_conn_prepare(conn, statement, wire->types, (size_t) wire->count);
   if (status != DB_ROWS)
     return status;
-  PGresult *got = PQexecPrepared(conn->pg, statement->name, wire->count, wire->values,
-                                 wire->lengths, wire->formats, 1);
+  PGresult *got = db_io_run(conn, statement, wire);
   ExecStatusType kind = PQresultStatus(got);
   if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK)
   {
@@ -163,19 +163,6 @@ db_exec_many(struct db_conn *conn, const struct db_statement *statement,
   return status;
 }
 
-/* Ends the statement under way and takes what is left of it. */
-static void
-stop_statement(struct db_conn *conn)
-{
-  char text[64];
-  PGcancel *cancel = PQgetCancel(conn->pg);
-  if (cancel != NULL)
-    PQcancel(cancel, text, sizeof text);
-  PQfreeCancel(cancel);
-  for (PGresult *result; (result = PQgetResult(conn->pg)) != NULL;)
-    PQclear(result);
-}
-
 /* Reads rows in single-row mode until the last, or until something fails. */
 static enum db_status
 each_row(struct db_conn *conn, const struct db_statement *statement,
@@ -183,7 +170,7 @@ each_row(struct db_conn *conn, const struct db_statement *statement,
          size_t row_size, bool (*on_row)(void *context, const void *row), void *context)
 {
   enum db_status status = DB_NONE;
-  for (PGresult *result; (result = PQgetResult(conn->pg)) != NULL; PQclear(result))
+  for (PGresult *result; (result = db_io_next(conn)) != NULL; PQclear(result))
   {
     ExecStatusType kind = PQresultStatus(result);
     if (status < DB_NONE || kind == PGRES_TUPLES_OK || kind == PGRES_COMMAND_OK)
@@ -201,7 +188,7 @@ each_row(struct db_conn *conn, const struct db_statement *statement,
     if (status < DB_NONE)
     {
       PQclear(result);
-      stop_statement(conn);
+      db_io_break(conn); /* the rest could be long, and asking to cancel it would wait */
       break;
     }
   }
@@ -235,7 +222,7 @@ db_exec_rows(struct db_conn *conn, const struct db_statement *statement,
     goto out;
   if (!PQsendQueryPrepared(conn->pg, statement->name, wire.count, wire.values, wire.lengths,
                            wire.formats, 1)
-      || !PQsetSingleRowMode(conn->pg))
+      || !PQsetSingleRowMode(conn->pg) || !db_io_flush(conn))
   {
     status = db_conn_fail(conn, NULL, statement->name);
     goto out;

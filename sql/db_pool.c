@@ -9,7 +9,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "sql/db_conn.h"
+
+/* A connection that nobody used for IDLE_S is asked for a sign of life before it is lent: a frozen server
+ * then costs the caller PING_S instead of a statement's whole patience. After a failure to connect, nobody
+ * else tries for DOWN_S: threads are not to queue up before a door that is shut. */
+#define IDLE_S 1.0
+#define PING_S 2.0
+#define DOWN_S 0.5
 
 struct db_pool
 {
@@ -20,6 +28,7 @@ struct db_pool
   pthread_cond_t released;
   size_t open; /* connections there are, idle or lent */
   size_t idle_count;
+  double down_until_s;   /* no new connection before (monotonic) */
   struct db_conn **idle; /* the most recently used last */
 };
 
@@ -126,6 +135,52 @@ give_up_place(struct db_pool *pool)
   pthread_mutex_unlock(&pool->mutex);
 }
 
+static bool
+is_down(struct db_pool *pool)
+{
+  pthread_mutex_lock(&pool->mutex);
+  bool down = clock_monotonic_s() < pool->down_until_s;
+  pthread_mutex_unlock(&pool->mutex);
+  return down;
+}
+
+static void
+note_down(struct db_pool *pool)
+{
+  pthread_mutex_lock(&pool->mutex);
+  pool->down_until_s = clock_monotonic_s() + DOWN_S;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Makes sure that what was taken can be used: *conn is NULL when there was none, and after a failure. */
+static enum err
+freshen(struct db_pool *pool, struct db_conn **conn, struct err_info *info)
+{
+  if (*conn != NULL)
+  {
+    db_conn_look(*conn);
+    if (db_is_open(*conn)
+        && (clock_monotonic_s() - (*conn)->used_s < IDLE_S || db_conn_answers(*conn, PING_S)))
+      return ERR_OK;
+  }
+  enum err err;
+  if (is_down(pool))
+    err = err_set(info, ERR_UNAVAILABLE, "the database can't be reached");
+  else
+  {
+    err =
+      *conn != NULL ? db_reopen(*conn, info) : db_connect(pool->conninfo, pool->name, conn, info);
+    if (err == ERR_UNAVAILABLE)
+      note_down(pool);
+  }
+  if (err != ERR_OK)
+  {
+    db_close(*conn);
+    *conn = NULL;
+  }
+  return err;
+}
+
 enum err
 db_acquire(struct db_pool *pool, double timeout_s, struct db_conn **conn, struct err_info *info)
 {
@@ -135,16 +190,7 @@ db_acquire(struct db_pool *pool, double timeout_s, struct db_conn **conn, struct
     return err_set(info, ERR_UNAVAILABLE,
                    "all %zu database connections were busy for %.1f s; try again", pool->size,
                    timeout_s);
-  enum err err;
-  if (taken == NULL)
-    err = db_connect(pool->conninfo, pool->name, &taken, info);
-  else
-  {
-    db_conn_look(taken);
-    err = db_reopen(taken, info);
-    if (err != ERR_OK)
-      db_close(taken);
-  }
+  enum err err = freshen(pool, &taken, info);
   if (err != ERR_OK)
   {
     give_up_place(pool);
@@ -166,6 +212,8 @@ db_release(struct db_pool *pool, struct db_conn *conn)
     give_up_place(pool);
     return;
   }
+  conn->used_s = clock_monotonic_s();
+  conn->patience_s = DB_PATIENCE_S;
   pthread_mutex_lock(&pool->mutex);
   pool->idle[pool->idle_count++] = conn;
   pthread_cond_signal(&pool->released);

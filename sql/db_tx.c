@@ -2,12 +2,14 @@
 
 #include "sql/db.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "sql/db_conn.h"
+#include "sql/db_io.h"
 
 #define TX_ATTEMPTS 5
 /* No new attempt after this long: what is slow by itself would only be slow again. */
@@ -32,7 +34,7 @@ pause_before(int attempt, bool lost)
 static enum db_status
 commit(struct db_conn *conn, const char *name, enum db_status status)
 {
-  PGresult *result = PQexec(conn->pg, "COMMIT");
+  PGresult *result = db_io_exec(conn, "COMMIT");
   if (PQresultStatus(result) != PGRES_COMMAND_OK)
     status = db_conn_fail(conn, result, name);
   else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
@@ -89,10 +91,12 @@ db_tx_run(struct db_conn *conn, const char *name,
     return inner;
   }
   double start_s = clock_monotonic_s();
+  double retry_s = fmin(TX_RETRY_S, conn->patience_s);
   for (int attempt = 1;; attempt++)
   {
     enum db_status status = run_once(conn, name, fn, context);
-    if (status != DB_SOFT || attempt == TX_ATTEMPTS || clock_monotonic_s() - start_s > TX_RETRY_S)
+    if (status != DB_SOFT || attempt == TX_ATTEMPTS || db_is_full(conn)
+        || clock_monotonic_s() - start_s > retry_s)
     {
       if (status == DB_SOFT)
         log_warning("database: %s given up after %d attempts: %s", name, attempt, conn->error);

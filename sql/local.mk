@@ -2,6 +2,7 @@ noinst_LIBRARIES += sql/libdb.a
 sql_libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 sql_libdb_a_SOURCES = \
   sql/db.h \
+  sql/db_audit.c sql/db_audit.h \
   sql/db_blob.c \
   sql/db_conn.c sql/db_conn.h \
   sql/db_dataset.c sql/db_dataset.h \
@@ -9,6 +10,7 @@ sql_libdb_a_SOURCES = \
   sql/db_exec.c sql/db_exec.h \
   sql/db_forget.c \
   sql/db_id.c \
+  sql/db_io.c sql/db_io.h \
   sql/db_idempotency.c \
   sql/db_ingest.c \
   sql/db_job.c sql/db_job.h \
@@ -22,6 +24,7 @@ sql_libdb_a_SOURCES = \
   sql/db_tenant.c sql/db_tenant.h \
   sql/db_trial.c \
   sql/db_tx.c \
+  sql/db_usage.c sql/db_usage.h \
   sql/db_value.c sql/db_value.h \
   sql/db_work.h sql/db_work_internal.h \
   sql/db_work_ask.c \

@@ -3,11 +3,13 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -400,6 +402,114 @@ test_pool_of_threads(void **state)
   db_pool_free(pool);
 }
 
+static const struct db_statement sleep_5 = {"test_sleep", "SELECT pg_sleep(5)::text"};
+
+/* A server that says nothing more holds nobody longer than the connection's patience. */
+static void
+test_frozen_backend(void **state)
+{
+  struct fixture *fixture = *state;
+  int64_t value;
+  int pid = PQbackendPID(fixture->conn->pg);
+  db_set_patience(fixture->conn, 0.5);
+  assert_int_equal(kill(pid, SIGSTOP), 0);
+  double start_s = clock_monotonic_s();
+  enum db_status status =
+    db_exec_one(fixture->conn, &one, DB_NO_PARAMS, DB_SCALAR(DB_INT8), NULL, &value);
+  double waited_s = clock_monotonic_s() - start_s;
+  kill(pid, SIGCONT);
+  assert_int_equal(status, DB_SOFT);
+  assert_true(waited_s > 0.4 && waited_s < 3);
+  assert_non_null(strstr(db_last_error(fixture->conn), "did not answer"));
+  assert_false(db_is_open(fixture->conn));
+  assert_int_equal(db_exec_one(fixture->conn, &one, DB_NO_PARAMS, DB_SCALAR(DB_INT8), NULL, &value),
+                   DB_ROWS);
+  /* One that works too long is given up in the same way. */
+  start_s = clock_monotonic_s();
+  assert_int_equal(db_exec_none(fixture->conn, &sleep_5, DB_NO_PARAMS), DB_SOFT);
+  assert_true(clock_monotonic_s() - start_s < 3);
+  db_set_patience(fixture->conn, DB_PATIENCE_S);
+}
+
+struct frozen_blob
+{
+  struct db_conn *conn;
+  uint64_t left;
+  int pid; /* 0 = not frozen */
+};
+
+static long
+read_and_freeze(void *context, char *bytes, size_t size)
+{
+  struct frozen_blob *blob = context;
+  size_t count = size < blob->left ? size : (size_t) blob->left;
+  memset(bytes, 'x', count);
+  blob->left -= count;
+  if (blob->pid == 0)
+  {
+    blob->pid = PQbackendPID(blob->conn->pg);
+    kill(blob->pid, SIGSTOP);
+  }
+  return (long) count;
+}
+
+static enum db_status
+write_blob(struct db_conn *conn, void *context)
+{
+  static const uint8_t digest[32];
+  int64_t id;
+  /* More than the socket holds, so that sending is what waits. */
+  return db_blob_write(conn, read_and_freeze, context, digest, UINT64_C(64) << 20, &id);
+}
+
+static void
+test_frozen_while_copying(void **state)
+{
+  struct fixture *fixture = *state;
+  struct frozen_blob blob = {.conn = fixture->conn, .left = UINT64_C(64) << 20};
+  assert_int_equal(db_reopen(fixture->conn, NULL), ERR_OK);
+  db_set_patience(fixture->conn, 0.5);
+  double start_s = clock_monotonic_s();
+  struct db_conn *conn = fixture->conn;
+  assert_int_equal(db_exec_sql(conn, "BEGIN"), DB_ROWS);
+  conn->tx_depth = 1;
+  enum db_status status = write_blob(conn, &blob);
+  conn->tx_depth = 0;
+  double waited_s = clock_monotonic_s() - start_s;
+  kill(blob.pid, SIGCONT);
+  assert_int_equal(status, DB_SOFT);
+  assert_true(waited_s > 0.4 && waited_s < 5);
+  db_set_patience(fixture->conn, DB_PATIENCE_S);
+  assert_int_equal(db_reopen(fixture->conn, NULL), ERR_OK);
+  assert_string_equal(test_db_sql(fixture->conn, fixture->arena, "SELECT count(*) FROM blob"), "0");
+}
+
+/* An idle connection of the pool that has gone silent is replaced before anybody gets it. */
+static void
+test_pool_replaces_the_frozen(void **state)
+{
+  (void) state;
+  struct db_pool *pool;
+  struct db_conn *conn;
+  struct timespec idle = {.tv_sec = 1, .tv_nsec = 100000000};
+  assert_int_equal(db_pool_new(test_db_conninfo(), "pool", 1, &pool, NULL), ERR_OK);
+  assert_int_equal(db_acquire(pool, 1, &conn, NULL), ERR_OK);
+  int pid = PQbackendPID(conn->pg);
+  db_release(pool, conn);
+  nanosleep(&idle, NULL);
+  kill(pid, SIGSTOP);
+  double start_s = clock_monotonic_s();
+  enum err err = db_acquire(pool, 1, &conn, NULL);
+  double waited_s = clock_monotonic_s() - start_s;
+  kill(pid, SIGCONT);
+  assert_int_equal(err, ERR_OK);
+  assert_true(waited_s < 5);
+  assert_int_not_equal(PQbackendPID(conn->pg), pid);
+  assert_int_equal(db_exec_none(conn, &one, DB_NO_PARAMS), DB_ROWS);
+  db_release(pool, conn);
+  db_pool_free(pool);
+}
+
 static void
 test_ids_and_cursors(void **state)
 {
@@ -439,6 +549,9 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_listen),
                                      cmocka_unit_test(test_pool),
                                      cmocka_unit_test(test_pool_of_threads),
+                                     cmocka_unit_test(test_frozen_backend),
+                                     cmocka_unit_test(test_frozen_while_copying),
+                                     cmocka_unit_test(test_pool_replaces_the_frozen),
                                      cmocka_unit_test(test_ids_and_cursors)};
   return cmocka_run_group_tests_name("db_conn", tests, setup, teardown);
 }
