@@ -53,6 +53,20 @@ adopt_identity(struct http_exchange *exchange)
   req->csrf = identity->by_session ? identity->csrf : NULL;
 }
 
+/* Whether the path means the model the key is bound to: by its name or its id. */
+static bool
+names_key_model(const struct http_exchange *exchange)
+{
+  const struct http_identity *identity = &exchange->identity;
+  const char *model = http_arg(&exchange->req, "model");
+  size_t length = strcspn(model, "@");
+  const char *const names[] = {identity->key_model, identity->key_model_id};
+  for (size_t i = 0; i < 2; i++)
+    if (*names[i] && strlen(names[i]) == length && strncmp(model, names[i], length) == 0)
+      return true;
+  return false;
+}
+
 static void
 check_rights(struct http_exchange *exchange)
 {
@@ -86,10 +100,7 @@ check_rights(struct http_exchange *exchange)
   }
   if (!req->key_model)
     return;
-  const char *model = http_arg(req, "model");
-  size_t length = strcspn(model, "@");
-  if (!(route->scope & DB_SCOPE_PREDICT) || strlen(req->key_model) != length
-      || strncmp(model, req->key_model, length) != 0)
+  if (!(route->scope & DB_SCOPE_PREDICT) || !names_key_model(exchange))
     http_reply_error(req, E_FORBIDDEN,
                      arena_printf(req->arena,
                                   "This key may only ask the model \"%s\" for predictions.",
@@ -155,6 +166,11 @@ authenticate(struct http_exchange *exchange)
   enum http_auth_result result = http_auth_check(
     req->server->auth, &credential, (const struct sockaddr *) &exchange->peer, &exchange->identity);
   if (result == HTTP_AUTH_ASK)
+    return false;
+  /* The model of this key may have been made since the key was read: look again before refusing its id. */
+  const struct http_identity *identity = &exchange->identity;
+  if (result == HTTP_AUTH_OK && *identity->key_model && !*identity->key_model_id
+      && strncmp(http_arg(req, "model"), "mdl_", 4) == 0)
     return false;
   settle_auth(exchange, result);
   return true;
@@ -239,7 +255,11 @@ http_run_task(struct http_task *task, double queued_s)
   case HTTP_TASK_HANDLE:
     /* Nobody waits for ever behind a slow database: the client can try another server. */
     if (queued_s > QUEUE_SECONDS && req->pass == 0)
+    {
+      http_busy_reason(req, "it waited %.0f s for one of the %zu threads (waiting-threads)",
+                       queued_s, req->server->limits.waiting_threads);
       http_reply_busy(req, E_UNAVAILABLE, 5);
+    }
     run_handler(exchange);
     break;
   }

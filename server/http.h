@@ -165,8 +165,14 @@ void http_reply_static(struct http_request *req, const char *content_type, const
 void http_reply_error(struct http_request *req, enum error_code code, const char *detail);
 void http_reply_faults(struct http_request *req, enum error_code code,
                        const struct json_faults *faults);
-/* 503 with Retry-After. */
-void http_reply_busy(struct http_request *req, enum error_code code, unsigned retry_after_s);
+/* 503 (or another answer that may be better later) with Retry-After. A 503 leaves a line in the log that says
+ * why: the sentence http_busy_reason was given, else the function that answered. */
+#define http_reply_busy(req, code, retry_after_s)                                                  \
+  http_reply_busy_by((req), (code), (retry_after_s), __func__)
+void http_reply_busy_by(struct http_request *req, enum error_code code, unsigned retry_after_s,
+                        const char *who);
+void http_busy_reason(struct http_request *req, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
 /* The answer for a database status that is not the expected one: DB_NONE → not_found_code, DB_SOFT → 503,
  * DB_HARD → 500. */
 void http_reply_db(struct http_request *req, enum db_status status, enum error_code not_found_code);
@@ -176,6 +182,9 @@ void http_reply_header(struct http_request *req, const char *name, const char *v
 /* A database connection for this request (waiting pool only), given back when it is done. NULL when it
  * replied 503. */
 struct db_conn *http_db(struct http_request *req);
+/* As http_db, but without a reply: for a handler that has parked before and can park again. The failure is
+ * remembered as the reason of a later 503. */
+struct db_conn *http_db_try(struct http_request *req);
 
 /* ---- streams (text/event-stream) -------------------------------------------------------------------- */
 /* Starts an SSE answer: from now on the event hub feeds it the events of these jobs, each after its `after`. */

@@ -426,6 +426,7 @@ read_identity(struct db_conn *conn, const struct http_credential *credential, st
   copy_text(identity->tenant_id, sizeof identity->tenant_id, key->tenant_id);
   copy_text(identity->key_id, sizeof identity->key_id, key->id);
   copy_text(identity->key_model, sizeof identity->key_model, key->model_name);
+  copy_text(identity->key_model_id, sizeof identity->key_model_id, key->model_id);
   copy_text(identity->csrf, sizeof identity->csrf, session.csrf);
   identity->scopes = key->scopes;
   identity->by_session = credential->by_session;

@@ -28,7 +28,8 @@ struct http_identity
 {
   char tenant_id[40];
   char key_id[40];
-  char key_model[72]; /* "" = every model */
+  char key_model[72];    /* "" = every model */
+  char key_model_id[40]; /* of that model; "" while there is none of this name */
   char csrf[64];      /* of a session */
   unsigned scopes;
   bool by_session;

@@ -268,6 +268,9 @@ http_body_digest(struct http_exchange *exchange, uint8_t digest[32])
   for (size_t i = 0; i < exchange->query_count; i++)
   {
     const struct http_name_value *item = &exchange->query[i];
+    /* How long to wait for the answer is no part of what is asked for. */
+    if ((req->route->flags & HTTP_RERUN) && strcmp(item->name, "wait") == 0)
+      continue;
     crypto_generichash_update(&sum, (const unsigned char *) item->name, strlen(item->name) + 1);
     crypto_generichash_update(&sum, (const unsigned char *) item->value, strlen(item->value) + 1);
   }

@@ -101,8 +101,9 @@ struct http_exchange
   struct db_conn *conn;
   struct http_parked parked;
   char park_job[40];
-  bool gone;      /* the client has closed the connection */
-  bool last_call; /* the handler may answer once more, but not park again */
+  const char *busy_reason; /* of a 503 to come, for the log; or NULL */
+  bool gone;               /* the client has closed the connection */
+  bool last_call;          /* the handler may answer once more, but not park again */
 
   struct http_exchange *next; /* in the free list */
 };

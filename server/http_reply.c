@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,11 +186,33 @@ reply_problem(struct http_request *req, enum error_code code, const char *detail
 }
 
 void
+http_busy_reason(struct http_request *req, const char *format, ...)
+{
+  char text[400];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  req->exchange->busy_reason = arena_strdup(req->arena, text);
+}
+
+/* Nobody should have to guess why a call was turned away. */
+static void
+log_busy(const struct http_request *req, const char *otherwise)
+{
+  const char *reason = req->exchange->busy_reason;
+  log_info("%s is turned away with 503: %s (request %s)", req->route ? req->route->name : "-",
+           reason ? reason : otherwise, req->id);
+}
+
+void
 http_reply_error(struct http_request *req, enum error_code code, const char *detail)
 {
   const struct error_def *def = error_get(code);
   if (def->status == 503 || def->status == 429)
     http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, "2");
+  if (def->status == 503)
+    log_busy(req, detail ? detail : def->sentence);
   reply_problem(req, code, detail, NULL);
 }
 
@@ -210,9 +233,12 @@ http_reply_faults(struct http_request *req, enum error_code code, const struct j
 }
 
 void
-http_reply_busy(struct http_request *req, enum error_code code, unsigned retry_after_s)
+http_reply_busy_by(struct http_request *req, enum error_code code, unsigned retry_after_s,
+                   const char *who)
 {
   char text[16];
+  if (error_get(code)->status == 503)
+    log_busy(req, who);
   snprintf(text, sizeof text, "%u", retry_after_s);
   http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, text);
   reply_problem(req, code, NULL, NULL);
@@ -227,6 +253,8 @@ http_reply_db(struct http_request *req, enum db_status status, enum error_code n
     http_reply_error(req, not_found_code, NULL);
     break;
   case DB_SOFT:
+    if (req->exchange->conn)
+      http_busy_reason(req, "the database: %s", db_last_error(req->exchange->conn));
     http_reply_busy(req, E_UNAVAILABLE, 2);
     break;
   case DB_HARD:

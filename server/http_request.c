@@ -270,7 +270,7 @@ http_part_find(struct http_request *req, const char *name)
 /* ---- what a handler may ask for -------------------------------------------------------------------- */
 
 struct db_conn *
-http_db(struct http_request *req)
+http_db_try(struct http_request *req)
 {
   struct http_exchange *exchange = req->exchange;
   struct err_info info;
@@ -280,8 +280,17 @@ http_db(struct http_request *req)
     return exchange->conn;
   exchange->conn = NULL;
   log_warning("no database connection: %s", info.text);
-  http_reply_busy(req, E_UNAVAILABLE, 2);
+  http_busy_reason(req, "%s", info.text);
   return NULL;
+}
+
+struct db_conn *
+http_db(struct http_request *req)
+{
+  struct db_conn *conn = http_db_try(req);
+  if (!conn)
+    http_reply_busy(req, E_UNAVAILABLE, 2);
+  return conn;
 }
 
 void

@@ -50,6 +50,8 @@ http_stream_jobs(struct http_request *req, const struct http_stream_job *jobs, s
   if (atomic_fetch_add(&daemon->streams, 1) >= req->server->limits.streams)
   {
     atomic_fetch_sub(&daemon->streams, 1);
+    http_busy_reason(req, "all %zu event streams are taken (max-streams)",
+                     req->server->limits.streams);
     http_reply_busy(req, E_UNAVAILABLE, 10);
     return;
   }

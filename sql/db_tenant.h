@@ -21,16 +21,71 @@ struct db_key
   const char *name;
   unsigned scopes;        /* of enum db_scope */
   const char *model_name; /* NULL = every model */
+  const char *model_id;   /* of that model; NULL while there is none */
   uint8_t hash[32];
   int64_t created_us;
   int64_t expires_us; /* 0 = never */
   int64_t revoked_us; /* 0 = not */
   bool usable;        /* neither expired nor revoked, by the database's clock */
+  bool tenant_disabled;
+  bool tenant_root;          /* its admin keys may make tenants */
+  const char *tenant_limits; /* JSON text: what differs from the installation's limits */
 };
 
-/* Makes the first tenant ("default") unless there is one; its id goes to *tenant_id. */
+struct db_tenant
+{
+  const char *id;
+  const char *name;
+  bool root;          /* the first one */
+  const char *limits; /* JSON text: what differs from the installation's limits */
+  int64_t created_us;
+  int64_t disabled_us; /* 0 = not */
+};
+
+/* Makes the tenant of this name unless there is one, the first of all as root; its id goes to *tenant_id. */
 enum db_status db_tenant_ensure(struct db_conn *conn, const char *name, struct arena *arena,
                                 const char **tenant_id);
+/* The root tenant's id; DB_NONE when there is no tenant at all. */
+enum db_status db_tenant_root(struct db_conn *conn, struct arena *arena, const char **tenant_id);
+/* A tenant and its first key, which has every scope, in one transaction. DB_NONE: the name is taken. */
+struct db_tenant_new
+{
+  const char *id;
+  const char *name;
+  const char *limits; /* JSON text, an object */
+  const char *key_id;
+  const char *key_name;
+  uint8_t key_hash[32];
+};
+enum db_status db_tenant_insert(struct db_conn *conn, const struct db_tenant_new *tenant);
+enum db_status db_tenant_get(struct db_conn *conn, const char *id, struct arena *arena,
+                             struct db_tenant *tenant);
+/* Newest first, as db_key_list. */
+enum db_status db_tenant_list(struct db_conn *conn, const char *cursor, size_t limit,
+                              struct arena *arena, struct db_tenant **tenants, size_t *count);
+/* What is to be different; NULL pointers leave things as they are. Members of `limits` (JSON text) replace
+ * those of the same name, nulls remove them. Notifies "tenant <id>". DB_NONE: no such tenant, or, with
+ * *name_taken, another has that name. */
+struct db_tenant_change
+{
+  const char *name;
+  const char *limits;
+  const bool *disabled;
+};
+enum db_status db_tenant_update(struct db_conn *conn, const char *id,
+                                const struct db_tenant_change *change, bool *name_taken);
+/* Removes a disabled tenant that never had a dataset, job, model or webhook, with its keys, audit and usage.
+ * DB_NONE: no such tenant, or, with *busy, it is in use or not disabled. */
+enum db_status db_tenant_delete(struct db_conn *conn, const char *id, bool *busy);
+/* What a tenant uses of its limits. */
+struct db_tenant_use
+{
+  uint64_t tenant_bytes;
+  uint64_t live_jobs;
+  uint64_t live_uploads;
+  uint64_t keys;
+};
+enum db_status db_tenant_use(struct db_conn *conn, const char *id, struct db_tenant_use *use);
 
 /* Inserts a key (id given); expires_in_s 0 = never. Notifies "key <id>". */
 enum db_status db_key_insert(struct db_conn *conn, const char *id, const char *tenant_id,

@@ -27,6 +27,27 @@ list_page_read(struct http_request *req, struct list_page *page)
 }
 
 void
+reply_page(struct http_request *req, const struct list_page *page, enum db_status status,
+           const void *rows, size_t count, const struct list_kind *kind)
+{
+  size_t shown = count < page->limit ? count : page->limit;
+  const char *row = rows, *next = NULL;
+  json_t *items;
+
+  if (status != DB_ROWS)
+  {
+    http_reply_db(req, status, E_BAD_CURSOR);
+    return;
+  }
+  items = json_array();
+  for (size_t i = 0; i < shown; i++, row += kind->row_size)
+    json_array_append_new(items, kind->view(row));
+  if (count > shown)
+    next = kind->cursor(req->arena, row - kind->row_size);
+  http_reply_list(req, items, next);
+}
+
+void
 reply_fault(struct http_request *req, enum error_code code, const char *pointer, const char *hint,
             const char *format, ...)
 {
@@ -47,7 +68,7 @@ reply_failure(struct http_request *req, const struct err_info *info)
 {
   if (info->code == ERR_UNAVAILABLE || info->code == ERR_TIMEOUT)
   {
-    log_warning("%s: %s", req->route->name, info->text);
+    http_busy_reason(req, "%s", info->text);
     http_reply_busy(req, E_UNAVAILABLE, 2);
     return;
   }

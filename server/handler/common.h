@@ -12,6 +12,17 @@ struct list_page
 };
 bool list_page_read(struct http_request *req, struct list_page *page);
 
+/* Replies with the page of a query that asked for one row more than page->limit: `view` makes an item of a
+ * row, `cursor` the place after it. A status that is not DB_ROWS is answered as a bad cursor, or as 503 or 500. */
+struct list_kind
+{
+  size_t row_size;
+  json_t *(*view)(const void *row);
+  const char *(*cursor)(struct arena *arena, const void *row);
+};
+void reply_page(struct http_request *req, const struct list_page *page, enum db_status status,
+                const void *rows, size_t count, const struct list_kind *kind);
+
 /* Replies with one fault: a problem of `code` with a fault at `pointer` (hint may be NULL). */
 void reply_fault(struct http_request *req, enum error_code code, const char *pointer,
                  const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -231,8 +231,14 @@ reply_problem(struct http_request *req, const char *problem)
                                .column = json_get_string(item, "column", NULL)};
     json_fault_add_full(&faults, &fault);
   }
-  if (strcmp(json_get_string(stored, "code", ""), "dataset_invalid") != 0)
+  const char *code = json_get_string(stored, "code", "");
+  if (strcmp(code, "storage_full") == 0)
+    http_reply_error(req, E_STORAGE_FULL, NULL);
+  else if (strcmp(code, "dataset_invalid") != 0)
+  {
+    http_busy_reason(req, "the upload could not be parsed (%s): %s", code, detail ? detail : "");
     http_reply_busy(req, E_UNAVAILABLE, 5);
+  }
   else
   {
     if (faults.count == 0)

@@ -81,32 +81,34 @@ handle_datasets_post(struct http_request *req)
 
 /* ---- look ------------------------------------------------------------------------------------------ */
 
+static json_t *
+item_view(const void *row)
+{
+  return view_dataset(row);
+}
+
+static const char *
+item_cursor(struct arena *arena, const void *row)
+{
+  const struct db_dataset *item = row;
+  return db_cursor(arena, item->created_us, item->id);
+}
+
 enum http_outcome
 handle_datasets_list(struct http_request *req)
 {
+  static const struct list_kind kind = {sizeof(struct db_dataset), item_view, item_cursor};
   struct db_conn *conn;
   struct list_page page;
   struct db_dataset *rows = NULL;
-  const char *next = NULL;
   enum db_status status;
-  json_t *items;
   size_t count = 0;
 
   if (!list_page_read(req, &page) || !(conn = http_db(req)))
     return HTTP_REPLIED;
   status =
     db_dataset_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &rows, &count);
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_BAD_CURSOR);
-    return HTTP_REPLIED;
-  }
-  items = json_array();
-  for (size_t i = 0; i < count && i < page.limit; i++)
-    json_array_append_new(items, view_dataset(&rows[i]));
-  if (count > page.limit)
-    next = db_cursor(req->arena, rows[page.limit - 1].created_us, rows[page.limit - 1].id);
-  http_reply_list(req, items, next);
+  reply_page(req, &page, status, rows, count, &kind);
   return HTTP_REPLIED;
 }
 

@@ -21,32 +21,34 @@ find_job(struct http_request *req, struct db_conn *conn, const char *id, struct 
   return status == DB_ROWS;
 }
 
+static json_t *
+item_view(const void *row)
+{
+  return view_job(row, false);
+}
+
+static const char *
+item_cursor(struct arena *arena, const void *row)
+{
+  const struct db_job *item = row;
+  return db_cursor(arena, item->created_us, item->id);
+}
+
 enum http_outcome
 handle_jobs_list(struct http_request *req)
 {
+  static const struct list_kind kind = {sizeof(struct db_job), item_view, item_cursor};
   struct db_conn *conn;
   struct list_page page;
   struct db_job *rows = NULL;
-  const char *next = NULL;
   enum db_status status;
-  json_t *items;
   size_t count = 0;
 
   if (!list_page_read(req, &page) || !(conn = http_db(req)))
     return HTTP_REPLIED;
   status =
     db_job_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &rows, &count);
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_BAD_CURSOR);
-    return HTTP_REPLIED;
-  }
-  items = json_array();
-  for (size_t i = 0; i < count && i < page.limit; i++)
-    json_array_append_new(items, view_job(&rows[i], false));
-  if (count > page.limit)
-    next = db_cursor(req->arena, rows[page.limit - 1].created_us, rows[page.limit - 1].id);
-  http_reply_list(req, items, next);
+  reply_page(req, &page, status, rows, count, &kind);
   return HTTP_REPLIED;
 }
 

@@ -137,29 +137,34 @@ handle_keys_post(struct http_request *req)
   return HTTP_REPLIED;
 }
 
+static json_t *
+item_view(const void *row)
+{
+  return view_key(row);
+}
+
+static const char *
+item_cursor(struct arena *arena, const void *row)
+{
+  const struct db_key *item = row;
+  return db_cursor(arena, item->created_us, item->id);
+}
+
 enum http_outcome
 handle_keys_list(struct http_request *req)
 {
-  struct list_page page;
+  static const struct list_kind kind = {sizeof(struct db_key), item_view, item_cursor};
   struct db_conn *conn;
-  struct db_key *keys = NULL;
-  const char *next = NULL;
+  struct list_page page;
+  struct db_key *rows = NULL;
+  enum db_status status;
   size_t count = 0;
+
   if (!list_page_read(req, &page) || !(conn = http_db(req)))
     return HTTP_REPLIED;
-  enum db_status status =
-    db_key_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &keys, &count);
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_BAD_CURSOR);
-    return HTTP_REPLIED;
-  }
-  json_t *items = json_array();
-  for (size_t i = 0; i < count && i < page.limit; i++)
-    json_array_append_new(items, view_key(&keys[i]));
-  if (count > page.limit)
-    next = db_cursor(req->arena, keys[page.limit - 1].created_us, keys[page.limit - 1].id);
-  http_reply_list(req, items, next);
+  status =
+    db_key_list(conn, req->tenant_id, page.cursor, page.limit + 1, req->arena, &rows, &count);
+  reply_page(req, &page, status, rows, count, &kind);
   return HTTP_REPLIED;
 }
 

@@ -20,6 +20,9 @@
 #define HOLD_S 0.25
 #define PARK_S 0.1
 #define POLL_S 1.0
+/* What has been begun is followed through a database that is slow or away for a moment. */
+#define PATIENCE_S 10.0
+#define RETRY_S 0.5
 #define FAMILIES_MAX 16
 
 struct train_state
@@ -27,6 +30,7 @@ struct train_state
   const char *dataset_id;
   const char *job_id; /* NULL until the dataset is ready */
   double deadline_s;  /* of ?wait, monotonic */
+  double patient_s;   /* so long a database that does not answer is asked again */
 };
 
 /* ---- the form as the JSON of POST /jobs ------------------------------------------------------------- */
@@ -113,6 +117,7 @@ begin(struct http_request *req, struct train_state *state)
       || !http_query_number(req, "wait", 0.0, WAIT_MAX_S, 0.0, &wait_s))
     return false;
   state->deadline_s = clock_monotonic_s() + wait_s;
+  state->patient_s = clock_monotonic_s() + fmax(wait_s, PATIENCE_S);
   if (req->replay)
   {
     state->job_id = arena_strdup(req->arena, json_get_string(req->replay, "id", ""));
@@ -194,6 +199,16 @@ reply_job(struct http_request *req, struct db_conn *conn, const struct db_job *j
   http_reply_created(req, has_ended(job) ? 200 : 202, location, view);
 }
 
+/* The upload or the job is there, only the database is not: once more in a moment, or 503. */
+static enum http_outcome
+try_again(struct http_request *req, const struct train_state *state)
+{
+  if (clock_monotonic_s() < state->patient_s && !req->server->draining && !http_must_answer(req))
+    return park(req, NULL, RETRY_S);
+  http_reply_busy(req, E_UNAVAILABLE, 2);
+  return HTTP_REPLIED;
+}
+
 /* Answers now, or when the job has ended. */
 static enum http_outcome
 follow_job(struct http_request *req, struct db_conn *conn, const struct train_state *state)
@@ -202,6 +217,11 @@ follow_job(struct http_request *req, struct db_conn *conn, const struct train_st
   struct db_job job;
   enum db_status status = db_job_get(conn, req->tenant_id, state->job_id, req->arena, &job);
 
+  if (status == DB_SOFT)
+  {
+    http_busy_reason(req, "the database: %s", db_last_error(conn));
+    return try_again(req, state);
+  }
   if (status != DB_ROWS)
     http_reply_db(req, status, E_JOB_NOT_FOUND);
   else if (has_ended(&job) || left_s <= 0.0 || req->server->draining)
@@ -228,9 +248,9 @@ handle_train_post(struct http_request *req)
   if (!state->job_id
       && !ingest_queue_wait(req->server->ingest, state->dataset_id, first ? HOLD_S : 0.0))
     return park(req, NULL, PARK_S);
-  conn = http_db(req);
+  conn = http_db_try(req);
   if (!conn)
-    return HTTP_REPLIED;
+    return try_again(req, state);
   if (!state->job_id)
     switch (dataset_ingest_look(req, conn, state->dataset_id, &row))
     {
