@@ -23,9 +23,10 @@ engine_libdata_a_SOURCES = \
   engine/data/ingest_edit.c \
   engine/data/ingest_header.c engine/data/ingest_header.h \
   engine/data/ingest_idx.c \
+  engine/data/decision.c engine/data/decision.h \
   engine/data/metric.c engine/data/metric.h \
-  engine/data/metric_curve.c engine/data/metric_curve.h \
-  engine/data/metric_report.c \
+  engine/data/metric_counts.c engine/data/metric_curve.c engine/data/metric_internal.h \
+  engine/data/metric_report.c engine/data/metric_values.c \
   engine/data/png.c engine/data/png.h \
   engine/data/preview.c \
   engine/data/profile.c \

@@ -1,18 +1,12 @@
 #include <config.h>
 
-#include "data/metric_curve.h"
+#include "data/metric_internal.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/json.h"
-
-struct scored
-{
-  float score;
-  bool positive;
-};
 
 static int
 compare_descending(const void *left, const void *right)
@@ -21,20 +15,21 @@ compare_descending(const void *left, const void *right)
   return (a->score < b->score) - (a->score > b->score);
 }
 
-/* Rows by falling score; caller frees. */
-static struct scored *
-rank_rows(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
-          size_t *positives)
+struct scored *
+metric_rank_rows(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
+                 double *positives, double *total)
 {
   struct scored *rows = malloc((labels->count + 1) * sizeof *rows);
+  *positives = *total = 0;
   if (rows == NULL)
     return NULL;
-  *positives = 0;
   for (size_t i = 0; i < labels->count; i++)
   {
     rows[i].score = predictions[i * outputs + k];
     rows[i].positive = (size_t) labels->classes[i] == k;
-    *positives += rows[i].positive;
+    rows[i].weight = labels_weight(labels, i);
+    *positives += rows[i].positive ? rows[i].weight : 0.0;
+    *total += rows[i].weight;
   }
   qsort(rows, labels->count, sizeof *rows, compare_descending);
   return rows;
@@ -43,26 +38,48 @@ rank_rows(const struct labels *labels, const float *predictions, size_t outputs,
 double
 metric_auc(const struct labels *labels, const float *predictions, size_t outputs, size_t k)
 {
-  size_t positives;
-  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  double positives, total;
+  struct scored *rows = metric_rank_rows(labels, predictions, outputs, k, &positives, &total);
   if (rows == NULL)
     return (double) NAN;
-  /* Twice the number of (positive, negative) pairs in order; ties add one. */
-  double pairs = 0;
-  size_t above = 0; /* positives with a higher score */
+  /* Twice the weight of (positive, negative) pairs in order; ties add one. */
+  double pairs = 0, above = 0; /* positives with a higher score */
   for (size_t i = 0; i < labels->count;)
   {
-    size_t end = i, here = 0;
+    size_t end = i;
+    double here = 0, negatives = 0;
     for (; end < labels->count && rows[end].score == rows[i].score; end++)
-      here += rows[end].positive;
-    double negatives = (double) (end - i - here);
-    pairs += negatives * (2.0 * (double) above + (double) here);
+      *(rows[end].positive ? &here : &negatives) += rows[end].weight;
+    pairs += negatives * (2.0 * above + here);
     above += here;
     i = end;
   }
   free(rows);
-  double all = 2.0 * (double) positives * (double) (labels->count - positives);
+  double all = 2.0 * positives * (total - positives);
   return all > 0 ? pairs / all : (double) NAN;
+}
+
+double
+metric_average_precision(const struct labels *labels, const float *predictions, size_t outputs,
+                         size_t k)
+{
+  double positives, total, seen = 0, right = 0, sum = 0;
+  struct scored *rows = metric_rank_rows(labels, predictions, outputs, k, &positives, &total);
+  for (size_t i = 0; rows != NULL && i < labels->count;)
+  {
+    double here = 0;
+    size_t end = i;
+    for (; end < labels->count && rows[end].score == rows[i].score; end++)
+    {
+      here += rows[end].positive ? rows[end].weight : 0.0;
+      seen += rows[end].weight;
+    }
+    right += here;
+    sum += seen > 0 ? here * right / seen : 0.0;
+    i = end;
+  }
+  free(rows);
+  return rows != NULL && positives > 0 ? sum / positives : (double) NAN;
 }
 
 struct curve_point
@@ -71,21 +88,22 @@ struct curve_point
   float threshold;
 };
 
-/* After each distinct score: true positives and false positives so far. Caller frees. */
+/* After each distinct score: weight of true and of false positives so far. Caller frees. */
 static struct curve_point *
 trace(const struct scored *rows, size_t count, size_t *points)
 {
   struct curve_point *curve = malloc((count + 1) * sizeof *curve);
   if (curve == NULL)
     return NULL;
-  size_t found = 0, right = 0;
+  size_t found = 0;
+  double right = 0, wrong = 0;
   for (size_t i = 0; i < count; i++)
   {
-    right += rows[i].positive;
+    *(rows[i].positive ? &right : &wrong) += rows[i].weight;
     if (i + 1 < count && rows[i + 1].score == rows[i].score)
       continue;
-    curve[found].y = (double) right;
-    curve[found].x = (double) (i + 1 - right);
+    curve[found].y = right;
+    curve[found].x = wrong;
     curve[found].threshold = rows[i].score;
     found++;
   }
@@ -112,17 +130,18 @@ json_t *
 metric_roc_points(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
                   size_t limit)
 {
-  size_t positives, count;
-  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  size_t count;
+  double positives, total;
+  struct scored *rows = metric_rank_rows(labels, predictions, outputs, k, &positives, &total);
   struct curve_point *curve = rows != NULL ? trace(rows, labels->count, &count) : NULL;
   json_t *list = NULL;
-  size_t negatives = labels->count - (rows != NULL ? positives : 0);
+  double negatives = total - positives;
   if (curve != NULL && positives > 0 && negatives > 0)
   {
     for (size_t i = 0; i < count; i++)
     {
-      curve[i].x /= (double) negatives;
-      curve[i].y /= (double) positives;
+      curve[i].x /= negatives;
+      curve[i].y /= positives;
     }
     list = thin(curve, count, limit - 1, "fpr", "tpr");
     /* Nothing predicted as positive: where the curve starts. */
@@ -138,8 +157,9 @@ json_t *
 metric_pr_points(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
                  size_t limit)
 {
-  size_t positives, count;
-  struct scored *rows = rank_rows(labels, predictions, outputs, k, &positives);
+  size_t count;
+  double positives, total;
+  struct scored *rows = metric_rank_rows(labels, predictions, outputs, k, &positives, &total);
   struct curve_point *curve = rows != NULL ? trace(rows, labels->count, &count) : NULL;
   json_t *list = NULL;
   if (curve != NULL && positives > 0)
@@ -147,8 +167,8 @@ metric_pr_points(const struct labels *labels, const float *predictions, size_t o
     for (size_t i = 0; i < count; i++)
     {
       double right = curve[i].y, wrong = curve[i].x;
-      curve[i].x = right / (double) positives;
-      curve[i].y = right / (right + wrong);
+      curve[i].x = right / positives;
+      curve[i].y = right + wrong > 0 ? right / (right + wrong) : 1.0;
     }
     list = thin(curve, count, limit, "recall", "precision");
   }

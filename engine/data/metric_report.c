@@ -6,35 +6,46 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "data/metric_curve.h"
+#include "data/metric_internal.h"
 
 #define CURVE_POINTS 200
 #define CALIBRATION_BINS 10
 #define SAMPLE_POINTS 500
 #define CONFUSION_CLASSES 200 /* a larger matrix is left out */
 
+/* The loss at a quantile says something only of a model that was made for it. */
+static bool
+belongs(enum metric metric, enum metric asked, const struct task *task)
+{
+  static const struct labels none = {0};
+  return (isnan(metric_quantile(metric)) || metric == asked)
+         && metric_check(metric, task, &none, NULL) == ERR_OK;
+}
+
 static json_t *
-all_metrics(const struct task *task, const struct labels *labels, const float *predictions)
+all_metrics(enum metric asked, const struct task *task, const struct labels *labels,
+            const float *predictions, const struct decision *decision)
 {
   json_t *scores = json_object();
   for (size_t m = 0; m < METRIC_COUNT; m++)
-    if (metric_fits_task((enum metric) m, task->kind))
+    if (belongs((enum metric) m, asked, task))
       json_object_set_new(
         scores, metric_name((enum metric) m),
-        json_real_or_null(metric_compute((enum metric) m, task, labels, predictions)));
+        json_real_or_null(metric_compute_at((enum metric) m, task, labels, predictions, decision)));
   return scores;
 }
 
 /* matrix[truth][predicted], rows and columns in the order of the classes. */
 static json_t *
-confusion(const struct task *task, const struct labels *labels, const float *predictions)
+confusion(const struct task *task, const struct labels *labels, const float *predictions,
+          const struct decision *decision)
 {
   size_t classes = task->class_count;
   size_t *cells = calloc(classes * classes, sizeof *cells);
   json_t *names = json_array(), *matrix = json_array();
   for (size_t i = 0; cells != NULL && i < labels->count; i++)
     cells[(size_t) labels->classes[i] * classes
-          + metric_predicted_class(predictions + i * classes, classes)]++;
+          + decision_class(decision, predictions + i * classes, classes)]++;
   for (size_t t = 0; cells != NULL && t < classes; t++)
   {
     json_t *row = json_array();
@@ -48,19 +59,20 @@ confusion(const struct task *task, const struct labels *labels, const float *pre
 }
 
 static json_t *
-per_class(const struct task *task, const struct labels *labels, const float *predictions)
+per_class(const struct task *task, const struct labels *labels, const float *predictions,
+          const struct decision *decision)
 {
-  struct class_counts *counts = metric_count_classes(task, labels, predictions);
+  struct class_counts *counts = metric_count_classes(task, labels, predictions, decision);
   json_t *list = json_array();
   for (size_t k = 0; counts != NULL && k < task->class_count; k++)
   {
-    double right = (double) counts[k].right;
-    double precision = counts[k].guessed > 0 ? right / (double) counts[k].guessed : (double) NAN;
-    double recall = counts[k].truth > 0 ? right / (double) counts[k].truth : (double) NAN;
+    double right = counts[k].right;
+    double precision = counts[k].guessed > 0 ? right / counts[k].guessed : (double) NAN;
+    double recall = counts[k].truth > 0 ? right / counts[k].truth : (double) NAN;
     json_array_append_new(
       list, json_pack("{s:s, s:o, s:o, s:f, s:I}", "name", task->class_names[k], "precision",
                       json_real_or_null(precision), "recall", json_real_or_null(recall), "f1",
-                      metric_class_f1(&counts[k]), "support", (json_int_t) counts[k].truth));
+                      metric_class_f1(&counts[k]), "support", (json_int_t) counts[k].rows));
   }
   free(counts);
   return list;
@@ -71,66 +83,52 @@ per_class(const struct task *task, const struct labels *labels, const float *pre
 static json_t *
 calibration(const struct task *task, const struct labels *labels, const float *predictions)
 {
-  size_t count[CALIBRATION_BINS] = {0}, hits[CALIBRATION_BINS] = {0};
-  double sum[CALIBRATION_BINS] = {0};
+  size_t count[CALIBRATION_BINS] = {0};
+  double weight[CALIBRATION_BINS] = {0}, hits[CALIBRATION_BINS] = {0}, sum[CALIBRATION_BINS] = {0};
   size_t classes = task->class_count;
   for (size_t i = 0; i < labels->count; i++)
   {
     const float *outputs = predictions + i * classes;
-    size_t shown = task->kind == TASK_BINARY ? 1 : metric_predicted_class(outputs, classes);
-    double p = outputs[shown];
+    size_t shown = task->kind == TASK_BINARY ? 1 : decision_class(NULL, outputs, classes);
+    double p = outputs[shown], share = labels_weight(labels, i);
     double scaled = p * CALIBRATION_BINS;
     size_t bin = scaled > 0 ? (size_t) scaled : 0;
     if (bin >= CALIBRATION_BINS)
       bin = CALIBRATION_BINS - 1;
     count[bin]++;
-    sum[bin] += p;
-    hits[bin] += (size_t) labels->classes[i] == shown;
+    weight[bin] += share;
+    sum[bin] += share * p;
+    hits[bin] += (size_t) labels->classes[i] == shown ? share : 0.0;
   }
   json_t *list = json_array();
   for (size_t b = 0; b < CALIBRATION_BINS; b++)
   {
-    double rows = (double) count[b];
+    bool any = weight[b] > 0;
     json_array_append_new(
-      list, json_pack("{s:f, s:f, s:I, s:o, s:o}", "low", (double) b / CALIBRATION_BINS, "high",
-                      (double) (b + 1) / CALIBRATION_BINS, "count", (json_int_t) count[b],
-                      "mean_probability",
-                      json_real_or_null(count[b] > 0 ? sum[b] / rows : (double) NAN), "observed",
-                      json_real_or_null(count[b] > 0 ? (double) hits[b] / rows : (double) NAN)));
+      list,
+      json_pack("{s:f, s:f, s:I, s:o, s:o}", "low", (double) b / CALIBRATION_BINS, "high",
+                (double) (b + 1) / CALIBRATION_BINS, "count", (json_int_t) count[b],
+                "mean_probability", json_real_or_null(any ? sum[b] / weight[b] : (double) NAN),
+                "observed", json_real_or_null(any ? hits[b] / weight[b] : (double) NAN)));
   }
   return list;
 }
 
-static int
-compare_doubles(const void *left, const void *right)
-{
-  const double *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
-}
-
-/* Quantiles of prediction − truth, linear between order statistics. */
+/* Quantiles of prediction − truth: values that occur. */
 static json_t *
 residual_quantiles(const struct labels *labels, const float *predictions)
 {
   static const double levels[] = {0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0};
   double *residuals = malloc((labels->count + 1) * sizeof *residuals);
   json_t *list = json_array();
-  if (residuals == NULL || labels->count == 0)
-  {
-    free(residuals);
-    return list;
-  }
-  for (size_t i = 0; i < labels->count; i++)
+  for (size_t i = 0; residuals != NULL && i < labels->count; i++)
     residuals[i] = (double) predictions[i] - labels->values[i];
-  qsort(residuals, labels->count, sizeof *residuals, compare_doubles);
-  for (size_t l = 0; l < sizeof levels / sizeof levels[0]; l++)
+  for (size_t l = 0; residuals != NULL && l < sizeof levels / sizeof levels[0]; l++)
   {
-    double place = levels[l] * (double) (labels->count - 1);
-    size_t low = (size_t) place;
-    size_t high = low + 1 < labels->count ? low + 1 : low;
-    double value = residuals[low] + (place - (double) low) * (residuals[high] - residuals[low]);
-    json_array_append_new(
-      list, json_pack("{s:f, s:o}", "quantile", levels[l], "residual", json_real_or_null(value)));
+    double value = metric_weighted_quantile(residuals, labels->weights, labels->count, levels[l]);
+    if (labels->count > 0)
+      json_array_append_new(
+        list, json_pack("{s:f, s:o}", "quantile", levels[l], "residual", json_real_or_null(value)));
   }
   free(residuals);
   return list;
@@ -161,27 +159,52 @@ labels_legal(const struct task *task, const struct labels *labels)
   return true;
 }
 
-json_t *
-metric_report(const struct task *task, const struct labels *labels, const float *predictions)
+/* What the numbers' table cannot say: rows that a metric leaves out, and how many truths lie below. */
+static void
+add_regression(json_t *report, enum metric metric, const struct labels *labels,
+               const float *predictions)
 {
-  json_t *report = json_pack("{s:I, s:o}", "rows", (json_int_t) labels->count, "metrics",
-                             all_metrics(task, labels, predictions));
+  size_t zeros = 0;
+  double below = 0, total = 0;
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    double weight = labels_weight(labels, i);
+    zeros += labels->values[i] == 0;
+    below += labels->values[i] <= (double) predictions[i] ? weight : 0.0;
+    total += weight;
+  }
+  json_object_set_new(report, "mape_rows_left_out", json_integer((json_int_t) zeros));
+  if (!isnan(metric_quantile(metric)))
+    json_object_set_new(report, "quantile",
+                        json_pack("{s:f, s:o}", "level", metric_quantile(metric), "share_below",
+                                  json_real_or_null(total > 0 ? below / total : (double) NAN)));
+  json_object_set_new(report, "residual_quantiles", residual_quantiles(labels, predictions));
+  json_object_set_new(report, "sample", scatter(labels, predictions));
+}
+
+json_t *
+metric_report(enum metric metric, const struct task *task, const struct labels *labels,
+              const float *predictions, const struct decision *decision)
+{
+  json_t *report = json_pack("{s:I, s:b, s:o}", "rows", (json_int_t) labels->count, "weighted",
+                             labels->weights != NULL, "metrics",
+                             all_metrics(metric, task, labels, predictions, decision));
   if (report == NULL)
     return NULL;
   if (task->kind == TASK_REGRESSION)
   {
-    json_object_set_new(report, "residual_quantiles", residual_quantiles(labels, predictions));
-    json_object_set_new(report, "sample", scatter(labels, predictions));
+    add_regression(report, metric, labels, predictions);
     return report;
   }
   if (!labels_legal(task, labels))
     return report;
   if (task->class_count <= CONFUSION_CLASSES)
-    json_object_set_new(report, "confusion", confusion(task, labels, predictions));
-  json_object_set_new(report, "classes", per_class(task, labels, predictions));
+    json_object_set_new(report, "confusion", confusion(task, labels, predictions, decision));
+  json_object_set_new(report, "classes", per_class(task, labels, predictions, decision));
   json_object_set_new(report, "calibration", calibration(task, labels, predictions));
   if (task->kind == TASK_BINARY)
   {
+    json_object_set_new(report, "threshold", json_real(decision_threshold(decision)));
     json_object_set_new(report, "roc", metric_roc_points(labels, predictions, 2, 1, CURVE_POINTS));
     json_object_set_new(report, "pr", metric_pr_points(labels, predictions, 2, 1, CURVE_POINTS));
   }

@@ -249,7 +249,8 @@ validate(struct run *run, struct train_progress *progress, double *score, struct
                                         request->task, &labels, run->outputs);
   *score = progress->valid_loss;
   if (!fit->valid.classes || fit->valid.count >= METRIC_ROWS_LEAST)
-    *score = metric_objective(request->metric, request->task, &labels, run->outputs);
+    *score =
+      metric_objective(request->metric, request->task, &labels, run->outputs, request->decision);
   return ERR_OK;
 }
 

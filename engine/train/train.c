@@ -382,7 +382,8 @@ score(const struct fit *fit, struct train_result *result, struct err_info *info)
   {
     const float *predictions = result->valid_predictions;
     result->metric = metric_compute(request->metric, request->task, &labels, predictions);
-    result->objective = metric_objective(request->metric, request->task, &labels, predictions);
+    result->objective =
+      metric_objective(request->metric, request->task, &labels, predictions, request->decision);
     if (request->task->kind != TASK_REGRESSION)
       result->log_loss = metric_compute(METRIC_LOG_LOSS, request->task, &labels, predictions);
   }

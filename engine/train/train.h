@@ -39,7 +39,10 @@ struct train_request
   const size_t *valid_rows; /* may be 0 for a final refit: then epochs are fixed by params */
   size_t valid_count;
   enum metric metric;
-  bool class_weight_balanced;
+  bool class_weight_balanced;      /* by the training rows; not used with class_weights */
+  const double *class_weights;     /* (task->class_count), > 0; NULL = all 1 */
+  const double *row_weights;       /* by row of the dataset, ≥ 0; NULL = all 1 */
+  const struct decision *decision; /* how labels are scored; NULL = the likeliest class */
   uint64_t seed;
   double
     max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees

@@ -155,8 +155,8 @@ choose_single(struct bbc *bbc)
   for (size_t k = 0; k < request->count; k++)
   {
     gather(bbc, &bbc->in, request->predictions[k], bbc->gathered);
-    double objective =
-      metric_objective(request->metric, request->task, &bbc->in.labels, bbc->gathered);
+    double objective = metric_objective(request->metric, request->task, &bbc->in.labels,
+                                        bbc->gathered, request->decision);
     if (objective < best_objective)
     {
       best_objective = objective;

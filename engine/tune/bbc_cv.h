@@ -24,7 +24,8 @@ struct bbc_request
   const struct labels *labels;
   const struct task *task;
   enum metric metric;
-  size_t bootstraps; /* 500; fewer where that would take very long (bbc_bootstraps) */
+  const struct decision *decision; /* where no threshold is tuned; NULL = the likeliest class */
+  size_t bootstraps;               /* 500; fewer where that would take very long (bbc_bootstraps) */
   uint64_t seed;
   double deadline_s; /* on the monotonic clock; INFINITY = none */
 };

@@ -26,7 +26,8 @@ static double
 objective_of(const struct greedy *greedy, const float *predictions)
 {
   const struct greedy_request *request = greedy->request;
-  double value = metric_objective(request->metric, request->task, request->labels, predictions);
+  double value = metric_objective(request->metric, request->task, request->labels, predictions,
+                                  request->decision);
   return isfinite(value) ? value : INFINITY;
 }
 

@@ -19,7 +19,8 @@ struct greedy_request
   const struct labels *labels;
   const struct task *task;
   enum metric metric;
-  size_t max_picks;  /* of each selection */
+  const struct decision *decision; /* of metric_objective */
+  size_t max_picks;                /* of each selection */
   size_t selections; /* 1 = one over all models; more = each over a random half, weights averaged */
   uint64_t seed;
 };

@@ -135,7 +135,8 @@ report_make(const struct report_facts *facts)
   set(report, "interval", interval_json(facts));
   set(report, "rows", rows_json(facts));
   set(report, "folds", json_integer((json_int_t) data->split->fold_count));
-  set(report, "metrics", metric_report(&data->task, facts->labels, facts->predictions));
+  set(report, "metrics",
+      metric_report(data->metric, &data->task, facts->labels, facts->predictions, NULL));
   set(report, "baseline", baseline_json(facts));
   add_origin(report, facts);
   json_t *importance = model_importance(facts->model);

@@ -145,7 +145,7 @@ score_fold(const struct tune_data *data, const struct unit_rows *rows, struct tr
     trained->metric =
       metric_compute(data->metric, &data->task, &labels.labels, trained->valid_predictions);
     trained->objective =
-      metric_objective(data->metric, &data->task, &labels.labels, trained->valid_predictions);
+      metric_objective(data->metric, &data->task, &labels.labels, trained->valid_predictions, NULL);
     if (data->task.kind != TASK_REGRESSION)
       trained->log_loss =
         metric_compute(METRIC_LOG_LOSS, &data->task, &labels.labels, trained->valid_predictions);

@@ -35,9 +35,9 @@ test_two_classes(void **state)
   assert_near(metric_compute(METRIC_ROC_AUC, &task, &labels, p), two_roc_auc, 1e-12);
   assert_near(metric_compute(METRIC_F1, &task, &labels, p), two_f1, 1e-12);
   assert_true(isnan(metric_compute(METRIC_RMSE, &task, &labels, p)));
-  assert_near(metric_objective(METRIC_ACCURACY, &task, &labels, p),
+  assert_near(metric_objective(METRIC_ACCURACY, &task, &labels, p, NULL),
               -two_accuracy + 1e-3 * two_log_loss, 1e-12);
-  assert_near(metric_objective(METRIC_LOG_LOSS, &task, &labels, p), two_log_loss, 1e-12);
+  assert_near(metric_objective(METRIC_LOG_LOSS, &task, &labels, p, NULL), two_log_loss, 1e-12);
 }
 
 static void
@@ -65,8 +65,8 @@ test_regression(void **state)
   assert_near(metric_compute(METRIC_RMSE, &task, &labels, p), line_rmse, 1e-12);
   assert_near(metric_compute(METRIC_MAE, &task, &labels, p), line_mae, 1e-12);
   assert_near(metric_compute(METRIC_R2, &task, &labels, p), line_r2, 1e-12);
-  assert_near(metric_objective(METRIC_R2, &task, &labels, p), -line_r2, 1e-12);
-  assert_near(metric_objective(METRIC_RMSE, &task, &labels, p), line_rmse, 1e-12);
+  assert_near(metric_objective(METRIC_R2, &task, &labels, p, NULL), -line_r2, 1e-12);
+  assert_near(metric_objective(METRIC_RMSE, &task, &labels, p, NULL), line_rmse, 1e-12);
 }
 
 static void
@@ -115,7 +115,8 @@ test_names(void **state)
     enum metric found;
     assert_true(metric_parse(metric_name((enum metric) m), &found));
     assert_int_equal(found, m);
-    assert_int_equal(metric_fits_task((enum metric) m, TASK_BINARY)
+    assert_int_equal((metric_fits_task((enum metric) m, TASK_BINARY)
+                      || metric_fits_task((enum metric) m, TASK_MULTICLASS))
                        + metric_fits_task((enum metric) m, TASK_REGRESSION),
                      1);
   }
@@ -141,7 +142,7 @@ test_report_two(void **state)
   (void) state;
   struct task task = task_of(2);
   struct labels labels = {.count = COUNT(two_labels), .classes = two_labels};
-  json_t *report = metric_report(&task, &labels, two_predictions);
+  json_t *report = metric_report(METRIC_ACCURACY, &task, &labels, two_predictions, NULL);
   assert_non_null(report);
   assert_near(number_at(json_object_get(report, "metrics"), "roc_auc"), two_roc_auc, 1e-12);
   const json_t *matrix = json_object_get(json_object_get(report, "confusion"), "matrix");
@@ -183,7 +184,7 @@ test_report_line(void **state)
   (void) state;
   struct task task = task_of(0);
   struct labels labels = {.count = COUNT(line_labels), .values = line_labels};
-  json_t *report = metric_report(&task, &labels, line_predictions);
+  json_t *report = metric_report(METRIC_RMSE, &task, &labels, line_predictions, NULL);
   const json_t *quantiles = json_object_get(report, "residual_quantiles");
   assert_int_equal(json_array_size(quantiles), 7);
   double before = -INFINITY;
@@ -215,7 +216,7 @@ test_curves_are_thinned(void **state)
   }
   struct task task = task_of(2);
   struct labels labels = {.count = ROWS, .classes = classes};
-  json_t *report = metric_report(&task, &labels, p);
+  json_t *report = metric_report(METRIC_ACCURACY, &task, &labels, p, NULL);
   const json_t *roc = json_object_get(report, "roc");
   assert_int_equal(json_array_size(roc), 200);
   assert_near(number_at(json_array_get(roc, 199), "tpr"), 1, 0);
