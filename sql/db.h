@@ -73,7 +73,7 @@ bool db_is_full(const struct db_conn *conn);
 const char *db_last_error(const struct db_conn *conn);
 
 /* ---- notifications: channel "attune", payload "<kind> <id>": "job job_…", "key key_…", "dataset ds_…",
- * "model mdl_…", "tenant ten_…", "work" (something may be claimable) ------------------------------------------------ */
+ * "model mdl_…", "tenant ten_…", "work" (something may be claimable) -------------------------------- */
 enum db_status db_listen(struct db_conn *conn);
 /* Sends inside the current transaction. */
 enum db_status db_notify(struct db_conn *conn, const char *kind, const char *id);

@@ -41,8 +41,8 @@ db_key_insert(struct db_conn *conn, const char *id, const char *tenant_id, const
 enum db_status
 db_key_get(struct db_conn *conn, const char *id, struct arena *arena, struct db_key *key)
 {
-  static const struct db_statement get = {"key_get",
-                                          "SELECT " DB_KEY_SQL " FROM api_key k WHERE k.id = $1"};
+  static const struct db_statement get = {"key_get", "SELECT " DB_KEY_SQL " FROM " DB_KEY_TABLES_SQL
+                                                     " WHERE k.id = $1"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(id)), DB_COLUMNS(key_columns), arena, key);
 }
 
@@ -51,7 +51,7 @@ db_key_list(struct db_conn *conn, const char *tenant_id, const char *cursor, siz
             struct arena *arena, struct db_key **keys, size_t *count)
 {
   static const struct db_statement list = {
-    "key_list", "SELECT " DB_KEY_SQL " FROM api_key k"
+    "key_list", "SELECT " DB_KEY_SQL " FROM " DB_KEY_TABLES_SQL
                 " WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)"
                 " ORDER BY k.created_at DESC, k.id DESC LIMIT $4"};
   int64_t before_us;

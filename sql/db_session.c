@@ -21,9 +21,9 @@ db_session_get(struct db_conn *conn, const uint8_t hash[32], struct arena *arena
                struct db_session *session)
 {
   static const struct db_statement get = {
-    "session_get",
-    "SELECT " DB_KEY_SQL ", s.csrf, s.expires_at FROM session s JOIN api_key k ON k.id = s.key_id"
-    " WHERE s.hash = $1 AND s.expires_at > now() AND " DB_KEY_USABLE_SQL};
+    "session_get", "SELECT " DB_KEY_SQL ", s.csrf, s.expires_at FROM " DB_KEY_TABLES_SQL
+                   " JOIN session s ON s.key_id = k.id"
+                   " WHERE s.hash = $1 AND s.expires_at > now() AND " DB_KEY_USABLE_SQL};
   static const struct db_column columns[] = {DB_KEY_COLUMNS(offsetof(struct db_session, key)),
                                              {DB_TEXT, offsetof(struct db_session, csrf), 0},
                                              {DB_TIME, offsetof(struct db_session, expires_us), 0}};

@@ -6,6 +6,9 @@ ALTER TABLE tenant
 UPDATE tenant SET is_root = true
  WHERE id = (SELECT id FROM tenant ORDER BY created_at, id LIMIT 1);
 
+CREATE UNIQUE INDEX tenant_one_root ON tenant (is_root) WHERE is_root;
+CREATE INDEX tenant_made ON tenant (created_at, id);
+
 CREATE TABLE audit (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id   text NOT NULL REFERENCES tenant,
@@ -18,11 +21,12 @@ CREATE TABLE audit (
   at          timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX audit_tenant ON audit (tenant_id, id);
+CREATE INDEX audit_at ON audit (at);
 
 CREATE TABLE usage_day (
   tenant_id   text NOT NULL REFERENCES tenant,
   day         date NOT NULL,                    -- UTC
-  kind        text NOT NULL,                    -- requests, predictions, predicted_rows, uploaded_bytes, trials, training_seconds
+  kind        text NOT NULL,                    -- requests, predictions, predicted_rows, uploaded_bytes; stored_bytes is a gauge
   amount      double precision NOT NULL,
   PRIMARY KEY (tenant_id, day, kind)
 );
