@@ -9,13 +9,14 @@ include $(top_srcdir)/tests/search.mk
 include $(top_srcdir)/tests/sql.mk
 include $(top_srcdir)/tests/engine.mk
 include $(top_srcdir)/tests/server.mk
+include $(top_srcdir)/tests/fuzz.mk
 
 # Scripts, data and reference numbers; listed by kind, for the build leaves objects in folders of the same name.
 dist-hook:
 	cd $(srcdir) && find tests -type f \( -name '*.py' -o -name '*.sh' -o -name '*.csv' -o -name '*.md' \
 	  -o -name '*.h' -o -name '*.json' -o -name '*.toml' -o -name '*.txt' \) -print | tar -cf - -T - | (cd $(abs_top_builddir)/$(distdir) && tar -xf -)
 
-.PHONY: lint bench check-fresh
+.PHONY: lint bench check-fresh check-docker coverage fuzz-targets
 lint:
 	cd $(srcdir) && tests/lint/all.sh
 
@@ -28,3 +29,7 @@ bench: all
 
 check-fresh:
 	$(srcdir)/tests/fresh/check_fresh.sh
+
+# The container files' steps, in folders instead of containers.
+check-docker:
+	/usr/bin/python3 $(srcdir)/tests/docker/replay.py
