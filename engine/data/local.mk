@@ -1,5 +1,6 @@
 noinst_LIBRARIES += engine/libdata.a
 engine_libdata_a_SOURCES = \
+  engine/data/archive.c engine/data/archive.h \
   engine/data/atds.h \
   engine/data/csv.c engine/data/csv.h \
   engine/data/csv_scan.c engine/data/csv_scan.h \
@@ -15,14 +16,18 @@ engine_libdata_a_SOURCES = \
   engine/data/encode_fit.c \
   engine/data/hash.c engine/data/hash.h \
   engine/data/image.c engine/data/image.h \
+  engine/data/image_census.c engine/data/image_census.h \
+  engine/data/image_labels.c engine/data/image_labels.h \
   engine/data/idx.c engine/data/idx.h \
   engine/data/infer_settle.c engine/data/infer_internal.h \
   engine/data/infer_types.c engine/data/infer_types.h \
   engine/data/ingest.c engine/data/ingest.h \
+  engine/data/ingest_archive.c engine/data/ingest_images.h \
   engine/data/ingest_csv.c engine/data/ingest_work.h \
   engine/data/ingest_edit.c \
   engine/data/ingest_header.c engine/data/ingest_header.h \
   engine/data/ingest_idx.c \
+  engine/data/ingest_images.c \
   engine/data/decision.c engine/data/decision.h \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_counts.c engine/data/metric_curve.c engine/data/metric_internal.h \
@@ -34,9 +39,12 @@ engine_libdata_a_SOURCES = \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_schema.c engine/data/row_schema.h \
+  engine/data/sandbox.c engine/data/sandbox.h \
   engine/data/schema_edit.c engine/data/schema_edit.h \
   engine/data/schema_edit_plan.c \
-  engine/data/split.c engine/data/split.h \
+  engine/data/split.c engine/data/split.h engine/data/split_internal.h \
+  engine/data/split_deal.c \
+  engine/data/split_units.c \
   engine/data/table.c engine/data/table.h \
   engine/data/task.c engine/data/task.h \
   engine/data/task_check.c engine/data/task_check.h \
@@ -46,4 +54,4 @@ engine_libdata_a_SOURCES = \
 pkglibexec_PROGRAMS += engine/data/attune-ingest
 engine_data_attune_ingest_SOURCES = engine/data/ingest_main.c
 engine_data_attune_ingest_LDADD = engine/libdata.a engine/libbase.a $(JANSSON_LIBS) $(SODIUM_LIBS) \
-  $(ZLIB_LIBS) -lm
+  $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(SECCOMP_LIBS) $(ZLIB_LIBS) -lm
