@@ -284,6 +284,19 @@ dataset_writer_label(struct dataset_writer *writer, int32_t label)
   return stream_append(writer, &writer->labels, &label, sizeof label);
 }
 
+enum err
+dataset_writer_fewer(struct dataset_writer *writer, size_t count)
+{
+  uint64_t each = (uint64_t) writer->height * writer->width * writer->channels;
+  if (writer->kind != DATASET_IMAGES || count > writer->row_count || writer->label_rows > 0
+      || writer->pixels.filled != count * each)
+    return ERR_INTERNAL;
+  writer->row_count = count;
+  writer->pixels.limit = writer->pixels.filled;
+  writer->end = writer->pixels.base + writer->pixels.limit;
+  return stream_place(writer, &writer->labels, count, sizeof(int32_t)) ? ERR_OK : ERR_INTERNAL;
+}
+
 static void
 put_u32(unsigned char *bytes, size_t at, uint32_t value)
 {

@@ -52,6 +52,10 @@ enum err dataset_writer_text(struct dataset_writer *writer, size_t column, const
 enum err dataset_writer_pixels(struct dataset_writer *writer, const uint8_t *pixels, size_t length);
 enum err dataset_writer_label(struct dataset_writer *writer, int32_t label);
 
+/* There are only `count` images after all, fewer than was said: all their pixels are appended and no label
+ * yet. ERR_INTERNAL when that is not so. */
+enum err dataset_writer_fewer(struct dataset_writer *writer, size_t count);
+
 /* Writes dictionaries (one per column, ignored where the type has none; NULL for images), schema
  * and head. ERR_INTERNAL when a column is not full. *bytes is the length of the file. */
 enum err dataset_writer_finish(struct dataset_writer *writer,

@@ -201,7 +201,7 @@ jpeg_decode(const void *bytes, size_t length, size_t max_pixels, struct image *i
 }
 
 static enum err
-jpeg_probe(const void *bytes, size_t length, size_t *height, size_t *width, struct err_info *info)
+jpeg_look(const void *bytes, size_t length, struct image *head, struct err_info *info)
 {
   struct jpeg_job job;
 
@@ -212,8 +212,9 @@ jpeg_probe(const void *bytes, size_t length, size_t *height, size_t *width, stru
     return err_set(info, ERR_INVALID, "the JPEG can't be read: %s", job.errors.text);
   }
   jpeg_start(&job, bytes, length);
-  *height = job.decoder.image_height;
-  *width = job.decoder.image_width;
+  head->height = job.decoder.image_height;
+  head->width = job.decoder.image_width;
+  head->channels = job.decoder.num_components == 1 ? 1 : 3;
   jpeg_destroy_decompress(&job.decoder);
   return ERR_OK;
 }
@@ -221,22 +222,35 @@ jpeg_probe(const void *bytes, size_t length, size_t *height, size_t *width, stru
 /* ---- both ------------------------------------------------------------------------------------------ */
 
 enum err
-image_probe(const void *bytes, size_t length, size_t *height, size_t *width, struct err_info *info)
+image_look(const void *bytes, size_t length, struct image *head, struct err_info *info)
 {
   png_image png;
   enum err rc;
 
+  memset(head, 0, sizeof *head);
   if (is_jpeg(bytes, length))
-    return jpeg_probe(bytes, length, height, width, info);
+    return jpeg_look(bytes, length, head, info);
   if (!is_png(bytes, length))
     return err_set(info, ERR_INVALID, "this is neither a PNG nor a JPEG");
   rc = png_begin(bytes, length, &png, info);
   if (rc != ERR_OK)
     return rc;
-  *height = png.height;
-  *width = png.width;
+  head->height = png.height;
+  head->width = png.width;
+  head->channels = png.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
   png_image_free(&png);
   return ERR_OK;
+}
+
+enum err
+image_probe(const void *bytes, size_t length, size_t *height, size_t *width, struct err_info *info)
+{
+  struct image head;
+  enum err rc = image_look(bytes, length, &head, info);
+
+  *height = head.height;
+  *width = head.width;
+  return rc;
 }
 
 enum err

@@ -26,6 +26,9 @@ bool image_is_known(const void *bytes, size_t length);
 enum err image_probe(const void *bytes, size_t length, size_t *height, size_t *width,
                      struct err_info *info);
 
+/* The same with the channels image_decode would give; `head->pixels` is NULL. */
+enum err image_look(const void *bytes, size_t length, struct image *head, struct err_info *info);
+
 /* Decodes an image of at most max_pixels pixels (width × height): ERR_LIMIT above, ERR_INVALID when
  * damaged or cut off. Free with image_free. */
 enum err image_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,

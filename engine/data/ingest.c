@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/proc.h"
 
 /* Descriptors of the child. */
@@ -25,7 +26,8 @@ enum
   CHILD_LABELS,
   CHILD_OUTPUT,
   CHILD_REPORT,
-  CHILD_EDIT
+  CHILD_EDIT,
+  CHILD_SCRATCH
 };
 
 #define REPORT_MAX_BYTES ((size_t) 80 << 20)
@@ -58,10 +60,17 @@ add_number(struct arguments *arguments, const char *option, uint64_t value)
   add_text(arguments, text);
 }
 
+static bool
+has_labels(const struct ingest_request *request)
+{
+  return request->kind == INGEST_IDX
+         || (request->kind == INGEST_ARCHIVE && request->labels_fd >= 0);
+}
+
 static void
 make_arguments(const struct ingest_request *request, struct arguments *arguments)
 {
-  static const char *const kinds[] = {"--kind=csv", "--kind=idx", "--kind=edit"};
+  static const char *const kinds[] = {"--kind=csv", "--kind=idx", "--kind=edit", "--kind=archive"};
   static const char *const headers[] = {"--header=auto", "--header=yes", "--header=no"};
   const struct ingest_limits *limits = &request->limits;
   arguments->count = 0;
@@ -71,8 +80,10 @@ make_arguments(const struct ingest_request *request, struct arguments *arguments
   add_number(arguments, "input-fd", CHILD_INPUT);
   add_number(arguments, "output-fd", CHILD_OUTPUT);
   add_number(arguments, "report-fd", CHILD_REPORT);
-  if (request->kind == INGEST_IDX)
+  if (has_labels(request))
     add_number(arguments, "labels-fd", CHILD_LABELS);
+  if (request->kind == INGEST_ARCHIVE)
+    add_number(arguments, "scratch-fd", CHILD_SCRATCH);
   if (request->kind == INGEST_EDIT)
     add_number(arguments, "edit-fd", CHILD_EDIT);
   if (request->delimiter == '\t')
@@ -90,6 +101,13 @@ make_arguments(const struct ingest_request *request, struct arguments *arguments
   add_number(arguments, "max-cell-bytes", limits->max_cell_bytes);
   add_number(arguments, "max-seconds", limits->max_seconds);
   add_number(arguments, "max-memory", limits->max_memory);
+  add_number(arguments, "max-entries", limits->max_entries);
+  add_number(arguments, "max-unpacked", limits->max_unpacked);
+  add_number(arguments, "max-pixels", limits->max_pixels);
+  if (request->image_height > 0)
+    add_number(arguments, "image-height", request->image_height);
+  if (request->image_width > 0)
+    add_number(arguments, "image-width", request->image_width);
 }
 
 /* A file without a name, for the report and the edit: the child can't block on it as on a pipe. */
@@ -122,12 +140,14 @@ start_child(const struct ingest_request *request, int report, int edit, pid_t *p
   if (err != ERR_OK)
     return err;
   make_arguments(request, &arguments);
-  struct proc_fd fds[5];
+  struct proc_fd fds[6];
   size_t count = 0;
   fds[count++] = (struct proc_fd){request->input_fd, CHILD_INPUT};
   fds[count++] = (struct proc_fd){request->output_fd, CHILD_OUTPUT};
   fds[count++] = (struct proc_fd){report, CHILD_REPORT};
-  if (request->kind == INGEST_IDX)
+  if (request->kind == INGEST_ARCHIVE)
+    fds[count++] = (struct proc_fd){request->scratch_fd, CHILD_SCRATCH};
+  if (has_labels(request))
     fds[count++] = (struct proc_fd){request->labels_fd, CHILD_LABELS};
   if (request->kind == INGEST_EDIT)
     fds[count++] = (struct proc_fd){edit, CHILD_EDIT};
@@ -200,6 +220,15 @@ no_report(int status, const struct ingest_request *request, struct err_info *inf
     return err_set(info, ERR_LIMIT, "the file needs more than %llu s of computing to be read",
                    (unsigned long long) request->limits.max_seconds);
   proc_describe_status(status, text, sizeof text);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+  {
+    log_error(
+      "attune-ingest was ended for a system call that parsing does not need; the upload may be an "
+      "attack, or the sandbox's list lacks a call");
+    return err_set(info, ERR_INVALID,
+                   "reading the file was stopped, because it made the parser try what it may not; "
+                   "if you trust the file, write it anew with another program");
+  }
   return err_set(info, ERR_INTERNAL, "attune-ingest %s without a report", text);
 }
 

@@ -18,8 +18,9 @@
 enum ingest_kind
 {
   INGEST_CSV,
-  INGEST_IDX, /* images in `input_fd`, labels in `labels_fd`; gzip or not */
-  INGEST_EDIT /* another version of the canonical file in `input_fd` */
+  INGEST_IDX,    /* images in `input_fd`, labels in `labels_fd`; gzip or not */
+  INGEST_EDIT,   /* another version of the canonical file in `input_fd` */
+  INGEST_ARCHIVE /* a zip or tar in `input_fd`: class folders of images, or one table */
 };
 
 enum ingest_header
@@ -36,28 +37,33 @@ struct ingest_limits
   uint64_t max_rows;
   uint64_t max_columns;
   uint64_t max_cell_bytes;
-  uint64_t max_seconds; /* of CPU; twice that on the clock */
-  uint64_t max_memory;  /* of address space, in bytes */
+  uint64_t max_seconds;  /* of CPU; twice that on the clock */
+  uint64_t max_memory;   /* of address space, in bytes */
+  uint64_t max_entries;  /* of an archive */
+  uint64_t max_unpacked; /* of an archive, in bytes */
+  uint64_t max_pixels;   /* of one image, width × height */
 };
 
 /* 4 GiB, 16 GiB, 100 million rows, 10,000 columns, 1 MiB a cell, 600 s, 768 MiB of addresses (about
- * a third of it is ever touched). */
+ * a third of it is ever touched), 1 million entries, 16 GiB unpacked, 16 million pixels. */
 #define INGEST_LIMITS_DEFAULT                                                                      \
   {                                                                                                \
     (uint64_t) 4 << 30, (uint64_t) 16 << 30, 100000000, 10000, (uint64_t) 1 << 20, 600,            \
-      (uint64_t) 768 << 20                                                                         \
+      (uint64_t) 768 << 20, 1000000, (uint64_t) 16 << 30, 16000000                                 \
   }
 
 struct ingest_request
 {
   enum ingest_kind kind;
   int input_fd;  /* seekable, open for reading */
-  int labels_fd; /* INGEST_IDX only, else -1 */
-  int output_fd; /* empty, open for reading and writing */
+  int labels_fd; /* INGEST_IDX; INGEST_ARCHIVE: a list of labels (image_labels.h), or -1; else -1 */
+  int scratch_fd; /* INGEST_ARCHIVE only: empty, for reading and writing */
+  int output_fd;  /* empty, open for reading and writing */
   const json_t
     *edit; /* INGEST_EDIT: {"columns": [{"name","type","format"?}]} or {"columns": {name: type}} */
   enum ingest_header header;
-  char delimiter; /* of CSV; 0 = found out */
+  char delimiter;                   /* of CSV; 0 = found out */
+  size_t image_height, image_width; /* INGEST_ARCHIVE: wanted size of images; 0 = by rule */
   struct ingest_limits limits;
   /* Asked now and then; true ends the child with ERR_CANCELLED. May be NULL. */
   bool (*cancelled)(void *context);

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "data/dataset_write.h"
 #include "data/ingest_work.h"
+#include "data/sandbox.h"
 
 struct options
 {
@@ -83,10 +84,20 @@ parse_fd(const char *text, int *fd)
 }
 
 static bool
+parse_side(const char *text, size_t *side)
+{
+  uint64_t number;
+  if (!parse_u64(text, &number) || number > UINT16_MAX)
+    return false;
+  *side = (size_t) number;
+  return true;
+}
+
+static bool
 parse_kind(const char *text, enum ingest_kind *kind)
 {
-  static const char *const names[] = {"csv", "idx", "edit"};
-  for (size_t k = 0; k < 3; k++)
+  static const char *const names[] = {"csv", "idx", "edit", "archive"};
+  for (size_t k = 0; k < 4; k++)
     if (strcmp(text, names[k]) == 0)
     {
       *kind = (enum ingest_kind) k;
@@ -123,6 +134,7 @@ enum option_id
   OPT_OUTPUT,
   OPT_REPORT,
   OPT_EDIT,
+  OPT_SCRATCH,
   OPT_HEADER,
   OPT_DELIMITER,
   OPT_MAX_BYTES,
@@ -131,7 +143,12 @@ enum option_id
   OPT_MAX_COLUMNS,
   OPT_MAX_CELL,
   OPT_MAX_SECONDS,
-  OPT_MAX_MEMORY
+  OPT_MAX_MEMORY,
+  OPT_MAX_ENTRIES,
+  OPT_MAX_UNPACKED,
+  OPT_MAX_PIXELS,
+  OPT_IMAGE_HEIGHT,
+  OPT_IMAGE_WIDTH
 };
 
 static const struct option option_table[] = {
@@ -150,6 +167,12 @@ static const struct option option_table[] = {
   {"max-cell-bytes", required_argument, NULL, OPT_MAX_CELL},
   {"max-seconds", required_argument, NULL, OPT_MAX_SECONDS},
   {"max-memory", required_argument, NULL, OPT_MAX_MEMORY},
+  {"scratch-fd", required_argument, NULL, OPT_SCRATCH},
+  {"max-entries", required_argument, NULL, OPT_MAX_ENTRIES},
+  {"max-unpacked", required_argument, NULL, OPT_MAX_UNPACKED},
+  {"max-pixels", required_argument, NULL, OPT_MAX_PIXELS},
+  {"image-height", required_argument, NULL, OPT_IMAGE_HEIGHT},
+  {"image-width", required_argument, NULL, OPT_IMAGE_WIDTH},
   {NULL, 0, NULL, 0},
 };
 
@@ -170,6 +193,8 @@ take_option(int id, const char *value, struct options *options, struct ingest_wo
     return parse_fd(value, &options->report_fd);
   case OPT_EDIT:
     return parse_fd(value, &options->edit_fd);
+  case OPT_SCRATCH:
+    return parse_fd(value, &work->scratch);
   case OPT_HEADER:
     return parse_header(value, &work->header);
   case OPT_DELIMITER:
@@ -188,6 +213,16 @@ take_option(int id, const char *value, struct options *options, struct ingest_wo
     return parse_u64(value, &work->limits.max_seconds);
   case OPT_MAX_MEMORY:
     return parse_u64(value, &work->limits.max_memory);
+  case OPT_MAX_ENTRIES:
+    return parse_u64(value, &work->limits.max_entries);
+  case OPT_MAX_UNPACKED:
+    return parse_u64(value, &work->limits.max_unpacked);
+  case OPT_MAX_PIXELS:
+    return parse_u64(value, &work->limits.max_pixels);
+  case OPT_IMAGE_HEIGHT:
+    return parse_side(value, &work->image_height);
+  case OPT_IMAGE_WIDTH:
+    return parse_side(value, &work->image_width);
   }
   return false;
 }
@@ -202,6 +237,7 @@ read_options(int argc, char **argv, struct options *options, struct ingest_work 
       return false;
   return optind == argc && work->input >= 0 && work->output >= 0 && options->report_fd >= 0
          && (options->kind != INGEST_IDX || work->labels >= 0)
+         && (options->kind != INGEST_ARCHIVE || work->scratch >= 0)
          && (options->kind != INGEST_EDIT || options->edit_fd >= 0);
 }
 
@@ -237,6 +273,9 @@ do_work(struct ingest_work *work, const struct options *options, char sha256[65]
       err = ingest_edit(work, info);
     json_decref(edit);
     break;
+  case INGEST_ARCHIVE:
+    err = ingest_archive(work, info);
+    break;
   }
   return err == ERR_OK ? dataset_digest(work->output, work->bytes, sha256, info) : err;
 }
@@ -265,7 +304,7 @@ main(int argc, char **argv)
 {
   struct options options;
   struct ingest_work work = {
-    .input = -1, .labels = -1, .output = -1, .limits = INGEST_LIMITS_DEFAULT};
+    .input = -1, .labels = -1, .output = -1, .scratch = -1, .limits = INGEST_LIMITS_DEFAULT};
   if (!read_options(argc, argv, &options, &work))
   {
     fprintf(stderr, "attune-ingest is started by attuned with an upload; it has no use by hand\n");
@@ -280,6 +319,11 @@ main(int argc, char **argv)
     return 1;
   json_faults_init(&faults, arena);
   work.faults = &faults;
+  if (sandbox_enter(&info) != ERR_OK)
+  {
+    fprintf(stderr, "attune-ingest: %s\n", info.text);
+    return 1;
+  }
   enum err err = do_work(&work, &options, sha256, &info);
   bool written = write_report(options.report_fd, &work, err, sha256, &info);
   json_decref(work.schema);

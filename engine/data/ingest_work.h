@@ -16,10 +16,12 @@
 
 struct ingest_work
 {
-  int input, labels, output; /* descriptors; labels is -1 but for IDX */
+  int input, labels, output; /* descriptors; labels is -1 but for IDX and labelled images */
+  int scratch;               /* an empty file, for an archive */
   const json_t *edit;        /* the wanted types, for an edit */
   enum ingest_header header;
-  char delimiter; /* 0 = found out */
+  char delimiter;                   /* 0 = found out */
+  size_t image_height, image_width; /* wanted size of images; 0 = by rule */
   struct ingest_limits limits;
   struct json_faults *faults;
   json_t *schema; /* result; the caller's reference */
@@ -29,5 +31,8 @@ struct ingest_work
 enum err ingest_csv(struct ingest_work *work, struct err_info *info);
 enum err ingest_idx(struct ingest_work *work, struct err_info *info);
 enum err ingest_edit(struct ingest_work *work, struct err_info *info);
+
+/* An archive: of images in class folders (or with a list of labels), or of one table. */
+enum err ingest_archive(struct ingest_work *work, struct err_info *info);
 
 #endif
