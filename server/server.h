@@ -17,6 +17,9 @@ struct model_cache;
 struct dataset_cache;
 struct ingest_queue;
 struct event_hub;
+struct rate;
+struct usage;
+struct audit;
 
 /* The limits of one installation; documented in api-docs/limits.md, each an option. */
 struct server_limits
@@ -26,17 +29,21 @@ struct server_limits
   size_t json_depth;
   size_t predict_bytes; /* a predict body */
   size_t predict_rows;
-  size_t image_pixels;  /* of one image in a predict call */
-  size_t rows, columns; /* of a dataset */
+  size_t image_pixels;                    /* of one image in a predict call */
+  size_t upload_parts;                    /* of one multipart upload */
+  size_t archive_entries, unpacked_bytes; /* of a zip or tar */
+  size_t rows, columns;                   /* of a dataset */
   double ingest_seconds;
   size_t ingest_memory_bytes;
   double job_seconds; /* largest budget */
   size_t job_trials;
-  size_t live_jobs;    /* per tenant */
-  size_t keys;         /* per tenant */
-  size_t tenant_bytes; /* datasets of one tenant */
-  size_t connections;  /* open at once */
-  size_t streams;      /* SSE streams at once */
+  size_t live_jobs;           /* per tenant */
+  size_t keys;                /* per tenant */
+  size_t tenant_bytes;        /* datasets of one tenant */
+  size_t requests_per_minute; /* per tenant, of one attuned */
+  size_t live_uploads;        /* per tenant: under way or being parsed */
+  size_t connections;         /* open at once */
+  size_t streams;             /* SSE streams at once */
   size_t waiting_threads;
   size_t predict_threads;
   size_t model_cache_bytes;
@@ -59,6 +66,9 @@ struct server
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
   struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */
   struct event_hub *events;    /* the one LISTEN connection, fanned out */
+  struct rate *rate;           /* requests and uploads of each tenant */
+  struct usage *usage;         /* counted per tenant and day */
+  struct audit *audit;         /* who did what */
   atomic_bool draining;        /* SIGTERM came: /readyz says 503 */
   atomic_size_t decoding_bytes; /* pixels of images being decoded for predictions */
   bool tls;
