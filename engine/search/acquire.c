@@ -269,7 +269,7 @@ climb(struct work *w, double *point, double *value)
   const struct space *space = w->space;
   const struct features *features = w->task->features;
   w->moved_count = 0;
-  for (size_t k = 0; k < w->width; k++)
+  for (size_t k = 0; k < features_own_width(features); k++)
   {
     const struct space_param *param = &space->params[features->params[k]];
     bool numeric = !features_is_nominal(param) && space_param_levels(param) > FEW_LEVELS;
@@ -335,7 +335,7 @@ static bool
 sweep(struct work *w, double *point, double *value)
 {
   bool better = false;
-  for (size_t k = 0; k < w->width; k++)
+  for (size_t k = 0; k < features_own_width(w->task->features); k++)
   {
     size_t index = w->task->features->params[k];
     const struct space_param *param = &w->space->params[index];

@@ -13,6 +13,7 @@
 #define ANCHORS 5
 #define LEAST_START 4
 #define MOST_START 10
+#define WARM_LOOKS 2
 
 struct bayes
 {
@@ -35,7 +36,7 @@ static enum err
 bayes_start(const struct search *search, void **state, struct err_info *info)
 {
   struct bayes *bayes = calloc(1, sizeof *bayes);
-  enum err err = bayes ? surrogate_init(&bayes->surrogate, search->space) : ERR_MEMORY;
+  enum err err = bayes ? surrogate_init(&bayes->surrogate, search) : ERR_MEMORY;
   if (!err)
     err = sobol_start(search, &bayes->start);
   if (err)
@@ -51,7 +52,7 @@ bayes_start(const struct search *search, void **state, struct err_info *info)
 static size_t
 start_count(const struct search *search, const struct bayes *bayes)
 {
-  size_t count = bayes->surrogate.features.layout.width + 2;
+  size_t count = features_own_width(&bayes->surrogate.features) + 2;
   count = count < LEAST_START ? LEAST_START : count > MOST_START ? MOST_START : count;
   size_t third = search->expected_trials / 3;
   return search->expected_trials && third < count ? (third < 2 ? 2 : third) : count;
@@ -73,7 +74,7 @@ choose_anchors(const struct search *search, const struct surrogate_data *data, c
 {
   size_t chosen[ANCHORS];
   size_t count = 0;
-  for (size_t i = 0; i < data->n; i++)
+  for (size_t i = 0; i < data->own; i++)
   {
     bool full = count == ANCHORS;
     if (isnan(data->values[i]) || (full && means[i] >= means[chosen[ANCHORS - 1]]))
@@ -87,6 +88,9 @@ choose_anchors(const struct search *search, const struct surrogate_data *data, c
   for (size_t k = 0; k < count; k++)
     memcpy(anchors + k * width, search_point(search, search->ended[chosen[k]]),
            width * sizeof *anchors);
+  /* Before there are enough of its own, the best of an earlier search. */
+  for (size_t k = 0; count < ANCHORS && data->n > data->own && k < search->prior_count; k++)
+    memcpy(anchors + count++ * width, search->prior_points + k * width, width * sizeof *anchors);
   return count;
 }
 
@@ -138,9 +142,11 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
                                 .anchor_count = choose_anchors(search, &data, means, anchors),
                                 .stream = rng_mix(UINT64_C(0x62617965), search->count),
                                 .exploit = is_last(search)};
-    for (size_t i = 0; i < data.n; i++)
+    for (size_t i = 0; i < data.own; i++)
       if (!isnan(data.values[i]) && means[i] < task.best)
         task.best = means[i];
+    for (size_t i = 0; isinf(task.best) && i < data.n; i++)
+      task.best = means[i]; /* the best of the earlier search comes first */
     err = acquire_choose(&task, point);
   }
   free(means);
@@ -158,6 +164,17 @@ finite_count(const struct search *search)
   return count;
 }
 
+/* With an earlier search's results the process takes over at once; every other one of the first own
+ * choices still looks elsewhere, to find out what those results are worth. */
+static bool
+looks_around(const struct search *search, const struct bayes *bayes)
+{
+  if (!surrogate_has_prior(search, search->ended_count))
+    return search->count < start_count(search, bayes) || finite_count(search) < 2;
+  size_t number = search_own_count(search);
+  return number < 2 * WARM_LOOKS && number % 2 == 1;
+}
+
 static enum err
 bayes_ask(const struct search *search, void *state, double *point, struct err_info *info)
 {
@@ -166,7 +183,7 @@ bayes_ask(const struct search *search, void *state, double *point, struct err_in
   enum err err = search_seen_init(&seen, search);
   if (err)
     return err_set(info, err, "out of memory");
-  if (search->count < start_count(search, bayes) || finite_count(search) < 2)
+  if (looks_around(search, bayes))
     err = sobol_choose(search, bayes->start, &seen, point);
   else
   {

@@ -97,7 +97,7 @@ fill_blocks(struct features *f, size_t family)
   for (size_t b = 0; b < f->layout.block_count; b++)
   {
     struct gp_block *block = &f->layout.blocks[b];
-    block->features = f->storage + b * width;
+    block->features = f->storage + b * (width + 1); /* room for the task */
     if (b > 0)
     {
       block->gated = true;
@@ -138,6 +138,7 @@ features_init(struct features *f, const struct space *space)
 {
   memset(f, 0, sizeof *f);
   f->space = space;
+  f->task = SIZE_MAX;
   f->params = calloc(space->count + 1, sizeof *f->params);
   f->absent = calloc(space->count + 1, sizeof *f->absent);
   if (!f->params || !f->absent)
@@ -167,6 +168,25 @@ fail:
   return ERR_MEMORY;
 }
 
+enum err
+features_init_tasks(struct features *f, const struct space *space)
+{
+  enum err err = features_init(f, space);
+  if (err)
+    return err;
+  f->task = f->layout.width++;
+  f->params[f->task] = SIZE_MAX;
+  for (size_t b = 0; b < f->layout.block_count; b++)
+    block_add(&f->layout.blocks[b], f->task, true);
+  return ERR_OK;
+}
+
+size_t
+features_own_width(const struct features *f)
+{
+  return f->layout.width - (f->task != SIZE_MAX);
+}
+
 void
 features_clear(struct features *f)
 {
@@ -180,7 +200,9 @@ features_clear(struct features *f)
 void
 features_encode(const struct features *f, const double *point, double *row)
 {
-  for (size_t k = 0; k < f->layout.width; k++)
+  if (f->task != SIZE_MAX)
+    row[f->task] = 0;
+  for (size_t k = 0; k < features_own_width(f); k++)
   {
     double value = point[f->params[k]];
     row[k] = isnan(value) ? f->absent[k] : column_value(&f->space->params[f->params[k]], value);

@@ -9,6 +9,10 @@
  * Where most of the space hangs on one categorical without conditions (the model family), the kernel is
  * a sum: one block over the parameters without conditions and, for each of its values, one over the
  * parameters that the value opens.
+ *
+ * A search that knows results of an earlier one has a further nominal column, the task: 0 for its own
+ * points, 1 for the earlier ones. It is part of every block, so how alike the two tasks are is one more
+ * thing that the fit learns.
  */
 #ifndef ATTUNE_SEARCH_FEATURES_H
 #define ATTUNE_SEARCH_FEATURES_H
@@ -26,13 +30,19 @@ struct features
   struct gp_layout layout;
   size_t *params; /* (layout.width): the parameter behind each column */
   double *absent; /* (layout.width): value of the column where its parameter is inactive */
+  size_t task;    /* the column of the task, or SIZE_MAX */
   size_t *storage;
 };
 
 enum err features_init(struct features *features, const struct space *space);
+/* As features_init, with a column for the task. */
+enum err features_init_tasks(struct features *features, const struct space *space);
 void features_clear(struct features *features);
 
-/* Writes the row (layout.width) of a legal point. */
+/* How many columns come from parameters. */
+size_t features_own_width(const struct features *features);
+
+/* Writes the row (layout.width) of a legal point of the search's own task. */
 void features_encode(const struct features *features, const double *point, double *row);
 
 /* Whether a parameter's distance is 0 or 1 rather than a difference. */

@@ -60,6 +60,39 @@ copy_first_points(struct search *search, const struct search_spec *spec)
   return ERR_OK;
 }
 
+/* Keeps the finite ones, best first (of equals the earlier), so that their order does not matter. */
+static enum err
+copy_priors(struct search *search, const struct search_spec *spec)
+{
+  size_t width = spec->space->count;
+  if (!spec->prior_count)
+    return ERR_OK;
+  if (spec->prior_count > SIZE_MAX / sizeof(double) / width)
+    return ERR_MEMORY;
+  search->prior_points = malloc(spec->prior_count * width * sizeof *search->prior_points);
+  search->prior_values = malloc(spec->prior_count * sizeof *search->prior_values);
+  if (!search->prior_points || !search->prior_values)
+    return ERR_MEMORY;
+  for (size_t k = 0; k < spec->prior_count; k++)
+  {
+    double value = spec->prior_values[k];
+    if (!isfinite(value))
+      continue;
+    size_t at = search->prior_count++;
+    for (; at > 0 && search->prior_values[at - 1] > value; at--)
+    {
+      search->prior_values[at] = search->prior_values[at - 1];
+      memcpy(search->prior_points + at * width, search->prior_points + (at - 1) * width,
+             width * sizeof *search->prior_points);
+    }
+    search->prior_values[at] = value;
+    memcpy(search->prior_points + at * width, spec->prior_points + k * width,
+           width * sizeof *search->prior_points);
+    space_repair(search->space, search->prior_points + at * width);
+  }
+  return ERR_OK;
+}
+
 enum err
 search_new(const struct search_spec *spec, struct search **search, struct err_info *info)
 {
@@ -81,6 +114,8 @@ search_new(const struct search_spec *spec, struct search **search, struct err_in
   s->grid_resolution = spec->grid_resolution;
   s->cardinality = space_cardinality(spec->space);
   enum err err = copy_first_points(s, spec);
+  if (!err)
+    err = copy_priors(s, spec);
   if (err)
     err_set(info, err, "out of memory");
   else
@@ -105,6 +140,8 @@ search_free(struct search *search)
   free(search->ended);
   free(search->points);
   free(search->trials);
+  free(search->prior_values);
+  free(search->prior_points);
   free(search->first_points);
   free(search);
 }

@@ -32,6 +32,12 @@ struct search_spec
   const double *first_points; /* first_count × space->count: asked before anything else, such as the
                                  families' tuned defaults; copied */
   size_t first_count;
+  /* What an earlier search on the same space found, of this task or a related one: prior_count points
+   * (× space->count, made legal) and their values, lower being better, in whatever units; copied.
+   * The Bayesian method believes them as far as its own trials bear them out. */
+  const double *prior_points;
+  const double *prior_values;
+  size_t prior_count;
 };
 
 /* Names of the methods, NULL-terminated, with a sentence each. */

@@ -47,6 +47,9 @@ struct search
   size_t grid_resolution;
   double *first_points; /* (first_count, space->count), repaired */
   size_t first_count;
+  double *prior_points; /* (prior_count, space->count), repaired, best first */
+  double *prior_values; /* (prior_count), finite */
+  size_t prior_count;
   double cardinality;
 
   /* The log: trials in the order of their asks, and those with a value or failure in the order of

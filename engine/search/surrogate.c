@@ -12,12 +12,22 @@
 #define DECIDE_FROM 10
 #define WARP_LEAD 2.0 /* nats */
 #define FIT_MOST 300  /* data of a fit; the posterior has all */
+/* So many trials' worth of belief that an earlier search's outcomes need no stretching. */
+#define SPREAD_TRUST 2.0
+#define JUDGE_FROM 4 /* own trials that say whether the earlier ones help */
+
+bool
+surrogate_has_prior(const struct search *search, size_t own)
+{
+  return search->prior_count >= SURROGATE_PRIOR_LEAST && own < SURROGATE_PRIOR_UNTIL;
+}
 
 enum err
-surrogate_init(struct surrogate *s, const struct space *space)
+surrogate_init(struct surrogate *s, const struct search *search)
 {
   memset(s, 0, sizeof *s);
-  enum err err = features_init(&s->features, space);
+  enum err err = surrogate_has_prior(search, 0) ? features_init_tasks(&s->features, search->space)
+                                                : features_init(&s->features, search->space);
   if (err)
     return err;
   size_t count = gp_theta_count(&s->features.layout);
@@ -32,6 +42,10 @@ surrogate_init(struct surrogate *s, const struct space *space)
 void
 surrogate_clear(struct surrogate *s)
 {
+  gp_free(s->prior.gp);
+  free(s->prior.theta);
+  free(s->prior.y);
+  free(s->prior.x);
   free(s->other);
   free(s->theta);
   features_clear(&s->features);
@@ -47,16 +61,55 @@ surrogate_data_clear(struct surrogate_data *data)
   memset(data, 0, sizeof *data);
 }
 
+/* Brings the earlier results to the scale of the own outcomes, behind which they stand in `data`. */
+static enum err
+align_prior(const struct surrogate *s, struct surrogate_data *data)
+{
+  size_t width = s->features.layout.width, own = data->own, count = 0;
+  double *rows = calloc(own * (width + 1) + 1, sizeof *rows);
+  double *foretold = rows + own * width;
+  double mean_y = 0, mean_p = 0, square_y = 0, square_p = 0;
+  if (!rows)
+    return ERR_MEMORY;
+  memcpy(rows, data->x, own * width * sizeof *rows);
+  for (size_t i = 0; i < own; i++)
+    rows[i * width + s->features.task] = 1;
+  enum err err = own ? gp_predict_many(s->prior.gp, own, rows, foretold, NULL) : ERR_OK;
+  for (size_t i = 0; !err && i < own; i++)
+    if (!isnan(data->values[i]))
+    {
+      count++;
+      mean_y += data->y[i];
+      mean_p += foretold[i];
+    }
+  mean_y /= count ? (double) count : 1;
+  mean_p /= count ? (double) count : 1;
+  for (size_t i = 0; !err && i < own; i++)
+    if (!isnan(data->values[i]))
+    {
+      square_y += (data->y[i] - mean_y) * (data->y[i] - mean_y);
+      square_p += (foretold[i] - mean_p) * (foretold[i] - mean_p);
+    }
+  double stretch = sqrt((square_y + SPREAD_TRUST) / (square_p + SPREAD_TRUST));
+  for (size_t i = own; !err && i < data->n; i++)
+    data->y[i] = mean_y + stretch * (data->y[i] - mean_p);
+  free(rows);
+  return err;
+}
+
+/* The first n own trials, and the earlier results where they take part. */
 static enum err
 data_init(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
           enum outcome_warp warp, size_t n)
 {
   size_t width = s->features.layout.width;
+  size_t priors = surrogate_has_prior(search, n) && !s->alone ? s->prior.n : 0;
   memset(data, 0, sizeof *data);
-  data->n = n;
-  data->x = calloc(n * width + 1, sizeof *data->x);
-  data->y = calloc(n + 1, sizeof *data->y);
-  data->values = calloc(n + 1, sizeof *data->values);
+  data->own = n;
+  data->n = n + priors;
+  data->x = calloc(data->n * width + 1, sizeof *data->x);
+  data->y = calloc(data->n + 1, sizeof *data->y);
+  data->values = calloc(data->n + 1, sizeof *data->values);
   enum err err = data->x && data->y && data->values ? ERR_OK : ERR_MEMORY;
   for (size_t i = 0; !err && i < n; i++)
   {
@@ -66,6 +119,14 @@ data_init(struct surrogate_data *data, const struct surrogate *s, const struct s
   }
   if (!err)
     err = outcome_fit(warp, n, data->values, data->y, &data->outcome);
+  if (!err && priors)
+  {
+    memcpy(data->x + n * width, s->prior.x, priors * width * sizeof *data->x);
+    memcpy(data->y + n, s->prior.y, priors * sizeof *data->y);
+    for (size_t i = n; i < data->n; i++)
+      data->values[i] = NAN;
+    err = align_prior(s, data);
+  }
   if (err)
     surrogate_data_clear(data);
   return err;
@@ -95,7 +156,7 @@ data_thin(struct surrogate_data *data, size_t width)
   if (n <= FIT_MOST)
     return ERR_OK;
   struct ranked *order = calloc(n, sizeof *order);
-  struct surrogate_data thin = {.n = FIT_MOST, .outcome = data->outcome};
+  struct surrogate_data thin = {.n = FIT_MOST, .own = FIT_MOST, .outcome = data->outcome};
   thin.x = calloc(FIT_MOST * width + 1, sizeof *thin.x);
   thin.y = calloc(FIT_MOST, sizeof *thin.y);
   thin.values = calloc(FIT_MOST, sizeof *thin.values);
@@ -147,36 +208,112 @@ refit_count(size_t n)
   return at;
 }
 
-/* Fits the first n data under one warp; how well each value is foretold by the others goes to
- * *density (clipped ones don't count). */
+/* Fits data; how well each value is foretold by the others goes to *density (clipped ones and those
+ * without a value don't count). */
+static enum err
+try_data(const struct surrogate *s, const struct surrogate_data *data, double *theta,
+         double *density)
+{
+  struct gp *gp = NULL;
+  double *each = calloc(data->n + 1, sizeof *each);
+  enum err err = each ? gp_fit(&s->features.layout, data->n, data->x, data->y, theta) : ERR_MEMORY;
+  if (!err)
+    err = gp_new(&s->features.layout, theta, data->n, data->x, data->y, 0, &gp);
+  if (!err)
+    err = gp_leave_one_out(gp, each);
+  *density = 0;
+  for (size_t i = 0; !err && i < data->n; i++)
+  {
+    double log_slope;
+    if (outcome_log_slope(&data->outcome, data->values[i], &log_slope))
+      *density += each[i] + log_slope;
+  }
+  gp_free(gp);
+  free(each);
+  return err;
+}
+
+/* Fits the first n own trials under one warp. */
 static enum err
 try_warp(const struct surrogate *s, const struct search *search, enum outcome_warp warp, size_t n,
          double *theta, double *density)
 {
   struct surrogate_data data;
-  struct gp *gp = NULL;
   enum err err = fit_data_init(&data, s, search, warp, n);
   if (err)
     return err;
-  n = data.n;
-  double *each = calloc(n + 1, sizeof *each);
-  err = each ? gp_fit(&s->features.layout, n, data.x, data.y, theta) : ERR_MEMORY;
-  if (!err)
-    err = gp_new(&s->features.layout, theta, n, data.x, data.y, 0, &gp);
-  if (!err)
-    err = gp_leave_one_out(gp, each);
-  *density = 0;
-  for (size_t i = 0; !err && i < n; i++)
-  {
-    double log_slope;
-    if (outcome_log_slope(&data.outcome, data.values[i], &log_slope))
-      *density += each[i] + log_slope;
-  }
-  gp_free(gp);
-  free(each);
+  err = try_data(s, &data, theta, density);
   surrogate_data_clear(&data);
   return err;
 }
+
+/* ---- the earlier search ------------------------------------------------------------------------------ */
+
+/* Its results as data of their own, under one warp. */
+static enum err
+prior_data(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
+           enum outcome_warp warp)
+{
+  size_t width = s->features.layout.width, n = search->prior_count;
+  *data = (struct surrogate_data){.n = n, .own = n};
+  data->x = calloc(n * width + 1, sizeof *data->x);
+  data->y = calloc(n + 1, sizeof *data->y);
+  data->values = calloc(n + 1, sizeof *data->values);
+  enum err err = data->x && data->y && data->values ? ERR_OK : ERR_MEMORY;
+  for (size_t i = 0; !err && i < n; i++)
+  {
+    features_encode(&s->features, search->prior_points + i * search->space->count,
+                    data->x + i * width);
+    data->x[i * width + s->features.task] = 1;
+    data->values[i] = search->prior_values[i];
+  }
+  if (!err)
+    err = outcome_fit(warp, n, data->values, data->y, &data->outcome);
+  if (err)
+    surrogate_data_clear(data);
+  return err;
+}
+
+/* Keeps the results under the warp that foretells them best. ERR_DIVERGED when no covariance fits. */
+static enum err
+ensure_prior(struct surrogate *s, const struct search *search)
+{
+  struct surrogate_prior *prior = &s->prior;
+  double best = -INFINITY;
+  if (prior->gp || !surrogate_has_prior(search, 0))
+    return ERR_OK;
+  size_t count = gp_theta_count(&s->features.layout);
+  if (!prior->theta && !(prior->theta = calloc(count, sizeof *prior->theta)))
+    return ERR_MEMORY;
+  for (int w = 0; w < OUTCOME_WARPS; w++)
+  {
+    struct surrogate_data data;
+    double density;
+    enum err err = prior_data(&data, s, search, (enum outcome_warp) w);
+    if (err)
+      return err;
+    err = try_data(s, &data, s->other, &density);
+    if (!err && density - (w ? WARP_LEAD : 0) > best)
+    {
+      best = density - (w ? WARP_LEAD : 0);
+      memcpy(prior->theta, s->other, count * sizeof *prior->theta);
+      free(prior->x);
+      free(prior->y);
+      prior->n = data.n;
+      prior->x = data.x;
+      prior->y = data.y;
+      data.x = data.y = NULL;
+    }
+    surrogate_data_clear(&data);
+    if (err == ERR_MEMORY)
+      return err;
+  }
+  if (!prior->x)
+    return ERR_DIVERGED;
+  return gp_new(&s->features.layout, prior->theta, prior->n, prior->x, prior->y, 0, &prior->gp);
+}
+
+/* ---- the fit in force -------------------------------------------------------------------------------- */
 
 /* Decides about the warp from the first n data. */
 static enum err
@@ -207,12 +344,36 @@ decide_warp(struct surrogate *s, const struct search *search, size_t n)
   return ERR_OK;
 }
 
+/* Decides whether the earlier results help to foretell the first n own values, by the leave-one-out
+ * densities with and without them. */
+static enum err
+decide_prior(struct surrogate *s, const struct search *search, size_t n)
+{
+  double with, without;
+  if (n < JUDGE_FROM || !surrogate_has_prior(search, n) || s->judged == n)
+    return ERR_OK;
+  s->judged = n;
+  s->alone = false;
+  enum err err = try_warp(s, search, OUTCOME_PLAIN, n, s->other, &with);
+  if (err)
+    return err == ERR_DIVERGED ? ERR_OK : err;
+  s->alone = true;
+  err = try_warp(s, search, OUTCOME_PLAIN, n, s->other, &without);
+  s->alone = !err && without > with + WARP_LEAD / 2;
+  return err == ERR_DIVERGED ? ERR_OK : err;
+}
+
 /* Sees to it that warp and theta are those in force for n data. */
 static enum err
 ensure_fit(struct surrogate *s, const struct search *search, size_t n)
 {
   size_t at = refit_count(n);
-  enum err err = decide_warp(s, search, at);
+  bool alone = s->alone;
+  enum err err = decide_prior(s, search, at);
+  if (s->alone != alone)
+    s->fitted = s->decided = 0;
+  if (!err)
+    err = decide_warp(s, search, at);
   if (err || s->fitted == at)
     return err;
   struct surrogate_data data;
@@ -229,12 +390,16 @@ enum err
 surrogate_posterior(struct surrogate *s, const struct search *search, size_t spare,
                     struct surrogate_data *data, struct gp **gp)
 {
-  enum err err = ensure_fit(s, search, search->ended_count);
+  size_t own = search->ended_count;
+  enum err err = ensure_prior(s, search);
+  if (!err && own)
+    err = ensure_fit(s, search, own);
   if (!err)
-    err = data_init(data, s, search, s->warp, search->ended_count);
+    err = data_init(data, s, search, s->warp, own);
   if (err)
     return err;
-  err = gp_new(&s->features.layout, s->theta, data->n, data->x, data->y, spare, gp);
+  err = gp_new(&s->features.layout, own ? s->theta : s->prior.theta, data->n, data->x, data->y,
+               spare, gp);
   if (err)
     surrogate_data_clear(data);
   return err;

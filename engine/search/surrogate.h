@@ -4,7 +4,13 @@
  * 5%), always from the same start, to at most 300 data (the best and an even choice of the others), and whether the values are warped is decided at every fifth count:
  * by how well each value is foretold by all the others (leave-one-out density in the units of the
  * values), the warp having to be ahead by two nats. So the model follows from the log alone; what is
- * kept between calls only saves time. Private to engine/search/.
+ * kept between calls only saves time.
+ *
+ * The results of an earlier search are further data, of another task (features.h), for the first
+ * SURROGATE_PRIOR_UNTIL trials. They are standardised by themselves and then shifted and stretched to
+ * the search's own outcomes: what a process over the earlier results alone foretells at the search's
+ * own points gets the mean and, with some trust in a spread of 1, the spread found there.
+ * Private to engine/search/.
  */
 #ifndef ATTUNE_SEARCH_SURROGATE_H
 #define ATTUNE_SEARCH_SURROGATE_H
@@ -14,6 +20,19 @@
 #include "search/outcome.h"
 #include "search/search_internal.h"
 
+#define SURROGATE_PRIOR_LEAST 3 /* fewer results of an earlier search are only tried first */
+#define SURROGATE_PRIOR_UNTIL 150
+
+/* What an earlier search left: known once and for all, worked out at the first use. */
+struct surrogate_prior
+{
+  size_t n;
+  double *x;     /* (n, width), the task being 1 */
+  double *y;     /* (n) outcomes */
+  double *theta; /* of a fit to them alone */
+  struct gp *gp; /* the posterior given them alone */
+};
+
 struct surrogate
 {
   struct features features;
@@ -22,22 +41,28 @@ struct surrogate
   size_t fitted;  /* data of the last fit; 0 = none */
   size_t decided; /* data of the last decision about the warp */
   enum outcome_warp warp;
+  struct surrogate_prior prior;
+  size_t judged; /* own trials of the last decision about the earlier results */
+  bool alone;    /* it went against them */
 };
 
-/* What the process is given: the log's first `n` trials that ended. */
+/* What the process is given: the log's first `own` trials that ended, then an earlier search's. */
 struct surrogate_data
 {
-  size_t n;
+  size_t n, own;
   double *x;      /* (n, width) */
   double *y;      /* (n) outcomes */
-  double *values; /* (n), NaN for failed trials */
+  double *values; /* (n), NaN for failed trials and those of an earlier search */
   struct outcome outcome;
 };
 
-enum err surrogate_init(struct surrogate *surrogate, const struct space *space);
+enum err surrogate_init(struct surrogate *surrogate, const struct search *search);
 void surrogate_clear(struct surrogate *surrogate);
 
-/* The posterior given all trials that ended (at least one), with room to append `spare` rows; both
+/* Whether an earlier search's results take part in a process over so many own trials. */
+bool surrogate_has_prior(const struct search *search, size_t own);
+
+/* The posterior given all trials that ended (at least one, or an earlier search's results), with room to append `spare` rows; both
  * outputs are the caller's to free. ERR_MEMORY; ERR_DIVERGED when no covariance fits the values. */
 enum err surrogate_posterior(struct surrogate *surrogate, const struct search *search, size_t spare,
                              struct surrogate_data *data, struct gp **gp);
