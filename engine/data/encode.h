@@ -6,8 +6,8 @@
  * unknown share one slot; above ENCODE_ONE_HOT_DENSE smoothed target statistics, out-of-fold on the
  * training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
  * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot up to ENCODE_ONE_HOT_TREE, else
- * target statistics, datetime parts as numbers. Text and identifier columns, and those without two
- * different values in the training rows, are left out (`encoder_dropped_name`). Owns everything;
+ * target statistics, datetime parts as numbers. Text and identifier columns, those that the task leaves out, and those
+ * without two different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything;
  * immutable once fitted; any thread may apply it.
  */
 #ifndef ATTUNE_DATA_ENCODE_H
@@ -42,8 +42,8 @@ void encoder_free(struct encoder *encoder);
 /* Number of features, and their names ("age", "city=Paris", …), borrowed. */
 size_t encoder_width(const struct encoder *encoder);
 const char *encoder_feature_name(const struct encoder *encoder, size_t feature);
-/* Index of the input column a feature comes from, and the input columns: all but the target, text
- * and identifiers, in the dataset's order (that of row_schema_from_dataset). Borrowed. */
+/* Index of the input column a feature comes from, and the input columns: those that
+ * task_takes_column, in the dataset's order (that of row_schema_from_task). Borrowed. */
 size_t encoder_feature_column(const struct encoder *encoder, size_t feature);
 size_t encoder_column_count(const struct encoder *encoder);
 const char *encoder_column_name(const struct encoder *encoder, size_t column);

@@ -354,7 +354,7 @@ fit_columns(struct fit *fit, const struct table *table)
     const char *name = arena_strdup(encoder->arena, column->name);
     if (name == NULL)
       return ERR_MEMORY;
-    if (column->type == COLUMN_TEXT || column->type == COLUMN_IDENTIFIER)
+    if (!task_takes_column(fit->task, table, c))
     {
       encoder->dropped[encoder->dropped_count++] = name;
       continue;

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "data/dataset.h"
 #include "data/table.h"
+#include "data/task.h"
 
 /* Input columns of a model (no target, no dropped columns); strings are owned by the schema. */
 struct row_schema;
@@ -35,6 +36,9 @@ size_t row_schema_count(const struct row_schema *schema);
 /* The schema of a dataset's columns without the target, text and identifier columns. */
 enum err row_schema_from_dataset(const struct dataset *dataset, const char *target,
                                  struct row_schema **schema, struct err_info *info);
+/* The same without the columns that the task leaves out, too: what its models want. */
+enum err row_schema_from_task(const struct dataset *dataset, const struct task *task,
+                              struct row_schema **schema, struct err_info *info);
 
 struct row_batch;
 

@@ -325,6 +325,17 @@ enum err
 row_schema_from_dataset(const struct dataset *dataset, const char *target,
                         struct row_schema **result, struct err_info *info)
 {
+  const struct table *table = dataset_table(dataset);
+  struct task task = {.target_column = SIZE_MAX};
+  if (table != NULL && target != NULL)
+    task.target_column = table_find(table, target);
+  return row_schema_from_task(dataset, &task, result, info);
+}
+
+enum err
+row_schema_from_task(const struct dataset *dataset, const struct task *task,
+                     struct row_schema **result, struct err_info *info)
+{
   *result = NULL;
   const struct table *table = dataset_table(dataset);
   if (table == NULL)
@@ -337,8 +348,7 @@ row_schema_from_dataset(const struct dataset *dataset, const char *target,
   for (size_t c = 0; err == ERR_OK && c < table->column_count; c++)
   {
     const struct column *input = &table->columns[c];
-    if (input->type == COLUMN_TEXT || input->type == COLUMN_IDENTIFIER
-        || (target != NULL && strcmp(input->name, target) == 0))
+    if (!task_takes_column(task, table, c))
       continue;
     err = column_from_dataset(schema, input, table->row_count, json_array_get(described, c), info);
   }

@@ -308,6 +308,34 @@ task_make(const struct dataset *dataset, const char *target, const char *kind_na
   return ERR_OK;
 }
 
+enum err
+task_leave_out(struct task *task, const struct dataset *dataset, const char *name,
+               struct arena *arena, struct err_info *info)
+{
+  const struct table *table = dataset_table(dataset);
+  size_t index = table != NULL && name != NULL ? table_find(table, name) : SIZE_MAX;
+  if (name == NULL)
+    return ERR_OK;
+  if (index == SIZE_MAX)
+    return err_set(info, ERR_INVALID, "there is no column \"%.60s\"", name);
+  bool *left_out = arena_array(arena, table->column_count, sizeof *left_out);
+  if (left_out == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  for (size_t c = 0; c < table->column_count; c++)
+    left_out[c] = task->left_out != NULL && task->left_out[c];
+  left_out[index] = true;
+  task->left_out = left_out;
+  return ERR_OK;
+}
+
+bool
+task_takes_column(const struct task *task, const struct table *table, size_t column)
+{
+  enum column_type type = table->columns[column].type;
+  return column != task->target_column && type != COLUMN_TEXT && type != COLUMN_IDENTIFIER
+         && (task->left_out == NULL || !task->left_out[column]);
+}
+
 int32_t
 task_class_of(const struct task *task, const struct dataset *dataset, size_t row)
 {

@@ -5,6 +5,7 @@
 #define ATTUNE_DATA_TASK_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,8 @@ struct task
   const int32_t
     *class_of_code;           /* by category (or image label): class, or -1 for a class left out */
   const double *class_values; /* of a numeric target: the ascending values, one per class */
+  const bool
+    *left_out; /* by column: no feature, as those for group, time and weight; NULL = none */
 };
 
 /* More classes than TASK_MAX_CLASSES, or fewer labelled rows than TASK_MIN_ROWS, are refused;
@@ -58,6 +61,15 @@ enum err task_make(const struct dataset *dataset, const char *target, const char
  * accepts a job. Where the schema cannot tell, it passes. */
 enum err task_check_schema(const json_t *schema, const char *target, const char *kind_name,
                            struct err_info *info);
+
+/* Marks a column of the dataset as no feature; may be called for several. ERR_INVALID when there is no
+ * such column. `name` NULL does nothing. */
+enum err task_leave_out(struct task *task, const struct dataset *dataset, const char *name,
+                        struct arena *arena, struct err_info *info);
+
+/* Whether a column of that index may be learned from: not the target, not left out, neither text nor
+ * identifier. */
+bool task_takes_column(const struct task *task, const struct table *table, size_t column);
 
 /* Label of a row: class index (-1 = missing) for classification; number (NaN = missing) for
  * regression. */

@@ -4,6 +4,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/bbc_cv.c engine/tune/bbc_cv.h \
   engine/tune/greedy.c engine/tune/greedy.h \
   engine/tune/report.c engine/tune/report.h \
+  engine/tune/stop_rows.c engine/tune/stop_rows.h \
   engine/tune/tune_bag.c engine/tune/tune_bag.h \
   engine/tune/tune_data.c engine/tune/tune_data.h \
   engine/tune/tune_finish.c engine/tune/tune_finish.h \

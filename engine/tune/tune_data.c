@@ -2,6 +2,7 @@
 
 #include "tune/tune_data.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,100 @@ measure_shape(struct tune_data *data)
   if (images != NULL)
     data->shape.columns = images->height * images->width * images->channels;
   else if (table != NULL)
-    data->shape.columns = table->column_count > 1 ? table->column_count - 1 : 1;
+    for (size_t c = 0; c < table->column_count; c++)
+      data->shape.columns +=
+        c != data->task.target_column && !(data->task.left_out != NULL && data->task.left_out[c]);
+  if (data->shape.columns == 0)
+    data->shape.columns = 1;
+}
+
+/* The columns for group, time and weight say how rows are to be treated: a model that learned from them
+ * would want them in every prediction, and a group it has not seen tells it nothing. */
+static enum err
+leave_special_columns_out(struct tune_data *data, struct err_info *info)
+{
+  const char *const names[] = {data->spec->group_column, data->spec->time_column,
+                               data->spec->sample_weight};
+  enum err err = ERR_OK;
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && err == ERR_OK; i++)
+    err = task_leave_out(&data->task, data->dataset, names[i], data->arena, info);
+  return err;
+}
+
+static enum err
+read_class_weights(struct tune_data *data, struct err_info *info)
+{
+  const struct job_spec *spec = data->spec;
+  if (spec->class_weight_count == 0)
+    return ERR_OK;
+  double *weights = arena_array(data->arena, data->task.class_count + 1, sizeof *weights);
+  if (weights == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory for the class weights");
+  for (size_t k = 0; k < data->task.class_count; k++)
+    weights[k] = 1;
+  for (size_t i = 0; i < spec->class_weight_count; i++)
+  {
+    size_t k = 0;
+    while (k < data->task.class_count
+           && strcmp(data->task.class_names[k], spec->class_weight_names[i]) != 0)
+      k++;
+    if (k == data->task.class_count)
+      return err_set(info, ERR_INVALID,
+                     "class_weight names a class \"%.60s\", which the target does not have; write "
+                     "the classes as the data does, such as \"%.60s\"",
+                     spec->class_weight_names[i],
+                     data->task.class_count > 0 ? data->task.class_names[0] : "");
+    weights[k] = spec->class_weight_values[i];
+  }
+  data->class_weights = weights;
+  return ERR_OK;
+}
+
+static enum err
+read_row_weights(struct tune_data *data, struct err_info *info)
+{
+  const struct table *table = dataset_table(data->dataset);
+  const char *name = data->spec->sample_weight;
+  if (name == NULL)
+    return ERR_OK;
+  size_t index = table != NULL ? table_find(table, name) : SIZE_MAX;
+  if (index == SIZE_MAX || table->columns[index].number == NULL)
+    return err_set(info, ERR_INVALID, "there is no numeric column \"%.60s\" to weigh rows by",
+                   name);
+  const double *weights = table->columns[index].number;
+  double sum = 0;
+  for (size_t row = 0; row < table->row_count; row++)
+  {
+    if (!(weights[row] >= 0) || isinf(weights[row]))
+      return err_set(info, ERR_INVALID,
+                     "row %zu has the weight %g in column \"%.60s\"; weights must be 0 or more",
+                     row + 1, weights[row], name);
+    sum += weights[row];
+  }
+  if (!(sum > 0))
+    return err_set(info, ERR_INVALID, "every row has the weight 0 in column \"%.60s\"", name);
+  data->row_weights = weights;
+  return ERR_OK;
+}
+
+/* Refuses a metric that the labels can't be scored by before anything is trained for it. */
+static enum err
+check_metric(const struct tune_data *data, struct err_info *info)
+{
+  size_t rows = data->split->row_count, count = 0;
+  size_t *used = calloc(rows + 1, sizeof *used);
+  struct tune_labels labels = {0};
+  for (size_t row = 0; used != NULL && row < rows; row++)
+    if (data->split->fold_of[row] != SPLIT_UNUSED)
+      used[count++] = row;
+  enum err err = used != NULL ? tune_labels_of(data, used, count, &labels) : ERR_MEMORY;
+  if (err != ERR_OK)
+    err_set(info, err, "out of memory for the dataset's labels");
+  else
+    err = metric_check(data->metric, &data->task, &labels.labels, info);
+  tune_labels_free(&labels);
+  free(used);
+  return err;
 }
 
 static enum err
@@ -96,15 +190,27 @@ derive(struct tune_data *data, const json_t *stored_spec, const json_t *schema,
   if (err != ERR_OK)
     return err_set(info, err, "%s", note.text);
   data->task_note = arena_strdup(data->arena, note.text);
+  err = leave_special_columns_out(data, info);
+  if (err == ERR_OK)
+    err = read_class_weights(data, info);
+  if (err == ERR_OK)
+    err = read_row_weights(data, info);
+  if (err != ERR_OK)
+    return err;
   if (choose_metric(data) != ERR_OK || data->task_note == NULL)
     return err_set(info, ERR_MEMORY, "out of memory for the dataset's labels");
   if (!metric_fits_task(data->metric, data->task.kind))
     return err_set(info, ERR_INVALID, "metric %s does not fit a %s task", metric_name(data->metric),
                    task_kind_name(data->task.kind));
   measure_shape(data);
-  struct split_spec split = {
-    .seed = data->spec->seed, .holdout = data->spec->holdout, .fold_count = data->spec->folds};
-  return split_make(data->dataset, &data->task, &split, &data->split, info);
+  struct split_spec split = {.seed = data->spec->seed,
+                             .holdout = data->spec->holdout,
+                             .fold_count = data->spec->folds,
+                             .group = data->spec->group_column,
+                             .time = data->spec->time_column,
+                             .unstratified = !data->spec->stratify && !data->spec->time_column};
+  err = split_make(data->dataset, &data->task, &split, &data->split, info);
+  return err == ERR_OK ? check_metric(data, info) : err;
 }
 
 enum err
@@ -166,6 +272,15 @@ tune_labels_of(const struct tune_data *data, const size_t *rows, size_t count,
     for (size_t i = 0; i < count; i++)
       labels->classes[i] = task_class_of(&data->task, data->dataset, rows[i]);
   }
+  if (data->row_weights != NULL)
+  {
+    labels->weights = calloc(count + 1, sizeof *labels->weights);
+    if (labels->weights == NULL)
+      return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+      labels->weights[i] = data->row_weights[rows[i]];
+  }
+  labels->labels.weights = labels->weights;
   labels->labels.classes = labels->classes;
   labels->labels.values = labels->values;
   return ERR_OK;
@@ -176,6 +291,7 @@ tune_labels_free(struct tune_labels *labels)
 {
   free(labels->classes);
   free(labels->values);
+  free(labels->weights);
   *labels = (struct tune_labels){0};
 }
 

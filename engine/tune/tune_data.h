@@ -29,6 +29,8 @@ struct tune_data
   enum metric metric;
   struct split *split;
   struct model_data_shape shape;
+  const double *class_weights; /* (task.class_count); NULL = all 1, or balanced by the fit */
+  const double *row_weights;   /* by row of the dataset, ≥ 0; NULL = all 1 */
 };
 
 /* The spec as stored, read against the schema of its dataset version. ERR_INVALID with the first fault. */
@@ -40,12 +42,12 @@ enum err tune_data_open(const char *path, const json_t *stored_spec, const json_
                         struct tune_data **data, struct err_info *info);
 void tune_data_close(struct tune_data *data);
 
-/* Labels of the given rows, in their order; free with tune_labels_free. */
+/* Labels of the given rows, in their order, with the rows' weights if there are any; free with tune_labels_free. */
 struct tune_labels
 {
   struct labels labels;
   int32_t *classes;
-  double *values;
+  double *values, *weights;
 };
 enum err tune_labels_of(const struct tune_data *data, const size_t *rows, size_t count,
                         struct tune_labels *labels);

@@ -7,10 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/rng.h"
-
-#define STOP_SHARE 0.15 /* of a fold's training rows, to choose epochs or rounds by */
-#define STOP_STREAM 7   /* of the fit's seed */
+#include "tune/stop_rows.h"
 
 void
 tune_unit_result_clear(struct tune_unit_result *result)
@@ -54,70 +51,21 @@ keep(const struct tune_data *data, struct train_result *trained, size_t train_co
 /* Rows of a fold: fitted on, chosen by (epochs, rounds), and scored. */
 struct unit_rows
 {
-  size_t *train, *stop, *valid;
-  size_t train_count, stop_count, valid_count;
+  struct stop_rows fit;
+  size_t *valid;
+  size_t valid_count;
 };
-
-static size_t
-stratum_of(const struct tune_data *data, size_t row)
-{
-  int32_t class = data->task.class_count > 0 ? task_class_of(&data->task, data->dataset, row) : 0;
-  return class > 0 ? (size_t) class : 0;
-}
-
-/* Moves a stratified share of the training rows to rows->stop: a family that chooses its epoch or rounds
- * by the rows it is scored on would report too much, and no correction over trials can see that. */
-static enum err
-set_stop_rows_aside(const struct tune_data *data, const struct tune_unit *unit,
-                    struct unit_rows *rows)
-{
-  size_t classes = data->task.class_count > 0 ? data->task.class_count : 1;
-  struct rng rng;
-  size_t *order = calloc(rows->train_count + 1, sizeof *order);
-  size_t *room = calloc(classes, sizeof *room);
-  bool *aside = calloc(rows->train_count + 1, sizeof *aside);
-  rows->stop = calloc(rows->train_count + 1, sizeof *rows->stop);
-  enum err err = order && room && aside && rows->stop ? ERR_OK : ERR_MEMORY;
-  if (err == ERR_OK)
-  {
-    rng_init(&rng, tune_fit_seed(data, unit->trial, unit->fold), STOP_STREAM);
-    for (size_t i = 0; i < rows->train_count; i++)
-    {
-      order[i] = i;
-      room[stratum_of(data, rows->train[i])]++;
-    }
-    for (size_t k = 0; k < classes; k++)
-      room[k] = (size_t) (STOP_SHARE * (double) room[k]);
-    rng_shuffle(&rng, order, rows->train_count);
-    for (size_t i = 0; i < rows->train_count; i++)
-    {
-      size_t *left = &room[stratum_of(data, rows->train[order[i]])];
-      aside[order[i]] = *left > 0;
-      *left -= *left > 0;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < rows->train_count; i++)
-      if (aside[i])
-        rows->stop[rows->stop_count++] = rows->train[i];
-      else
-        rows->train[kept++] = rows->train[i];
-    rows->train_count = kept;
-  }
-  free(aside);
-  free(room);
-  free(order);
-  return err;
-}
 
 static enum err
 find_rows(const struct tune_data *data, const struct tune_unit *unit, struct unit_rows *rows)
 {
   const struct model_family *family = model_family_find(unit->family);
-  enum err err = split_train_rows(data->split, unit->fold, &rows->train, &rows->train_count);
+  enum err err =
+    split_train_rows(data->split, unit->fold, &rows->fit.train, &rows->fit.train_count);
   if (err == ERR_OK)
     err = split_valid_rows(data->split, unit->fold, &rows->valid, &rows->valid_count);
   if (err == ERR_OK && data->split->kind == SPLIT_FOLDS && family && family->stops_on_validation)
-    err = set_stop_rows_aside(data, unit, rows);
+    err = stop_rows_set_aside(data, tune_fit_seed(data, unit->trial, unit->fold), &rows->fit);
   return err;
 }
 
@@ -176,12 +124,15 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
                                   .task = &data->task,
                                   .family = unit->family,
                                   .params = unit->params,
-                                  .train_rows = rows.train,
-                                  .train_count = rows.train_count,
-                                  .valid_rows = rows.stop ? rows.stop : rows.valid,
-                                  .valid_count = rows.stop ? rows.stop_count : rows.valid_count,
+                                  .train_rows = rows.fit.train,
+                                  .train_count = rows.fit.train_count,
+                                  .valid_rows = rows.fit.stop ? rows.fit.stop : rows.valid,
+                                  .valid_count =
+                                    rows.fit.stop ? rows.fit.stop_count : rows.valid_count,
                                   .metric = data->metric,
                                   .class_weight_balanced = data->spec->class_weight_balanced,
+                                  .class_weights = data->class_weights,
+                                  .row_weights = data->row_weights,
                                   .seed = tune_fit_seed(data, unit->trial, unit->fold),
                                   .max_seconds = unit->max_seconds,
                                   .on_epoch = unit->on_epoch,
@@ -189,10 +140,10 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
   err = train_run(&request, &trained, info);
   if (err == ERR_OK)
   {
-    if (rows.stop)
+    if (rows.fit.stop)
       err = score_fold(data, &rows, &trained, info);
     if (err == ERR_OK)
-      err = keep(data, &trained, rows.train_count, rows.valid_count, result, info);
+      err = keep(data, &trained, rows.fit.train_count, rows.valid_count, result, info);
     result->seconds = clock_cpu_s() - start_s;
     if (err != ERR_OK)
       tune_unit_result_clear(result);
@@ -200,7 +151,7 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
   }
 out:
   free(rows.valid);
-  free(rows.stop);
-  free(rows.train);
+  free(rows.fit.stop);
+  free(rows.fit.train);
   return err;
 }
