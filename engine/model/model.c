@@ -2,6 +2,7 @@
 
 #include "model/model_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ copy_task(struct model *model, const struct task *task)
       return false;
   model->task = *task;
   model->task.class_names = names;
+  model->task.left_out = NULL; /* of the dataset's columns; the model has its own */
   model->task.target = task->target ? arena_strdup(model->arena, task->target) : NULL;
   return !task->target || model->task.target;
 }
@@ -70,8 +72,9 @@ model_build_take(struct model_parts *parts, struct model **model, struct err_inf
     made->input = dataset_kind(parts->dataset);
     made->pixels = parts->pixels;
     made->target = parts->target;
-    if (made->input == DATASET_TABLE)
-      rc = row_schema_from_dataset(parts->dataset, parts->task->target, &made->schema, info);
+    rc = model_copy_factors(made, parts->rebalance, &made->rebalance, info);
+    if (rc == ERR_OK && made->input == DATASET_TABLE)
+      rc = row_schema_from_task(parts->dataset, parts->task, &made->schema, info);
   }
   else
   {
@@ -121,7 +124,42 @@ model_about(const struct model *model, struct model_about *about)
                                 .width = model->pixels.width,
                                 .channels = model->pixels.channels,
                                 .member_count = model->member_count ? model->member_count : 1,
-                                .file_bytes = model->file_bytes};
+                                .file_bytes = model->file_bytes,
+                                .decision = model->decision};
+}
+
+enum err
+model_copy_factors(struct model *model, const double *from, const double **to,
+                   struct err_info *info)
+{
+  size_t classes = model->task.class_count;
+  double *copy;
+
+  *to = NULL;
+  if (!from)
+    return ERR_OK;
+  for (size_t k = 0; k < classes; k++)
+    if (!(from[k] > 0.0) || !isfinite(from[k]))
+      return err_set(info, ERR_INVALID, "the factor of class %zu is not a number above 0", k);
+  copy = arena_array(model->arena, classes + 1, sizeof *copy);
+  if (!copy)
+    return err_set(info, ERR_MEMORY, "no memory for %zu factors", classes);
+  memcpy(copy, from, classes * sizeof *copy);
+  *to = copy;
+  return ERR_OK;
+}
+
+enum err
+model_set_decision(struct model *model, const struct decision *decision, struct err_info *info)
+{
+  if (decision->has_threshold
+      && (model->task.kind != TASK_BINARY || !(decision->threshold >= 0.0)
+          || !(decision->threshold <= 1.0)))
+    return err_set(info, ERR_INVALID, "a threshold is a number from 0 to 1, for two classes");
+  if (decision->factors && model->task.class_count == 0)
+    return err_set(info, ERR_INVALID, "a model of numbers has no classes to decide between");
+  model->decision = *decision;
+  return model_copy_factors(model, decision->factors, &model->decision.factors, info);
 }
 
 /* ---- bags ----------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "data/dataset.h"
+#include "data/decision.h"
 #include "data/row_batch.h"
 #include "data/task.h"
 
@@ -65,6 +66,7 @@ struct model_about
   size_t height, width, channels;  /* images only */
   size_t member_count;             /* bags: members, else 1 */
   size_t file_bytes;               /* size when saved, 0 before */
+  struct decision decision;        /* how its probabilities become a label */
 };
 
 void model_about(const struct model *model, struct model_about *about);
@@ -95,6 +97,11 @@ enum err model_predict_dataset(const struct model *model, struct model_workspace
  * sum to 1. A bag of one is that model. */
 enum err model_bag_take(struct model **members, const double *weights, size_t count,
                         struct model **bag, struct err_info *info);
+
+/* How labels are made of its probabilities (copied); before it is shared or saved. ERR_INVALID when the
+ * decision does not fit the task. */
+enum err model_set_decision(struct model *model, const struct decision *decision,
+                            struct err_info *info);
 
 /* Per-input importance as [{"name","importance"}], summing to 1, sorted: gain for trees, |weight| × spread
  * for linear, first-layer norm for networks, weighted mean for bags; NULL for images (new reference). */

@@ -16,11 +16,12 @@ struct model_pixels
   float mean, scale;
 };
 
-/* Regression: prediction = output · sd + mean, clamped to low … high if asked. */
+/* Regression: prediction = output · sd + mean, clamped to low … high if asked; e to its power − 1 if the
+ * target was taken as ln (1 + value). */
 struct model_target
 {
   double mean, sd;
-  bool clamp;
+  bool clamp, log;
   double low, high;
 };
 
@@ -33,6 +34,7 @@ struct model_parts
   struct encoder *encoder;       /* tables; taken */
   struct model_pixels pixels;    /* images */
   struct model_target target;    /* regression */
+  const double *rebalance;       /* (classes), > 0: see model_rebalance; NULL = none; copied */
   void *body;                    /* struct linear, trees or net, by family; taken */
 };
 
@@ -42,5 +44,13 @@ enum err model_build_take(struct model_parts *parts, struct model **model, struc
 /* x (count, pixels) ← scaled pixels; the same code trains and predicts. */
 void model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, size_t count,
                         float *x);
+
+/* Undoes the weights that classes had in training: p (n, classes) ← p · factors, each row made to sum to
+ * 1. With the factors 1 / weight this is Bayes' rule for the classes' real shares (Saerens, Latinne,
+ * Decaestecker 2002). */
+void model_rebalance(const double *factors, size_t classes, size_t n, float *p);
+
+/* out (n) ← the target in its own units. */
+void model_scale_target(const struct model_target *target, float *out, size_t n);
 
 #endif

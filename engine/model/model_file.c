@@ -13,12 +13,50 @@
  * member, each a whole file. */
 
 #define MAGIC "ATTUNEM1"
-#define FILE_VERSION 1u
+/* Version 2 may state in HEAD "rebalance", "decision" and "target"."log". A file without any of them is
+ * still written as version 1, which older programs read. */
+#define FILE_VERSION 2u
 #define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u
 #define HEAD_LENGTH_MAX ((size_t) 64 << 20)
 
 /* ---- saving --------------------------------------------------------------------------------------- */
+
+static uint32_t
+least_version(const struct model *model)
+{
+  return model->rebalance || model->decision.has_threshold || model->decision.factors
+             || model->target.log
+           ? 2
+           : 1;
+}
+
+static json_t *
+factors_json(const double *factors, size_t count)
+{
+  json_t *list = json_array();
+
+  for (size_t k = 0; k < count; k++)
+    json_array_append_new(list, json_real(factors[k]));
+  return list;
+}
+
+static void
+add_decision(const struct model *model, json_t *head)
+{
+  size_t classes = model->task.class_count;
+  json_t *decision = json_object();
+
+  if (model->rebalance)
+    json_object_set_new(head, "rebalance", factors_json(model->rebalance, classes));
+  if (model->decision.has_threshold)
+    json_object_set_new(decision, "threshold", json_real(model->decision.threshold));
+  if (model->decision.factors)
+    json_object_set_new(decision, "factors", factors_json(model->decision.factors, classes));
+  if (json_object_size(decision) > 0)
+    json_object_set(head, "decision", decision);
+  json_decref(decision);
+}
 
 static json_t *
 head_json(const struct model *model)
@@ -46,7 +84,10 @@ head_json(const struct model *model)
     json_object_set_new(target, "low", json_real(model->target.low));
     json_object_set_new(target, "high", json_real(model->target.high));
   }
+  if (model->target.log)
+    json_object_set_new(target, "log", json_true());
   json_object_set_new(head, "target", target);
+  add_decision(model, head);
   return head;
 }
 
@@ -134,7 +175,7 @@ model_save(const struct model *model, struct buf *out, struct err_info *info)
   else
     sections = 2 + model->member_count;
   buf_append(out, MAGIC, 8);
-  buf_append_u32(out, FILE_VERSION);
+  buf_append_u32(out, least_version(model));
   buf_append_u32(out, (uint32_t) sections);
   rc = append_head(model, out);
   if (rc == ERR_OK)
@@ -235,6 +276,7 @@ read_numbers(const json_t *head, struct model *model)
   if (!number_member(target, "mean", &model->target.mean)
       || !number_member(target, "sd", &model->target.sd))
     return false;
+  model->target.log = json_is_true(json_object_get(target, "log"));
   model->target.clamp = json_object_get(target, "low") != NULL;
   if (model->target.clamp
       && (!number_member(target, "low", &model->target.low)
@@ -250,6 +292,46 @@ read_numbers(const json_t *head, struct model *model)
   model->pixels.mean = (float) mean;
   model->pixels.scale = (float) scale;
   return true;
+}
+
+/* A list of as many numbers above 0 as there are classes, or nothing. */
+static bool
+read_factors(const json_t *list, struct model *model, const double **factors)
+{
+  size_t classes = model->task.class_count;
+  double *found = calloc(classes + 1, sizeof *found);
+  bool good = found && json_array_size(list) == classes && classes > 0;
+
+  for (size_t k = 0; good && k < classes; k++)
+    good = json_is_number(json_array_get(list, k));
+  for (size_t k = 0; good && k < classes; k++)
+    found[k] = json_number_value(json_array_get(list, k));
+  good = good && model_copy_factors(model, found, factors, NULL) == ERR_OK;
+  free(found);
+  return good;
+}
+
+static bool
+read_decision(const json_t *head, struct model *model)
+{
+  const json_t *rebalance = json_object_get(head, "rebalance");
+  const json_t *decision = json_object_get(head, "decision");
+  struct decision found = {0};
+
+  if (rebalance && !read_factors(rebalance, model, &model->rebalance))
+    return false;
+  if (!decision)
+    return true;
+  if (json_object_get(decision, "factors")
+      && !read_factors(json_object_get(decision, "factors"), model, &found.factors))
+    return false;
+  if (json_object_get(decision, "threshold"))
+  {
+    found.has_threshold = true;
+    if (!number_member(decision, "threshold", &found.threshold))
+      return false;
+  }
+  return model_set_decision(model, &found, NULL) == ERR_OK;
 }
 
 /* A model with all that HEAD says; *family is borrowed from model->params' sibling, so copied here. */
@@ -271,7 +353,7 @@ read_head(struct reader *section, struct model **model, char family[16], struct 
     rc = damaged(info, "its head cannot be read");
   if (rc == ERR_OK)
     rc = model_new_empty(&task, model, info);
-  if (rc == ERR_OK && !read_numbers(head, *model))
+  if (rc == ERR_OK && !(read_numbers(head, *model) && read_decision(head, *model)))
     rc = damaged(info, "its head cannot be read");
   if (rc == ERR_OK)
   {

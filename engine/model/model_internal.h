@@ -44,7 +44,9 @@ struct model
   struct encoder *encoder;   /* tables */
   struct model_pixels pixels;
   struct model_target target;
-  struct model **members; /* bags */
+  const double *rebalance;  /* (classes), in the arena; NULL = none */
+  struct decision decision; /* factors in the arena */
+  struct model **members;   /* bags */
   double *weights;
   size_t member_count;
   size_t file_bytes;
@@ -52,6 +54,10 @@ struct model
 
 /* A model without body, its task copied. */
 enum err model_new_empty(const struct task *task, struct model **model, struct err_info *info);
+
+/* *to ← a copy of (classes) factors in the model's arena, checked to be above 0; NULL stays NULL. */
+enum err model_copy_factors(struct model *model, const double *from, const double **to,
+                            struct err_info *info);
 
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@ struct trees_trainer
   DMatrixHandle train, valid; /* valid is NULL without validation rows */
   BoosterHandle booster;
   int rounds;
+  struct trees_rows train_rows, valid_rows;
+  float *gradient, *hessian; /* of TREES_QUANTILE: (train rows) */
 };
 
 static enum err
@@ -55,8 +57,9 @@ set_param(BoosterHandle booster, bool *failed, const char *name, const char *for
 static enum err
 set_params(struct trees_trainer *trainer, struct err_info *info)
 {
-  static const char *const objectives[] = {"reg:squarederror", "binary:logistic", "multi:softprob"};
-  static const char *const metrics[] = {"rmse", "logloss", "mlogloss"};
+  static const char *const objectives[] = {"reg:squarederror", "binary:logistic", "multi:softprob",
+                                           "reg:squarederror"};
+  static const char *const metrics[] = {"rmse", "logloss", "mlogloss", "rmse"};
   const struct trees_config *config = &trainer->config;
   BoosterHandle booster = trainer->booster;
   bool failed = false;
@@ -95,6 +98,8 @@ trees_trainer_new(const struct trees_config *config, const struct trees_rows *tr
   if (!made)
     return err_set(info, ERR_MEMORY, "no memory for growing trees");
   made->config = *config;
+  made->train_rows = *train;
+  made->valid_rows = *valid;
   rc = make_matrix(train, config->inputs, &made->train, info);
   if (rc == ERR_OK && valid->rows)
     rc = make_matrix(valid, config->inputs, &made->valid, info);
@@ -127,6 +132,8 @@ trees_trainer_free(struct trees_trainer *trainer)
     XGDMatrixFree(trainer->valid);
   if (trainer->train)
     XGDMatrixFree(trainer->train);
+  free(trainer->gradient);
+  free(trainer->hessian);
   free(trainer);
 }
 
@@ -139,6 +146,68 @@ loss_after(const char *text, const char *name)
   return colon ? strtod(colon + 1, NULL) : (double) NAN;
 }
 
+/* Mean pinball loss of the margins so far; with `gradient` also its slope, by row, and 1 as curvature,
+ * so that a leaf moves by at most the learning rate: the share of its rows that lie on the wrong side. */
+static enum err
+pinball(struct trees_trainer *trainer, bool training, float *gradient, float *hessian, double *loss,
+        struct err_info *info)
+{
+  const struct trees_rows *rows = training ? &trainer->train_rows : &trainer->valid_rows;
+  double level = trainer->config.quantile, sum = 0.0, total = 0.0;
+  const float *margins = NULL;
+  bst_ulong length = 0;
+
+  if (XGBoosterPredict(trainer->booster, training ? trainer->train : trainer->valid, 1, 0, training,
+                       &length, &margins)
+        != 0
+      || length != rows->rows)
+    return xgboost_failed(info, "predicting its rows");
+  for (size_t i = 0; i < rows->rows; i++)
+  {
+    double miss = (double) rows->y[i] - (double) margins[i];
+    double weight = rows->weight ? (double) rows->weight[i] : 1.0;
+    double slope = miss > 0.0 ? level : level - 1.0;
+    sum += weight * slope * miss;
+    total += weight;
+    if (gradient)
+    {
+      gradient[i] = (float) (-weight * slope);
+      hessian[i] = (float) weight;
+    }
+  }
+  *loss = sum / total;
+  return ERR_OK;
+}
+
+static enum err
+quantile_round(struct trees_trainer *trainer, double *train_loss, double *valid_loss,
+               struct err_info *info)
+{
+  size_t rows = trainer->train_rows.rows;
+  enum err rc;
+
+  if (!trainer->gradient)
+  {
+    trainer->gradient = calloc(rows + 1, sizeof *trainer->gradient);
+    trainer->hessian = calloc(rows + 1, sizeof *trainer->hessian);
+    if (!trainer->gradient || !trainer->hessian)
+      return err_set(info, ERR_MEMORY, "no memory for %zu gradients", rows);
+    rc = pinball(trainer, true, trainer->gradient, trainer->hessian, train_loss, info);
+    if (rc != ERR_OK)
+      return rc;
+  }
+  if (XGBoosterBoostOneIter(trainer->booster, trainer->train, trainer->gradient, trainer->hessian,
+                            rows)
+      != 0)
+    return xgboost_failed(info, "growing a tree");
+  trainer->rounds++;
+  *valid_loss = NAN;
+  rc = pinball(trainer, true, trainer->gradient, trainer->hessian, train_loss, info);
+  if (rc == ERR_OK && trainer->valid)
+    rc = pinball(trainer, false, NULL, NULL, valid_loss, info);
+  return rc;
+}
+
 enum err
 trees_trainer_round(struct trees_trainer *trainer, double *train_loss, double *valid_loss,
                     struct err_info *info)
@@ -147,6 +216,8 @@ trees_trainer_round(struct trees_trainer *trainer, double *train_loss, double *v
   const char *names[2] = {"train", "valid"}, *text = NULL;
   bst_ulong count = trainer->valid ? 2 : 1;
 
+  if (trainer->config.objective == TREES_QUANTILE)
+    return quantile_round(trainer, train_loss, valid_loss, info);
   if (XGBoosterUpdateOneIter(trainer->booster, trainer->rounds, trainer->train) != 0
       || XGBoosterEvalOneIter(trainer->booster, trainer->rounds, matrices, names, count, &text)
            != 0)
@@ -178,7 +249,7 @@ fill_model(const struct trees_config *config, const char *bytes, size_t length, 
 
   if (rc != ERR_OK)
     return rc;
-  made->objective = config->objective;
+  made->objective = config->objective == TREES_QUANTILE ? TREES_VALUE : config->objective;
   made->groups = config->groups;
   made->base = base_margin(config);
   made->group = calloc(made->tree_count + 1, sizeof *made->group);

@@ -130,15 +130,31 @@ fetch_batch(const struct model *model, struct model_workspace *workspace,
   return ERR_OK;
 }
 
-static void
-scale_target(const struct model_target *target, float *out, size_t n)
+void
+model_rebalance(const double *factors, size_t classes, size_t n, float *p)
+{
+  for (size_t i = 0; i < n; i++)
+  {
+    float *row = p + i * classes;
+    double sum = 0.0;
+    for (size_t k = 0; k < classes; k++)
+      sum += (double) row[k] * factors[k];
+    if (!(sum > 0.0) || !isfinite(sum))
+      continue;
+    for (size_t k = 0; k < classes; k++)
+      row[k] = (float) ((double) row[k] * factors[k] / sum);
+  }
+}
+
+void
+model_scale_target(const struct model_target *target, float *out, size_t n)
 {
   for (size_t i = 0; i < n; i++)
   {
     double value = (double) out[i] * target->sd + target->mean;
     if (target->clamp)
       value = fmin(fmax(value, target->low), target->high);
-    out[i] = (float) value;
+    out[i] = (float) (target->log ? expm1(value) : value);
   }
 }
 
@@ -153,7 +169,9 @@ predict_single(const struct model *model, struct model_workspace *workspace,
   if (rc == ERR_OK)
     rc = model->kind->predict(model->body, workspace, x, n, out, info);
   if (rc == ERR_OK && model->task.kind == TASK_REGRESSION)
-    scale_target(&model->target, out, n);
+    model_scale_target(&model->target, out, n);
+  if (rc == ERR_OK && model->rebalance)
+    model_rebalance(model->rebalance, model->task.class_count, n, out);
   return rc;
 }
 

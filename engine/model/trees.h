@@ -18,7 +18,8 @@ enum trees_objective
 {
   TREES_VALUE,   /* squared error, one output */
   TREES_SIGMOID, /* two classes, one margin */
-  TREES_SOFTMAX  /* many classes, one margin each */
+  TREES_SOFTMAX, /* many classes, one margin each */
+  TREES_QUANTILE /* pinball loss, one output; a trained model answers as TREES_VALUE */
 };
 
 #define TREES_MISSING_LEFT 0x80000000u
@@ -68,6 +69,7 @@ struct trees_config
   double learning_rate, min_child_weight, subsample, colsample, alpha, lambda;
   size_t max_depth;
   uint64_t seed;
+  double quantile;   /* of TREES_QUANTILE: its level */
   double base_score; /* the first guess: a value, or a probability */
 };
 
@@ -82,13 +84,13 @@ struct trees_rows
 
 struct trees_trainer;
 
-/* valid->rows may be 0. XGBoost copies what it needs. */
+/* valid->rows may be 0. XGBoost copies the rows; labels and weights must outlive the trainer. */
 enum err trees_trainer_new(const struct trees_config *config, const struct trees_rows *train,
                            const struct trees_rows *valid, struct trees_trainer **trainer,
                            struct err_info *info);
 void trees_trainer_free(struct trees_trainer *trainer);
 
-/* Adds one round (one tree a margin); losses are log loss or RMSE, NaN without validation rows. */
+/* Adds one round (one tree a margin); losses are log loss, RMSE or pinball loss, NaN without validation rows. */
 enum err trees_trainer_round(struct trees_trainer *trainer, double *train_loss, double *valid_loss,
                              struct err_info *info);
 

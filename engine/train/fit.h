@@ -25,7 +25,8 @@ struct fit_rows
   int32_t *classes; /* classification: (count) */
   double *values;   /* regression: (count), in natural units */
   float *target;    /* regression: (count), standardised */
-  float *weight;    /* (count), mean 1; NULL = all 1 */
+  float *weight;    /* (count): of the loss, mean 1; NULL = all 1 */
+  double *own;      /* (count): of the scores, as given with the rows; NULL = all 1 */
 };
 
 struct fit
@@ -34,6 +35,9 @@ struct fit
   struct model_data_shape shape;
   size_t outputs; /* classes, or 1 */
   struct fit_rows train, valid;
+  double *class_weight; /* (classes): of the loss; NULL = all 1 */
+  double *rebalance;    /* (classes): what undoes them in probabilities; NULL = nothing to undo */
+  double quantile;      /* level to predict; 0 = the mean */
   struct model_pixels pixels;
   struct model_target target;
   double started; /* monotonic seconds */
@@ -50,6 +54,9 @@ struct fit_outcome
 enum err fit_linear(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_mlp(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
+
+/* Labels, targets and weights of both sets, from the request. */
+enum err fit_read_labels(struct fit *fit, struct err_info *info);
 
 /* A parameter's value or its tuned default. */
 double fit_number(const struct fit *fit, const char *name);

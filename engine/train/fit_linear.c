@@ -12,7 +12,7 @@
 #include "train/loss.h"
 #include "train/owlqn.h"
 
-/* Mean loss + penalty · ((1 − l1_ratio)/2 · Σ w² + l1_ratio · Σ |w|), biases free. The data are passed
+/* Mean loss by weight + penalty · ((1 − l1_ratio)/2 · Σ w² + l1_ratio · Σ |w|), biases free. The data are passed
  * over in blocks, so images are scaled as they go and no copy of them is held. */
 
 #define BLOCK_ROWS 512
@@ -26,11 +26,12 @@ struct problem
   enum linear_link link;
   size_t inputs, outputs; /* outputs = logits */
   double l2;
+  double width; /* of the rounded corner of the pinball loss */
   float *x;     /* (BLOCK_ROWS, inputs), images only */
   float *w;     /* (inputs + 1, outputs), the last row is the bias */
   float *dw;    /* (inputs, outputs) */
   float *z, *d; /* (BLOCK_ROWS, outputs) */
-  size_t last_iteration;
+  size_t last_iteration, iterations_before;
   double last_loss;
   enum err failure; /* the report's answer */
   struct err_info *info;
@@ -63,7 +64,10 @@ block_loss(const struct problem *problem, size_t first, size_t n)
   switch (problem->link)
   {
   case LINEAR_VALUE:
-    return loss_square(n, problem->z, rows->target + first, problem->d);
+    if (problem->fit->quantile > 0.0)
+      return loss_pinball(n, problem->z, rows->target + first, weight, problem->fit->quantile,
+                          problem->width, problem->d);
+    return loss_square(n, problem->z, rows->target + first, weight, problem->d);
   case LINEAR_SIGMOID:
     return loss_sigmoid(n, problem->z, rows->classes + first, weight, problem->d);
   case LINEAR_SOFTMAX:
@@ -73,14 +77,13 @@ block_loss(const struct problem *problem, size_t first, size_t n)
                       problem->d);
 }
 
-/* Adds one block's share of the loss to *f and of the bias gradient to g's end; weights to dw. */
-static void
-pass_block(struct problem *problem, size_t first, size_t n, double *f, double *g_bias)
+/* z ← the outputs of a block. */
+static const float *
+forward_block(struct problem *problem, size_t first, size_t n)
 {
   const struct fit_rows *rows = &problem->fit->train;
   size_t inputs = problem->inputs, outputs = problem->outputs;
   const float *x = rows->x ? rows->x + first * inputs : problem->x;
-  float share = (float) n / (float) rows->count;
 
   if (!rows->x)
     fit_fetch(rows, NULL, first, n, problem->x);
@@ -89,6 +92,18 @@ pass_block(struct problem *problem, size_t first, size_t n, double *f, double *g
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < outputs; j++)
       problem->z[i * outputs + j] += problem->w[inputs * outputs + j];
+  return x;
+}
+
+/* Adds one block's share of the loss to *f and of the bias gradient to g's end; weights to dw. */
+static void
+pass_block(struct problem *problem, size_t first, size_t n, double *f, double *g_bias)
+{
+  const struct fit_rows *rows = &problem->fit->train;
+  size_t inputs = problem->inputs, outputs = problem->outputs;
+  const float *x = forward_block(problem, first, n);
+  float share = (float) n / (float) rows->count;
+
   *f += (double) share * block_loss(problem, first, n);
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < outputs; j++)
@@ -124,6 +139,7 @@ on_iteration(void *context, size_t iteration, double objective)
 {
   struct problem *problem = context;
 
+  iteration += problem->iterations_before;
   problem->last_iteration = iteration;
   problem->last_loss = objective;
   if (fit_seconds_left(problem->fit) < 0.1 * problem->fit->request->max_seconds)
@@ -157,6 +173,55 @@ allocate(struct problem *problem)
          && (problem->fit->train.x || problem->x);
 }
 
+/* Puts the bias where the asked share of the training targets lies below: exact for given weights. */
+static enum err
+settle_bias(struct problem *problem, double *w)
+{
+  const struct fit_rows *rows = &problem->fit->train;
+  double *misses = calloc(2 * rows->count + 1, sizeof *misses), *weights = misses + rows->count;
+
+  if (!misses)
+    return ERR_MEMORY;
+  for (size_t i = 0; i < problem->inputs + 1; i++)
+    problem->w[i] = (float) w[i];
+  for (size_t first = 0; first < rows->count; first += BLOCK_ROWS)
+  {
+    size_t n = rows->count - first < BLOCK_ROWS ? rows->count - first : BLOCK_ROWS;
+    forward_block(problem, first, n);
+    for (size_t i = 0; i < n; i++)
+    {
+      misses[first + i] = (double) rows->target[first + i] - (double) problem->z[i];
+      weights[first + i] = rows->weight ? (double) rows->weight[first + i] : 1.0;
+    }
+  }
+  w[problem->inputs] +=
+    metric_weighted_quantile(misses, weights, rows->count, problem->fit->quantile);
+  free(misses);
+  return ERR_OK;
+}
+
+/* The pinball loss has a corner, which a method of gradients can't turn at: it is rounded, less and
+ * less, each solution starting the next. */
+static enum err
+descend(struct problem *problem, struct owlqn_problem *general, double *w, size_t *iterations)
+{
+  static const double widths[] = {0.5, 0.1, 0.02};
+  enum err rc = ERR_OK;
+
+  if (problem->fit->quantile == 0.0)
+    return owlqn_minimise(general, w, iterations);
+  for (size_t i = 0; rc == ERR_OK && i < sizeof widths / sizeof widths[0]; i++)
+  {
+    size_t here = 0;
+    problem->width = widths[i];
+    problem->iterations_before = *iterations;
+    if (!problem->out_of_time && problem->failure == ERR_OK)
+      rc = owlqn_minimise(general, w, &here);
+    *iterations += here;
+  }
+  return rc == ERR_OK ? settle_bias(problem, w) : rc;
+}
+
 /* Fills w (inputs + 1, outputs) by the general solver. */
 static enum err
 solve(struct problem *problem, double l1, double *w, struct err_info *info)
@@ -172,7 +237,7 @@ solve(struct problem *problem, double l1, double *w, struct err_info *info)
                                     problem->fit->train.x ? ITERATIONS_TABLE : ITERATIONS_IMAGES,
                                   .tolerance = problem->fit->train.x ? 1e-6 : 1e-5};
   size_t iterations = 0;
-  enum err rc = allocate(problem) ? owlqn_minimise(&general, w, &iterations) : ERR_MEMORY;
+  enum err rc = allocate(problem) ? descend(problem, &general, w, &iterations) : ERR_MEMORY;
 
   problem->last_iteration = iterations;
   if (rc == ERR_OK)
@@ -246,7 +311,8 @@ fit_linear(const struct fit *fit, struct fit_outcome *outcome, struct err_info *
   double *w = calloc((problem.inputs + 1) * problem.outputs, sizeof *w);
   if (!w)
     return err_set(info, ERR_MEMORY, "no memory for %zu weights", problem.inputs);
-  if (problem.link == LINEAR_VALUE && fit->train.x && problem.inputs <= RIDGE_INPUTS_MAX)
+  if (problem.link == LINEAR_VALUE && fit->quantile == 0.0 && fit->train.x
+      && problem.inputs <= RIDGE_INPUTS_MAX)
     rc = fit_ridge(&fit->train, penalty, l1_ratio, w, &problem.last_iteration, info);
   else
     rc = solve(&problem, penalty * l1_ratio, w, info);

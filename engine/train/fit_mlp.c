@@ -18,6 +18,8 @@
 
 #define VALID_BATCH 256
 #define PACE_EVERY 16
+/* The pinball loss is rounded within this many standard deviations of the target. */
+#define PINBALL_WIDTH 0.02
 /* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
 #define TIME_SHARE 0.92
 
@@ -187,7 +189,10 @@ take_step(struct run *run, const size_t *order, double *loss, struct err_info *i
     *loss = loss_softmax(run->batch, fit->outputs, y, run->y, run->weight, run->smoothing,
                          run->work.d[0]);
   else
-    *loss = loss_square(run->batch, y, run->target, run->work.d[0]);
+    *loss = fit->quantile == 0.0
+              ? loss_square(run->batch, y, run->target, run->weight, run->work.d[0])
+              : loss_pinball(run->batch, y, run->target, run->weight, fit->quantile, PINBALL_WIDTH,
+                             run->work.d[0]);
   if (!isfinite(*loss))
     return err_set(info, ERR_DIVERGED,
                    "the loss is not finite after %zu steps; a smaller learning_rate may help",
@@ -224,29 +229,34 @@ validate(struct run *run, struct train_progress *progress, double *score, struct
 {
   const struct fit *fit = run->fit;
   const struct train_request *request = fit->request;
-  struct labels labels = {
-    .count = fit->valid.count, .classes = fit->valid.classes, .values = fit->valid.values};
+  struct labels labels = {.count = fit->valid.count,
+                          .classes = fit->valid.classes,
+                          .values = fit->valid.values,
+                          .weights = fit->valid.own};
   size_t count = fit->valid.count * fit->outputs;
 
   if (!predict_valid(run))
     return err_set(info, ERR_INTERNAL, "the matrix product failed");
   if (fit->valid.classes)
+  {
     net_softmax(fit->valid.count, fit->outputs, run->outputs);
+    if (fit->rebalance)
+      model_rebalance(fit->rebalance, fit->outputs, fit->valid.count, run->outputs);
+  }
   else
-    for (size_t i = 0; i < count; i++)
-    {
-      double value = (double) run->outputs[i] * fit->target.sd + fit->target.mean;
-      run->outputs[i] = (float) fmin(fmax(value, fit->target.low), fit->target.high);
-    }
+    model_scale_target(&fit->target, run->outputs, count);
   for (size_t i = 0; i < count; i++)
     if (!isfinite(run->outputs[i]))
       return err_set(info, ERR_DIVERGED,
                      "the predictions are not finite in epoch %zu; a smaller learning_rate may "
                      "help",
                      progress->epoch);
-  progress->valid_metric = metric_compute(request->metric, request->task, &labels, run->outputs);
-  progress->valid_loss = metric_compute(fit->valid.classes ? METRIC_LOG_LOSS : METRIC_RMSE,
-                                        request->task, &labels, run->outputs);
+  progress->valid_metric =
+    metric_score(request->metric, request->task, &labels, run->outputs, request->decision);
+  progress->valid_loss = fit->valid.classes || fit->quantile == 0.0
+                           ? metric_compute(fit->valid.classes ? METRIC_LOG_LOSS : METRIC_RMSE,
+                                            request->task, &labels, run->outputs)
+                           : progress->valid_metric;
   *score = progress->valid_loss;
   if (!fit->valid.classes || fit->valid.count >= METRIC_ROWS_LEAST)
     *score =

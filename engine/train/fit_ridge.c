@@ -12,7 +12,7 @@
 #define SWEEPS_MAX 1000
 
 /* Means over the rows of each input and of the target, then gram (d,d) = XᵀX/n and right (d) = Xᵀy/n
- * of the centred data. */
+ * of the centred data; each row by its weight, whose mean is 1. */
 static bool
 accumulate(const struct fit_rows *rows, double *mean, double *target_mean, double *gram,
            double *right)
@@ -25,18 +25,20 @@ accumulate(const struct fit_rows *rows, double *mean, double *target_mean, doubl
   *target_mean = 0.0;
   for (size_t i = 0; i < n; i++)
   {
-    *target_mean += (double) rows->target[i] / (double) n;
+    double share = (rows->weight ? (double) rows->weight[i] : 1.0) / (double) n;
+    *target_mean += share * (double) rows->target[i];
     for (size_t j = 0; j < d; j++)
-      mean[j] += (double) rows->x[i * d + j] / (double) n;
+      mean[j] += share * (double) rows->x[i * d + j];
   }
   for (size_t first = 0; first < n; first += BLOCK_ROWS)
   {
     size_t count = n - first < BLOCK_ROWS ? n - first : BLOCK_ROWS;
     for (size_t i = 0; i < count; i++)
     {
-      y[i] = (double) rows->target[first + i] - *target_mean;
+      double root = rows->weight ? sqrt((double) rows->weight[first + i]) : 1.0;
+      y[i] = root * ((double) rows->target[first + i] - *target_mean);
       for (size_t j = 0; j < d; j++)
-        block[i * d + j] = (double) rows->x[(first + i) * d + j] - mean[j];
+        block[i * d + j] = root * ((double) rows->x[(first + i) * d + j] - mean[j]);
     }
     la_dgemm(true, false, d, d, count, 1.0 / (double) n, block, d, block, d, 1.0, gram, d);
     la_dgemv(true, count, d, 1.0 / (double) n, block, d, y, 1.0, right);

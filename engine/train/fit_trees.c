@@ -14,8 +14,24 @@ static enum trees_objective
 objective_of(const struct fit *fit)
 {
   if (fit->shape.task == TASK_REGRESSION)
-    return TREES_VALUE;
+    return fit->quantile == 0.0 ? TREES_VALUE : TREES_QUANTILE;
   return fit->outputs == 2 ? TREES_SIGMOID : TREES_SOFTMAX;
+}
+
+static double
+first_quantile(const struct fit *fit)
+{
+  size_t count = fit->train.count;
+  double *values = calloc(2 * count + 1, sizeof *values), *weights = values + count;
+
+  for (size_t i = 0; values && i < count; i++)
+  {
+    values[i] = (double) fit->train.target[i];
+    weights[i] = fit->train.weight ? (double) fit->train.weight[i] : 1.0;
+  }
+  double first = values ? metric_weighted_quantile(values, weights, count, fit->quantile) : 0.0;
+  free(values);
+  return isfinite(first) ? first : 0.0;
 }
 
 /* The share of the second class, by weight: where boosting starts. */
@@ -24,6 +40,8 @@ base_score(const struct fit *fit, enum trees_objective objective)
 {
   double sum = 0.0, hits = 0.0;
 
+  if (objective == TREES_QUANTILE)
+    return first_quantile(fit);
   if (objective != TREES_SIGMOID)
     return 0.0;
   for (size_t i = 0; i < fit->train.count; i++)
@@ -70,9 +88,9 @@ grow(const struct fit *fit, struct trees_trainer *trainer, struct fit_outcome *o
       return err_set(info, ERR_DIVERGED, "the loss is not finite after %zu rounds", round);
     outcome->epochs = round;
     stop_is_best(&rule, round, fit->valid.count ? progress.valid_loss : -(double) round);
-    if (fit->request->metric == METRIC_LOG_LOSS)
+    if (fit->request->metric == METRIC_LOG_LOSS && !fit->class_weight)
       progress.valid_metric = progress.valid_loss;
-    else if (fit->request->metric == METRIC_RMSE)
+    else if (fit->request->metric == METRIC_RMSE || fit->quantile > 0.0)
       progress.valid_metric = progress.valid_loss * fit->target.sd;
     if (round % REPORT_EVERY == 0 || round == 1 || round == rounds)
       if ((rc = fit_report(fit, &progress, info)) != ERR_OK)
@@ -110,6 +128,7 @@ fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct err_info *i
                                 .lambda = fit_number(fit, "lambda"),
                                 .max_depth = (size_t) fit_number(fit, "max_depth"),
                                 .seed = fit->request->seed,
+                                .quantile = fit->quantile,
                                 .base_score = base_score(fit, objective)};
   float *train_owned, *valid_owned;
   struct trees_rows train = {.x = fit->train.x,

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += engine/libtrain.a
 engine_libtrain_a_SOURCES = \
   engine/train/fit.h \
+  engine/train/fit_labels.c \
   engine/train/fit_linear.c \
   engine/train/fit_mlp.c \
   engine/train/fit_ridge.c engine/train/fit_ridge.h \

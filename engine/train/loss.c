@@ -39,7 +39,7 @@ loss_softmax(size_t n, size_t k, const float *logits, const int32_t *classes, co
 }
 
 double
-loss_square(size_t n, const float *y, const float *target, float *d)
+loss_square(size_t n, const float *y, const float *target, const float *weight, float *d)
 {
   float share = 1.0f / (float) n;
   double total = 0.0;
@@ -47,8 +47,30 @@ loss_square(size_t n, const float *y, const float *target, float *d)
   for (size_t i = 0; i < n; i++)
   {
     float error = y[i] - target[i];
-    total += 0.5 * (double) error * (double) error;
-    d[i] = error * share;
+    float w = weight ? weight[i] : 1.0f;
+    total += 0.5 * (double) w * (double) error * (double) error;
+    d[i] = w * error * share;
+  }
+  return total / (double) n;
+}
+
+double
+loss_pinball(size_t n, const float *y, const float *target, const float *weight, double level,
+             double width, float *d)
+{
+  double total = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+  {
+    double r = (double) target[i] - (double) y[i], w = weight ? (double) weight[i] : 1.0;
+    double slope = r > 0.0 ? level : level - 1.0, loss = slope * r;
+    if (fabs(r) < width)
+    {
+      slope = r / (2.0 * width) + level - 0.5;
+      loss = r * r / (4.0 * width) + (level - 0.5) * r + width / 4.0;
+    }
+    total += w * loss;
+    d[i] = (float) (-w * slope / (double) n);
   }
   return total / (double) n;
 }

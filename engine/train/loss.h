@@ -11,7 +11,12 @@
 double loss_softmax(size_t n, size_t k, const float *logits, const int32_t *classes,
                     const float *weight, float smoothing, float *d);
 
-/* Half the mean squared error: Σ_i (y_i − t_i)²/(2n); d (n) = (y − t)/n. */
-double loss_square(size_t n, const float *y, const float *target, float *d);
+/* Half the mean squared error: Σ_i w_i (y_i − t_i)²/(2n); d (n) = w_i (y − t)/n. weight may be NULL. */
+double loss_square(size_t n, const float *y, const float *target, const float *weight, float *d);
+
+/* The pinball loss of the quantile at `level`: Σ_i w_i ρ(t_i − y_i)/n, ρ(r) = level·r above 0, else
+ * (level − 1)·r; within ± `width` of 0 a parabola that meets both lines smoothly. weight may be NULL. */
+double loss_pinball(size_t n, const float *y, const float *target, const float *weight,
+                    double level, double width, float *d);
 
 #endif

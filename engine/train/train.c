@@ -85,133 +85,6 @@ fit_report(const struct fit *fit, const struct train_progress *progress, struct 
   return ERR_OK;
 }
 
-/* ---- labels and weights --------------------------------------------------------------------------- */
-
-static enum err
-read_classes(const struct train_request *request, const size_t *rows, struct fit_rows *set,
-             struct err_info *info)
-{
-  set->classes = calloc(set->count + 1, sizeof *set->classes);
-  if (!set->classes)
-    return err_set(info, ERR_MEMORY, "no memory for %zu labels", set->count);
-  for (size_t i = 0; i < set->count; i++)
-  {
-    set->classes[i] = task_class_of(request->task, request->dataset, rows[i]);
-    if (set->classes[i] < 0 || (size_t) set->classes[i] >= request->task->class_count)
-      return err_set(info, ERR_INVALID, "row %zu has no label", rows[i] + 1);
-  }
-  return ERR_OK;
-}
-
-static enum err
-read_values(const struct train_request *request, const size_t *rows, struct fit_rows *set,
-            struct err_info *info)
-{
-  set->values = calloc(set->count + 1, sizeof *set->values);
-  set->target = calloc(set->count + 1, sizeof *set->target);
-  if (!set->values || !set->target)
-    return err_set(info, ERR_MEMORY, "no memory for %zu labels", set->count);
-  for (size_t i = 0; i < set->count; i++)
-  {
-    set->values[i] = task_value_of(request->task, request->dataset, rows[i]);
-    if (!isfinite(set->values[i]))
-      return err_set(info, ERR_INVALID, "row %zu has no number to predict", rows[i] + 1);
-  }
-  return ERR_OK;
-}
-
-/* Standardises by the training rows; a constant target cannot be learnt from. */
-static enum err
-scale_targets(struct fit *fit, struct err_info *info)
-{
-  struct fit_rows *train = &fit->train, *valid = &fit->valid;
-  double low = INFINITY, high = -INFINITY, mean = 0.0, square = 0.0;
-
-  for (size_t i = 0; i < train->count; i++)
-  {
-    double delta = train->values[i] - mean;
-    mean += delta / (double) (i + 1);
-    square += delta * (train->values[i] - mean);
-    low = fmin(low, train->values[i]);
-    high = fmax(high, train->values[i]);
-  }
-  double sd = sqrt(square / (double) train->count);
-  if (!(high > low))
-    return err_set(info, ERR_INVALID,
-                   "the target is the same in all %zu training rows, so there is nothing to learn",
-                   train->count);
-  if (!isfinite(sd) || !(sd > 0.0) || high > 1e30 || low < -1e30)
-    return err_set(info, ERR_INVALID, "the target's values are too large to compute with");
-  fit->target = (struct model_target){.mean = mean, .sd = sd, .low = low, .high = high};
-  for (size_t i = 0; i < train->count; i++)
-    train->target[i] = (float) ((train->values[i] - mean) / sd);
-  for (size_t i = 0; i < valid->count; i++)
-    valid->target[i] = (float) ((valid->values[i] - mean) / sd);
-  return ERR_OK;
-}
-
-static enum err
-weigh(const struct fit_rows *set, const size_t *count, size_t classes, float **weight)
-{
-  size_t present = 0, total = 0;
-
-  for (size_t i = 0; i < classes; i++)
-  {
-    present += count[i] > 0;
-    total += count[i];
-  }
-  *weight = calloc(set->count + 1, sizeof **weight);
-  if (!*weight)
-    return ERR_MEMORY;
-  for (size_t i = 0; i < set->count; i++)
-  {
-    size_t of_class = count[set->classes[i]];
-    (*weight)[i] = of_class ? (float) total / ((float) present * (float) of_class) : 1.0f;
-  }
-  return ERR_OK;
-}
-
-static enum err
-check_classes(struct fit *fit, struct err_info *info)
-{
-  size_t classes = fit->request->task->class_count, present = 0;
-  size_t *count = calloc(classes + 1, sizeof *count);
-  enum err rc = ERR_OK;
-
-  if (!count)
-    return err_set(info, ERR_MEMORY, "no memory for %zu classes", classes);
-  for (size_t i = 0; i < fit->train.count; i++)
-    count[fit->train.classes[i]]++;
-  for (size_t i = 0; i < classes; i++)
-    present += count[i] > 0;
-  if (present < 2)
-    rc = err_set(info, ERR_INVALID,
-                 "all %zu training rows are of one class, so there is nothing to learn",
-                 fit->train.count);
-  if (rc == ERR_OK && fit->request->class_weight_balanced
-      && (weigh(&fit->train, count, classes, &fit->train.weight) != ERR_OK
-          || weigh(&fit->valid, count, classes, &fit->valid.weight) != ERR_OK))
-    rc = err_set(info, ERR_MEMORY, "no memory for %zu weights", fit->train.count);
-  free(count);
-  return rc;
-}
-
-static enum err
-read_labels(struct fit *fit, struct err_info *info)
-{
-  const struct train_request *request = fit->request;
-  bool regression = request->task->kind == TASK_REGRESSION;
-  enum err (*read)(const struct train_request *, const size_t *, struct fit_rows *,
-                   struct err_info *) = regression ? read_values : read_classes;
-  enum err rc = read(request, request->train_rows, &fit->train, info);
-
-  if (rc == ERR_OK)
-    rc = read(request, request->valid_rows, &fit->valid, info);
-  if (rc != ERR_OK)
-    return rc;
-  return regression ? scale_targets(fit, info) : check_classes(fit, info);
-}
-
 /* ---- features ------------------------------------------------------------------------------------- */
 
 /* What neither view may let through: a value that float arithmetic cannot carry. */
@@ -310,6 +183,7 @@ rows_clear(struct fit_rows *set)
   free(set->values);
   free(set->target);
   free(set->weight);
+  free(set->own);
 }
 
 /* ---- a run ---------------------------------------------------------------------------------------- */
@@ -363,8 +237,10 @@ score(const struct fit *fit, struct train_result *result, struct err_info *info)
 {
   const struct train_request *request = fit->request;
   size_t outputs = request->task->output_count;
-  struct labels labels = {
-    .count = request->valid_count, .classes = fit->valid.classes, .values = fit->valid.values};
+  struct labels labels = {.count = request->valid_count,
+                          .classes = fit->valid.classes,
+                          .values = fit->valid.values,
+                          .weights = fit->valid.own};
   struct model_workspace *workspace = model_workspace_new();
   enum err rc;
 
@@ -381,7 +257,8 @@ score(const struct fit *fit, struct train_result *result, struct err_info *info)
   if (rc == ERR_OK && request->valid_count)
   {
     const float *predictions = result->valid_predictions;
-    result->metric = metric_compute(request->metric, request->task, &labels, predictions);
+    result->metric =
+      metric_score(request->metric, request->task, &labels, predictions, request->decision);
     result->objective =
       metric_objective(request->metric, request->task, &labels, predictions, request->decision);
     if (request->task->kind != TASK_REGRESSION)
@@ -395,7 +272,6 @@ static enum err
 build_and_score(struct fit *fit, struct encoder **encoder, struct fit_outcome *outcome,
                 struct train_result *result, struct err_info *info)
 {
-  bool clamp = strcmp(fit->request->family, "mlp") == 0 && fit->target.sd > 0.0;
   json_t *none = fit->request->params ? NULL : json_object();
   struct model_parts parts = {.family = fit->request->family,
                               .params = fit->request->params ? fit->request->params : none,
@@ -404,10 +280,10 @@ build_and_score(struct fit *fit, struct encoder **encoder, struct fit_outcome *o
                               .encoder = *encoder,
                               .pixels = fit->pixels,
                               .target = fit->target,
+                              .rebalance = fit->rebalance,
                               .body = outcome->body};
   enum err rc;
 
-  parts.target.clamp = clamp;
   if (!(parts.target.sd > 0.0))
     parts.target = (struct model_target){.sd = 1.0};
   *encoder = NULL;
@@ -421,6 +297,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
 {
   struct fit fit = {.request = request,
                     .outputs = request->task->output_count,
+                    .quantile = fmax(metric_quantile(request->metric), 0.0), /* 0 of NaN */
                     .train = {.count = request->train_count},
                     .valid = {.count = request->valid_count},
                     .started = clock_monotonic_s()};
@@ -432,7 +309,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
   state_shape(request, &fit.shape);
   rc = check_request(request, &fit.shape, info);
   if (rc == ERR_OK)
-    rc = read_labels(&fit, info);
+    rc = fit_read_labels(&fit, info);
   if (rc == ERR_OK && fit.shape.kind == DATASET_IMAGES)
     prepare_images(&fit);
   else if (rc == ERR_OK)
@@ -448,6 +325,8 @@ train_run(const struct train_request *request, struct train_result *result, stru
   encoder_free(encoder);
   rows_clear(&fit.train);
   rows_clear(&fit.valid);
+  free(fit.class_weight);
+  free(fit.rebalance);
   if (rc != ERR_OK)
     train_result_clear(result);
   return rc;

@@ -61,7 +61,7 @@ check_golden(const struct golden *golden)
     target[i] = wave(i, 0.9, 0.2, 1.0);
 
   const float *y = net_forward_training(net, &work, x, ROWS, 1, 0);
-  double loss = golden->square ? loss_square(ROWS, y, target, work.d[0])
+  double loss = golden->square ? loss_square(ROWS, y, target, NULL, work.d[0])
                                : loss_softmax(ROWS, 3, y, classes, weight, 0.1f, work.d[0]);
   assert_true(net_backward(net, &work, x, ROWS));
   assert_near(loss, golden->loss[0], 1e-6);

@@ -35,7 +35,7 @@ loss_of(struct problem *problem)
   const struct setting *setting = &problem->setting;
 
   if (setting->outputs == 1)
-    return loss_square(ROWS, y, problem->target, problem->work.d[0]);
+    return loss_square(ROWS, y, problem->target, NULL, problem->work.d[0]);
   return loss_softmax(ROWS, setting->outputs, y, problem->classes,
                       setting->weighted ? problem->weight : NULL, setting->smoothing,
                       problem->work.d[0]);

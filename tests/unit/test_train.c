@@ -324,7 +324,8 @@ test_refit_without_validation(void **state)
   }
 }
 
-/* One row in ten is of class b; balanced weights must find more of them. */
+/* One row in ten is of class b; labels by balanced weights must find more of them, while probabilities
+ * stay those of the rows as they are. */
 static void
 test_class_weights(void **state)
 {
@@ -336,19 +337,32 @@ test_class_weights(void **state)
     {
       struct toy_fit fit;
       struct train_result result;
-      size_t kept[TOY_ROWS_MAX], count = 0, seen = 0;
+      size_t kept[TOY_ROWS_MAX], count = 0, all = 0, seen = 0;
       toy_fit_init(&fit, toy_table(1600, TOY_BINARY, TOY_USELESS, 9), families[f], "{}");
-      for (size_t i = 0; i < fit.request.train_count; i++)
+      for (size_t i = 0; i < 1600; i++)
+      {
         if (task_class_of(&fit.task, fit.dataset, i) == 0 || seen++ % 10 == 0)
-          kept[count++] = i;
+          kept[all++] = i;
+        count = i < fit.request.train_count ? all : count;
+      }
       fit.request.train_rows = kept;
       fit.request.train_count = count;
+      fit.request.valid_rows = kept + count;
+      fit.request.valid_count = all - count;
       fit.request.class_weight_balanced = balanced;
       toy_fit_run(&fit, &result);
-      size_t said = 0;
+      size_t said = 0, rare = (seen + 9) / 10;
+      double real = (double) rare / (double) all, mean = 0.0;
+      struct decision decision = {.has_threshold = balanced, .threshold = real};
       for (size_t i = 0; i < fit.request.valid_count; i++)
-        said += result.valid_predictions[2 * i + 1] > 0.5f;
+      {
+        said += decision_class(&decision, result.valid_predictions + 2 * i, 2);
+        mean += (double) result.valid_predictions[2 * i + 1] / (double) fit.request.valid_count;
+      }
       share[balanced] = (double) said / (double) fit.request.valid_count;
+      /* taken as they came out, balanced weights would say about 0.5 */
+      if (!(fabs(mean - real) < 0.1))
+        fail_msg("%s: mean probability %g, share %g", families[f], mean, real);
       train_result_clear(&result);
       toy_fit_clear(&fit);
     }
