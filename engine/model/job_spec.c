@@ -58,7 +58,7 @@ static const struct json_field validation_fields[] = {
 struct spec_fields
 {
   struct json_field budget[5];
-  struct json_field search[6];
+  struct json_field search[8];
   struct json_field top[14];
 };
 
@@ -86,7 +86,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = 1e9,
      .hint = "the most microseconds one prediction may take"},
     JSON_FIELD_END};
-  const struct json_field search[6] = {
+  const struct json_field search[8] = {
     {.name = "method",
      .kind = JSON_KIND_STRING,
      .nullable = true,
@@ -106,6 +106,13 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .min = 2,
      .max = 1000,
      .hint = "how many values of a continuous parameter a grid takes"},
+    {.name = "warm_start_from",
+     .kind = JSON_KIND_STRING,
+     .nullable = true,
+     .min = 1,
+     .max = NAME_LENGTH_MAX,
+     .hint = "the id of an earlier job, such as job_…"},
+    {.name = "warm_start", .kind = JSON_KIND_ARRAY, .nullable = true},
     JSON_FIELD_END};
 
   memcpy(fields->budget, budget, sizeof budget);
@@ -396,7 +403,7 @@ normal_budget(const struct job_spec *spec)
 }
 
 static json_t *
-normal_json(const struct job_spec *spec, json_t *space)
+normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
 {
   json_t *families = json_array(), *form;
 
@@ -409,6 +416,7 @@ normal_json(const struct job_spec *spec, json_t *space)
   if (!form)
     return NULL;
   job_spec_write_rows(spec, form);
+  job_warm_write(search, form);
   if (spec->target)
     json_object_set_new(form, "target", json_string(spec->target));
   if (spec->task_name)
@@ -423,7 +431,7 @@ normal_json(const struct job_spec *spec, json_t *space)
 static enum err
 keep_normal(struct reading *reading, json_t *space)
 {
-  json_t *form = normal_json(&reading->whole->spec, space);
+  json_t *form = normal_json(&reading->whole->spec, section(reading->request, "search"), space);
   char *text = form ? json_dumps(form, JSON_COMPACT) : NULL;
 
   reading->whole->normal = text ? arena_strdup(reading->arena, text) : NULL;
@@ -464,6 +472,8 @@ job_spec_from_json(const json_t *request, const struct job_spec_context *context
   read_budget(&reading);
   read_search(&reading);
   rc = read_space(&reading, &space);
+  if (rc == ERR_OK)
+    rc = job_warm_read(section(request, "search"), &reading.whole->spec, arena, faults);
   if (rc == ERR_OK && faults->count > before)
     rc = ERR_INVALID;
   if (rc == ERR_OK)

@@ -52,6 +52,11 @@ struct job_spec
   size_t family_count;
   /* The joined space: "family" first (categorical, or fixed when there is one), then "family.param". */
   const struct space *space;
+  /* An earlier job's trials as points of the space (warm_count × space->count), best first, with their
+   * objectives: what the search knows from the start. */
+  const char *warm_start_from; /* NULL = none */
+  const double *warm_points, *warm_values;
+  size_t warm_count;
 };
 
 /* What may be asked for; from the callers' tables and limits. */
@@ -65,7 +70,7 @@ struct job_spec_context
 
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
  * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
- * search{method,seed,space,parallel,grid_resolution}, families[],
+ * search{method,seed,space,parallel,grid_resolution,warm_start_from,warm_start}, families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
  * weights by class), sample_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the

@@ -25,6 +25,14 @@ struct job_spec_rows
 };
 void job_spec_read_rows(struct job_spec_rows *rows);
 
+/* Maps the trials of an earlier job, search.warm_start, to points of the spec's space. They were put there when
+ * the job was taken: [[family, {parameters}, objective], …], best first. ERR_MEMORY. */
+enum err job_warm_read(const json_t *search, struct job_spec *spec, struct arena *arena,
+                       struct json_faults *faults);
+
+/* Keeps them in the normal form. */
+void job_warm_write(const json_t *search, json_t *form);
+
 /* Adds "validation", "class_weight" and "sample_weight" to the normal form. */
 void job_spec_write_rows(const struct job_spec *spec, json_t *form);
 

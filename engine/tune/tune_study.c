@@ -26,6 +26,7 @@
 #define PLANNED_PART 0.9
 #define START_S 0.2
 #define LEAST_S 0.05
+#define WARM_FIRST 3 /* best points of an earlier job that are tried first */
 
 struct family_cost
 {
@@ -71,6 +72,34 @@ starts_with_defaults(const struct job_spec *spec)
   return true;
 }
 
+/* The best points of the earlier job, then the defaults of the families (by rising cost) that it has not
+ * tried. Returns how many. */
+static size_t
+choose_first_points(const struct tune_study *study, const size_t *order, double *points)
+{
+  const struct job_spec *spec = study->spec;
+  size_t width = spec->space->count, param = space_find(spec->space, "family");
+  size_t count = spec->warm_count < WARM_FIRST ? spec->warm_count : WARM_FIRST;
+  if (count > 0)
+    memcpy(points, spec->warm_points, count * width * sizeof *points);
+  for (size_t i = 0; i < spec->family_count && starts_with_defaults(spec); i++)
+  {
+    double *point = points + count * width;
+    bool known = false;
+    for (size_t k = 0; k < spec->warm_count && !known; k++)
+      known = family_index(spec, spec->warm_points + k * width) == order[i];
+    if (known)
+      continue;
+    for (size_t p = 0; p < width; p++)
+      point[p] = NAN;
+    if (param != SIZE_MAX)
+      point[param] = (double) order[i];
+    space_repair(spec->space, point);
+    count++;
+  }
+  return count;
+}
+
 /* The families by rising cost estimate. */
 static void
 order_families(const struct tune_study *study, size_t *order)
@@ -93,29 +122,22 @@ make_search(struct tune_study *study, struct err_info *info)
 {
   const struct job_spec *spec = study->spec;
   size_t width = spec->space->count, count = spec->family_count;
-  double *points = calloc(count * width + 1, sizeof *points);
+  double *points = calloc((count + WARM_FIRST) * width + 1, sizeof *points);
   size_t *order = calloc(count + 1, sizeof *order);
   enum err err = ERR_MEMORY;
   if (points == NULL || order == NULL)
     goto out;
   order_families(study, order);
-  size_t param = space_find(spec->space, "family");
-  for (size_t i = 0; i < count; i++)
-  {
-    double *point = points + i * width;
-    for (size_t p = 0; p < width; p++)
-      point[p] = NAN;
-    if (param != SIZE_MAX)
-      point[param] = (double) order[i];
-    space_repair(spec->space, point);
-  }
   struct search_spec search = {.method = spec->method,
                                .space = spec->space,
                                .seed = spec->seed,
                                .expected_trials = spec->budget_trials,
                                .grid_resolution = spec->grid_resolution,
                                .first_points = points,
-                               .first_count = starts_with_defaults(spec) ? count : 0};
+                               .first_count = choose_first_points(study, order, points),
+                               .prior_points = spec->warm_points,
+                               .prior_values = spec->warm_values,
+                               .prior_count = spec->warm_count};
   search_free(study->search);
   study->search = NULL;
   err = search_new(&search, &study->search, info);
