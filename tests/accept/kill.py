@@ -1,46 +1,339 @@
 #!/usr/bin/env python3
-"""make accept-kill: a job of N trials under 20 kills of every kind at random moments.
+"""make accept-kill: 1,000 kills (kill -9, or SIGSTOP past the lease) of every kind of process, in several lanes.
 
-Must: exactly N terminal trials with distinct numbers and one terminal event each, and the job goes on
-within 15 s each time.
+Each lane is an Attune of its own that always has jobs (tests/harness/kill_lane.py); lanes take rounds from one
+count. A round waits a random while, or for a moment of a kind (an upload, a finish), takes a victim, and measures
+the time until all that was leased at that moment has gone on and something new has been recorded. Rounds are
+rows of accept/kill.csv in the build directory; a run that was cut short goes on with the rounds and the lanes'
+data that are there. At the end every promise is checked (tests/harness/kill_checks.py).
+
+Must: every accepted job ends in order, no result recorded twice, none lost, resumption at most 15 s.
+ATTUNE_ACCEPT_ROUNDS, _LANES, _SEED, _STOP_SHARE, _VICTIMS ("worker trial …") change the run.
 """
 
+import csv
 import os
 import random
+import signal
 import sys
+import tempfile
+import threading
 import time
+import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
-from attune_server import AttuneServer  # noqa: E402
-import kills  # noqa: E402
+from attune_server import BUILD  # noqa: E402
+from kill_checks import check_database, check_files, check_jobs  # noqa: E402
+from kill_lane import Away, ExternalLane, StandaloneLane, remove  # noqa: E402
 
-KILLS = int(os.environ.get("ATTUNE_ACCEPT_KILLS", "20"))
-TRIALS = int(os.environ.get("ATTUNE_ACCEPT_TRIALS", "120"))
+ROUNDS = int(os.environ.get("ATTUNE_ACCEPT_ROUNDS", "1000"))
+LANES = int(os.environ.get("ATTUNE_ACCEPT_LANES", "4"))
+SEED = os.environ.get("ATTUNE_ACCEPT_SEED", "1")
+STOP_SHARE = float(os.environ.get("ATTUNE_ACCEPT_STOP_SHARE", "0.15"))
+VICTIMS = os.environ.get("ATTUNE_ACCEPT_VICTIMS", "trial worker engine attuned backend postmaster").split()
+RESUME_S = 15.0
+LEASE_S = 12.0
+LONGEST_S = 90.0  # a lane that takes longer is given up
+FIELDS = ("round", "lane", "kind", "victim", "signal", "phase", "seconds", "ok")
+HERE = os.path.join(BUILD, "accept")
+TABLE = os.path.join(HERE, os.environ.get("ATTUNE_ACCEPT_TABLE", "kill.csv"))
+ROOT = os.path.join(tempfile.gettempdir(), f"attune-kill-{zlib.crc32(TABLE.encode()):08x}")
+LEASED = "SELECT id, lease_token, trial_id IS NULL, split_part(worker, ':', 2) FROM unit WHERE state = 'leased'"
+PROGRESS = ("SELECT coalesce(sum(event_seq), 0), (SELECT coalesce(sum(lease_token), 0) FROM unit),"
+            " (SELECT count(*) FROM unit WHERE state NOT IN ('pending', 'leased')) FROM job")
+
+
+class Rounds:
+    """Which rounds are left, and the table of those that are done."""
+
+    def __init__(self):
+        os.makedirs(HERE, exist_ok=True)
+        self.lock = threading.Lock()
+        self.stop = threading.Event()
+        self.rows = []
+        if os.path.exists(TABLE):
+            with open(TABLE, newline="", encoding="utf-8") as file:
+                self.rows = [row for row in csv.DictReader(file) if row["ok"]]
+        done = {int(row["round"]) for row in self.rows}
+        self.left = [number for number in range(1, ROUNDS + 1) if number not in done]
+        if self.rows:
+            print(f"{len(done)} rounds are done, {len(self.left)} are left", flush=True)
+
+    def take(self):
+        with self.lock:
+            return self.left.pop(0) if self.left and not self.stop.is_set() else None
+
+    def record(self, row):
+        with self.lock:
+            self.rows.append(row)
+            new = not os.path.exists(TABLE)
+            with open(TABLE, "a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+            print(" ".join(str(row[name]) for name in FIELDS), flush=True)
+
+
+def phase_of(lane, leased):
+    if lane.uploading:
+        return "upload"
+    if any(finish == "t" for _, _, finish, _ in leased):
+        return "finish"
+    if leased:
+        return "search"
+    waits = lane.shell.rows("SELECT count(*) FROM dataset WHERE state = 'ingesting'")[0][0]
+    return "ingest" if waits != "0" else "idle"
+
+
+def wait_for_moment(lane, rng):
+    """A random moment; one time in three, one of a kind that is rare by chance."""
+    time.sleep(rng.uniform(0.05, 1.2))
+    wanted = rng.choice(["upload", "ingest", "finish", None, None, None, None, None, None])
+    end = time.monotonic() + 4
+    while wanted and time.monotonic() < end and phase_of(lane, lane.shell.rows(LEASED)) != wanted:
+        time.sleep(0.02)
+
+
+def choose(lane, victim, rng, stop):
+    """A victim and what is leased just now. A worker that is to be stopped has work."""
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        pids = lane.find(victim)
+        leased = lane.shell.rows(LEASED)
+        if stop and victim == "worker":
+            busy = {int(worker) for _, _, _, worker in leased if worker.isdigit()}
+            pids = [pid for pid in pids if pid in busy]
+        if pids:
+            return rng.choice(pids), leased
+        time.sleep(0.02)
+    return None, []
+
+
+def gone_on(lane, leased, before):
+    """Whether each unit that was leased has moved, and anything new has been recorded."""
+    now = {row[0]: row[1] for row in lane.shell.rows(LEASED, 3.0)}
+    if any(now.get(unit) == token for unit, token, _, _ in leased):
+        return False
+    return lane.shell.rows(PROGRESS, 3.0) != before
+
+
+def wait_progress(lane, leased, before, base, cont):
+    """Seconds from `base` until work went on; `cont()` is called again and again and wakes what was stopped."""
+    while time.monotonic() < base + LONGEST_S:
+        cont()
+        try:
+            if gone_on(lane, leased, before):
+                return max(0.0, time.monotonic() - base)
+        except Away:
+            pass
+        time.sleep(0.05)
+    return None
+
+
+def send(pid, what):
+    try:
+        os.kill(pid, what)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def one_round(lane, number):
+    """One kill; None when there was nothing to kill."""
+    rng = random.Random(f"{SEED}:{number}")
+    victim = rng.choice(VICTIMS)
+    stop = rng.random() < STOP_SHARE
+    wait_for_moment(lane, rng)
+    pid, leased = choose(lane, victim, rng, stop)
+    if pid is None:
+        return None
+    phase = phase_of(lane, leased)
+    before = lane.shell.rows(PROGRESS)
+    if not send(pid, signal.SIGSTOP if stop else signal.SIGKILL):
+        return None
+    base = time.monotonic()
+    if stop:
+        length = rng.uniform(13.0, 16.0)
+        wakes_at = base + length
+        # Others take over what a stopped worker held once its lease is past; nobody stands in for the rest.
+        taken_over = victim in ("worker", "engine")
+        base += LEASE_S if taken_over else length
+        time.sleep(LEASE_S)
+
+        def cont():
+            if time.monotonic() >= wakes_at:
+                send(pid, signal.SIGCONT)
+    else:
+        lane.killed(victim)
+
+        def cont():
+            return None
+    try:
+        seconds = wait_progress(lane, leased, before, base, cont)
+    finally:
+        if stop:
+            time.sleep(max(0.0, wakes_at - time.monotonic()))
+            send(pid, signal.SIGCONT)
+    ok = seconds is not None and seconds <= RESUME_S
+    return {"round": number, "lane": lane.number, "kind": lane.kind, "victim": victim,
+            "signal": "stop" if stop else "kill", "phase": phase,
+            "seconds": f"{seconds:.2f}" if seconds is not None else "never", "ok": int(ok)}
+
+
+# ---- checks ---------------------------------------------------------------------------------------------
+
+
+def asked_of(lane):
+    """Trials asked for by job; None for those whose acceptance nobody heard of."""
+    asked = {what["job"]: what["trials"] for what in lane.accepted if "job" in what}
+    for (job,) in lane.shell.patiently("SELECT id FROM job"):
+        asked.setdefault(job, None)
+    return asked
+
+
+def answers(lane, job, path):
+    """What a model says to its training table's first rows; None when the server is away."""
+    report = lane.server.get(f"/api/v1/models/{path}/report", timeout=30)
+    rows = [{"sepal_length": 5.1, "petal_width": 0.2, "a": 0.5, "b": -1.0, "colour": "red"},
+            {"sepal_length": 6.3, "sepal_width": 3.0, "a": -0.5, "c": 2.0, "colour": "blue"}]
+    said = lane.server.post(f"/api/v1/models/{path}/predict", {"rows": rows}, timeout=30)
+    if report.status != 200 or said.status != 200:
+        raise AssertionError(f"the model of {job} does not answer: {report} {said}")
+    stored = lane.shell.rows(f"SELECT report->>'score', score FROM model_version WHERE job_id = '{job}' AND final")
+    if [float(value) for value in stored[0]] != [report.json["score"]] * 2:
+        raise AssertionError(f"the report of {job} says {report.json['score']}, the database {stored}")
+    return said.json["predictions"], said.json.get("probabilities")
+
+
+def check_ended(lane, all_of_them=False):
+    """Looks at jobs that have ended since the last time; their faults are kept by the lane."""
+    new = {job: trials for job, trials in asked_of(lane).items() if job not in lane.checked}
+    for job, faults in check_jobs(lane.shell, new).items():
+        lane.faults += faults
+        lane.checked[job] = None
+        model = lane.shell.rows(f"SELECT m.name || '/versions/' || v.version FROM model_version v JOIN model m"
+                                f" ON m.id = v.model_id WHERE v.job_id = '{job}' AND final")
+        if model:
+            try:
+                lane.checked[job] = (model[0][0], answers(lane, job, model[0][0]))
+            except OSError:
+                if all_of_them:
+                    raise
+                del lane.checked[job]
+            except AssertionError as error:
+                lane.faults.append(str(error))
+
+
+def settle(lane):
+    """No more jobs: all that are left end, everything is checked, also after a start anew and an orderly end."""
+    lane.stop()
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        if lane.shell.patiently("SELECT count(*) FROM job WHERE state IN ('queued', 'running')"
+                                " UNION ALL SELECT count(*) FROM dataset WHERE state = 'ingesting'") == [["0"], ["0"]]:
+            break
+        time.sleep(0.3)
+    else:
+        lane.faults.append(f"jobs that never ended: {lane.shell.rows(JOBS_LEFT)}")
+    check_ended(lane, True)
+    lane.faults += check_database(lane.shell, lane.accepted)
+    if not lane.end():
+        lane.faults.append("processes were left, or ended badly")
+    lane.start()
+    for job, said in lane.checked.items():
+        if said and answers(lane, job, said[0]) != said[1]:
+            lane.faults.append(f"the model of {job} answers differently after a start anew")
+    if not lane.end():
+        lane.faults.append("processes were left after the second end")
+    folders = [os.path.join(lane.root, name) for name in os.listdir(lane.root)]
+    lane.faults += check_files(folder for folder in folders if os.path.isdir(folder))
+
+
+JOBS_LEFT = "SELECT id, state, phase FROM job WHERE state IN ('queued', 'running')"
+
+
+def drive(lane, rounds):
+    """A lane's life."""
+    try:
+        lane.begin()
+        since = 0
+        while (number := rounds.take()) is not None:
+            row = None
+            while row is None and not rounds.stop.is_set():
+                try:
+                    row = one_round(lane, number)
+                except Away:
+                    time.sleep(0.2)
+            if row is None:
+                break
+            rounds.record(row)
+            if row["seconds"] == "never":
+                lane.faults.append(f"round {number}: work did not go on within {LONGEST_S:.0f} s")
+                break
+            since += 1
+            if since % 5 == 0:
+                check_ended(lane)
+        settle(lane)
+    except Exception as error:  # whatever it is, the other lanes go on and the run fails
+        lane.faults.append(f"the lane broke: {type(error).__name__}: {error}")
+        try:
+            lane.stopping.set()
+            lane.end()
+        except Exception as more:
+            lane.faults.append(f"and did not end: {more}")
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def summary(rounds):
+    print(f"{'victim':12} {'signal':6} {'rounds':>6} {'p50 s':>7} {'p99 s':>7} {'p100 s':>7}")
+    groups = {}
+    for row in rounds.rows:
+        seconds = float("inf") if row["seconds"] == "never" else float(row["seconds"])
+        for group in ((row["victim"], row["signal"]), ("all", "")):
+            groups.setdefault(group, []).append(seconds)
+    for (victim, how), values in sorted(groups.items(), key=lambda item: (item[0][0] == "all", item[0])):
+        print(f"{victim:12} {how:6} {len(values):6} {percentile(values, 0.5):7.2f} {percentile(values, 0.99):7.2f}"
+              f" {max(values):7.2f}")
+    phases = {}
+    for row in rounds.rows:
+        phases[row["phase"]] = phases.get(row["phase"], 0) + 1
+    print("moments:", ", ".join(f"{name} {count}" for name, count in sorted(phases.items())))
 
 
 def main():
-    rng = random.Random(int(os.environ.get("ATTUNE_ACCEPT_SEED", "1")))
-    with AttuneServer() as server:
-        job = kills.start_job(server, TRIALS, rows=8000, families=["linear", "trees"])
-        slowest = 0.0
-        done = 0
-        while done < KILLS:
-            time.sleep(rng.uniform(0.1, 3.0))
-            if server.get(f"/api/v1/jobs/{job}").json["state"] not in ("queued", "running"):
-                sys.exit(f"the job ended after {done} kills: give ATTUNE_ACCEPT_TRIALS more trials")
-            victim = kills.VICTIMS[done % len(kills.VICTIMS)]
-            took = kills.kill_once(server, job, victim, rng)
-            if took is None:
-                continue
-            done += 1
-            slowest = max(slowest, took)
-            print(f"kill {done}: {victim}, went on after {took:.2f} s", flush=True)
-        server.wait_job(job, 1200, patient=True)
-        view, trials = kills.check_trials(server, job, TRIALS)
-        print(f"{len(trials)} trials {view['trials']}, slowest resumption {slowest:.2f} s")
-        ok = slowest <= kills.RESUME_SECONDS
-        print("passed" if ok else "FAILED: wanted <= 15 s")
-        return 0 if ok else 1
+    rounds = Rounds()
+    for what in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(what, lambda *_: rounds.stop.set())
+    os.makedirs(ROOT, exist_ok=True)
+    os.chmod(ROOT, 0o711)
+    kinds = (StandaloneLane, ExternalLane)
+    lanes = [kinds[number % 2](number, ROOT, SEED) for number in range(LANES)]
+    threads = [threading.Thread(target=drive, args=(lane, rounds)) for lane in lanes]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    summary(rounds)
+    faults = [f"lane {lane.number} ({lane.kind}): {fault}" for lane in lanes for fault in lane.faults]
+    slow = [row for row in rounds.rows if int(row["ok"]) != 1]
+    jobs = sum(len(lane.checked) for lane in lanes)
+    print(f"{len(rounds.rows)} rounds, {jobs} jobs checked, {len(faults)} faults, {len(slow)} over {RESUME_S:.0f} s, "
+          f"{time.monotonic() - started:.0f} s")
+    for fault in faults[:40]:
+        print("FAULT", fault)
+    if faults:
+        print("the lanes' data stay in", ROOT)
+        return 1
+    if not rounds.left and not rounds.stop.is_set():
+        remove(ROOT)
+    print("FAILED" if slow or rounds.left else "passed")
+    return 1 if slow or rounds.left else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kills parts of a running Attune at random moments and checks that the job does not notice.
 
-Used by tests/kill (a few kills of each kind) and tests/accept/kill.py (many).
+Used by tests/kill (a few kills of each kind); tests/accept/kill.py has its own, harder way (kill_lane.py).
 """
 
 import os
@@ -8,7 +8,7 @@ import random
 import signal
 import time
 
-VICTIMS = ("trial", "worker", "engine", "attuned", "postgres")
+VICTIMS = ("trial", "worker", "engine", "attuned", "postmaster")
 RESUME_SECONDS = 15.0
 
 
@@ -49,7 +49,7 @@ def find(server, victim):
         elif victim == "engine" and program == "attune-engine" and " --parent-fd" in command \
                 and " --worker " not in command + " " and " --trial" not in command:
             found.append(pid)
-        elif victim == "postgres" and program == "postgres" and " -D " in command:
+        elif victim == "postmaster" and program == "postgres" and " -D " in command:
             found.append(pid)
     return found
 

@@ -35,8 +35,8 @@ class Kill(unittest.TestCase):
     def test_attuned(self):
         self.run_kills("attuned", 14)
 
-    def test_postgres(self):
-        self.run_kills("postgres", 15)
+    def test_postmaster(self):
+        self.run_kills("postmaster", 15)
 
 
 def pause(rng):
