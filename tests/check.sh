@@ -97,12 +97,13 @@ run_stage() {
   tsan) stage tsan python_tests "$work/tsan" api test_http.py ;;
   web) stage web python_tests "$work/gcc" web ;;
   kill) stage kill python_tests "$work/gcc" kill ;;
+  ops) stage ops python_tests "$work/gcc" ops ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
   *) printf 'no stage %s\n' "$1" && return 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill contract build-clang asan api-asan build-tsan tsan
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops contract build-clang asan api-asan build-tsan tsan
 for name in "$@"; do
   run_stage "$name"
 done

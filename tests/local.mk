@@ -10,6 +10,7 @@ include $(top_srcdir)/tests/sql.mk
 include $(top_srcdir)/tests/engine.mk
 include $(top_srcdir)/tests/server.mk
 include $(top_srcdir)/tests/fuzz.mk
+include $(top_srcdir)/tests/ops.mk
 
 # Scripts, data and reference numbers; listed by kind, for the build leaves objects in folders of the same name.
 dist-hook:
@@ -26,6 +27,9 @@ accept-%: all
 
 bench: all
 	ATTUNE_BUILD=$(abs_top_builddir) $(srcdir)/tests/bench/run.sh
+
+coverage:
+	ATTUNE_BUILD=$(abs_top_builddir) $(srcdir)/tests/coverage.sh
 
 check-fresh:
 	$(srcdir)/tests/fresh/check_fresh.sh
