@@ -51,6 +51,7 @@ model_new_empty(const struct task *task, struct model **model, struct err_info *
     return err_set(info, ERR_MEMORY, "no memory for a model");
   }
   made->target.sd = 1.0;
+  made->fold = -1;
   *model = made;
   return ERR_OK;
 }
@@ -125,7 +126,21 @@ model_about(const struct model *model, struct model_about *about)
                                 .channels = model->pixels.channels,
                                 .member_count = model->member_count ? model->member_count : 1,
                                 .file_bytes = model->file_bytes,
-                                .decision = model->decision};
+                                .decision = model->decision,
+                                .fold = model->fold};
+}
+
+void
+model_set_fold(struct model *model, int fold)
+{
+  model->fold = fold >= 0 && fold <= MODEL_FOLD_MAX ? fold : -1;
+}
+
+const struct model *
+model_member(const struct model *model, size_t index, double *weight)
+{
+  *weight = model->member_count > 0 ? model->weights[index] : 1.0;
+  return model->member_count > 0 ? model->members[index] : model;
 }
 
 enum err

@@ -67,6 +67,7 @@ struct model_about
   size_t member_count;             /* bags: members, else 1 */
   size_t file_bytes;               /* size when saved, 0 before */
   struct decision decision;        /* how its probabilities become a label */
+  int fold; /* of a job's folds: it has not seen this one's validation rows; −1 = not said */
 };
 
 void model_about(const struct model *model, struct model_about *about);
@@ -97,6 +98,11 @@ enum err model_predict_dataset(const struct model *model, struct model_workspace
  * sum to 1. A bag of one is that model. */
 enum err model_bag_take(struct model **members, const double *weights, size_t count,
                         struct model **bag, struct err_info *info);
+
+/* Says which fold's rows the model has not seen; before it is shared or saved. */
+void model_set_fold(struct model *model, int fold);
+/* Member `index` of a bag with its weight; of another model itself, weight 1. Borrowed. */
+const struct model *model_member(const struct model *model, size_t index, double *weight);
 
 /* How labels are made of its probabilities (copied); before it is shared or saved. ERR_INVALID when the
  * decision does not fit the task. */

@@ -14,7 +14,8 @@
 
 #define MAGIC "ATTUNEM1"
 /* Version 2 may state in HEAD "rebalance", "decision" and "target"."log". A file without any of them is
- * still written as version 1, which older programs read. */
+ * still written as version 1, which older programs read. "fold" may be in any version: a program that
+ * does not know it passes over it. */
 #define FILE_VERSION 2u
 #define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u
@@ -87,6 +88,8 @@ head_json(const struct model *model)
   if (model->target.log)
     json_object_set_new(target, "log", json_true());
   json_object_set_new(head, "target", target);
+  if (model->fold >= 0)
+    json_object_set_new(head, "fold", json_integer(model->fold));
   add_decision(model, head);
   return head;
 }
@@ -358,6 +361,10 @@ read_head(struct reader *section, struct model **model, char family[16], struct 
   if (rc == ERR_OK)
   {
     strcpy(family, name);
+    const json_t *fold = json_object_get(head, "fold");
+    if (json_is_integer(fold) && json_integer_value(fold) >= 0
+        && json_integer_value(fold) <= MODEL_FOLD_MAX)
+      model_set_fold(*model, (int) json_integer_value(fold));
     (*model)->params = json_incref(json_object_get(head, "params"));
     if (json_object_get(head, "schema"))
       rc = row_schema_from_json(json_object_get(head, "schema"), &(*model)->schema, info);

@@ -49,6 +49,7 @@ struct model
   struct model **members;   /* bags */
   double *weights;
   size_t member_count;
+  int fold; /* −1 = not said */
   size_t file_bytes;
 };
 
@@ -83,5 +84,6 @@ float *workspace_floats(struct model_workspace *workspace, enum workspace_slot s
 const size_t *workspace_rows(struct model_workspace *workspace, size_t first, size_t count);
 
 #define MODEL_BATCH_ROWS 256
+#define MODEL_FOLD_MAX 252
 
 #endif
