@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define UPLOAD_PARTS_MAX 64
+/* Room for so many parts at first; it doubles. */
+#define UPLOAD_PARTS_FIRST 16
 #define UPLOAD_FIELD_MAX ((size_t) 64 << 10)
 
 /* Parts as they come: fields in memory, files in the spool. A fault is replied at once and the rest of the
@@ -19,6 +20,7 @@ struct http_upload
   struct http_request *req;
   struct multipart *multipart; /* NULL: the body is one file */
   struct http_part *part;      /* being filled */
+  size_t part_room;            /* of req->parts */
   struct spool_file file;
   struct buf field;
   bool digest;
@@ -43,12 +45,36 @@ refuse(struct http_upload *upload, enum err err, const struct err_info *info)
   }
 }
 
+/* Makes room for one more part. Nobody holds a pointer to one yet. */
+static bool
+grow_parts(struct http_upload *upload)
+{
+  struct http_request *req = upload->req;
+  size_t room = upload->part_room ? 2 * upload->part_room : UPLOAD_PARTS_FIRST;
+  struct http_part *parts;
+  if (req->part_count < upload->part_room)
+    return true;
+  parts = arena_array(req->arena, room, sizeof *parts);
+  if (!parts)
+    return false;
+  if (req->part_count)
+    memcpy(parts, req->parts, req->part_count * sizeof *parts);
+  req->parts = parts;
+  upload->part_room = room;
+  return true;
+}
+
 static bool
 part_begin(void *context, const struct multipart_head *head)
 {
   struct http_upload *upload = context;
   struct http_request *req = upload->req;
   struct err_info info;
+  if (!grow_parts(upload))
+  {
+    http_reply_error(req, E_INTERNAL, NULL);
+    return false;
+  }
   struct http_part *part = &req->parts[req->part_count];
   part->name = arena_strdup(req->arena, head->name);
   part->file_name = head->file_name ? arena_strdup(req->arena, head->file_name) : NULL;
@@ -147,12 +173,11 @@ http_upload_new(struct http_request *req, const char *boundary, bool digest)
   upload->file.fd = -1;
   upload->digest = digest;
   crypto_generichash_init(&upload->sum, NULL, 0, 32);
-  req->parts = arena_array(req->arena, UPLOAD_PARTS_MAX, sizeof *req->parts);
   struct multipart_sink sink = {
     .begin = part_begin, .data = part_data, .end = part_end, .context = upload};
   if (boundary)
-    upload->multipart = multipart_new(boundary, UPLOAD_PARTS_MAX, &sink);
-  if (!req->parts || (boundary && !upload->multipart))
+    upload->multipart = multipart_new(boundary, req->server->limits.upload_parts, &sink);
+  if (!grow_parts(upload) || (boundary && !upload->multipart))
   {
     http_upload_free(upload);
     return NULL;

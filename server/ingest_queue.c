@@ -61,12 +61,26 @@ move_file(struct ingest_queue *queue, const char *id, const char *from, const ch
   return rc;
 }
 
+static enum err
+write_labels(struct ingest_queue *queue, const char *id, const char *text, struct err_info *info)
+{
+  char *path = ingest_item_path(queue, id, "labels");
+  enum err rc = path ? file_write_atomic(path, text, strlen(text), 0600, info)
+                     : err_set(info, ERR_MEMORY, "out of memory");
+
+  free(path);
+  return rc;
+}
+
 /* The note is written last: a folder that has one is whole. */
 static enum err
 write_note(struct ingest_queue *queue, const char *id, const struct ingest_upload *upload,
            struct err_info *info)
 {
-  json_t *note = json_pack("{s:b}", "pair", upload->images != NULL);
+  json_t *note =
+    json_pack("{s:b, s:b, s:b, s:I, s:I}", "pair", upload->images != NULL, "labels",
+              upload->labels || upload->labels_text, "tabs", upload->tabs, "image_height",
+              (json_int_t) upload->image_height, "image_width", (json_int_t) upload->image_width);
   char *text = note ? json_dumps(note, JSON_COMPACT) : NULL;
   char *path = ingest_item_path(queue, id, "note.json");
   enum err rc = text && path ? file_write_atomic(path, text, strlen(text), 0600, info)
@@ -93,6 +107,8 @@ ingest_queue_stage(struct ingest_queue *queue, const char *dataset_id,
     rc = move_file(queue, dataset_id, upload->images, "images", info);
   if (rc == ERR_OK && upload->labels)
     rc = move_file(queue, dataset_id, upload->labels, "labels", info);
+  else if (rc == ERR_OK && upload->labels_text)
+    rc = write_labels(queue, dataset_id, upload->labels_text, info);
   if (rc == ERR_OK)
     rc = write_note(queue, dataset_id, upload, info);
   if (rc != ERR_OK && path)

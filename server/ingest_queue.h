@@ -23,10 +23,14 @@ enum err ingest_queue_new(struct server *server, unsigned threads, struct ingest
 /* Ends running children, joins the threads. NULL is ignored. */
 void ingest_queue_free(struct ingest_queue *queue);
 
-/* What was uploaded: `file` alone, or `images` with `labels`: paths on the data directory's file system. */
+/* What was uploaded, as paths on the data directory's file system: `file` alone; a `file` that is an archive of
+ * images, with `labels` or labels_text (image_labels.h); or `images` with `labels`, both IDX. */
 struct ingest_upload
 {
   const char *file, *images, *labels;
+  const char *labels_text;          /* the list itself instead of a file */
+  bool tabs;                        /* the file is said to be TSV */
+  size_t image_height, image_width; /* wanted; 0 = by rule */
 };
 
 /* First stage (the files are moved), then insert the row, then add; discard when the row could not be

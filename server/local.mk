@@ -1,6 +1,7 @@
 noinst_LIBRARIES += server/libserver.a
 server_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 server_libserver_a_SOURCES = \
+  server/audit.c server/audit.h \
   server/error.c server/error.h server/error.def \
   server/events.c server/events.h server/events_internal.h \
   server/events_read.c \
@@ -8,10 +9,14 @@ server_libserver_a_SOURCES = \
   server/handler/events.c \
   server/handler/handlers.h \
   server/handler/health.c \
+  server/handler/audit.c \
   server/handler/keys.c server/handler/key_view.h \
   server/handler/sessions.c \
+  server/handler/tenants.c \
+  server/handler/usage.c \
   server/handler/web.c \
   server/http.c server/http.h server/http_internal.h \
+  server/http_account.c \
   server/http_auth.c server/http_auth.h \
   server/http_body.c \
   server/http_daemon.c server/http_daemon.h \
@@ -26,9 +31,12 @@ server_libserver_a_SOURCES = \
   server/limits.c server/limits.h server/limits.def \
   server/metrics.c server/metrics.h \
   server/multipart.c server/multipart.h \
+  server/rate.c server/rate.h \
   server/server.h \
   server/spool.c server/spool.h \
   server/sse.c server/sse.h \
+  server/tenant_limits.c server/tenant_limits.h \
+  server/usage.c server/usage.h \
   server/web_assets.h
 
 # The pages and the contract, compiled in.
@@ -76,11 +84,13 @@ server_libserver_a_SOURCES += \
   server/handler/predict_input.c server/handler/predict_input.h \
   server/handler/predict_reply.c server/handler/predict_reply.h \
   server/handler/train.c \
+  server/handler/upload_files.c server/handler/upload_files.h \
   server/handler/trials.c \
   server/ingest_internal.h \
   server/ingest_item.c \
   server/ingest_job.c server/ingest_job.h \
   server/ingest_queue.c server/ingest_queue.h \
+  server/upload_pack.c server/upload_pack.h \
   server/json_view.c server/json_view.h \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \

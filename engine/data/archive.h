@@ -26,13 +26,6 @@ struct archive_limits
 
 struct archive_walk;
 
-/* Whether the first bytes of a file (262 or more, if it has so many) are those of an archive that can be
- * walked; gzip, xz and zstd count, whatever is in them. */
-bool archive_is_known(const void *bytes, size_t length);
-
-/* Whether they are those of any archive or compressed file, read here or not. */
-bool archive_is_any(const void *bytes, size_t length);
-
 /* Begins at the first entry of the archive in `fd`, which is seekable and stays the caller's. ERR_INVALID when
  * it is none. */
 enum err archive_walk_open(int fd, const struct archive_limits *limits, struct archive_walk **walk,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "data/archive_kind.h"
 #include "data/image.h"
 
 #define HEAD_BYTES ((size_t) 512)

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += engine/libdata.a
 engine_libdata_a_SOURCES = \
   engine/data/archive.c engine/data/archive.h \
+  engine/data/archive_kind.c engine/data/archive_kind.h \
   engine/data/atds.h \
   engine/data/csv.c engine/data/csv.h \
   engine/data/csv_scan.c engine/data/csv_scan.h \

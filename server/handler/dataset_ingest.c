@@ -6,9 +6,11 @@
 
 #include "base/file.h"
 #include "server/handler/common.h"
+#include "server/handler/upload_files.h"
 #include "server/ingest_queue.h"
 #include "server/json_view.h"
 #include "server/names.h"
+#include "sql/db_tenant.h"
 
 /* Free space that must stay after an upload and its canonical copy. */
 #define SPARE_BYTES (UINT64_C(1) << 30)
@@ -26,81 +28,31 @@ upload_field(struct http_request *req, const char *name)
 static bool
 check_raw_type(struct http_request *req)
 {
-  static const char *const known[] = {
-    "text/csv",         "text/tab-separated-values", "text/plain",
-    "application/csv",  "application/vnd.ms-excel",  "application/octet-stream",
-    "application/gzip", "application/x-gzip",        NULL};
+  static const char *const known[] = {"text/csv",
+                                      "text/tab-separated-values",
+                                      "text/plain",
+                                      "application/csv",
+                                      "application/vnd.ms-excel",
+                                      "application/octet-stream",
+                                      "application/gzip",
+                                      "application/x-gzip",
+                                      "application/zip",
+                                      "application/x-zip-compressed",
+                                      "application/x-tar",
+                                      "application/x-gtar",
+                                      "application/x-xz",
+                                      "application/zstd",
+                                      "application/x-compressed-tar",
+                                      NULL};
 
   for (size_t i = 0; known[i]; i++)
     if (strcmp(req->content_type, known[i]) == 0)
       return true;
   http_reply_error(req, E_UNSUPPORTED_MEDIA_TYPE,
                    "send multipart/form-data with a part named file, or the bytes themselves as "
-                   "text/csv or text/tab-separated-values (curl: -H 'Content-Type: text/csv')");
+                   "text/csv, text/tab-separated-values, application/zip or application/x-tar "
+                   "(curl: -H 'Content-Type: text/csv')");
   return false;
-}
-
-static bool
-is_one_of(const char *name, const char *const *names)
-{
-  for (size_t i = 0; names[i]; i++)
-    if (strcmp(name, names[i]) == 0)
-      return true;
-  return false;
-}
-
-static void
-check_part(struct http_request *req, const struct http_part *part, const char *const *fields,
-           struct json_faults *faults)
-{
-  static const char *const files[] = {"file", "images", "labels", NULL};
-  const char *pointer = json_pointer(req->arena, "", part->name);
-
-  if (http_part_find(req, part->name) != part)
-    json_fault_add(faults, pointer, "send each part once", "the part \"%s\" came twice",
-                   part->name);
-  else if (is_one_of(part->name, files))
-  {
-    if (!part->path)
-      json_fault_add(faults, pointer, arena_printf(req->arena, "curl: -F %s=@FILE", part->name),
-                     "the part \"%s\" must be a file, not text", part->name);
-    else if (part->size == 0)
-      json_fault_add(faults, pointer, NULL, "the file is empty");
-  }
-  else if (!is_one_of(part->name, fields))
-    json_fault_add(faults, pointer, "the parts are named in /docs", "there is no part \"%s\" here",
-                   part->name);
-  else if (!part->value)
-    json_fault_add(faults, pointer, NULL, "the part \"%s\" must be text, not a file", part->name);
-}
-
-/* Either a file, or images and labels. False when it replied. */
-static bool
-check_parts(struct http_request *req, const char *const *fields)
-{
-  const struct http_part *file = http_part_find(req, "file");
-  const struct http_part *images = http_part_find(req, "images");
-  const struct http_part *labels = http_part_find(req, "labels");
-  struct json_faults faults;
-
-  if (strcmp(req->content_type, "multipart/form-data") != 0 && !check_raw_type(req))
-    return false;
-  json_faults_init(&faults, req->arena);
-  for (size_t i = 0; i < req->part_count; i++)
-    check_part(req, &req->parts[i], fields, &faults);
-  if (!file && !images && !labels)
-    json_fault_add(&faults, "/file", "send a CSV as part file, or IDX files as images and labels",
-                   "no file was sent");
-  else if (file && (images || labels))
-    json_fault_add(&faults, "/file", "send either file, or images and labels",
-                   "a file and images or labels can't come together");
-  else if (!file && (!images || !labels))
-    json_fault_add(&faults, images ? "/labels" : "/images",
-                   "IDX images and labels come as two files", "%s were sent without %s",
-                   images ? "images" : "labels", images ? "labels" : "images");
-  if (faults.count > 0)
-    http_reply_faults(req, E_INVALID, &faults);
-  return faults.count == 0;
 }
 
 /* ---- room ------------------------------------------------------------------------------------------ */
@@ -108,22 +60,27 @@ check_parts(struct http_request *req, const char *const *fields)
 static bool
 check_room(struct http_request *req, struct db_conn *conn, uint64_t size)
 {
-  uint64_t stored = 0, free_bytes = 0;
-  enum db_status status = db_dataset_bytes(conn, req->tenant_id, &stored);
+  struct db_tenant_use use;
+  uint64_t free_bytes = 0;
+  enum db_status status = db_tenant_use(conn, req->tenant_id, &use);
 
   if (status < DB_NONE)
   {
     http_reply_db(req, status, E_NOT_FOUND);
     return false;
   }
-  if (stored + size > req->server->limits.tenant_bytes)
+  if (use.tenant_bytes + size > req->limits->tenant_bytes)
   {
-    http_reply_error(req, E_QUOTA,
+    http_reply_quota(req, "tenant_bytes", use.tenant_bytes, req->limits->tenant_bytes,
                      arena_printf(req->arena,
-                                  "the datasets of this tenant have %llu of at most %zu bytes, and "
-                                  "this upload has %llu; delete some first",
-                                  (unsigned long long) stored, req->server->limits.tenant_bytes,
+                                  "This upload has %llu bytes: delete datasets to make room.",
                                   (unsigned long long) size));
+    return false;
+  }
+  if (use.live_uploads >= req->limits->live_uploads)
+  {
+    http_reply_quota(req, "live_uploads", use.live_uploads, req->limits->live_uploads,
+                     "Wait until one of them has been parsed.");
     return false;
   }
   if (file_free_bytes(req->server->data_dir, &free_bytes, NULL) == ERR_OK
@@ -138,36 +95,37 @@ check_room(struct http_request *req, struct db_conn *conn, uint64_t size)
 /* ---- begin ----------------------------------------------------------------------------------------- */
 
 static bool
-stage(struct http_request *req, const char *id)
+stage(struct http_request *req, const char *id, struct upload_files *files)
 {
-  struct http_part *file = http_part_find(req, "file");
-  struct http_part *images = http_part_find(req, "images");
-  struct http_part *labels = http_part_find(req, "labels");
-  struct ingest_upload upload = {.file = file ? file->path : NULL,
-                                 .images = images ? images->path : NULL,
-                                 .labels = labels ? labels->path : NULL};
+  struct ingest_upload upload;
   struct err_info info = {.code = ERR_OK};
 
+  if (!upload_files_settle(req, files, &upload))
+    return false;
   if (ingest_queue_stage(req->server->ingest, id, &upload, &info) != ERR_OK)
   {
     reply_failure(req, &info);
     return false;
   }
   /* moved: no longer the request's to remove */
-  if (file)
-    file->path = NULL;
-  if (images)
-    images->path = labels->path = NULL;
+  files->files[0]->path = NULL;
+  if (files->labels)
+    files->labels->path = NULL;
   return true;
 }
 
 static const char *
-default_name(struct http_request *req)
+default_name(struct http_request *req, const struct upload_files *files)
 {
-  const struct http_part *file = http_part_find(req, "file");
-  const struct http_part *images = http_part_find(req, "images");
-  return file ? name_from_file(req->arena, file->file_name, "table")
-              : name_from_file(req->arena, images ? images->file_name : NULL, "images");
+  if (files->images)
+    return "images";
+  return name_from_file(req->arena, files->files[0]->file_name, files->pair ? "images" : "table");
+}
+
+bool
+dataset_ingest_is_images(struct http_request *req)
+{
+  return upload_files_are_images(req);
 }
 
 bool
@@ -176,13 +134,15 @@ dataset_ingest_begin(struct http_request *req, const char *const *fields, const 
 {
   struct db_conn *conn;
   enum db_status status;
+  struct upload_files files;
   uint64_t size = 0;
   char id[32];
 
-  if (!check_parts(req, fields))
+  if ((strcmp(req->content_type, "multipart/form-data") != 0 && !check_raw_type(req))
+      || !upload_files_find(req, fields, &files))
     return false;
   if (!name)
-    name = default_name(req);
+    name = default_name(req, &files);
   if (!name_is_title(name))
   {
     reply_fault(req, E_INVALID, "/name", NULL,
@@ -194,7 +154,7 @@ dataset_ingest_begin(struct http_request *req, const char *const *fields, const 
   conn = http_db(req);
   db_id_new("ds_", id, sizeof id);
   *dataset_id = arena_strdup(req->arena, id);
-  if (!conn || !check_room(req, conn, size) || !stage(req, id))
+  if (!conn || !check_room(req, conn, size) || !stage(req, id, &files))
     return false;
   status = db_dataset_insert(conn, id, req->tenant_id, name, req->server->instance);
   if (status != DB_ROWS)

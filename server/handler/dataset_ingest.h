@@ -6,7 +6,7 @@
 #include "server/http.h"
 #include "sql/db_dataset.h"
 
-/* Finds `file`, or `images` and `labels`, among the parts; checks media types, quota and free space; stages,
+/* Finds the files among the parts (see upload_files.h); checks media types, quota and free space; stages,
  * inserts and queues. `fields` (NULL-ended) are the other parts the caller knows. `name` NULL = like
  * the file's. False when it replied. */
 bool dataset_ingest_begin(struct http_request *req, const char *const *fields, const char *name,
@@ -22,6 +22,9 @@ enum dataset_ingest_state
 };
 enum dataset_ingest_state dataset_ingest_look(struct http_request *req, struct db_conn *conn,
                                               const char *dataset_id, struct db_dataset *row);
+
+/* Whether what came looks like images, so that no target column is needed. */
+bool dataset_ingest_is_images(struct http_request *req);
 
 /* A field of a form as text, or NULL when absent or empty. */
 const char *upload_field(struct http_request *req, const char *name);

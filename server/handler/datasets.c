@@ -56,7 +56,7 @@ answer_upload(struct http_request *req, const struct post_state *state)
 enum http_outcome
 handle_datasets_post(struct http_request *req)
 {
-  static const char *const known[] = {"name", NULL}, *const fields[] = {"name", NULL};
+  static const char *const known[] = {"name", "image_size", NULL}, *const fields[] = {"name", NULL};
   struct post_state *state = req->state;
   const char *name;
 

@@ -135,7 +135,7 @@ begin(struct http_request *req, struct train_state *state)
   if (name && !name_model_from(req->arena, name))
     json_fault_add(&faults, "/name", "use small letters, digits, dot, minus and underscore",
                    "no model can be called so");
-  if (!http_part_find(req, "images") && !upload_field(req, "target"))
+  if (!dataset_ingest_is_images(req) && !upload_field(req, "target"))
     json_fault_add(&faults, "/target", "curl: -F target=COLUMN", "name the column to predict");
   if (faults.count > 0)
   {
