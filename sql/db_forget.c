@@ -19,20 +19,34 @@ db_forget_old(struct db_conn *conn, double days)
                      " FROM job j JOIN unit u ON u.job_id = j.id"
                      " JOIN unit_epoch e ON e.unit_id = u.id"
                      " WHERE j.ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+  static const struct db_statement logs = {
+    "forget_logs", "DELETE FROM job_log WHERE (job_id, seq) IN (SELECT l.job_id, l.seq"
+                   " FROM job j JOIN job_log l ON l.job_id = j.id"
+                   " WHERE j.ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+  /* Kept so that an ended job could be extended, which takes its dataset, too. */
+  static const struct db_statement models = {
+    "forget_models",
+    "WITH old AS (SELECT u.id, u.model_blob FROM unit u JOIN job j ON j.id = u.job_id"
+    "   JOIN dataset d ON d.id = j.dataset_id WHERE u.model_blob IS NOT NULL"
+    "   AND (j.ended_at < now() - make_interval(secs => $1 * 86400)"
+    "     OR (j.ended_at IS NOT NULL AND d.deleted_at IS NOT NULL)) LIMIT $2 / 100),"
+    " dropped AS (UPDATE unit u SET model_blob = NULL FROM old WHERE u.id = old.id"
+    "   RETURNING old.model_blob)"
+    " DELETE FROM blob WHERE id IN (SELECT model_blob FROM dropped)"};
   static const struct db_statement sessions = {"forget_sessions",
                                                "DELETE FROM session WHERE expires_at < now()"};
   static const struct db_statement codes = {
     "forget_codes", "DELETE FROM sign_in_code WHERE expires_at < now() - interval '1 day'"};
   static const struct db_statement answers = {
     "forget_answers", "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"};
-  static const struct db_statement *const batches[] = {&events, &epochs};
+  static const struct db_statement *const batches[] = {&events, &epochs, &logs, &models};
   static const struct db_statement *const whole[] = {&sessions, &codes, &answers};
   enum db_status status = DB_NONE;
-  for (size_t i = 0; i < 2 && status >= DB_NONE; i++)
+  for (size_t i = 0; i < sizeof batches / sizeof batches[0] && status >= DB_NONE; i++)
     do
       status = db_exec_none(conn, batches[i], DB_PARAMS(db_float8_nan(days), db_int4(BATCH)));
     while (status == DB_ROWS);
-  for (size_t i = 0; i < 3 && status >= DB_NONE; i++)
+  for (size_t i = 0; i < sizeof whole / sizeof whole[0] && status >= DB_NONE; i++)
     status = db_exec_none(conn, whole[i], DB_NO_PARAMS);
   return status < DB_NONE ? status : DB_ROWS;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sql/db_exec.h"
+#include "sql/db_job_log.h"
 
 /* Everything of job j in one statement. Counting a job's trials reads one index range. */
 #define JOB_SQL                                                                                    \
@@ -12,7 +13,9 @@
   " j.cancel_requested, j.stop_reason, j.problem, j.event_seq, c.total, c.running, c.done,"        \
   " c.pruned, c.failed, c.cancelled, j.best_trial_id, b.number, b.family, b.params,"               \
   " j.best_value, m.name, j.model_version, j.created_at, j.started_at, j.ended_at,"                \
-  " clock_timestamp()"
+  " clock_timestamp(), j.paused_at, greatest(coalesce(extract(epoch FROM"                          \
+  " coalesce(j.ended_at, j.paused_at, clock_timestamp()) - j.started_at)::float8 - j.idle_s, 0),"  \
+  " 0), j.extended, j.cloned_from, j.warm_start_from"
 #define JOB_JOINS_SQL                                                                              \
   " CROSS JOIN LATERAL (SELECT count(*) AS total,"                                                 \
   " count(*) FILTER (WHERE t.state = 'running') AS running,"                                       \
@@ -52,7 +55,12 @@ static const struct db_column job_columns[] = {
   {DB_TIME, offsetof(struct db_job, created_us), 0},
   {DB_TIME, offsetof(struct db_job, started_us), 0},
   {DB_TIME, offsetof(struct db_job, ended_us), 0},
-  {DB_TIME, offsetof(struct db_job, now_us), 0}};
+  {DB_TIME, offsetof(struct db_job, now_us), 0},
+  {DB_TIME, offsetof(struct db_job, paused_us), 0},
+  {DB_FLOAT8, offsetof(struct db_job, elapsed_s), 0},
+  {DB_INT4, offsetof(struct db_job, extended), 0},
+  {DB_TEXT, offsetof(struct db_job, cloned_from), 0},
+  {DB_TEXT, offsetof(struct db_job, warm_start_from), 0}};
 
 struct insertion
 {
@@ -62,7 +70,22 @@ struct insertion
   const char *dataset_id;
   int dataset_version;
   const char *spec;
+  const struct db_job_origin *origin;
 };
+
+static enum db_status
+log_insertion(struct db_conn *conn, const struct insertion *job)
+{
+  const struct db_job_origin *origin = job->origin;
+  return db_job_log(conn, job->id, LOG_LEVEL_INFO, "server", 0,
+                    "created%s%s%s%s%s%s: dataset %s, version %d", origin->by != NULL ? " by " : "",
+                    origin->by != NULL ? origin->by : "",
+                    origin->cloned_from != NULL ? " as a clone of " : "",
+                    origin->cloned_from != NULL ? origin->cloned_from : "",
+                    origin->warm_start_from != NULL ? ", taught by " : "",
+                    origin->warm_start_from != NULL ? origin->warm_start_from : "", job->dataset_id,
+                    job->dataset_version);
+}
 
 /* The share lock on the dataset keeps it from being deleted before the job can be seen. */
 static enum db_status
@@ -74,8 +97,9 @@ insert_job(struct db_conn *conn, void *context)
     " WHERE d.tenant_id = $1 AND d.id = $2 AND d.state = 'ready' AND d.deleted_at IS NULL"
     " FOR SHARE OF d"};
   static const struct db_statement insert = {
-    "job_insert", "INSERT INTO job (id, tenant_id, name, dataset_id, dataset_version, spec)"
-                  " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING"};
+    "job_insert", "INSERT INTO job (id, tenant_id, name, dataset_id, dataset_version, spec,"
+                  " cloned_from, warm_start_from)"
+                  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING"};
   const struct insertion *job = context;
   enum db_status status = db_exec_none(
     conn, &lock,
@@ -85,27 +109,40 @@ insert_job(struct db_conn *conn, void *context)
   status = db_exec_none(conn, &insert,
                         DB_PARAMS(db_text(job->id), db_text(job->tenant_id), db_text(job->name),
                                   db_text(job->dataset_id), db_int4(job->dataset_version),
-                                  db_json(job->spec)));
+                                  db_json(job->spec), db_text(job->origin->cloned_from),
+                                  db_text(job->origin->warm_start_from)));
   if (status == DB_NONE)
     return DB_ROWS; /* stored by an earlier run whose answer was lost, with its event */
   if (status == DB_ROWS)
     status = db_event_insert(conn, job->id, "state", "{\"state\": \"queued\"}");
+  if (status == DB_ROWS)
+    status = log_insertion(conn, job);
   if (status == DB_ROWS)
     status = db_notify(conn, "work", NULL);
   return status;
 }
 
 enum db_status
-db_job_insert(struct db_conn *conn, const char *id, const char *tenant_id, const char *name,
-              const char *dataset_id, int dataset_version, const char *spec)
+db_job_insert_from(struct db_conn *conn, const char *id, const char *tenant_id, const char *name,
+                   const char *dataset_id, int dataset_version, const char *spec,
+                   const struct db_job_origin *origin)
 {
   struct insertion insertion = {.id = id,
                                 .tenant_id = tenant_id,
                                 .name = name,
                                 .dataset_id = dataset_id,
                                 .dataset_version = dataset_version,
-                                .spec = spec};
+                                .spec = spec,
+                                .origin = origin};
   return db_tx_run(conn, "job_insert", insert_job, &insertion);
+}
+
+enum db_status
+db_job_insert(struct db_conn *conn, const char *id, const char *tenant_id, const char *name,
+              const char *dataset_id, int dataset_version, const char *spec)
+{
+  return db_job_insert_from(conn, id, tenant_id, name, dataset_id, dataset_version, spec,
+                            &(const struct db_job_origin){0});
 }
 
 enum db_status
@@ -145,62 +182,6 @@ db_job_count_live(struct db_conn *conn, const char *tenant_id, size_t *count)
 {
   static const struct db_statement get = {"job_count_live",
                                           "SELECT count(*) FROM job WHERE tenant_id = $1"
-                                          " AND state IN ('queued', 'running', 'paused')"};
+                                          " AND state IN ('queued', 'running')"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(tenant_id)), DB_SCALAR(DB_UINT8), NULL, count);
-}
-
-struct cancellation
-{
-  const char *tenant_id;
-  const char *id;
-  bool already_ended;
-};
-
-/* Nobody has begun a queued job, so it ends here; the engine ends the others, with their best. */
-static enum db_status
-cancel_job(struct db_conn *conn, void *context)
-{
-  static const struct db_statement lock = {
-    "job_cancel_lock", "SELECT state = 'queued', state IN ('succeeded', 'failed', 'cancelled')"
-                       " FROM job WHERE tenant_id = $1 AND id = $2 FOR UPDATE"};
-  static const struct db_statement end = {
-    "job_cancel_queued",
-    "UPDATE job SET state = 'cancelled', phase = 'ended', cancel_requested = true,"
-    " stop_reason = 'cancelled', ended_at = now() WHERE id = $1"};
-  static const struct db_statement ask = {"job_cancel_ask",
-                                          "UPDATE job SET cancel_requested = true WHERE id = $1"};
-  struct row
-  {
-    bool queued, ended;
-  } row;
-  static const struct db_column columns[] = {{DB_BOOL, offsetof(struct row, queued), 0},
-                                             {DB_BOOL, offsetof(struct row, ended), 0}};
-  struct cancellation *job = context;
-  enum db_status status =
-    db_exec_one(conn, &lock, DB_PARAMS(db_text(job->tenant_id), db_text(job->id)),
-                DB_COLUMNS(columns), NULL, &row);
-  if (status != DB_ROWS)
-    return status;
-  job->already_ended = row.ended;
-  if (row.ended)
-    return DB_ROWS;
-  status = db_exec_none(conn, row.queued ? &end : &ask, DB_PARAMS(db_text(job->id)));
-  if (status == DB_ROWS && row.queued)
-    status = db_event_insert(conn, job->id, "state", "{\"state\": \"cancelled\"}");
-  if (status == DB_ROWS && row.queued)
-    status = db_event_insert(conn, job->id, "done", "{\"state\": \"cancelled\"}");
-  if (status == DB_ROWS)
-    status = db_notify(conn, "job", job->id);
-  if (status == DB_ROWS && !row.queued)
-    status = db_notify(conn, "work", NULL);
-  return status;
-}
-
-enum db_status
-db_job_cancel(struct db_conn *conn, const char *tenant_id, const char *id, bool *already_ended)
-{
-  struct cancellation cancellation = {.tenant_id = tenant_id, .id = id};
-  enum db_status status = db_tx_run(conn, "job_cancel", cancel_job, &cancellation);
-  *already_ended = cancellation.already_ended;
-  return status;
 }

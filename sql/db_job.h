@@ -1,10 +1,11 @@
-/* Jobs, trials and events as the server sees them: insert, read, ask to cancel. The engine's side is
- * db_work.h.
+/* Jobs, trials and events as the server sees them: insert, read, control. The engine's side is db_work.h,
+ * what may be done to a job when is job.h, its log db_job_log.h.
  */
 #ifndef ATTUNE_SQL_DB_JOB_H
 #define ATTUNE_SQL_DB_JOB_H
 
 #include "sql/db.h"
+#include "sql/job.h"
 
 struct db_job
 {
@@ -30,6 +31,11 @@ struct db_job
   const char *model_name; /* NULL until something is servable */
   int model_version;
   int64_t created_us, started_us, ended_us, now_us; /* 0 = not yet; now = the database's clock */
+  int64_t paused_us;                                /* while it is paused, else 0 */
+  double elapsed_s;        /* of the budget's clock: without pauses and time without an engine */
+  int extended;            /* times its budget was raised */
+  const char *cloned_from; /* job, or NULL */
+  const char *warm_start_from; /* job, or NULL */
 };
 
 /* Inserts a queued job, its first event (state queued), and notifies "work" and "job <id>". The dataset
@@ -37,11 +43,39 @@ struct db_job
 enum db_status db_job_insert(struct db_conn *conn, const char *id, const char *tenant_id,
                              const char *name, const char *dataset_id, int dataset_version,
                              const char *spec);
+/* As above, with where it comes from; each member may be NULL. */
+struct db_job_origin
+{
+  const char *by; /* key, for the log */
+  const char *cloned_from;
+  const char *warm_start_from;
+};
+enum db_status db_job_insert_from(struct db_conn *conn, const char *id, const char *tenant_id,
+                                  const char *name, const char *dataset_id, int dataset_version,
+                                  const char *spec, const struct db_job_origin *origin);
 enum db_status db_job_get(struct db_conn *conn, const char *tenant_id, const char *id,
                           struct arena *arena, struct db_job *job);
 enum db_status db_job_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
                            size_t limit, struct arena *arena, struct db_job **jobs, size_t *count);
+/* Jobs that are queued or running; paused ones wait without using anything. */
 enum db_status db_job_count_live(struct db_conn *conn, const char *tenant_id, size_t *count);
+
+/* Pause, resume, extend or cancel, in one transaction with its event and its line in the log. DB_NONE: no
+ * such job. DB_ROWS with what came of it in *answer; a refusal changes nothing. */
+struct db_job_control
+{
+  enum job_verb verb;
+  const char *by; /* key, for the log; NULL = nobody in particular */
+  size_t
+    most_live; /* resume, and extend of an ended job: refused at so many live jobs; 0 = no limit */
+  /* of an extend: the spec with the new budget, made from the one read with this count */
+  const char *spec;
+  int extended;
+  const char *summary; /* of the new budget, for the log */
+};
+enum db_status db_job_control(struct db_conn *conn, const char *tenant_id, const char *id,
+                              const struct db_job_control *control, enum job_answer *answer);
+
 /* Asks the engine to end the job and keep its best. A queued job ends at once. DB_NONE: no such job.
  * DB_ROWS with *already_ended: it had ended before (409), nothing was changed. */
 enum db_status db_job_cancel(struct db_conn *conn, const char *tenant_id, const char *id,
@@ -103,7 +137,8 @@ enum db_status db_event_list(struct db_conn *conn, const char *tenant_id, const 
 enum db_status db_event_insert(struct db_conn *conn, const char *job_id, const char *kind,
                                const char *data);
 
-/* Forgets events and epochs of jobs that ended more than `days` ago, and sessions, codes and stored answers
+/* Forgets events, epochs, logs and kept fold models (an extension needs them) of jobs that ended more than
+ * `days` ago, fold models of ended jobs whose dataset is gone, and sessions, codes and stored answers
  * that have expired. To be called now and then, by one program, outside a transaction. */
 enum db_status db_forget_old(struct db_conn *conn, double days);
 

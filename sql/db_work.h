@@ -55,14 +55,28 @@ struct db_work_lease
   int64_t unit_id;
   int64_t lease_token;
 };
-/* Renews; DB_NONE when the lease is not ours any more. *stop is set when the job was cancelled, has ended, or its
- * seconds are used up, so the trial should end now. */
+/* Whether a unit's work should end now, and why. The numbers are those of its statement. */
+enum db_work_stop
+{
+  DB_WORK_GO_ON = 0,
+  DB_WORK_STOP_PAUSE = 1,  /* give the unit back: it is done again after the pause */
+  DB_WORK_STOP_ENDED = 2,  /* the job has ended */
+  DB_WORK_STOP_CANCEL = 3, /* a cancelled job does not need this trial */
+  DB_WORK_STOP_TIME = 4    /* the search's seconds are used up */
+};
+struct db_work_pulse
+{
+  enum db_work_stop stop;
+  double
+    search_left_s; /* until the search must end, as the budget is now; INFINITY = no such end */
+};
+/* Renews; DB_NONE when the lease is not ours any more. *pulse is only written on DB_ROWS. */
 enum db_status db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
-                                 bool *stop);
+                                 struct db_work_pulse *pulse);
 
 /* Tells that an engine is there, every few seconds at most; heartbeats and sweeps do so, too. A budget in
  * seconds does not count time without any engine: after a silence of DB_WORK_ABSENCE_S the clocks of all
- * running jobs are put back by its length. */
+ * running jobs are put back by its length (job.idle_s). */
 #define DB_WORK_ABSENCE_S 15
 enum db_status db_work_presence(struct db_conn *conn);
 

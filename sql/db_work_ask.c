@@ -221,6 +221,14 @@ insert_units(struct db_conn *conn, const struct addition *addition, const char *
 }
 
 static enum db_status
+log_trial(struct db_conn *conn, const struct addition *addition)
+{
+  return work_logged(db_job_log(conn, addition->job->id, LOG_LEVEL_INFO, "trial",
+                                addition->job->trial_count + 1, "started: %s %s", addition->family,
+                                addition->params));
+}
+
+static enum db_status
 add_trial(struct db_conn *conn, const struct addition *addition, struct arena *arena)
 {
   struct work_job job;
@@ -228,8 +236,7 @@ add_trial(struct db_conn *conn, const struct addition *addition, struct arena *a
   enum db_status status = work_job_lock(conn, addition->job->id, arena, &job);
   if (status != DB_ROWS)
     return status;
-  if (!work_job_live(&job) || strcmp(job.phase, "search") != 0 || job.cancel_requested
-      || job.trial_count != addition->job->trial_count)
+  if (!work_job_may(&job, JOB_TRY) || job.trial_count != addition->job->trial_count)
     return DB_NONE;
   if (strcmp(job.state, "queued") == 0)
     status = work_job_move(conn, &job, "running", "search");
@@ -238,6 +245,8 @@ add_trial(struct db_conn *conn, const struct addition *addition, struct arena *a
     status = insert_trial(conn, addition, trial_id);
   if (status == DB_ROWS)
     status = insert_units(conn, addition, trial_id);
+  if (status == DB_ROWS)
+    status = log_trial(conn, addition);
   return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include "sql/db_work.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "sql/db_work_internal.h"
@@ -113,22 +114,38 @@ db_work_claim(struct db_conn *conn, const char *worker, struct arena *arena,
 /* ---- keeping a lease ------------------------------------------------------------------------------- */
 
 enum db_status
-db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease, bool *stop)
+db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
+                  struct db_work_pulse *pulse)
 {
   static const struct db_statement renew = {
     "work_heartbeat",
     "UPDATE unit u SET lease_until = now() + make_interval(secs => $3) FROM job j"
     " WHERE u.id = $1 AND " WORK_SQL_HELD(
       "u.") " AND j.id = u.job_id"
-            " RETURNING j.state <> 'running'"
-            " OR (u.trial_id IS NOT NULL AND (j.cancel_requested OR " WORK_SQL_PAST_SEARCH "))"};
+            " RETURNING CASE WHEN j.state = 'paused' THEN 1 WHEN j.state <> 'running' THEN 2"
+            "   WHEN u.trial_id IS NULL THEN 0 WHEN j.cancel_requested THEN 3"
+            "   WHEN " WORK_SQL_PAST_SEARCH " THEN 4 ELSE 0 END,"
+            " CASE WHEN u.trial_id IS NULL OR " WORK_SQL_SECONDS " = 0 THEN NULL"
+            "   ELSE " WORK_SQL_SECONDS " - " WORK_SQL_RESERVE " - " WORK_SQL_ELAPSED " END"};
+  struct answer
+  {
+    int stop;
+    double left_s;
+  } answer;
+  static const struct db_column columns[] = {{DB_INT4, offsetof(struct answer, stop), 0},
+                                             {DB_FLOAT8, offsetof(struct answer, left_s), 0}};
   enum db_status status = db_work_presence(conn);
   if (status < DB_NONE)
     return status;
-  return db_exec_one(
+  status = db_exec_one(
     conn, &renew,
     DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_float8(DB_WORK_LEASE_S)),
-    DB_SCALAR(DB_BOOL), NULL, stop);
+    DB_COLUMNS(columns), NULL, &answer);
+  if (status == DB_ROWS)
+    *pulse =
+      (struct db_work_pulse){.stop = (enum db_work_stop) answer.stop,
+                             .search_left_s = isnan(answer.left_s) ? INFINITY : answer.left_s};
+  return status;
 }
 
 struct epochs

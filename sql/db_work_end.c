@@ -58,7 +58,7 @@ work_settle(struct db_conn *conn, const struct work_job *job, struct arena *aren
   static const struct db_statement add = {
     "work_add_finish", "INSERT INTO unit (job_id) VALUES ($1) ON CONFLICT DO NOTHING"};
   struct remains remains;
-  if (!work_job_live(job) || strcmp(job->phase, "finish") != 0)
+  if (!work_job_may(job, JOB_END))
     return DB_NONE;
   enum db_status status = count_remains(conn, job->id, arena, &remains);
   if (status != DB_ROWS || remains.live > 0)
@@ -99,15 +99,21 @@ stop_search(struct db_conn *conn, struct stop *stop, struct arena *arena)
   enum db_status status = work_job_lock(conn, stop->job_id, arena, &job);
   if (status != DB_ROWS)
     return status;
-  if (!work_job_live(&job) || strcmp(job.phase, "search") != 0)
+  if (!work_job_may(&job, JOB_STOP) || strcmp(job.phase, "search") != 0)
     return DB_NONE;
   status = db_exec_none(conn, &mark, DB_PARAMS(db_text(job.id), db_text(stop->stop_reason)));
   if (status < DB_NONE)
     return status;
   job.stop_reason = stop->stop_reason;
-  status = work_job_move(conn, &job, job.state, "finish");
+  status = work_job_move(conn, &job, "running", "finish");
+  if (status == DB_ROWS)
+    status = work_logged(db_job_log(conn, job.id, LOG_LEVEL_INFO, "search", 0,
+                                    "the search has ended after %d trials: %s%s", job.trial_count,
+                                    stop->stop_reason,
+                                    stop->cancel_running ? "; trials at work are stopped" : ""));
   if (status == DB_ROWS && stop->cancel_running)
     status = work_cancel_live(conn, job.id, cancel_reason(stop->stop_reason), arena);
+  job.state = "running";
   job.phase = "finish";
   if (status == DB_ROWS)
     status = work_settle(conn, &job, arena);
@@ -150,7 +156,7 @@ fail_in_tx(struct db_conn *conn, void *context)
   if (arena == NULL)
     return DB_HARD;
   enum db_status status = work_job_lock(conn, fail->job_id, arena, &job);
-  if (status == DB_ROWS && !work_job_live(&job))
+  if (status == DB_ROWS && !work_job_may(&job, JOB_FAIL))
     status = DB_NONE;
   if (status == DB_ROWS)
     status = work_cancel_live(conn, job.id, "the job failed", arena);

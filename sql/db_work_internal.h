@@ -5,11 +5,16 @@
 #include <jansson.h>
 
 #include "sql/db_exec.h"
+#include "sql/db_job_log.h"
 #include "sql/db_work.h"
+#include "sql/job.h"
 
 /* Expressions over a job row named j. */
 #define WORK_SQL_SECONDS "coalesce((j.spec->'budget'->>'seconds')::float8, 0)"
-#define WORK_SQL_ELAPSED "extract(epoch FROM now() - coalesce(j.started_at, now()))::float8"
+/* By the budget's clock, which stands still in a pause and while there is no engine. */
+#define WORK_SQL_ELAPSED                                                                           \
+  "greatest(extract(epoch FROM coalesce(j.paused_at, now()) - coalesce(j.started_at, now()))"      \
+  "::float8 - j.idle_s, 0)"
 #define WORK_SQL_RESERVE                                                                           \
   "least(greatest(0.1 * " WORK_SQL_SECONDS ", 2), 20, 0.4 * " WORK_SQL_SECONDS ")"
 #define WORK_SQL_PAST_SEARCH                                                                       \
@@ -52,7 +57,15 @@ struct work_job
 /* Locks the job's row. DB_NONE: no such job. */
 enum db_status work_job_lock(struct db_conn *conn, const char *job_id, struct arena *arena,
                              struct work_job *job);
-bool work_job_live(const struct work_job *job);
+/* Whether the engine may do this to the job in its present stage (job.h). */
+bool work_job_may(const struct work_job *job, enum job_verb verb);
+
+/* The status of a line added to the log by db_job_log: a full log is no fault. */
+static inline enum db_status
+work_logged(enum db_status status)
+{
+  return status < DB_NONE ? status : DB_ROWS;
+}
 
 /* Inserts an event and drops the reference to `data` (NULL = out of memory = DB_HARD). */
 enum db_status work_event(struct db_conn *conn, const char *job_id, const char *kind, json_t *data);

@@ -3,6 +3,7 @@
 #include "sql/db_work_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,13 @@ work_job_lock(struct db_conn *conn, const char *job_id, struct arena *arena, str
 }
 
 bool
-work_job_live(const struct work_job *job)
+work_job_may(const struct work_job *job, enum job_verb verb)
 {
-  return strcmp(job->state, "queued") == 0 || strcmp(job->state, "running") == 0;
+  enum job_stage stage;
+  if (!job_stage_of(job->state, job->phase, job->cancel_requested, &stage))
+    return false;
+  enum job_answer answer = job_move(stage, verb, true).answer;
+  return answer == JOB_MOVED || answer == JOB_STAYED;
 }
 
 enum db_status
@@ -114,6 +119,9 @@ work_job_fail(struct db_conn *conn, const struct work_job *job, const char *code
   if (status == DB_ROWS)
     status = work_job_move(conn, job, "failed", "ended");
   if (status == DB_ROWS)
+    status = work_logged(
+      db_job_log(conn, job->id, LOG_LEVEL_ERROR, "search", 0, "the job failed: %s", detail));
+  if (status == DB_ROWS)
     status = work_event_done(conn, job->id);
   return status;
 }
@@ -142,6 +150,22 @@ trial_event(struct db_conn *conn, const char *job_id, const struct work_trial_en
   if (end->reason != NULL)
     json_object_set_new(data, "reason", json_string(end->reason));
   return work_event(conn, job_id, "trial", data);
+}
+
+static enum db_status
+trial_log(struct db_conn *conn, const char *job_id, const struct work_trial_end *end,
+          const struct trial_row *trial)
+{
+  bool failed = strcmp(end->state, "failed") == 0;
+  char score[40] = "", seconds[40] = "";
+  if (isfinite(end->metric))
+    snprintf(score, sizeof score, ": scores %.6g", end->metric);
+  if (isfinite(trial->seconds))
+    snprintf(seconds, sizeof seconds, ", %.3g s of CPU time", trial->seconds);
+  return work_logged(db_job_log(conn, job_id, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "trial",
+                                trial->number, "%s%s%s%s%s", end->state, score, seconds,
+                                end->reason != NULL ? ": " : "",
+                                end->reason != NULL ? end->reason : ""));
 }
 
 /* Units that are not over end with their trial; what a lost trial's folds left behind is dropped. */
@@ -191,6 +215,8 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
   status = trial_units_end(conn, end);
   if (status >= DB_NONE)
     status = trial_event(conn, job_id, end, &trial);
+  if (status == DB_ROWS)
+    status = trial_log(conn, job_id, end, &trial);
   return status;
 }
 

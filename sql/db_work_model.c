@@ -164,10 +164,18 @@ store_version(struct db_conn *conn, const struct publication *publication, struc
                            insert->family, "metric_name", insert->metric);
   if (data != NULL)
     json_object_set_new(data, "score", json_real_or_null(insert->score));
-  return work_event(conn, insert->job_id, "best", data);
+  status = work_event(conn, insert->job_id, "best", data);
+  if (status == DB_ROWS)
+    status = work_logged(db_job_log(conn, insert->job_id, LOG_LEVEL_INFO, "finish", 0,
+                                    "%s %s version %d: %s, %s %.6g, %.3g µs a row",
+                                    insert->final ? "stored" : "published for now",
+                                    insert->model_name, *publication->version, insert->family,
+                                    insert->metric, insert->score, insert->us_per_row));
+  return status;
 }
 
-/* The finish is done: so is the job. Fold models have served their purpose. */
+/* The finish is done: so is the job. Fold models have served their purpose; an extension would need those
+ * of the trials that count, which db_forget_old drops in the end. */
 static enum db_status
 close_job(struct db_conn *conn, const struct publication *publication, const struct work_job *job)
 {
@@ -175,16 +183,24 @@ close_job(struct db_conn *conn, const struct publication *publication, const str
     "work_finish_done", "UPDATE unit SET state = 'done', ended_at = now(), lease_until = NULL"
                         " WHERE id = $1 AND " WORK_SQL_HELD("")};
   static const struct db_statement drop = {
-    "work_drop_models", "WITH dropped AS (UPDATE unit u SET model_blob = NULL FROM unit old"
-                        " WHERE u.job_id = $1 AND old.id = u.id AND u.model_blob IS NOT NULL"
-                        " RETURNING old.model_blob)"
-                        " DELETE FROM blob WHERE id IN (SELECT model_blob FROM dropped)"};
+    "work_drop_models",
+    "WITH ranked AS (SELECT id, number, row_number() OVER (ORDER BY objective, number) AS place,"
+    "   row_number() OVER (PARTITION BY family ORDER BY objective, number) AS family_place"
+    "   FROM trial WHERE job_id = $1 AND state = 'done'),"
+    " kept AS (SELECT id FROM ranked WHERE place <= 3 OR family_place = 1 OR number IN"
+    "   (SELECT (m->>'trial')::int FROM jsonb_array_elements(CASE jsonb_typeof($2->'members')"
+    "   WHEN 'array' THEN $2->'members' ELSE '[]' END) m)),"
+    " dropped AS (UPDATE unit u SET model_blob = NULL FROM unit old"
+    "   WHERE u.job_id = $1 AND old.id = u.id AND u.model_blob IS NOT NULL"
+    "   AND u.trial_id NOT IN (SELECT id FROM kept) RETURNING old.model_blob)"
+    " DELETE FROM blob WHERE id IN (SELECT model_blob FROM dropped)"};
   bool cancelled = job->stop_reason != NULL && strcmp(job->stop_reason, "cancelled") == 0;
   enum db_status status = db_exec_none(
     conn, &unit,
     DB_PARAMS(db_int8(publication->lease->unit_id), db_int8(publication->lease->lease_token)));
   if (status == DB_ROWS)
-    status = db_exec_none(conn, &drop, DB_PARAMS(db_text(job->id)));
+    status =
+      db_exec_none(conn, &drop, DB_PARAMS(db_text(job->id), db_json(publication->insert->report)));
   if (status >= DB_NONE)
     status = work_job_move(conn, job, cancelled ? "cancelled" : "succeeded", "ended");
   if (status == DB_ROWS)

@@ -39,7 +39,9 @@ return_in_tx(struct db_conn *conn, void *context)
     "work_lock_seen", "SELECT 1 FROM setting WHERE name = 'engine_seen' FOR UPDATE"};
   static const struct db_statement shift = {
     "work_shift_clocks",
-    "UPDATE job SET started_at = least(started_at + make_interval(secs => $1), now())"
+    /* What of the silence came before a pause's end was settled by the pause. */
+    "UPDATE job SET idle_s = idle_s + greatest(least($1, extract(epoch FROM"
+    " now() - coalesce(resumed_at, started_at))), 0)"
     " WHERE state = 'running' AND started_at IS NOT NULL"};
   double absence_s = 0;
   (void) context;

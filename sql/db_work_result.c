@@ -127,7 +127,11 @@ tell_best(struct db_conn *conn, const struct work_job *job, const char *trial_id
   json_object_set_new(data, "value", json_real_or_null(best.metric));
   json_object_set_new(data, "metric", json_real_or_null(best.metric));
   json_object_set_new(data, "params", json_loads(best.params, JSON_DECODE_ANY, NULL));
-  return work_event(conn, job->id, "best", data);
+  status = work_event(conn, job->id, "best", data);
+  if (status == DB_ROWS)
+    status = work_logged(db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", best.number,
+                                    "the best so far: %s, %.6g", best.family, best.metric));
+  return status;
 }
 
 /* The trial's last unit is done: so is the trial. */
@@ -234,7 +238,8 @@ work_unit_fail(struct db_conn *conn, const struct work_job *job, int64_t unit_id
   if (status != DB_ROWS)
     return status;
   if (trial_id == NULL)
-    return work_job_live(job) ? work_job_fail(conn, job, "finish_failed", reason) : DB_NONE;
+    return work_job_may(job, JOB_FAIL) ? work_job_fail(conn, job, "finish_failed", reason)
+                                       : DB_NONE;
   struct work_trial_end end = {.trial_id = trial_id,
                                .state = "failed",
                                .metric = NAN,

@@ -14,6 +14,8 @@ sql_libdb_a_SOURCES = \
   sql/db_idempotency.c \
   sql/db_ingest.c \
   sql/db_job.c sql/db_job.h \
+  sql/db_job_control.c \
+  sql/db_job_log.c sql/db_job_log.h \
   sql/db_key.c sql/db_key.h \
   sql/db_model.c sql/db_model.h \
   sql/db_notify.c \
@@ -33,7 +35,8 @@ sql_libdb_a_SOURCES = \
   sql/db_work_job.c \
   sql/db_work_model.c \
   sql/db_work_presence.c \
-  sql/db_work_result.c
+  sql/db_work_result.c \
+  sql/job.c sql/job.h
 
 # What programs that use libdb.a link after it.
 SQL_LIBS = $(PQ_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lpthread -lm

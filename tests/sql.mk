@@ -9,6 +9,12 @@ SQL_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAG
 SQL_TEST_LIBS = tests/harness/libtestdb.a sql/libdb.a engine/libbase.a $(SQL_LIBS) \
   $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
+check_PROGRAMS += tests/unit/test_job_state
+TESTS += tests/unit/test_job_state
+tests_unit_test_job_state_SOURCES = tests/unit/test_job_state.c
+tests_unit_test_job_state_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_job_state_LDADD = sql/libdb.a $(CMOCKA_LIBS)
+
 SQL_TESTS = tests/db/test_db_exec tests/db/test_db_conn tests/db/test_db_patch tests/db/test_db_blob \
   tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job tests/db/test_db_model
 check_PROGRAMS += $(SQL_TESTS)

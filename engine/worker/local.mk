@@ -7,6 +7,7 @@ engine_worker_attune_engine_SOURCES = \
   engine/worker/progress.c engine/worker/progress.h \
   engine/worker/runner.c engine/worker/runner.h \
   engine/worker/supervisor.c engine/worker/supervisor.h \
+  engine/worker/tail.c engine/worker/tail.h \
   engine/worker/trial_main.c engine/worker/trial_main.h \
   engine/worker/watchdog.c engine/worker/watchdog.h \
   engine/worker/work_dir.c engine/worker/work_dir.h \

@@ -21,15 +21,22 @@ prepared_free(struct prepared *prepared)
   tune_data_close(prepared->data);
   json_decref(prepared->spec);
   json_decref(prepared->schema);
+  free(prepared->spec_text);
   free(prepared);
 }
 
 struct prepared *
-prepared_find(struct prepared_jobs *jobs, const char *job_id)
+prepared_find(struct prepared_jobs *jobs, const char *job_id, const char *spec)
 {
   for (size_t i = 0; i < PREPARED_MOST; i++)
     if (jobs->items[i] != NULL && strcmp(jobs->items[i]->job_id, job_id) == 0)
     {
+      if (strcmp(jobs->items[i]->spec_text, spec) != 0)
+      {
+        prepared_free(jobs->items[i]);
+        jobs->items[i] = NULL;
+        return NULL;
+      }
       jobs->items[i]->used_s = clock_monotonic_s();
       return jobs->items[i];
     }
@@ -79,6 +86,12 @@ prepared_add(struct prepared_jobs *jobs, const char *job_id, const char *spec, c
   struct prepared *made = calloc(1, sizeof *made);
   if (made == NULL)
     return err_set(info, ERR_MEMORY, "out of memory for a job");
+  made->spec_text = strdup(spec);
+  if (made->spec_text == NULL)
+  {
+    free(made);
+    return err_set(info, ERR_MEMORY, "out of memory for a job");
+  }
   snprintf(made->job_id, sizeof made->job_id, "%s", job_id);
   made->used_s = clock_monotonic_s();
   enum err err = fill(made, spec, schema, path, info);

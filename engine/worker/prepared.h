@@ -16,6 +16,7 @@
 struct prepared
 {
   char job_id[64];
+  char *spec_text; /* as it was when this was made: an extension changes it */
   json_t *spec, *schema;
   struct tune_data *data;
   struct tune_study *study;
@@ -30,8 +31,8 @@ struct prepared_jobs
   struct prepared *items[PREPARED_MOST];
 };
 
-/* The job if it is ready, else NULL. */
-struct prepared *prepared_find(struct prepared_jobs *jobs, const char *job_id);
+/* The job if it is ready for this spec, else NULL. */
+struct prepared *prepared_find(struct prepared_jobs *jobs, const char *job_id, const char *spec);
 
 /* Makes a job ready from the stored spec and schema and the dataset file, in place of the one longest unused. */
 enum err prepared_add(struct prepared_jobs *jobs, const char *job_id, const char *spec,

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "worker/progress.h"
+#include "worker/tail.h"
 #include "worker/trial_main.h"
 
 #define HEARTBEAT_S 3.0
@@ -35,8 +36,11 @@ struct running
   const struct runner *runner;
   struct progress *progress;
   pid_t pid;
-  int pipe;  /* its epochs; -1 after its end */
-  int pidfd; /* readable when it has ended; -1 where the kernel has none */
+  int pipe; /* its epochs; -1 after its end */
+  int said; /* its standard error; -1 after its end */
+  struct tail tail;
+  double stop_at_s; /* of the monotonic clock */
+  int pidfd;        /* readable when it has ended; -1 where the kernel has none */
   double started_s, next_heartbeat_s;
   double asked_s; /* when it was told to stop, 0 = not yet */
   bool killed;    /* by us */
@@ -79,23 +83,31 @@ static enum err
 start(struct running *running, struct err_info *info)
 {
   char *envp[17], program[PATH_MAX];
-  int ends[2];
+  int ends[2], said[2];
   ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   if (length <= 0)
     return err_set_errno(info, ERR_IO, errno, "could not find this program's file");
   program[length] = '\0';
   if (pipe2(ends, O_CLOEXEC) != 0)
     return err_set_errno(info, ERR_IO, errno, "could not make a pipe");
+  if (pipe2(said, O_CLOEXEC) != 0)
+  {
+    close(ends[0]);
+    close(ends[1]);
+    return err_set_errno(info, ERR_IO, errno, "could not make a pipe");
+  }
+  fcntl(said[0], F_SETFL, O_NONBLOCK);
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   fcntl(ends[1], F_SETFL, O_NONBLOCK);
   plain_environment(envp, sizeof envp / sizeof envp[0]);
   char *argv[] = {"attune-engine", "--trial", (char *) running->runner->dir->path, NULL};
-  struct proc_fd fds[] = {{.from = ends[1], .to = TRIAL_PROGRESS_FD}};
+  struct proc_fd fds[] = {{.from = ends[1], .to = TRIAL_PROGRESS_FD},
+                          {.from = said[1], .to = STDERR_FILENO}};
   struct proc_spawn spawn = {.path = program,
                              .argv = argv,
                              .envp = envp,
                              .fds = fds,
-                             .fd_count = 1,
+                             .fd_count = 2,
                              .limits.open_files = OPEN_FILES,
                              .nice_add = TRIAL_NICE,
                              .no_new_privs = true};
@@ -103,12 +115,15 @@ start(struct running *running, struct err_info *info)
     spawn.limits.cpu_s = (uint64_t) ceil(running->runner->seconds) + 60;
   enum err err = proc_start(&spawn, &running->pid, info);
   close(ends[1]);
+  close(said[1]);
   if (err != ERR_OK)
   {
     close(ends[0]);
+    close(said[0]);
     return err;
   }
   running->pipe = ends[0];
+  running->said = said[0];
   running->pidfd = (int) syscall(SYS_pidfd_open, running->pid, 0);
   return ERR_OK;
 }
@@ -145,11 +160,33 @@ ask_stop(struct running *running, enum runner_end end, const char *reason)
 }
 
 static void
+obey(struct running *running, enum db_work_stop stop)
+{
+  switch (stop)
+  {
+  case DB_WORK_GO_ON:
+    break;
+  case DB_WORK_STOP_PAUSE:
+    ask_stop(running, RUNNER_PAUSED, "the job was paused");
+    break;
+  case DB_WORK_STOP_ENDED:
+    ask_stop(running, RUNNER_CANCELLED, "the job has ended");
+    break;
+  case DB_WORK_STOP_CANCEL:
+    ask_stop(running, RUNNER_CANCELLED, "the job was cancelled");
+    break;
+  case DB_WORK_STOP_TIME:
+    ask_stop(running, RUNNER_CANCELLED, "the job's time was used up");
+    break;
+  }
+}
+
+static void
 beat(struct running *running)
 {
   const struct runner *runner = running->runner;
   double now_s = clock_monotonic_s();
-  bool stop = false;
+  struct db_work_pulse pulse;
   if (now_s < running->next_heartbeat_s && !running->beat_now)
     return;
   running->beat_now = false;
@@ -159,15 +196,16 @@ beat(struct running *running)
     db_work_presence(runner->conn);
     return;
   }
-  enum db_status status = db_work_heartbeat(runner->conn, runner->lease, &stop);
+  enum db_status status = db_work_heartbeat(runner->conn, runner->lease, &pulse);
   running->away = status < DB_NONE;
   switch (status)
   {
   case DB_ROWS:
     watchdog_heard(runner->watchdog);
     running->next_heartbeat_s = now_s + HEARTBEAT_S;
-    if (stop)
-      ask_stop(running, RUNNER_CANCELLED, "the job has ended its search");
+    if (isfinite(runner->stop_after_s))
+      running->stop_at_s = now_s + pulse.search_left_s;
+    obey(running, pulse.stop);
     break;
   case DB_NONE:
     kill_now(running, RUNNER_LOST, "the lease was lost");
@@ -193,7 +231,7 @@ check_limits(struct running *running)
   }
   if (watchdog_stopping(runner->watchdog))
     ask_stop(running, RUNNER_STOPPING, "the worker stops");
-  if (ran_s > runner->stop_after_s)
+  if (now_s > running->stop_at_s)
     ask_stop(running, RUNNER_CANCELLED, "the job's time was used up");
   if (runner->seconds > 0 && ran_s > runner->seconds)
   {
@@ -221,18 +259,24 @@ static void
 wait_a_moment(struct running *running)
 {
   const struct runner *runner = running->runner;
-  struct pollfd fds[3] = {{.fd = running->pipe, .events = POLLIN},
+  struct pollfd fds[4] = {{.fd = running->pipe, .events = POLLIN},
                           {.fd = -1, .events = POLLIN},
-                          {.fd = running->pidfd, .events = POLLIN}};
+                          {.fd = running->pidfd, .events = POLLIN},
+                          {.fd = running->said, .events = POLLIN}};
   if (runner->listener != NULL)
     fds[1].fd = db_socket(runner->listener);
   int wait_ms = running->pidfd < 0 && running->pipe < 0 ? 5 : (int) (LOOK_S * 1000);
-  if (poll(fds, 3, wait_ms) <= 0)
+  if (poll(fds, 4, wait_ms) <= 0)
     return;
   if (fds[0].revents != 0 && !progress_read(running->progress, running->pipe))
   {
     close(running->pipe);
     running->pipe = -1;
+  }
+  if (fds[3].revents != 0 && !tail_read(&running->tail, running->said))
+  {
+    close(running->said);
+    running->said = -1;
   }
   if (fds[1].revents != 0)
     db_wait_notify(runner->listener, 0, on_note, running, NULL);
@@ -303,9 +347,11 @@ runner_run(const struct runner *runner, struct runner_result *result)
 {
   struct err_info info = {0};
   struct running running = {
-    .runner = runner, .pipe = -1, .pidfd = -1, .started_s = clock_monotonic_s(), .result = result};
+    .runner = runner, .pipe = -1, .said = -1, .pidfd = -1, .result = result};
   int status = 0;
   *result = (struct runner_result){.end = RUNNER_FAILED};
+  running.started_s = clock_monotonic_s();
+  running.stop_at_s = running.started_s + runner->stop_after_s;
   running.progress = progress_new();
   if (running.progress == NULL || start(&running, &info) != ERR_OK)
   {
@@ -331,6 +377,12 @@ runner_run(const struct runner *runner, struct runner_result *result)
     progress_read(running.progress, running.pipe);
     close(running.pipe);
   }
+  if (running.said >= 0)
+  {
+    tail_read(&running.tail, running.said);
+    close(running.said);
+  }
+  tail_text(&running.tail, result->said, sizeof result->said);
   if (running.pidfd >= 0)
     close(running.pidfd);
   flush_epochs(&running, true);

@@ -1,6 +1,6 @@
 /* Runs one trial process to its end: starts it, relays its epochs, keeps its lease, holds it to its limits.
  *
- * Blocks the worker's main thread until the process has been reaped. The process gets one core's worth of
+ * What the process writes to standard error goes to the worker's, too. Blocks the worker's main thread until the process has been reaped. The process gets one core's worth of
  * work: one BLAS thread, nice 10, limits on memory and time, no new privileges, an environment without
  * secrets.
  */
@@ -19,6 +19,7 @@ enum runner_end
   RUNNER_FAILED,    /* it would fail again; `reason` says why */
   RUNNER_KILLED,    /* killed from outside: worth another attempt */
   RUNNER_CANCELLED, /* told to stop: the job was cancelled, or its time is used up */
+  RUNNER_PAUSED,    /* told to stop: the job is paused, the work waits */
   RUNNER_LOST,      /* the lease is not ours any more */
   RUNNER_STOPPING   /* the worker is to stop */
 };
@@ -33,13 +34,16 @@ struct runner
   const struct db_work_lease *lease; /* NULL: nothing to keep, no epochs */
   uint64_t memory_bytes;             /* resident; 0 = no limit */
   double seconds;                    /* when it is killed as failed; 0 = no limit */
-  double stop_after_s;               /* when it is asked to stop; INFINITY = never */
+  double stop_after_s; /* when it is asked to stop; INFINITY = never; follows the budget */
 };
+
+#define RUNNER_SAID_BYTES 2000
 
 struct runner_result
 {
   enum runner_end end;
   char reason[512];
+  char said[RUNNER_SAID_BYTES + 1]; /* the last lines it wrote to standard error, "" if none */
 };
 
 void runner_run(const struct runner *runner, struct runner_result *result);

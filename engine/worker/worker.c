@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ worker_record_failure(struct worker *worker, const struct db_work_lease *lease,
   case RUNNER_CANCELLED:
     worker_give_up(worker, lease, DB_WORK_CANCELLED, run->reason);
     break;
+  case RUNNER_PAUSED:
   case RUNNER_STOPPING:
   /* A heartbeat that was answered late may have renewed the lease all the same: given back, nobody waits
    * for its end. Where it has gone to another worker, our token is refused. */
@@ -67,6 +69,22 @@ worker_record_failure(struct worker *worker, const struct db_work_lease *lease,
     worker_give_up(worker, lease, DB_WORK_RELEASE, run->reason);
     break;
   }
+}
+
+void
+worker_tell(struct worker *worker, const struct db_work_unit *unit, enum log_level level,
+            const char *said, const char *format, ...)
+{
+  char text[700];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  log_line(level, "%s", text);
+  bool quiet = said == NULL || *said == '\0';
+  db_job_log(worker->conn, unit->job_id, level, unit->trial_id != NULL ? "trial" : "finish",
+             unit->trial_number, "%s%s%s", text, quiet ? "" : "; its last words:\n",
+             quiet ? "" : said);
 }
 
 struct holding
@@ -79,11 +97,11 @@ static bool
 hold(void *context)
 {
   const struct holding *holding = context;
-  bool stop = false;
+  struct db_work_pulse pulse;
   if (watchdog_stopping(holding->worker->watchdog))
     return false;
   return holding->lease == NULL
-         || db_work_heartbeat(holding->worker->conn, holding->lease, &stop) != DB_NONE;
+         || db_work_heartbeat(holding->worker->conn, holding->lease, &pulse) != DB_NONE;
 }
 
 enum err

@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,18 +63,65 @@ add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *as
   return unit->family == NULL || unit->params == NULL ? DB_HARD : status;
 }
 
+/* What the search sets out with, once; and why it ends where the reason alone does not tell. Both within the
+ * transaction of what they tell. */
+static enum db_status
+tell_start(struct db_conn *conn, const struct db_work_job *job, const struct prepared *prepared)
+{
+  const struct job_spec *spec = prepared->data->spec;
+  char families[400] = "", budget[120] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < spec->family_count && used < sizeof families; i++)
+    used += (size_t) snprintf(families + used, sizeof families - used, "%s%s", i > 0 ? ", " : "",
+                              spec->families[i]);
+  if (spec->budget_seconds > 0)
+    snprintf(budget, sizeof budget, ", %g seconds", spec->budget_seconds);
+  if (spec->budget_trials > 0)
+    snprintf(budget + strlen(budget), sizeof budget - strlen(budget), ", %zu trials",
+             spec->budget_trials);
+  enum db_status status = db_job_log(
+    conn, job->id, LOG_LEVEL_INFO, "search", 0,
+    "the search begins: %s, seed %llu, %s; %s of %zu rows, %zu fit%s a trial%s", spec->method,
+    (unsigned long long) spec->seed, families, task_kind_name(prepared->data->task.kind),
+    prepared->data->split->row_count, prepared->data->split->fold_count,
+    prepared->data->split->fold_count == 1 ? "" : "s", budget);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+static enum db_status
+tell_stop(struct db_conn *conn, const struct db_work_job *job, const struct prepared *prepared,
+          const char *reason, double left_s)
+{
+  const struct job_spec *spec = prepared->data->spec;
+  double quickest_s = INFINITY;
+  if (strcmp(reason, "budget_seconds") != 0 || !(left_s > 0))
+    return DB_ROWS;
+  for (size_t i = 0; i < spec->family_count; i++)
+    quickest_s = fmin(quickest_s, tune_study_cost(prepared->study, spec->families[i]));
+  enum db_status status =
+    db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
+               "no further trial: %.1f s are left for the search, the quickest takes about %.1f s"
+               " of CPU time",
+               left_s, quickest_s);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
 static enum db_status
 act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
-    const struct prepared *prepared, const struct tune_suggestion *suggestion)
+    const struct prepared *prepared, const struct tune_suggestion *suggestion, double left_s)
 {
-  enum db_status status;
+  enum db_status status = DB_ROWS;
   switch (suggestion->decision)
   {
   case TUNE_ADD:
-    return add_trial(conn, job, asking, prepared, suggestion);
+    if (job->trial_count == 0)
+      status = tell_start(conn, job, prepared);
+    return status == DB_ROWS ? add_trial(conn, job, asking, prepared, suggestion) : status;
   case TUNE_STOP:
     status = db_work_stop_search(conn, job, suggestion->stop_reason, suggestion->cancel_running);
     asking->stopped = status == DB_ROWS;
+    if (status == DB_ROWS)
+      status = tell_stop(conn, job, prepared, suggestion->stop_reason, left_s);
     return status;
   case TUNE_WAIT:
     break;
@@ -87,7 +135,7 @@ decide(struct db_conn *conn, const struct db_work_job *job, void *context)
   struct asking *asking = context;
   struct tune_suggestion suggestion;
   struct err_info info = {0};
-  struct prepared *prepared = prepared_find(&asking->worker->prepared, job->id);
+  struct prepared *prepared = prepared_find(&asking->worker->prepared, job->id, job->spec);
   if (prepared == NULL)
   {
     /* Fetching and mapping may take long: not under the job's lock. */
@@ -116,7 +164,7 @@ decide(struct db_conn *conn, const struct db_work_job *job, void *context)
     log_error("no suggestion: %s", info.text);
     return DB_HARD;
   }
-  status = act(conn, job, asking, prepared, &suggestion);
+  status = act(conn, job, asking, prepared, &suggestion, situation.search_left_s);
   json_decref(suggestion.params);
   return status;
 }

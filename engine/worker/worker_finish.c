@@ -86,8 +86,8 @@ static bool
 keep_lease(void *context)
 {
   const struct finishing *work = context;
-  bool stop;
-  return work->provisional || db_work_heartbeat(work->worker->conn, work->lease, &stop) != DB_NONE;
+  struct db_work_pulse pulse;
+  return work->provisional || db_work_heartbeat(work->worker->conn, work->lease, &pulse) != DB_NONE;
 }
 
 /* The best trials' outputs as files; *trials describes them. Folds are asked for until there is no more. */
@@ -303,7 +303,14 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
   if (err == ERR_OK)
     err = set_up(&work, &info);
   if (err == ERR_OK)
+  {
+    worker_tell(
+      worker, unit, LOG_LEVEL_INFO, NULL,
+      "the finish has begun, attempt %d: the best of %d trials, an ensemble, the report%s",
+      unit->attempts, work.job.trials_done,
+      unit->attempts >= LAST_ATTEMPT ? " (without an ensemble this last time)" : "");
     status = run(&work, &result, &info);
+  }
   else
     snprintf(result.reason, sizeof result.reason, "%.350s", info.text);
   finishing_clear(&work);
@@ -315,12 +322,14 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
   if (err == ERR_OK && result.end == RUNNER_DONE)
   {
     if (status == DB_NONE)
-      log_warning("the finished model came too late and was refused");
+      worker_tell(worker, unit, LOG_LEVEL_WARNING, NULL,
+                  "the finished model came too late and was refused");
     else
       worker_give_up(worker, &lease, DB_WORK_RETRY, "the model could not be stored");
     return;
   }
-  log_warning("the finish was not done: %s", result.reason);
+  worker_tell(worker, unit, LOG_LEVEL_WARNING, result.said, "the finish was not done: %s",
+              result.reason);
   /* A failure may come of what the last attempt leaves out, so it is tried again, too. */
   if (result.end == RUNNER_FAILED || result.end == RUNNER_CANCELLED)
     result.end = RUNNER_KILLED;
@@ -346,7 +355,8 @@ worker_publish(struct worker *worker, const struct db_work_unit *unit)
   if (err == ERR_OK && run(&work, &result, &info) < DB_NONE)
     log_warning("a provisional model could not be stored: %s", db_last_error(worker->conn));
   else if (err != ERR_OK || (result.end != RUNNER_DONE && result.end != RUNNER_STOPPING))
-    log_warning("a provisional model could not be made: %s",
+    worker_tell(worker, unit, LOG_LEVEL_WARNING, result.said,
+                "a provisional model could not be made: %s",
                 err != ERR_OK ? info.text : result.reason);
   finishing_clear(&work);
 }

@@ -151,7 +151,8 @@ record_fit(struct worker *worker, const struct db_work_unit *unit,
   else if ((status = record(worker, lease, &fitted, &is_best)) == DB_HARD)
     worker_give_up(worker, lease, DB_WORK_RETRY, "its result could not be stored");
   else if (status == DB_NONE)
-    log_warning("the result of trial %d, fold %d came too late and was refused", unit->trial_number,
+    worker_tell(worker, unit, LOG_LEVEL_WARNING, NULL,
+                "the result of trial %d, fold %d came too late and was refused", unit->trial_number,
                 unit->fold);
   fitted_clear(&fitted);
   if (status == DB_ROWS && is_best)
@@ -184,7 +185,12 @@ run_fit(struct worker *worker, const struct db_work_unit *unit, const struct db_
     record_fit(worker, unit, lease, dir);
   else
   {
-    log_info("trial %d, fold %d: %s", unit->trial_number, unit->fold, run.reason);
+    bool again = run.end == RUNNER_KILLED && unit->attempts < DB_WORK_MAX_ATTEMPTS;
+    bool crashed = run.end == RUNNER_KILLED || run.end == RUNNER_FAILED;
+    worker_tell(worker, unit, crashed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                crashed ? run.said : NULL, "trial %d, fold %d, attempt %d: %s%s",
+                unit->trial_number, unit->fold, unit->attempts, run.reason,
+                again ? "; it is tried again" : "");
     worker_record_failure(worker, lease, &run);
   }
 }
@@ -214,7 +220,8 @@ worker_fit(struct worker *worker, const struct db_work_unit *unit)
   json_decref(spec);
   if (err != ERR_OK)
   {
-    log_warning("trial %d could not be started: %s", unit->trial_number, info.text);
+    worker_tell(worker, unit, LOG_LEVEL_WARNING, NULL, "trial %d could not be started: %s",
+                unit->trial_number, info.text);
     worker_give_up(worker, &lease, DB_WORK_RETRY, info.text);
   }
 }

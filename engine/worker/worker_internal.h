@@ -3,6 +3,7 @@
 #define ATTUNE_WORKER_WORKER_INTERNAL_H
 
 #include "base/arena.h"
+#include "sql/db_job_log.h"
 #include "sql/db_work.h"
 #include "worker/dataset_cache.h"
 #include "worker/prepared.h"
@@ -42,6 +43,11 @@ void worker_publish(struct worker *worker, const struct db_work_unit *unit);
 /* Writes an end without a result, again and again while the database is away. */
 void worker_give_up(struct worker *worker, const struct db_work_lease *lease, enum db_work_end how,
                     const char *reason);
+
+/* Adds a line to the unit's job's log: without it nothing is lost but the line. `said` (may be NULL) are
+ * last words of the unit's process. */
+void worker_tell(struct worker *worker, const struct db_work_unit *unit, enum log_level level,
+                 const char *said, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* A pause that ends when the worker is to stop. True when the caller may try again. */
 bool worker_pause(struct worker *worker, double seconds);

@@ -52,7 +52,8 @@ struct fake
 static void
 live_through(struct fake *fake, struct rng *rng, const struct db_work_lease *lease)
 {
-  bool done, best, stop;
+  struct db_work_pulse pulse;
+  bool done, best;
   switch (rng_below(rng, 8))
   {
   case 0:
@@ -64,7 +65,7 @@ live_through(struct fake *fake, struct rng *rng, const struct db_work_lease *lea
       fake->faults++;
     break;
   case 2: /* lost: the lease runs out at once */
-    if (db_work_heartbeat(fake->conn, lease, &stop) == DB_ROWS)
+    if (db_work_heartbeat(fake->conn, lease, &pulse) == DB_ROWS)
     {
       char text[200];
       struct arena *scratch = arena_new(0);

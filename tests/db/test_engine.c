@@ -105,6 +105,29 @@ check_model(const struct db_job *job, const char *path)
   buf_free(&bytes);
 }
 
+/* Fold models of the trials that count are kept for an extension until the job is forgotten; nothing is
+ * left behind without an owner. */
+static void
+check_blobs(const char *id)
+{
+  static const char orphans[] =
+    "SELECT count(*)::text FROM blob b WHERE NOT EXISTS (SELECT FROM model_version v"
+    " WHERE v.blob_id = b.id) AND NOT EXISTS (SELECT FROM dataset_version v WHERE v.blob_id = b.id)"
+    " AND NOT EXISTS (SELECT FROM unit u WHERE u.model_blob = b.id)"
+    " AND NOT EXISTS (SELECT FROM job j WHERE j.fold_blob = b.id)";
+  static const char kept[] =
+    "SELECT count(DISTINCT trial_id) FILTER (WHERE trial_id = best_trial_id) || ' ' ||"
+    " (count(*) > 0) FROM unit u JOIN job j ON j.id = u.job_id"
+    " WHERE j.id = '%s' AND model_blob IS NOT NULL";
+  assert_string_equal(test_db_sql(conn, arena, "%s", orphans), "0");
+  assert_string_equal(test_db_sql(conn, arena, kept, id), "1 true");
+  test_db_sql(conn, arena, "UPDATE job SET ended_at = now() - interval '31 days' WHERE id = '%s'",
+              id);
+  assert_int_equal(db_forget_old(conn, 30), DB_ROWS);
+  assert_string_equal(test_db_sql(conn, arena, "%s", orphans), "0");
+  assert_string_equal(test_db_sql(conn, arena, kept, id), "0 false");
+}
+
 static void
 test_classification(void **state)
 {
@@ -147,12 +170,7 @@ test_classification(void **state)
                                   " (max(seq) = count(*)) FROM job_event WHERE job_id = '%s'",
                                   id),
                       "1 true");
-  /* Nothing of the fold models is left behind. */
-  assert_string_equal(test_db_sql(conn, arena,
-                                  "SELECT count(*)::text FROM blob b WHERE NOT EXISTS (SELECT FROM"
-                                  " model_version v WHERE v.blob_id = b.id) AND NOT EXISTS"
-                                  " (SELECT FROM dataset_version v WHERE v.blob_id = b.id)"),
-                      "0");
+  check_blobs(id);
 }
 
 static void
