@@ -25,7 +25,7 @@ struct part
   size_t *rows;
   size_t count;
   int32_t *classes;
-  double *values;
+  double *values, *weights;
   struct labels labels;
 };
 
@@ -52,7 +52,9 @@ part_init(struct part *part, size_t rows)
   part->rows = malloc((rows + 1) * sizeof *part->rows);
   part->classes = malloc((rows + 1) * sizeof *part->classes);
   part->values = malloc((rows + 1) * sizeof *part->values);
-  return part->rows != NULL && part->classes != NULL && part->values != NULL;
+  part->weights = malloc((rows + 1) * sizeof *part->weights);
+  return part->rows != NULL && part->classes != NULL && part->values != NULL
+         && part->weights != NULL;
 }
 
 static void
@@ -61,6 +63,7 @@ part_free(struct part *part)
   free(part->rows);
   free(part->classes);
   free(part->values);
+  free(part->weights);
 }
 
 static void
@@ -112,10 +115,13 @@ part_label(struct part *part, const struct labels *all)
       part->classes[i] = all->classes[part->rows[i]];
     if (all->values != NULL)
       part->values[i] = all->values[part->rows[i]];
+    if (all->weights != NULL)
+      part->weights[i] = all->weights[part->rows[i]];
   }
   part->labels = (struct labels){.count = part->count,
                                  .classes = all->classes != NULL ? part->classes : NULL,
-                                 .values = all->values != NULL ? part->values : NULL};
+                                 .values = all->values != NULL ? part->values : NULL,
+                                 .weights = all->weights != NULL ? part->weights : NULL};
 }
 
 static void
@@ -166,11 +172,32 @@ choose_single(struct bbc *bbc)
   return best;
 }
 
+/* The decision of a choice by its in-bag predictions. */
+static struct decision
+decide(const struct bbc *bbc, const float *inside)
+{
+  const struct bbc_request *request = bbc->request;
+  struct decision decision = {0};
+  if (metric_tunes_threshold(request->metric, request->task->kind))
+  {
+    decision.has_threshold = true;
+    decision.threshold =
+      metric_best_threshold(request->metric, request->task, &bbc->in.labels, inside, NULL);
+  }
+  else if (request->decision != NULL)
+    decision = *request->decision;
+  return decision;
+}
+
 static double
 score_single(struct bbc *bbc, size_t choice)
 {
-  gather(bbc, &bbc->out, bbc->request->predictions[choice], bbc->scored);
-  return metric_compute(bbc->request->metric, bbc->request->task, &bbc->out.labels, bbc->scored);
+  const struct bbc_request *request = bbc->request;
+  gather(bbc, &bbc->in, request->predictions[choice], bbc->gathered);
+  struct decision decision = decide(bbc, bbc->gathered);
+  gather(bbc, &bbc->out, request->predictions[choice], bbc->scored);
+  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored,
+                           &decision);
 }
 
 /* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. */
@@ -190,11 +217,14 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
                                   .labels = &bbc->in.labels,
                                   .task = request->task,
                                   .metric = request->metric,
+                                  .decision = request->decision,
                                   .max_picks = request->max_picks,
                                   .selections = request->selections,
                                   .seed = seed};
   if (greedy_select(&greedy, bbc->weights) != ERR_OK)
     return NAN;
+  greedy_mix(bbc->candidates, bbc->weights, count, rows * bbc->outputs, bbc->scored);
+  struct decision decision = decide(bbc, bbc->scored);
   /* The in-bag copies have served: their memory takes the out-of-bag ones. */
   for (size_t k = 0; k < count; k++)
   {
@@ -203,7 +233,8 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
     bbc->outside[k] = to;
   }
   greedy_mix(bbc->outside, bbc->weights, count, bbc->out.count * bbc->outputs, bbc->scored);
-  return metric_compute(request->metric, request->task, &bbc->out.labels, bbc->scored);
+  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored,
+                           &decision);
 }
 
 /* ---- the estimate ------------------------------------------------------------------------------------ */
@@ -245,7 +276,8 @@ score_work(const struct bbc_request *request)
 {
   double rows = (double) request->labels->count;
   double work = rows * ((double) request->task->output_count + 8);
-  if (request->metric == METRIC_ROC_AUC)
+  if (request->metric == METRIC_ROC_AUC || request->metric == METRIC_PR_AUC
+      || metric_tunes_threshold(request->metric, request->task->kind))
     work += rows * (2 + log2(rows + 1)) * 4
             * (request->task->class_count > 2 ? (double) request->task->class_count : 1);
   return work;
@@ -316,7 +348,8 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
 
 enum err
 bbc_interval(const float *predictions, const struct labels *labels, const struct task *task,
-             enum metric metric, size_t bootstraps, uint64_t seed, struct bbc_score *score)
+             enum metric metric, const struct decision *decision, size_t bootstraps, uint64_t seed,
+             struct bbc_score *score)
 {
   struct bbc_request request = {.predictions = &predictions,
                                 .count = 1,
@@ -340,13 +373,13 @@ bbc_interval(const float *predictions, const struct labels *labels, const struct
   {
     draw(&bbc, &rng);
     gather(&bbc, &bbc.in, predictions, bbc.gathered);
-    double value = metric_compute(metric, task, &bbc.in.labels, bbc.gathered);
+    double value = metric_compute_at(metric, task, &bbc.in.labels, bbc.gathered, decision);
     if (isfinite(value))
       bbc.single[count++] = value;
   }
   *score = summarise(bbc.single, count);
   /* The bootstrap gives the spread; the score itself is that of the rows as they are. */
-  score->mean = metric_compute(metric, task, labels, predictions);
+  score->mean = metric_compute_at(metric, task, labels, predictions, decision);
   bbc_clear(&bbc);
   return ERR_OK;
 }

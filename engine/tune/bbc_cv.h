@@ -2,8 +2,8 @@
  * out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018).
  *
  * The best of many configurations looks better on the rows it was chosen on than it is. Each
- * bootstrap draws rows with replacement, chooses on them again (the single best, and a greedy ensemble)
- * and scores the choice on the rows that were not drawn; the mean of those scores is the estimate, their
+ * bootstrap draws rows with replacement, chooses on them again (the single best, and a greedy ensemble, and
+ * the threshold of each where one is tuned) and scores the choice on the rows that were not drawn; the mean of those scores is the estimate, their
  * 2.5% and 97.5% points the interval. Deterministic for a seed unless the deadline cuts it short.
  */
 #ifndef ATTUNE_TUNE_BBC_CV_H
@@ -50,7 +50,7 @@ enum err bbc_estimate(const struct bbc_request *request, struct bbc_result *resu
 
 /* The interval of one model's score on rows it has never seen: plain bootstrap of the rows. */
 enum err bbc_interval(const float *predictions, const struct labels *labels,
-                      const struct task *task, enum metric metric, size_t bootstraps, uint64_t seed,
-                      struct bbc_score *score);
+                      const struct task *task, enum metric metric, const struct decision *decision,
+                      size_t bootstraps, uint64_t seed, struct bbc_score *score);
 
 #endif

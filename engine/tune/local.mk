@@ -7,6 +7,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/stop_rows.c engine/tune/stop_rows.h \
   engine/tune/tune_bag.c engine/tune/tune_bag.h \
   engine/tune/tune_data.c engine/tune/tune_data.h \
+  engine/tune/tune_decide.c engine/tune/tune_decide.h \
   engine/tune/tune_finish.c engine/tune/tune_finish.h \
   engine/tune/tune_score.c engine/tune/tune_score.h \
   engine/tune/tune_study.c engine/tune/tune_study.h \

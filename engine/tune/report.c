@@ -77,6 +77,39 @@ interval_json(const struct report_facts *facts)
   return interval;
 }
 
+/* How labels come of probabilities: null for numbers. */
+static json_t *
+decision_json(const struct report_facts *facts)
+{
+  const struct tune_data *data = facts->data;
+  const struct decision *decision = &facts->decision;
+  bool tuned = metric_tunes_threshold(data->metric, data->task.kind);
+  if (data->task.kind == TASK_REGRESSION)
+    return json_null();
+  json_t *json = json_pack("{s:s}", "by",
+                           tuned ? "tuned_threshold"
+                           : decision->has_threshold || decision->factors != NULL ? "class_weights"
+                                                                                  : "likeliest");
+  if (json != NULL && data->task.kind == TASK_BINARY)
+    set(json, "threshold", json_real(decision_threshold(decision)));
+  return json;
+}
+
+/* What rows and classes weighed; probabilities are those of the rows as they are all the same. */
+static json_t *
+weights_json(const struct tune_data *data)
+{
+  json_t *classes = data->class_weights != NULL ? json_object() : json_null();
+  for (size_t k = 0; data->class_weights != NULL && k < data->task.class_count; k++)
+    set(classes, data->task.class_names[k], json_real(data->class_weights[k]));
+  json_t *json =
+    json_pack("{s:o, s:b}", "classes", classes, "recalibrated", data->class_weights != NULL);
+  if (json != NULL)
+    set(json, "rows",
+        data->spec->sample_weight != NULL ? json_string(data->spec->sample_weight) : json_null());
+  return json;
+}
+
 static json_t *
 baseline_json(const struct report_facts *facts)
 {
@@ -133,10 +166,13 @@ report_make(const struct report_facts *facts)
   set(report, "higher_is_better", json_boolean(metric_higher_is_better(data->metric)));
   set(report, "score", json_real_or_null(facts->score.mean));
   set(report, "interval", interval_json(facts));
+  set(report, "decision", decision_json(facts));
+  set(report, "weights", weights_json(data));
   set(report, "rows", rows_json(facts));
   set(report, "folds", json_integer((json_int_t) data->split->fold_count));
-  set(report, "metrics",
-      metric_report(data->metric, &data->task, facts->labels, facts->predictions, NULL));
+  set(
+    report, "metrics",
+    metric_report(data->metric, &data->task, facts->labels, facts->predictions, &facts->decision));
   set(report, "baseline", baseline_json(facts));
   add_origin(report, facts);
   json_t *importance = model_importance(facts->model);
@@ -178,6 +214,8 @@ report_schema(const struct tune_data *data, const struct model *model)
     set(schema, "target", json_string(data->task.target));
   if (data->task.class_count > 0)
     set(schema, "classes", class_names(&data->task));
+  if (data->task.kind == TASK_BINARY)
+    set(schema, "threshold", json_real(decision_threshold(&about.decision)));
   char *text = json_dumps(schema, JSON_COMPACT);
   json_decref(schema);
   return text;

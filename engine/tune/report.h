@@ -15,6 +15,7 @@ struct report_facts
   const char *estimate; /* "holdout", "bbc_cv"; of a provisional model "validation", "cv" */
   struct bbc_score score;
   size_t bootstraps;        /* behind the interval; 0 = there is none */
+  struct decision decision; /* of the model */
   const float *predictions; /* on the rows the metrics are stated for */
   const struct labels *labels;
   const size_t *baseline_rows; /* rows the baseline may learn from */

@@ -157,6 +157,52 @@ read_row_weights(struct tune_data *data, struct err_info *info)
   return ERR_OK;
 }
 
+/* What "balanced" stands for: the rows a model may learn from, by weight, divided evenly over the classes.
+ * All fits take the same weights, so that their predictions can be decided between alike. */
+static enum err
+balance_classes(struct tune_data *data, struct err_info *info)
+{
+  size_t classes = data->task.class_count, present = 0;
+  double total = 0, *sums = arena_array(data->arena, classes + 1, sizeof *sums);
+  if (sums == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory for the class weights");
+  for (size_t k = 0; k < classes; k++)
+    sums[k] = 0;
+  for (size_t row = 0; row < data->split->row_count; row++)
+  {
+    uint8_t fold = data->split->fold_of[row];
+    int32_t class = task_class_of(&data->task, data->dataset, row);
+    if (fold != SPLIT_UNUSED && fold != SPLIT_REPORT && class >= 0)
+      sums[class] += data->row_weights != NULL ? data->row_weights[row] : 1;
+  }
+  for (size_t k = 0; k < classes; k++)
+  {
+    total += sums[k];
+    present += sums[k] > 0;
+  }
+  for (size_t k = 0; k < classes; k++)
+    sums[k] = sums[k] > 0 ? total / ((double) present * sums[k]) : 1;
+  data->class_weights = sums;
+  return ERR_OK;
+}
+
+/* Class weights state what an error costs: labels go by probability × weight. */
+static enum err
+decide_by_class_weights(struct tune_data *data, struct err_info *info)
+{
+  enum err err = ERR_OK;
+  if (data->spec->class_weight_balanced && data->task.class_count > 0)
+    err = balance_classes(data, info);
+  if (err != ERR_OK || data->class_weights == NULL)
+    return err;
+  data->decision = (struct decision){.factors = data->class_weights};
+  if (data->task.kind == TASK_BINARY)
+    data->decision = (struct decision){
+      .has_threshold = true,
+      .threshold = data->class_weights[0] / (data->class_weights[0] + data->class_weights[1])};
+  return ERR_OK;
+}
+
 /* Refuses a metric that the labels can't be scored by before anything is trained for it. */
 static enum err
 check_metric(const struct tune_data *data, struct err_info *info)
@@ -210,6 +256,8 @@ derive(struct tune_data *data, const json_t *stored_spec, const json_t *schema,
                              .time = data->spec->time_column,
                              .unstratified = !data->spec->stratify && !data->spec->time_column};
   err = split_make(data->dataset, &data->task, &split, &data->split, info);
+  if (err == ERR_OK)
+    err = decide_by_class_weights(data, info);
   return err == ERR_OK ? check_metric(data, info) : err;
 }
 

@@ -29,8 +29,10 @@ struct tune_data
   enum metric metric;
   struct split *split;
   struct model_data_shape shape;
-  const double *class_weights; /* (task.class_count); NULL = all 1, or balanced by the fit */
+  const double *class_weights; /* (task.class_count); NULL = all 1 */
   const double *row_weights;   /* by row of the dataset, ≥ 0; NULL = all 1 */
+  struct decision
+    decision; /* by the class weights; where a threshold is tuned it takes their place */
 };
 
 /* The spec as stored, read against the schema of its dataset version. ERR_INVALID with the first fault. */

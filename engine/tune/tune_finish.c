@@ -11,6 +11,7 @@
 #include "tune/greedy.h"
 #include "tune/report.h"
 #include "tune/tune_bag.h"
+#include "tune/tune_decide.h"
 #include "tune/tune_score.h"
 
 #define MOST_MIXED 12 /* trials an ensemble may be made of */
@@ -107,6 +108,7 @@ estimate(struct finishing *work, struct err_info *info)
                                 .labels = &work->library.labels.labels,
                                 .task = &data->task,
                                 .metric = data->metric,
+                                .decision = &data->decision,
                                 .seed = seed_of(work, 1),
                                 .deadline_s =
                                   clock_monotonic_s() + work->finish->seconds * CHOOSING_SHARE};
@@ -139,6 +141,7 @@ choose_ensemble(struct finishing *work, const bool *banned, struct err_info *inf
                                    .labels = &work->library.labels.labels,
                                    .task = &data->task,
                                    .metric = data->metric,
+                                   .decision = &data->decision,
                                    .max_picks = MAX_PICKS,
                                    .selections = SELECTIONS,
                                    .seed = seed_of(work, 2)};
@@ -165,11 +168,16 @@ static enum err
 build(struct finishing *work, struct buf *bytes, struct err_info *info)
 {
   struct model *bag = NULL;
+  struct decision decision;
   buf_free(bytes);
   model_free(work->model);
   work->model = NULL;
   enum err err =
     tune_bag_make(work->data, work->library.trials, work->weights, work->servable, &bag, info);
+  if (err == ERR_OK)
+    err = tune_decide(work->data, &work->library, work->weights, work->servable, &decision, info);
+  if (err == ERR_OK)
+    err = model_set_decision(bag, &decision, info);
   if (err == ERR_OK)
     err = model_save(bag, bytes, info);
   if (bag != NULL)
@@ -336,7 +344,10 @@ mix_validation(const struct finishing *work, struct scored *scored, struct err_i
 static void
 describe(const struct finishing *work, const struct scored *scored, struct report_facts *facts)
 {
+  struct model_about about;
+  model_about(work->model, &about);
   *facts = (struct report_facts){
+    .decision = about.decision,
     .data = work->data,
     .finish = work->finish,
     .model = work->model,
@@ -370,7 +381,7 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
     facts->baseline_count = scored->train_count;
     facts->bootstraps = HOLDOUT_BOOTSTRAPS;
     return bbc_interval(scored->predictions, facts->labels, &data->task, data->metric,
-                        HOLDOUT_BOOTSTRAPS, seed_of(work, 3), &facts->score);
+                        &facts->decision, HOLDOUT_BOOTSTRAPS, seed_of(work, 3), &facts->score);
   }
   facts->labels = &work->library.labels.labels;
   facts->baseline_rows = work->library.rows;
@@ -383,10 +394,11 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
     return ERR_OK;
   }
   facts->estimate = data->split->kind == SPLIT_FOLDS ? "cv" : "validation";
-  facts->score = (struct bbc_score){
-    .mean = metric_compute(data->metric, &data->task, facts->labels, scored->predictions),
-    .low = NAN,
-    .high = NAN};
+  facts->score =
+    (struct bbc_score){.mean = metric_compute_at(data->metric, &data->task, facts->labels,
+                                                 scored->predictions, &facts->decision),
+                       .low = NAN,
+                       .high = NAN};
   return ERR_OK;
 }
 

@@ -31,9 +31,11 @@ describe(const struct train_result *trained, size_t train_count, size_t valid_co
 }
 
 static enum err
-keep(const struct tune_data *data, struct train_result *trained, size_t train_count,
+keep(const struct tune_data *data, size_t fold, struct train_result *trained, size_t train_count,
      size_t valid_count, struct tune_unit_result *result, struct err_info *info)
 {
+  if (data->split->kind == SPLIT_FOLDS)
+    model_set_fold(trained->model, (int) fold);
   enum err err = model_save(trained->model, &result->model, info);
   if (err != ERR_OK)
     return err;
@@ -90,10 +92,10 @@ score_fold(const struct tune_data *data, const struct unit_rows *rows, struct tr
     free(trained->valid_predictions);
     trained->valid_predictions = predictions;
     predictions = NULL;
-    trained->metric =
-      metric_compute(data->metric, &data->task, &labels.labels, trained->valid_predictions);
-    trained->objective =
-      metric_objective(data->metric, &data->task, &labels.labels, trained->valid_predictions, NULL);
+    trained->metric = metric_score(data->metric, &data->task, &labels.labels,
+                                   trained->valid_predictions, &data->decision);
+    trained->objective = metric_objective(data->metric, &data->task, &labels.labels,
+                                          trained->valid_predictions, &data->decision);
     if (data->task.kind != TASK_REGRESSION)
       trained->log_loss =
         metric_compute(METRIC_LOG_LOSS, &data->task, &labels.labels, trained->valid_predictions);
@@ -130,9 +132,9 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
                                   .valid_count =
                                     rows.fit.stop ? rows.fit.stop_count : rows.valid_count,
                                   .metric = data->metric,
-                                  .class_weight_balanced = data->spec->class_weight_balanced,
                                   .class_weights = data->class_weights,
                                   .row_weights = data->row_weights,
+                                  .decision = &data->decision,
                                   .seed = tune_fit_seed(data, unit->trial, unit->fold),
                                   .max_seconds = unit->max_seconds,
                                   .on_epoch = unit->on_epoch,
@@ -143,7 +145,7 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
     if (rows.fit.stop)
       err = score_fold(data, &rows, &trained, info);
     if (err == ERR_OK)
-      err = keep(data, &trained, rows.fit.train_count, rows.valid_count, result, info);
+      err = keep(data, unit->fold, &trained, rows.fit.train_count, rows.valid_count, result, info);
     result->seconds = clock_cpu_s() - start_s;
     if (err != ERR_OK)
       tune_unit_result_clear(result);

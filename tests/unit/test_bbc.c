@@ -216,7 +216,7 @@ test_bbc_limits(void **state)
   assert_int_equal(bbc_estimate(&request, &result), ERR_INVALID);
   /* Of a model never chosen on these rows: the score as it is, with the width that counting gives. */
   assert_int_equal(bbc_interval(fixture->predictions[0], &fixture->labels, &binary, METRIC_ACCURACY,
-                                500, 3, &score),
+                                NULL, 500, 3, &score),
                    ERR_OK);
   assert_near(score.mean,
               metric_compute(METRIC_ACCURACY, &binary, &fixture->labels, fixture->predictions[0]),

@@ -1,0 +1,18 @@
+/* How a job's models decide between classes.
+ *
+ * Class weights state what errors cost, so labels go by probability × weight. A metric of labels of two
+ * classes (metric_tunes_threshold) has a threshold tuned for it instead, on validation rows, never on
+ * report rows. Private to tune/.
+ */
+#ifndef ATTUNE_TUNE_TUNE_DECIDE_H
+#define ATTUNE_TUNE_TUNE_DECIDE_H
+
+#include "tune/tune_score.h"
+
+/* The decision of a mix of trials: tuned on their validation (out-of-fold) predictions, or the job's own.
+ * Borrows from data. ERR_MEMORY only. */
+enum err tune_decide(const struct tune_data *data, const struct tune_library *library,
+                     const double *weights, size_t count, struct decision *decision,
+                     struct err_info *info);
+
+#endif
