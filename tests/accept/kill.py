@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
@@ -276,7 +277,8 @@ def drive(lane, rounds):
                 check_ended(lane)
         settle(lane)
     except Exception as error:  # whatever it is, the other lanes go on and the run fails
-        lane.faults.append(f"the lane broke: {type(error).__name__}: {error}")
+        lane.faults.append(f"the lane broke: {type(error).__name__}: {error}: "
+                           f"{traceback.format_exc().splitlines()[-4:]}")
         try:
             lane.stopping.set()
             lane.end()

@@ -211,8 +211,17 @@ class StandaloneLane(Lane):
         self.server = AttuneServer(engines=2, data_dir=os.path.join(self.root, "data"))
         os.makedirs(self.server.data_dir, exist_ok=True)
         self.server.start()
+        self.find_socket()
+
+    def find_socket(self):
         with open(os.path.join(self.server.data_dir, "socket-dir"), encoding="utf-8") as file:
             self.shell = SqlShell(file.read().strip(), "attune", "attune")
+
+    def killed(self, victim):
+        super().killed(victim)
+        if victim == "attuned":  # the socket of a private cluster moves
+            self.shell.close()
+            self.find_socket()
 
     def end(self):
         """Ends everything; true when nothing had to be forced."""

@@ -20,7 +20,7 @@ class Away(Exception):
 
 class SqlShell:
     def __init__(self, host, user, database):
-        self.command = ["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=0",
+        self.command = ["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1",
                         "-h", host, "-U", user, "-d", database]
         self.process = None
         self.backend = 0
@@ -48,18 +48,15 @@ class SqlShell:
                 raise Away(f"no answer within {seconds} s")
             piece = os.read(process.stdout.fileno(), 1 << 16)
             if not piece:
-                raise Away("psql ended")
+                raise Away("psql ended: the database is away, or the query is wrong")
             got += piece
-        text = got[:-len(end)].decode()
-        if "ERROR:" in text or "FATAL:" in text or "connection to server was lost" in text:
-            raise Away(text)
-        return [line.split("\t") for line in text.splitlines() if line]
+        return [line.split("\t") for line in got[:-len(end)].decode().splitlines() if line]
 
     def rows(self, sql, seconds=10.0):
         try:
             if self.process is None:
                 self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                                stderr=subprocess.STDOUT, env={**os.environ, "PGAPPNAME": "test"})
+                                                stderr=subprocess.DEVNULL, env={**os.environ, "PGAPPNAME": "test"})
                 self.backend = int(self._ask("SELECT pg_backend_pid()", seconds)[0][0])
             return self._ask(sql, seconds)
         except (Away, IndexError, ValueError) as error:
