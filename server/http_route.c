@@ -86,6 +86,7 @@ const struct http_route http_routes[] = {
   ROUTE(GET, "/models/{model}", "web.model", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/sign-in", "web.sign_in", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/docs", "web.docs", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/docs/{page}", "web.document", handle_web_document, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/assets/{file}", "web.asset", handle_web_asset, HTTP_PUBLIC | HTTP_FAST, 0),
   {.handler = NULL},
 };

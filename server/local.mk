@@ -44,7 +44,9 @@ web_files = \
   server/web/api.js server/web/chart.js server/web/datasets.js server/web/docs.js \
   server/web/dom.js server/web/icon.svg server/web/job.js server/web/jobs.js server/web/keys.js \
   server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
-EXTRA_DIST += $(web_files) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
+# The documents, in the order /docs lists them.
+web_documents = api-docs/guide.md api-docs/operations.md api-docs/errors.md api-docs/limits.md
+EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
 BUILT_SOURCES += server/web_assets.c
 CLEANFILES += server/web_assets.c server/openapi.json
@@ -52,10 +54,10 @@ nodist_server_libserver_a_SOURCES = server/web_assets.c
 server/openapi.json: api-docs/openapi.yaml server/web/yaml_to_json.py
 	@$(MKDIR_P) server
 	$(AM_V_GEN)$(PYTHON3) $(srcdir)/server/web/yaml_to_json.py $(srcdir)/api-docs/openapi.yaml > $@.tmp && mv $@.tmp $@
-server/web_assets.c: $(web_files) server/openapi.json server/web/embed.py
+server/web_assets.c: $(web_files) $(web_documents) server/openapi.json server/web/embed.py
 	@$(MKDIR_P) server
 	$(AM_V_GEN)cd $(srcdir) && $(PYTHON3) server/web/embed.py $(abs_builddir)/$@.tmp \
-	  $(web_files) $(abs_builddir)/server/openapi.json && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+	  server/web/page.html $(web_files) $(web_documents) $(abs_builddir)/server/openapi.json && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
 
 bin_PROGRAMS += server/attuned
 server_attuned_SOURCES = server/main.c \
@@ -82,6 +84,7 @@ server_libserver_a_SOURCES += \
   server/handler/predict.c \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \
+  server/handler/predict_threshold.c server/handler/predict_threshold.h \
   server/handler/predict_reply.c server/handler/predict_reply.h \
   server/handler/train.c \
   server/handler/upload_files.c server/handler/upload_files.h \

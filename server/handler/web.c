@@ -33,6 +33,12 @@ handle_web_asset(struct http_request *req)
 }
 
 enum http_outcome
+handle_web_document(struct http_request *req)
+{
+  return reply_asset(req, arena_printf(req->arena, "docs-%s.html", http_arg(req, "page")));
+}
+
+enum http_outcome
 handle_web_page(struct http_request *req)
 {
   return reply_asset(req, "page.html");

@@ -11,18 +11,24 @@ export class Problem extends Error {
   }
 }
 
+// What every call with the session cookie must carry.
+export function headers(method) {
+  const result = { Accept: "application/json, */*;q=0.5" };
+  if (csrf && method !== "GET") result["X-CSRF-Token"] = csrf;
+  return result;
+}
+
 export async function call(method, path, body) {
-  const headers = { Accept: "application/json" };
-  if (csrf && method !== "GET") headers["X-CSRF-Token"] = csrf;
+  const head = headers(method);
   let payload;
   if (body instanceof Blob) {
-    headers["Content-Type"] = body.type || "application/octet-stream";
+    head["Content-Type"] = body.type || "application/octet-stream";
     payload = body;
   } else if (body !== undefined) {
-    headers["Content-Type"] = "application/json";
+    head["Content-Type"] = "application/json";
     payload = JSON.stringify(body);
   }
-  const response = await fetch(path, { method, headers, body: payload, credentials: "same-origin" });
+  const response = await fetch(path, { method, headers: head, body: payload, credentials: "same-origin" });
   const text = await response.text();
   let value = {};
   if (text) {
@@ -62,8 +68,7 @@ export function upload(path, form, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    request.setRequestHeader("Accept", "application/json");
-    if (csrf) request.setRequestHeader("X-CSRF-Token", csrf);
+    for (const [name, value] of Object.entries(headers("POST"))) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     });
