@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "sql/db_folds.h"
 #include "sql/db_model.h"
 #include "sql/db_work_internal.h"
 
@@ -221,7 +222,10 @@ publish(struct db_conn *conn, const struct publication *publication, struct aren
   if (!is_entitled(publication, &job, &unit))
     return DB_NONE;
   status = store_version(conn, publication, arena);
-  if (status == DB_ROWS && publication->insert->final)
+  const struct db_model_insert *insert = publication->insert;
+  if (status == DB_ROWS && insert->final && insert->folds != NULL)
+    status = db_folds_store(conn, job.id, insert->folds, insert->folds_length);
+  if (status == DB_ROWS && insert->final)
     status = close_job(conn, publication, &job);
   return status;
 }

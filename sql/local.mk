@@ -8,6 +8,7 @@ sql_libdb_a_SOURCES = \
   sql/db_dataset.c sql/db_dataset.h \
   sql/db_event.c \
   sql/db_exec.c sql/db_exec.h \
+  sql/db_folds.c sql/db_folds.h \
   sql/db_forget.c \
   sql/db_id.c \
   sql/db_io.c sql/db_io.h \

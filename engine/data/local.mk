@@ -45,6 +45,7 @@ engine_libdata_a_SOURCES = \
   engine/data/schema_edit_plan.c \
   engine/data/split.c engine/data/split.h engine/data/split_internal.h \
   engine/data/split_deal.c \
+  engine/data/split_pack.c engine/data/split_pack.h \
   engine/data/split_units.c \
   engine/data/table.c engine/data/table.h \
   engine/data/task.c engine/data/task.h \
