@@ -180,6 +180,8 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
   switch (predict_input_read(req, &about, ref->us_per_row, budget_us, &input))
   {
   case PREDICT_READ:
+    if (!isnan(input.threshold))
+      about.decision = (struct decision){.has_threshold = true, .threshold = input.threshold};
     predict(req, ref, &about, &input);
     break;
   case PREDICT_DEAR:

@@ -2,11 +2,13 @@
 
 #include "server/handler/predict_input.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/handler/common.h"
 #include "server/handler/predict_images.h"
+#include "server/handler/predict_threshold.h"
 
 /* Parsing takes about this long per byte of JSON or CSV. */
 #define US_PER_TEXT_BYTE 0.03
@@ -163,13 +165,14 @@ strict_parse(const char *text, bool *strict)
 bool
 predict_query_check(struct http_request *req)
 {
-  static const char *const known[] = {"strict", NULL};
+  static const char *const known[] = {"strict", "threshold", NULL};
+  double threshold;
   bool strict;
 
   if (!http_query_known(req, known))
     return false;
   if (strict_parse(http_query(req, "strict"), &strict))
-    return true;
+    return predict_threshold_parse(req, http_query(req, "threshold"), &threshold);
   http_reply_error(req, E_BAD_REQUEST, "?strict must be 1, 0, true or false.");
   return false;
 }
@@ -191,6 +194,12 @@ check_json(struct http_request *req, const struct model_about *about, const json
     {.name = "rows", .kind = JSON_KIND_ARRAY, .hint = "a list of objects, one per row"},
     {.name = "images", .kind = JSON_KIND_ARRAY, .hint = "a list of strings in base64"},
     {.name = "strict", .kind = JSON_KIND_BOOLEAN},
+    {.name = "threshold",
+     .kind = JSON_KIND_NUMBER,
+     .nullable = true,
+     .min = 0,
+     .max = 1,
+     .hint = "a number such as 0.3"},
     JSON_FIELD_END};
   const char *wanted = about->input == DATASET_IMAGES ? "images" : "rows";
   const char *other = about->input == DATASET_IMAGES ? "rows" : "images";
@@ -232,6 +241,12 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
   rows = json_object_get(body, "rows");
   if (check_json(req, about, body))
   {
+    input->threshold = json_get_number(body, "threshold", input->threshold);
+    if (!predict_threshold_fits(req, about, input->threshold))
+    {
+      json_decref(body);
+      return PREDICT_REPLIED;
+    }
     if (about->input == DATASET_IMAGES)
       result =
         read_json_images(req, about, json_object_get(body, "images"), us_per_row, budget_us, input);
@@ -246,10 +261,10 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
 
 /* ---- forms ----------------------------------------------------------------------------------------- */
 
-/* Every part is a "file", or "strict". False when it replied. */
+/* Every part is a "file", "strict" or "threshold". False when it replied. */
 static bool
 check_form(struct http_request *req, const struct http_part *parts, size_t count, size_t *files,
-           bool *strict)
+           bool *strict, double *threshold)
 {
   struct json_faults faults;
 
@@ -263,9 +278,14 @@ check_form(struct http_request *req, const struct http_part *parts, size_t count
       if (!strict_parse(parts[i].value, strict))
         json_fault_add(&faults, "/strict", "send 1, 0, true or false", "must be a boolean");
     }
+    else if (strcmp(parts[i].name, "threshold") == 0 && parts[i].value)
+    {
+      if (!predict_threshold_parse(req, parts[i].value, threshold))
+        return false;
+    }
     else
       json_fault_add(&faults, json_pointer(req->arena, "", parts[i].name),
-                     "the parts are file and strict", "there is no part \"%s\" here",
+                     "the parts are file, strict and threshold", "there is no part \"%s\" here",
                      parts[i].name);
   if (*files == 0)
     json_fault_add(&faults, "/file", "send each image, or one CSV, as a part named file",
@@ -285,7 +305,8 @@ read_form(struct http_request *req, const struct model_about *about, double us_p
   bool strict = query_strict(req);
 
   if (!http_body_parts(req, &parts, &part_count)
-      || !check_form(req, parts, part_count, &files, &strict))
+      || !check_form(req, parts, part_count, &files, &strict, &input->threshold)
+      || !predict_threshold_fits(req, about, input->threshold))
     return PREDICT_REPLIED;
   images = arena_array(req->arena, files, sizeof *images);
   if (!images)
@@ -334,6 +355,10 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
   struct predict_image image = {.bytes = req->body, .length = req->body_length, .pointer = ""};
 
   memset(input, 0, sizeof *input);
+  input->threshold = NAN;
+  if (!predict_threshold_parse(req, http_query(req, "threshold"), &input->threshold)
+      || !predict_threshold_fits(req, about, input->threshold))
+    return PREDICT_REPLIED;
   if (req->body_length == 0)
   {
     http_reply_error(req, E_BAD_REQUEST, "the body is empty: send rows or images");

@@ -20,6 +20,7 @@ struct predict_input
   uint8_t *owned_pixels;
   json_t **faults;    /* images: per image an array of faults, or NULL */
   const char **names; /* images of a form: their file names, else NULL */
+  double threshold;   /* sent with the call, 0 … 1; NaN = the model's own */
 };
 
 enum predict_read

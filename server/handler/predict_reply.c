@@ -75,13 +75,12 @@ names_write(const struct names *names, size_t class, struct buf *out)
 }
 
 static void
-write_classes(const struct names *names, size_t count, const float *outputs, struct buf *out)
+write_classes(const struct names *names, const struct model_about *about, const float *outputs,
+              struct buf *out)
 {
-  size_t best = 0;
+  size_t count = about->task->class_count;
+  size_t best = decision_class(&about->decision, outputs, count);
 
-  for (size_t i = 1; i < count; i++)
-    if (outputs[i] > outputs[best])
-      best = i;
   buf_append_text(out, "\"label\":");
   names_write(names, best, out);
   buf_append_text(out, ",\"probability\":");
@@ -96,6 +95,21 @@ write_classes(const struct names *names, size_t count, const float *outputs, str
     predict_write_float(outputs[i], out);
   }
   buf_append(out, "}", 1);
+}
+
+/* In the shortest form that reads back the same. */
+static void
+write_threshold(double threshold, struct buf *out)
+{
+  char text[40] = "";
+
+  for (int digits = 6; digits <= 17; digits++)
+  {
+    snprintf(text, sizeof text, "%.*g", digits, threshold);
+    if (strtod(text, NULL) == threshold)
+      break;
+  }
+  buf_printf(out, ",\"threshold\":%s", text);
 }
 
 static void
@@ -123,8 +137,10 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     out->failed = true;
   buf_append_text(out, "{\"model\":");
   write_text(ref->model_name, out);
-  buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\",\"predictions\":[", ref->version,
-             prediction_id);
+  buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\"", ref->version, prediction_id);
+  if (task->kind == TASK_BINARY)
+    write_threshold(decision_threshold(&about->decision), out);
+  buf_append_text(out, ",\"predictions\":[");
   for (size_t row = 0; row < input->count && !out->failed; row++)
   {
     const json_t *warnings = predict_input_warnings(input, row);
@@ -136,7 +152,7 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     {
       next++;
       if (task->class_count > 0)
-        write_classes(&names, task->class_count, output, out);
+        write_classes(&names, about, output, out);
       else
       {
         buf_append_text(out, "\"value\":");
