@@ -55,6 +55,15 @@ on_note(void *context, const char *kind, const char *id)
         stream->recheck = true;
     pthread_mutex_unlock(&hub->lock);
   }
+  else if (strcmp(kind, "tenant") == 0)
+  {
+    http_auth_forget_tenant(server->auth, id);
+    pthread_mutex_lock(&hub->lock);
+    for (struct event_stream *stream = hub->streams; stream; stream = stream->next)
+      if (strcmp(stream->tenant_id, id) == 0)
+        stream->recheck = true;
+    pthread_mutex_unlock(&hub->lock);
+  }
   else if (strcmp(kind, "model") == 0)
     model_cache_forget(server->models, id);
 }

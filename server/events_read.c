@@ -279,7 +279,8 @@ right_holds(struct event_hub *hub, struct db_conn *conn, const struct right *rig
     status = db_session_get(conn, right->hash, hub->arena, &session);
   else
     status = db_key_get(conn, right->key_id, hub->arena, &session.key);
-  return status == DB_ROWS && !session.key.usable ? DB_NONE : status;
+  bool holds = session.key.usable && !session.key.tenant_disabled;
+  return status == DB_ROWS && !holds ? DB_NONE : status;
 }
 
 /* With the lock held: up to `size` streams whose rights are due. */

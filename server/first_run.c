@@ -127,6 +127,14 @@ make_admin_key(struct db_conn *conn, const char *data_dir, const char *tenant_id
   return ERR_OK;
 }
 
+/* The first tenant, whatever it is called now; made when there is none. */
+static enum db_status
+find_root(struct db_conn *conn, struct arena *arena, const char **tenant_id)
+{
+  enum db_status status = db_tenant_root(conn, arena, tenant_id);
+  return status == DB_NONE ? db_tenant_ensure(conn, "default", arena, tenant_id) : status;
+}
+
 enum err
 first_run_keys(struct db_conn *conn, const char *data_dir, struct err_info *info)
 {
@@ -136,7 +144,7 @@ first_run_keys(struct db_conn *conn, const char *data_dir, struct err_info *info
   enum err err = ERR_OK;
   if (!arena)
     return err_set(info, ERR_MEMORY, "out of memory");
-  enum db_status status = db_tenant_ensure(conn, "default", arena, &tenant_id);
+  enum db_status status = find_root(conn, arena, &tenant_id);
   if (status == DB_ROWS)
     status = db_key_count(conn, tenant_id, &count);
   if (status != DB_ROWS)
@@ -165,7 +173,7 @@ find_admin_key(struct db_conn *conn, const char *data_dir, struct arena *arena, 
     *key_id = key.id;
     return ERR_OK;
   }
-  enum db_status status = db_tenant_ensure(conn, "default", arena, &tenant_id);
+  enum db_status status = find_root(conn, arena, &tenant_id);
   if (status == DB_ROWS)
     status = db_key_list(conn, tenant_id, NULL, KEY_PAGE, arena, &keys, &count);
   if (status != DB_ROWS)

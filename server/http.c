@@ -48,9 +48,18 @@ adopt_identity(struct http_exchange *exchange)
   req->key_id = identity->key_id;
   req->key_model = *identity->key_model ? identity->key_model : NULL;
   req->scopes = identity->scopes;
+  req->root = identity->root;
   req->by_cookie = identity->by_session;
   req->session_hash = identity->by_session ? identity->hash : NULL;
   req->csrf = identity->by_session ? identity->csrf : NULL;
+  if (!identity->limits.set)
+    return;
+  struct server_limits *own = arena_alloc(req->arena, sizeof *own);
+  if (!own)
+    return;
+  *own = req->server->limits;
+  tenant_limits_apply(&identity->limits, own);
+  req->limits = own;
 }
 
 /* Whether the path means the model the key is bound to: by its name or its id. */
@@ -81,6 +90,12 @@ check_rights(struct http_exchange *exchange)
       http_reply_error(req, E_CSRF, NULL);
       return;
     }
+  }
+  if ((route->flags & HTTP_ROOT) && !req->root)
+  {
+    http_reply_error(req, E_FORBIDDEN,
+                     "This needs an admin key of the installation's first tenant.");
+    return;
   }
   if ((route->flags & HTTP_PUBLIC) || !route->scope)
     return;
@@ -116,8 +131,13 @@ settle_auth(struct http_exchange *exchange, enum http_auth_result result)
   switch (result)
   {
   case HTTP_AUTH_OK:
+    if (exchange->identity.disabled && optional)
+      break;
     adopt_identity(exchange);
-    check_rights(exchange);
+    if (exchange->identity.disabled)
+      http_reply_error(req, E_TENANT_DISABLED, NULL);
+    else if (http_account_begin(exchange))
+      check_rights(exchange);
     break;
   case HTTP_AUTH_REFUSED:
   case HTTP_AUTH_ASK:
@@ -182,6 +202,7 @@ static void
 finish_handler(struct http_exchange *exchange)
 {
   http_idempotency_end(exchange);
+  http_account_change(exchange);
   http_request_release_db(&exchange->req);
   http_exchange_resume(exchange);
 }
@@ -447,6 +468,7 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
   if (!whole && !exchange->sse && !exchange->discarding)
     status = 0;
   metrics_request(daemon->server->metrics, http_route_index(req->route), status, seconds);
+  http_account_end(exchange, status);
   bool quiet = req->route && (req->route->flags & HTTP_FAST) && status >= 200 && status < 400;
   log_request_id(req->id);
   log_line(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s %s %s %d %.1f ms%s",

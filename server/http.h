@@ -54,7 +54,9 @@ enum http_route_flag
   HTTP_STREAM = 64,  /* the handler calls http_stream_* */
   HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
   HTTP_RERUN =
-    256 /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
+    256, /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
+  HTTP_ROOT = 512, /* only for admin keys of the installation's first tenant */
+  HTTP_LOOKS = 1024 /* not GET, but changes nothing that lasts: no row in the audit */
 };
 
 struct http_request;
@@ -96,6 +98,7 @@ struct http_request
   const char *key_id;
   const char *key_model; /* a predict key bound to one model, else NULL */
   unsigned scopes;
+  bool root; /* a key of the installation's first tenant */
   bool by_cookie;
   const uint8_t *session_hash; /* of the cookie, else NULL */
   const char *csrf;            /* of the session, else NULL */
@@ -108,6 +111,8 @@ struct http_request
   size_t part_count;
   json_t *replay; /* HTTP_RERUN: the stored answer of the first request, else NULL */
   void *state;    /* the handler's own, from one pass to the next (arena memory) */
+  const struct server_limits *limits; /* that hold for who asks: the tenant's own, else the server's */
+  uint64_t predicted_rows;            /* told by the handler, for the tenant's usage */
   /* private to http*.c */
   struct http_exchange *exchange;
 };
@@ -165,6 +170,10 @@ void http_reply_static(struct http_request *req, const char *content_type, const
 void http_reply_error(struct http_request *req, enum error_code code, const char *detail);
 void http_reply_faults(struct http_request *req, enum error_code code,
                        const struct json_faults *faults);
+/* A limit of the tenant (its name in struct server_limits) is reached: 429 that names it and how much of it
+ * is used. `advice` is a sentence, or NULL. */
+void http_reply_quota(struct http_request *req, const char *limit, uint64_t used, uint64_t most,
+                      const char *advice);
 /* 503 (or another answer that may be better later) with Retry-After. A 503 leaves a line in the log that says
  * why: the sentence http_busy_reason was given, else the function that answered. */
 #define http_reply_busy(req, code, retry_after_s)                                                  \

@@ -277,6 +277,20 @@ http_auth_forget(struct http_auth *auth, const char *key_id)
 }
 
 void
+http_auth_forget_tenant(struct http_auth *auth, const char *tenant_id)
+{
+  pthread_mutex_lock(&auth->lock);
+  auth->generation++;
+  for (size_t i = 0; i < BUCKETS; i++)
+    for (struct auth_entry **at = &auth->buckets[i]; *at;)
+      if (strcmp((*at)->identity.tenant_id, tenant_id) == 0)
+        drop(auth, at);
+      else
+        at = &(*at)->next;
+  pthread_mutex_unlock(&auth->lock);
+}
+
+void
 http_auth_forget_session(struct http_auth *auth, const uint8_t hash[32])
 {
   pthread_mutex_lock(&auth->lock);
@@ -430,6 +444,9 @@ read_identity(struct db_conn *conn, const struct http_credential *credential, st
   copy_text(identity->csrf, sizeof identity->csrf, session.csrf);
   identity->scopes = key->scopes;
   identity->by_session = credential->by_session;
+  identity->root = key->tenant_root;
+  identity->disabled = key->tenant_disabled;
+  tenant_limits_read(key->tenant_limits, &identity->limits);
   memcpy(identity->hash, credential->hash, 32);
   *expires_us = key->expires_us;
   if (session.expires_us && (!*expires_us || session.expires_us < *expires_us))

@@ -4,7 +4,7 @@
  * a cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept, compared in constant time.
  * What the database said is cached for a short time: forgotten at once when the event hub hears of a
  * change, looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database
- * is away. Guessing is slowed down per address and in all. Thread-safe.
+ * is away. What its tenant may use comes with a key. Guessing is slowed down per address and in all. Thread-safe.
  */
 #ifndef ATTUNE_SERVER_HTTP_AUTH_H
 #define ATTUNE_SERVER_HTTP_AUTH_H
@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "server/tenant_limits.h"
 #include "sql/db_tenant.h"
 
 #define HTTP_TOKEN_SIZE 72 /* any secret as text, with its NUL */
@@ -30,10 +31,13 @@ struct http_identity
   char key_id[40];
   char key_model[72];    /* "" = every model */
   char key_model_id[40]; /* of that model; "" while there is none of this name */
-  char csrf[64];      /* of a session */
+  char csrf[64];         /* of a session */
   unsigned scopes;
   bool by_session;
+  bool root;        /* of the installation's first tenant */
+  bool disabled;    /* its tenant is */
   uint8_t hash[32]; /* of the secret */
+  struct tenant_limits limits;
 };
 
 /* What a request carries. */
@@ -77,6 +81,8 @@ enum http_auth_result http_auth_ask(struct http_auth *auth,
 /* A key changed: it and its sessions are looked up again. NULL = changes of any may have been missed: all are
  * asked again as soon as the database answers. */
 void http_auth_forget(struct http_auth *auth, const char *key_id);
+/* A tenant changed: all its keys are looked up again. */
+void http_auth_forget_tenant(struct http_auth *auth, const char *tenant_id);
 void http_auth_forget_session(struct http_auth *auth, const uint8_t hash[32]);
 /* Whether changes are being heard of. */
 void http_auth_listening(struct http_auth *auth, bool listening);

@@ -18,7 +18,7 @@ static size_t
 body_limit(const struct http_exchange *exchange)
 {
   const struct http_route *route = exchange->req.route;
-  const struct server_limits *limits = &exchange->req.server->limits;
+  const struct server_limits *limits = exchange->req.limits;
   if (route->body_limit)
     return route->body_limit;
   if (route->flags & HTTP_UPLOAD)
@@ -96,6 +96,8 @@ begin_upload(struct http_exchange *exchange)
     http_reply_error(req, E_STORAGE_FULL, NULL);
     return;
   }
+  if (!http_account_upload(exchange))
+    return;
   bool digest = (req->route->flags & HTTP_CREATES) && http_header(req, "Idempotency-Key");
   exchange->buffer = malloc(SPOOL_BUFFER);
   exchange->buffer_capacity = SPOOL_BUFFER;

@@ -15,6 +15,7 @@ replay(struct http_exchange *exchange, const struct db_stored_answer *answer)
   struct http_request *req = &exchange->req;
   struct err_info info;
   json_t *value = NULL;
+  exchange->replayed = true;
   size_t length = answer->body ? strlen(answer->body) : 0;
   if (length > 0 && answer->status >= 400)
   {
@@ -50,6 +51,7 @@ answer_repeated(struct http_exchange *exchange, const struct db_stored_answer *a
   else if ((req->route->flags & HTTP_RERUN) && answer->status < 300 && answer->body
            && json_parse(answer->body, strlen(answer->body), 64, &req->replay, &info) == ERR_OK)
   {
+    exchange->replayed = true;
     http_reply_header(req, "Idempotency-Replayed", "true");
     return true;
   }

@@ -96,6 +96,11 @@ struct http_exchange
 
   /* idempotency */
   const char *idempotency_key; /* claimed, to be finished or dropped */
+  bool replayed;               /* the answer is one of an earlier request */
+
+  /* account */
+  bool audited;
+  bool upload_counted; /* as one of the tenant's under way */
 
   /* waiting */
   struct db_conn *conn;
@@ -187,6 +192,20 @@ void http_upload_digest(const struct http_upload *upload, crypto_generichash_sta
 bool http_idempotency_begin(struct http_exchange *exchange);
 void http_idempotency_end(struct http_exchange *exchange);
 
+/* http_account.c: what a request takes from its tenant and leaves in the books. */
+
+/* Whether the tenant may ask once more now; replies 429 when not. */
+bool http_account_begin(struct http_exchange *exchange);
+/* Whether the tenant may upload one more; replies 429 when not. */
+bool http_account_upload(struct http_exchange *exchange);
+/* Before the answer of a handler on a pool is sent: writes a change to the audit. */
+void http_account_change(struct http_exchange *exchange);
+/* When all is over: refusals to the audit's queue, counters to the usage. */
+void http_account_end(struct http_exchange *exchange, int status);
+
+/* http_reply.c: a problem with further members (the reference is taken) and Retry-After when not 0. */
+void http_reply_limit(struct http_request *req, enum error_code code, const char *detail,
+                      json_t *more, unsigned retry_after_s);
 /* http_reply.c: the last thing on the event thread. */
 enum MHD_Result http_reply_queue(struct http_exchange *exchange);
 /* Writes the prepared problem straight to the socket, where MHD takes no answer any more. */

@@ -168,7 +168,8 @@ http_reply_static(struct http_request *req, const char *content_type, const char
 /* ---- problems -------------------------------------------------------------------------------------- */
 
 static void
-reply_problem(struct http_request *req, enum error_code code, const char *detail, json_t *faults)
+reply_problem(struct http_request *req, enum error_code code, const char *detail, json_t *faults,
+              json_t *more)
 {
   const struct error_def *def = error_get(code);
   const char *sentence = detail ? detail : def->sentence;
@@ -180,6 +181,9 @@ reply_problem(struct http_request *req, enum error_code code, const char *detail
     json_object_set_new(problem, "faults", faults);
   else
     json_decref(faults);
+  if (more && problem)
+    json_object_update_missing(problem, more);
+  json_decref(more);
   if (code == E_UNAUTHENTICATED)
     http_reply_header(req, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"attune\"");
   reply_text(req, def->status, "application/problem+json", problem);
@@ -213,7 +217,7 @@ http_reply_error(struct http_request *req, enum error_code code, const char *det
     http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, "2");
   if (def->status == 503)
     log_busy(req, detail ? detail : def->sentence);
-  reply_problem(req, code, detail, NULL);
+  reply_problem(req, code, detail, NULL, NULL);
 }
 
 void
@@ -229,7 +233,7 @@ http_reply_faults(struct http_request *req, enum error_code code, const struct j
     detail = arena_printf(req->arena, "%s%s%s%s", place ? place : "", place ? ": " : "",
                           first->message ? first->message : "", rest ? rest : "");
   }
-  reply_problem(req, code, detail, json_faults_to_json(faults));
+  reply_problem(req, code, detail, json_faults_to_json(faults), NULL);
 }
 
 void
@@ -241,7 +245,32 @@ http_reply_busy_by(struct http_request *req, enum error_code code, unsigned retr
     log_busy(req, who);
   snprintf(text, sizeof text, "%u", retry_after_s);
   http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, text);
-  reply_problem(req, code, NULL, NULL);
+  reply_problem(req, code, NULL, NULL, NULL);
+}
+
+void
+http_reply_limit(struct http_request *req, enum error_code code, const char *detail, json_t *more,
+                 unsigned retry_after_s)
+{
+  char text[16];
+  snprintf(text, sizeof text, "%u", retry_after_s);
+  if (retry_after_s)
+    http_reply_header(req, MHD_HTTP_HEADER_RETRY_AFTER, text);
+  reply_problem(req, code, detail, NULL, more);
+}
+
+void
+http_reply_quota(struct http_request *req, const char *limit, uint64_t used, uint64_t most,
+                 const char *advice)
+{
+  const char *detail =
+    arena_printf(req->arena, "The limit \"%s\" is reached: %llu of %llu are in use.%s%s", limit,
+                 (unsigned long long) used, (unsigned long long) most, advice ? " " : "",
+                 advice ? advice : "");
+  http_reply_limit(req, E_QUOTA, detail,
+                   json_pack("{s:s, s:I, s:I}", "limit", limit, "used", (json_int_t) used, "most",
+                             (json_int_t) most),
+                   2);
 }
 
 void

@@ -62,6 +62,7 @@ http_exchange_new(struct http_daemon *daemon, struct MHD_Connection *connection,
   memset(exchange, 0, sizeof *exchange);
   exchange->req.arena = arena;
   exchange->req.server = daemon->server;
+  exchange->req.limits = &daemon->server->limits;
   exchange->req.exchange = exchange;
   exchange->req.content_type = "";
   exchange->daemon = daemon;

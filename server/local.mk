@@ -79,6 +79,8 @@ server_libserver_a_SOURCES += \
   server/handler/datasets.c \
   server/handler/families.c \
   server/handler/job_create.c server/handler/job_create.h \
+  server/handler/job_control.c \
+  server/handler/job_logs.c \
   server/handler/jobs.c \
   server/handler/models.c \
   server/handler/predict.c \

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/proc.h"
+#include "server/audit.h"
 #include "server/dataset_cache.h"
 #include "server/events.h"
 #include "server/first_run.h"
@@ -29,10 +30,14 @@
 #include "server/limits.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
+#include "server/rate.h"
 #include "server/server.h"
 #include "server/spool.h"
 #include "server/standalone.h"
+#include "server/usage.h"
+#include "sql/db_audit.h"
 #include "sql/db_job.h"
+#include "sql/db_usage.h"
 
 #define CONNECT_SECONDS 60.0
 #define FORGET_SECONDS 3600.0
@@ -66,6 +71,13 @@ static const struct option_def own_options[] = {
    .max = 36500,
    .argument = "DAYS",
    .help = "How long events and epochs of ended jobs are kept."},
+  {.name = "keep-audit-days",
+   .kind = OPTION_NUMBER,
+   .fallback = "90",
+   .min = 0.01,
+   .max = 36500,
+   .argument = "DAYS",
+   .help = "How long the audit is kept."},
   {.name = "listen",
    .kind = OPTION_TEXT,
    .fallback = "127.0.0.1:8080",
@@ -284,12 +296,17 @@ make_server(struct program *program, struct err_info *info)
     server->auth = http_auth_new(server->db);
     server->models = model_cache_new(server->limits.model_cache_bytes);
     server->events = event_hub_new(server, program->conninfo);
-    if (!server->auth || !server->models || !server->events)
+    server->rate = rate_new();
+    if (!server->auth || !server->models || !server->events || !server->rate)
       err = err_set(info, ERR_MEMORY, "out of memory");
   }
   if (!err)
     err = dataset_cache_new(program->data_dir, server->limits.dataset_cache_bytes,
                             &server->datasets, info);
+  if (!err)
+    err = audit_start(server->db, &server->audit, info);
+  if (!err)
+    err = usage_start(server->db, &server->usage, info);
   return err;
 }
 
@@ -365,6 +382,10 @@ forget_old(struct program *program)
     return;
   if (db_forget_old(conn, options_number(program->options, "keep-days")) < 0)
     log_warning("old events could not be forgotten; another try follows in an hour");
+  if (db_audit_forget(conn, options_number(program->options, "keep-audit-days")) < 0)
+    log_warning("old audit rows could not be forgotten; another try follows in an hour");
+  if (db_usage_gauge(conn) < 0)
+    log_warning("the bytes stored today could not be noted; another try follows in an hour");
   db_release(program->server.db, conn);
 }
 
@@ -436,6 +457,9 @@ stop_server(struct program *program)
     dataset_cache_free(server->datasets);
   if (server->models)
     model_cache_free(server->models);
+  audit_stop(server->audit);
+  usage_stop(server->usage);
+  rate_free(server->rate);
   http_auth_free(server->auth);
   metrics_free(server->metrics);
   if (server->db)

@@ -55,8 +55,9 @@ db_sign_in_code_use(struct db_conn *conn, const uint8_t hash[32], struct arena *
                     const char **key_id)
 {
   static const struct db_statement use = {
-    "code_use", "UPDATE sign_in_code c SET used_at = now() FROM api_key k"
-                " WHERE c.hash = $1 AND c.used_at IS NULL AND c.expires_at > now()"
-                " AND k.id = c.key_id AND " DB_KEY_USABLE_SQL " RETURNING c.key_id"};
+    "code_use",
+    "UPDATE sign_in_code c SET used_at = now() FROM " DB_KEY_TABLES_SQL
+    " WHERE c.hash = $1 AND c.used_at IS NULL AND c.expires_at > now()"
+    " AND t.disabled_at IS NULL AND k.id = c.key_id AND " DB_KEY_USABLE_SQL " RETURNING c.key_id"};
   return db_exec_one(conn, &use, DB_PARAMS(db_hash(hash)), DB_SCALAR(DB_TEXT), arena, key_id);
 }

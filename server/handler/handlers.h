@@ -19,7 +19,16 @@ enum http_outcome handle_datasets_delete(struct http_request *req);
 enum http_outcome handle_jobs_post(struct http_request *req);
 enum http_outcome handle_jobs_list(struct http_request *req);
 enum http_outcome handle_jobs_get(struct http_request *req);
+
+/* job_control.c */
+enum http_outcome handle_jobs_pause(struct http_request *req);
+enum http_outcome handle_jobs_resume(struct http_request *req);
+enum http_outcome handle_jobs_extend(struct http_request *req);
+enum http_outcome handle_jobs_clone(struct http_request *req);
 enum http_outcome handle_jobs_cancel(struct http_request *req);
+
+/* job_logs.c */
+enum http_outcome handle_job_logs(struct http_request *req);
 
 /* trials.c */
 enum http_outcome handle_trials_list(struct http_request *req);
@@ -54,6 +63,17 @@ enum http_outcome handle_keys_post(struct http_request *req);
 enum http_outcome handle_keys_list(struct http_request *req);
 enum http_outcome handle_keys_get(struct http_request *req);
 enum http_outcome handle_keys_delete(struct http_request *req);
+
+/* tenants.c */
+enum http_outcome handle_tenants_post(struct http_request *req);
+enum http_outcome handle_tenants_list(struct http_request *req);
+enum http_outcome handle_tenants_get(struct http_request *req);
+enum http_outcome handle_tenants_patch(struct http_request *req);
+enum http_outcome handle_tenants_delete(struct http_request *req);
+
+/* audit.c, usage.c */
+enum http_outcome handle_audit_list(struct http_request *req);
+enum http_outcome handle_usage_get(struct http_request *req);
 
 /* sessions.c */
 enum http_outcome handle_session_post(struct http_request *req);

@@ -4,7 +4,12 @@
 
 #include <jansson.h>
 
+#include "sql/db_tenant.h"
+
 /* ["predict", …] of a mask of enum db_scope (new reference). */
 json_t *key_scopes_json(unsigned scopes);
+
+/* A key without its secret (new reference). */
+json_t *key_view(const struct db_key *key);
 
 #endif

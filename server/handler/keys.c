@@ -34,8 +34,8 @@ time_or_null(int64_t unix_us)
   return json_string(text);
 }
 
-static json_t *
-view_key(const struct db_key *key)
+json_t *
+key_view(const struct db_key *key)
 {
   return json_pack("{s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:b}", "id", key->id, "name", key->name,
                    "scopes", key_scopes_json(key->scopes), "model", key->model_name, "created_at",
@@ -88,6 +88,8 @@ read_request(struct http_request *req, struct key_request *wanted)
                      "predict, read, train or admin", "there is no such scope");
     wanted->scopes |= scope;
   }
+  if (*wanted->name && faults.count == 0 && !name_is_title(wanted->name))
+    json_fault_add(&faults, "/name", NULL, "a name has no control characters");
   if (wanted->model && !name_is_model(wanted->model))
     json_fault_add(&faults, "/model", "the name of a model, not its id",
                    "no model can be called so");
@@ -112,11 +114,9 @@ handle_keys_post(struct http_request *req)
   if (!read_request(req, &wanted) || !(conn = http_db(req)))
     return HTTP_REPLIED;
   enum db_status status = db_key_count(conn, req->tenant_id, &count);
-  if (status == DB_ROWS && count >= req->server->limits.keys)
+  if (status == DB_ROWS && count >= req->limits->keys)
   {
-    http_reply_error(
-      req, E_QUOTA,
-      arena_printf(req->arena, "This tenant has %zu usable keys, the most it may have.", count));
+    http_reply_quota(req, "keys", count, req->limits->keys, "Revoke keys that nobody uses.");
     return HTTP_REPLIED;
   }
   http_auth_new_key(id, text, hash);
@@ -130,7 +130,7 @@ handle_keys_post(struct http_request *req)
     http_reply_db(req, status, E_INTERNAL);
     return HTTP_REPLIED;
   }
-  json_t *view = view_key(&key);
+  json_t *view = key_view(&key);
   http_reply_replay(req, json_copy(view));
   json_object_set_new(view, "key", json_string(text));
   http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/keys/%s", id), view);
@@ -140,7 +140,7 @@ handle_keys_post(struct http_request *req)
 static json_t *
 item_view(const void *row)
 {
-  return view_key(row);
+  return key_view(row);
 }
 
 static const char *
@@ -179,7 +179,7 @@ handle_keys_get(struct http_request *req)
   if (status == DB_ROWS && strcmp(key.tenant_id, req->tenant_id) != 0)
     status = DB_NONE;
   if (status == DB_ROWS)
-    http_reply_json(req, 200, view_key(&key));
+    http_reply_json(req, 200, key_view(&key));
   else
     http_reply_db(req, status, E_KEY_NOT_FOUND);
   return HTTP_REPLIED;

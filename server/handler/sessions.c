@@ -54,6 +54,11 @@ find_key(struct http_request *req, struct db_conn *conn, const char **key_id)
       if (result == HTTP_AUTH_ASK)
         result = http_auth_ask(req->server->auth, &credential, peer, &identity);
     }
+    if (result == HTTP_AUTH_OK && identity.disabled)
+    {
+      http_reply_error(req, E_TENANT_DISABLED, NULL);
+      return false;
+    }
     if (result == HTTP_AUTH_OK)
       *key_id = arena_strdup(req->arena, identity.key_id);
     else if (result == HTTP_AUTH_SLOW_DOWN)
@@ -115,6 +120,9 @@ handle_session_post(struct http_request *req)
     http_reply_db(req, status, E_UNAUTHENTICATED);
     return HTTP_REPLIED;
   }
+  /* for the audit */
+  req->tenant_id = session.key.tenant_id;
+  req->key_id = session.key.id;
   set_cookie(req, text, SESSION_SECONDS);
   http_reply_json(req, 201, view_session(&session.key, csrf));
   return HTTP_REPLIED;

@@ -69,6 +69,7 @@ class Client:
         self.port = port
         self.key = key
         self.host = host
+        self.source = None  # the address to call from; any of 127.0.0.0/8 will do
 
     def call(self, method, path, body=None, headers=None, timeout=120) -> Answer:
         send = {}
@@ -80,7 +81,8 @@ class Client:
         elif isinstance(body, tuple):
             send["Content-Type"], body = body
         send.update(headers or {})
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(
+            self.host, self.port, timeout=timeout, source_address=(self.source, 0) if self.source else None)
         try:
             connection.request(method, path, body, send)
             response = connection.getresponse()
