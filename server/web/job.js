@@ -5,7 +5,7 @@ import { chart } from "./chart.js";
 import { el, number, problemBox, seconds, show, state } from "./dom.js";
 import { curlLines, tryForm } from "./try.js";
 
-const LOWER_IS_BETTER = new Set(["log_loss", "rmse", "mae"]);
+const LOWER_IS_BETTER = /^(log_loss|brier_score|rmse|mae|mape|rmsle|quantile_.*)$/;
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
 function params(values) {
@@ -118,7 +118,7 @@ export async function jobPage(id) {
     parts.facts.forEach((item, i) => item.set(texts[i]));
     parts.facts[0].box.firstChild.textContent = `Best ${metric.replaceAll("_", " ")}`;
     const list = [...trials.values()].sort((a, b) => a.number - b.number);
-    parts.chart.replaceChildren(chart(list.filter((trial) => trial.state === "done"), !LOWER_IS_BETTER.has(metric), metric));
+    parts.chart.replaceChildren(chart(list.filter((trial) => trial.state === "done"), !LOWER_IS_BETTER.test(metric), metric));
     parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial)));
     parts.cancel.hidden = ended;
   }
