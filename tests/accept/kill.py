@@ -3,7 +3,8 @@
 
 Each lane is an Attune of its own that always has jobs (tests/harness/kill_lane.py); lanes take rounds from one
 count. A round waits a random while, or for a moment of a kind (an upload, a finish), takes a victim, and measures
-the time until all that was leased at that moment has gone on and something new has been recorded. Rounds are
+the time until every unit that the victim held has been taken over or ended (database or attuned: until every
+leased unit has moved or was kept by a heartbeat), and something new has been recorded. Rounds are
 rows of accept/kill.csv in the build directory; a run that was cut short goes on with the rounds and the lanes'
 data that are there. At the end every promise is checked (tests/harness/kill_checks.py).
 
@@ -32,6 +33,7 @@ LANES = int(os.environ.get("ATTUNE_ACCEPT_LANES", "4"))
 SEED = os.environ.get("ATTUNE_ACCEPT_SEED", "1")
 STOP_SHARE = float(os.environ.get("ATTUNE_ACCEPT_STOP_SHARE", "0.15"))
 VICTIMS = os.environ.get("ATTUNE_ACCEPT_VICTIMS", "trial worker engine attuned backend postmaster").split()
+PARTS = ("trial", "worker", "engine")  # whose units go to others
 RESUME_S = 15.0
 LEASE_S = 12.0
 LONGEST_S = 90.0  # a lane that takes longer is given up
@@ -39,7 +41,8 @@ FIELDS = ("round", "lane", "kind", "victim", "signal", "phase", "seconds", "ok")
 HERE = os.path.join(BUILD, "accept")
 TABLE = os.path.join(HERE, os.environ.get("ATTUNE_ACCEPT_TABLE", "kill.csv"))
 ROOT = os.path.join(tempfile.gettempdir(), f"attune-kill-{zlib.crc32(TABLE.encode()):08x}")
-LEASED = "SELECT id, lease_token, trial_id IS NULL, split_part(worker, ':', 2) FROM unit WHERE state = 'leased'"
+LEASED = ("SELECT id, lease_token, trial_id IS NULL, split_part(worker, ':', 2), extract(epoch FROM lease_until)"
+          " FROM unit WHERE state = 'leased'")
 PROGRESS = ("SELECT coalesce(sum(event_seq), 0), (SELECT coalesce(sum(lease_token), 0) FROM unit),"
             " (SELECT count(*) FROM unit WHERE state NOT IN ('pending', 'leased')) FROM job")
 
@@ -79,7 +82,7 @@ class Rounds:
 def phase_of(lane, leased):
     if lane.uploading:
         return "upload"
-    if any(finish == "t" for _, _, finish, _ in leased):
+    if any(finish == "t" for _, _, finish, _, _ in leased):
         return "finish"
     if leased:
         return "search"
@@ -103,7 +106,7 @@ def choose(lane, victim, rng, stop):
         pids = lane.find(victim)
         leased = lane.shell.rows(LEASED)
         if stop and victim == "worker":
-            busy = {int(worker) for _, _, _, worker in leased if worker.isdigit()}
+            busy = {int(worker) for _, _, _, worker, _ in leased if worker.isdigit()}
             pids = [pid for pid in pids if pid in busy]
         if pids:
             return rng.choice(pids), leased
@@ -111,20 +114,40 @@ def choose(lane, victim, rng, stop):
     return None, []
 
 
-def gone_on(lane, leased, before):
-    """Whether each unit that was leased has moved, and anything new has been recorded."""
-    now = {row[0]: row[1] for row in lane.shell.rows(LEASED, 3.0)}
-    if any(now.get(unit) == token for unit, token, _, _ in leased):
-        return False
+def parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def held_by(victim, pid, leased):
+    """Of what is leased, what depends on the victim: all, but for parts of an engine."""
+    if victim not in PARTS:
+        return leased
+    owner = parent(pid) if victim == "trial" else pid
+    return [unit for unit in leased if unit[3].isdigit()
+            and owner in (int(unit[3]), parent(unit[3]) if victim == "engine" else 0)]
+
+
+def gone_on(lane, victim, leased, before):
+    """Whether each unit that was leased has moved, and anything new has been recorded. Where the owners live on,
+    a heartbeat that came through is a move."""
+    now = {row[0]: row for row in lane.shell.rows(LEASED, 3.0)}
+    lives_on = victim not in PARTS
+    for unit, token, _, _, until in leased:
+        if unit in now and now[unit][1] == token and not (lives_on and float(now[unit][4]) > float(until)):
+            return False
     return lane.shell.rows(PROGRESS, 3.0) != before
 
 
-def wait_progress(lane, leased, before, base, cont):
+def wait_progress(lane, victim, leased, before, base, cont):
     """Seconds from `base` until work went on; `cont()` is called again and again and wakes what was stopped."""
     while time.monotonic() < base + LONGEST_S:
         cont()
         try:
-            if gone_on(lane, leased, before):
+            if gone_on(lane, victim, leased, before):
                 return max(0.0, time.monotonic() - base)
         except Away:
             pass
@@ -150,6 +173,7 @@ def one_round(lane, number):
     if pid is None:
         return None
     phase = phase_of(lane, leased)
+    leased = held_by(victim, pid, leased)
     before = lane.shell.rows(PROGRESS)
     if not send(pid, signal.SIGSTOP if stop else signal.SIGKILL):
         return None
@@ -171,7 +195,7 @@ def one_round(lane, number):
         def cont():
             return None
     try:
-        seconds = wait_progress(lane, leased, before, base, cont)
+        seconds = wait_progress(lane, victim, leased, before, base, cont)
     finally:
         if stop:
             time.sleep(max(0.0, wakes_at - time.monotonic()))
@@ -193,12 +217,12 @@ def asked_of(lane):
     return asked
 
 
-def answers(lane, job, path):
+def answers(lane, job, name, version):
     """What a model says to its training table's first rows; None when the server is away."""
-    report = lane.server.get(f"/api/v1/models/{path}/report", timeout=30)
+    report = lane.server.get(f"/api/v1/models/{name}/versions/{version}/report", timeout=30)
     rows = [{"sepal_length": 5.1, "petal_width": 0.2, "a": 0.5, "b": -1.0, "colour": "red"},
             {"sepal_length": 6.3, "sepal_width": 3.0, "a": -0.5, "c": 2.0, "colour": "blue"}]
-    said = lane.server.post(f"/api/v1/models/{path}/predict", {"rows": rows}, timeout=30)
+    said = lane.server.post(f"/api/v1/models/{name}@{version}/predict", {"rows": rows}, timeout=30)
     if report.status != 200 or said.status != 200:
         raise AssertionError(f"the model of {job} does not answer: {report} {said}")
     stored = lane.shell.rows(f"SELECT report->>'score', score FROM model_version WHERE job_id = '{job}' AND final")
@@ -213,11 +237,11 @@ def check_ended(lane, all_of_them=False):
     for job, faults in check_jobs(lane.shell, new).items():
         lane.faults += faults
         lane.checked[job] = None
-        model = lane.shell.rows(f"SELECT m.name || '/versions/' || v.version FROM model_version v JOIN model m"
+        model = lane.shell.rows(f"SELECT m.name, v.version FROM model_version v JOIN model m"
                                 f" ON m.id = v.model_id WHERE v.job_id = '{job}' AND final")
         if model:
             try:
-                lane.checked[job] = (model[0][0], answers(lane, job, model[0][0]))
+                lane.checked[job] = (model[0], answers(lane, job, *model[0]))
             except OSError:
                 if all_of_them:
                     raise
@@ -243,7 +267,7 @@ def settle(lane):
         lane.faults.append("processes were left, or ended badly")
     lane.start()
     for job, said in lane.checked.items():
-        if said and answers(lane, job, said[0]) != said[1]:
+        if said and answers(lane, job, *said[0]) != said[1]:
             lane.faults.append(f"the model of {job} answers differently after a start anew")
     if not lane.end():
         lane.faults.append("processes were left after the second end")

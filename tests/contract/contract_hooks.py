@@ -20,6 +20,7 @@ from schemathesis.generation import GenerationMode
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "harness"))
 
+import contract_seeds as seeds  # noqa: E402
 from attune_server import Client  # noqa: E402
 
 with open(os.environ["ATTUNE_CONTRACT_SEEDS"], encoding="utf-8") as seeds_file:
@@ -27,8 +28,7 @@ with open(os.environ["ATTUNE_CONTRACT_SEEDS"], encoding="utf-8") as seeds_file:
 CLIENT = Client(SEEDS["port"], SEEDS["key"])
 LONGEST_WAIT_S = 2
 WAIT_MAX_S = 600  # of the contract; what is above it must stay there
-PATH_SEEDS = {"dataset": "dataset", "job": "job", "trial": "trial", "model": "model", "version": "version",
-              "alias": "alias", "key": "key_id"}
+PATHS = CLIENT.get("/openapi.json").json["paths"]
 PREDICT_CSV = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.1,2.9,,1.4\n"
 STEERED = set()  # cases whose body was valid and is now one of ours
 
@@ -80,19 +80,59 @@ def new_job():
     return CLIENT.post("/api/v1/jobs", body).json["id"]
 
 
+def new_paused_job():
+    job = new_job()
+    CLIENT.post(f"/api/v1/jobs/{job}/pause")
+    return job
+
+
+def example(path, method):
+    """The contract's first JSON example of a request's body, about things that are there; None without one."""
+    content = PATHS.get(path, {}).get(method, {}).get("requestBody", {}).get("content", {})
+    examples = content.get("application/json", {}).get("examples", {})
+    body = next((one["value"] for one in examples.values() if isinstance(one.get("value"), dict)), None)
+    return body and seeds.in_place(body, SEEDS)
+
+
+def new_item(collection):
+    """Something that may go away again, made from the contract's own example."""
+    body = example(collection, "post")
+    made = CLIENT.post(collection, body) if body is not None else None
+    return (made.json.get("id") or made.json.get("name")) if made and made.status < 300 else None
+
+
+# What changes or ends something that other requests need gets one of its own.
+OWN_ITEM = {"DELETE /api/v1/datasets/{dataset}": new_dataset,
+            "PATCH /api/v1/datasets/{dataset}/schema": new_dataset,
+            "POST /api/v1/jobs/{job}/cancel": new_job, "POST /api/v1/jobs/{job}/pause": new_job,
+            "POST /api/v1/jobs/{job}/resume": new_paused_job, "DELETE /api/v1/keys/{key}": new_key}
+
+
+def disable(tenant):
+    CLIENT.call("PATCH", f"/api/v1/tenants/{tenant}", {"disabled": True})
+
+
+def own_item(label):
+    """An id for the last parameter of the path if this operation needs its own; None otherwise."""
+    method, path = label.split(" ", 1)
+    if label in OWN_ITEM:
+        return OWN_ITEM[label]()
+    if method in ("DELETE", "PATCH") and path.endswith("}") and "post" in PATHS.get(path.rpartition("/")[0], {}):
+        item = new_item(path.rpartition("/")[0])
+        if item and label == "DELETE /api/v1/tenants/{tenant}":
+            disable(item)
+        return item
+    return None
+
+
 def steer_path(case, path):
     """Ids that exist; what would go away or end is made for the occasion."""
     label = case.operation.label
-    found = {name: SEEDS[PATH_SEEDS[name]] for name in path if name in PATH_SEEDS}
-    if label == "DELETE /api/v1/datasets/{dataset}":
-        found["dataset"] = new_dataset()
-    elif label == "PATCH /api/v1/datasets/{dataset}/schema":
-        found["dataset"] = new_dataset()
-    elif label == "DELETE /api/v1/keys/{key}":
-        found["key"] = new_key()
-    elif label == "POST /api/v1/jobs/{job}/cancel":
-        found["job"] = new_job()
-    elif label == "POST /api/v1/models/{model}/predict" and case.media_type not in (
+    found = {name: SEEDS["path"][name] for name in path if name in SEEDS["path"]}
+    own = own_item(label)
+    if own is not None:
+        found[seeds.last_parameter(label)] = own
+    if label == "POST /api/v1/models/{model}/predict" and case.media_type not in (
             "application/json", "text/csv"):
         found["model"] = SEEDS["image_model"]
     return {**path, **found}
@@ -141,7 +181,8 @@ def steer_body(case, body):
         return {"key": SEEDS["key"]}
     if label == "POST /api/v1/keys" and isinstance(body, dict):
         return {**body, "model": None}
-    return body
+    own = example(*reversed(label.lower().split(" ", 1))) if case.media_type == "application/json" else None
+    return own if own is not None and dice(case) % 2 else body
 
 
 def steer_query(case, query, chance):

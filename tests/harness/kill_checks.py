@@ -27,7 +27,7 @@ SELECT j.id, j.name, j.state, coalesce(j.problem::text, ''), j.trial_count, j.ev
  (SELECT count(*) FROM model_version v WHERE v.job_id = j.id AND final),
  (SELECT count(*) FROM unit u WHERE u.job_id = j.id AND u.state = 'done' AND u.attempts = 1 AND EXISTS (
    SELECT FROM unit_epoch a JOIN unit_epoch b ON b.unit_id = a.unit_id AND b.epoch > a.epoch
-   WHERE a.unit_id = u.id AND (b.seconds < a.seconds OR b.epoch > b.epoch_count))),
+   WHERE a.unit_id = u.id AND (b.seconds < a.seconds OR (b.epoch_count > 0 AND b.epoch > b.epoch_count)))),
  (SELECT count(*) FROM trial t WHERE t.job_id = j.id AND t.state = 'failed' AND cardinality(t.reasons) < 1)
 FROM job j WHERE j.id IN (%s)"""
 

@@ -36,7 +36,7 @@ def small_table(rng):
             head, *lines = file.read().splitlines()
         rng.shuffle(lines)
         return "\n".join([head, *lines, ""]).encode(), "species"
-    return table(rng.choice([200, 400, 400, 6000]), rng.randrange(1 << 30)), "label"
+    return table(rng.choice([200, 400, 400, 3000]), rng.randrange(1 << 30)), "label"
 
 
 def small_job(rng, dataset, target, name):
