@@ -127,6 +127,7 @@ reply_predictions(struct http_request *req, const struct model_ref *ref,
 
   db_id_new("prd_", id, sizeof id);
   predict_reply_write(ref, about, id, input, outputs, &text);
+  req->predicted_rows = input->good_count;
   if (text.failed)
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else

@@ -143,7 +143,7 @@ predict_images_read(struct http_request *req, const struct model_about *about,
   size_t bytes = image_bytes(about);
   struct err_info info;
 
-  if (count > req->server->limits.predict_rows || (bytes && count > PIXEL_BYTES_MAX / bytes))
+  if (count > req->limits->predict_rows || (bytes && count > PIXEL_BYTES_MAX / bytes))
     return reply_too_many(req, about);
   if (us_per_row * (double) count > budget_us
       || us_per_row * (double) count + decode_cost_us(images, count, budget_us) > budget_us)
@@ -185,7 +185,7 @@ predict_pixels_read(struct http_request *req, const struct model_about *about, d
                 about->height, about->width, about->channels, bytes, req->body_length);
     return PREDICT_REPLIED;
   }
-  if (count > req->server->limits.predict_rows)
+  if (count > req->limits->predict_rows)
     return reply_too_many(req, about);
   if (us_per_row * (double) count > budget_us)
     return PREDICT_DEAR;

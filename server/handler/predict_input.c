@@ -33,7 +33,7 @@ body_kind(const struct http_request *req)
   /* what curl -d sends, and nothing at all: JSON, but not from a browser's form */
   if (!req->by_cookie && (!*type || strcmp(type, "application/x-www-form-urlencoded") == 0))
     return BODY_JSON;
-  if (strcmp(type, "text/csv") == 0)
+  if (strcmp(type, "text/csv") == 0 || strcmp(type, "text/tab-separated-values") == 0)
     return BODY_CSV;
   if (strcmp(type, "image/png") == 0 || strcmp(type, "image/jpeg") == 0)
     return BODY_IMAGE;
@@ -49,9 +49,10 @@ predict_type_known(struct http_request *req)
 {
   if (body_kind(req) != BODY_OTHER)
     return true;
-  http_reply_error(req, E_UNSUPPORTED_MEDIA_TYPE,
-                   "send application/json, text/csv, image/png, image/jpeg, "
-                   "application/octet-stream or multipart/form-data");
+  http_reply_error(
+    req, E_UNSUPPORTED_MEDIA_TYPE,
+    "send application/json, text/csv, text/tab-separated-values, image/png, image/jpeg, "
+    "application/octet-stream or multipart/form-data");
   return false;
 }
 
@@ -93,8 +94,8 @@ read_rows(struct http_request *req, const struct model_about *about, const json_
 {
   struct err_info info = {.code = ERR_OK};
   struct row_batch *batch = NULL;
-  enum err rc = row_batch_from_json(about->schema, rows, strict, req->server->limits.predict_rows,
-                                    &batch, &info);
+  enum err rc =
+    row_batch_from_json(about->schema, rows, strict, req->limits->predict_rows, &batch, &info);
 
   if (rc == ERR_OK)
     return take_batch(req, batch, input);
@@ -111,8 +112,8 @@ read_csv(struct http_request *req, const struct model_about *about, const char *
 {
   struct err_info info = {.code = ERR_OK};
   struct row_batch *batch = NULL;
-  enum err rc = row_batch_from_csv(about->schema, bytes, length, strict,
-                                   req->server->limits.predict_rows, &batch, &info);
+  enum err rc = row_batch_from_csv(about->schema, bytes, length, strict, req->limits->predict_rows,
+                                   &batch, &info);
 
   if (rc == ERR_OK)
     return take_batch(req, batch, input);
@@ -134,10 +135,9 @@ read_json_images(struct http_request *req, const struct model_about *about, cons
   struct predict_image *images;
   json_t *item;
 
-  if (count == 0 || count > req->server->limits.predict_rows)
+  if (count == 0 || count > req->limits->predict_rows)
   {
-    reply_fault(req, E_INVALID, "/images", NULL, "send 1 to %zu images",
-                req->server->limits.predict_rows);
+    reply_fault(req, E_INVALID, "/images", NULL, "send 1 to %zu images", req->limits->predict_rows);
     return PREDICT_REPLIED;
   }
   images = arena_array(req->arena, count, sizeof *images);
