@@ -1,7 +1,7 @@
 # Tests of data
 if HAVE_CMOCKA
 DATA_TESTS = tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
-  tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_metric \
+  tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
 check_PROGRAMS += $(DATA_TESTS)
@@ -22,6 +22,9 @@ tests_unit_test_ingest_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_metric_SOURCES = tests/unit/test_metric.c tests/num/metrics_numbers.h \
   tests/harness/test_support.h
 tests_unit_test_metric_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_metric_weights_SOURCES = tests/unit/test_metric_weights.c \
+  tests/num/metrics_numbers.h tests/harness/test_support.h
+tests_unit_test_metric_weights_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_row_batch_SOURCES = tests/unit/test_row_batch.c $(DATA_FIXTURE)
 tests_unit_test_row_batch_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_schema_edit_SOURCES = tests/unit/test_schema_edit.c $(DATA_FIXTURE)
@@ -32,5 +35,8 @@ tests_unit_test_task_SOURCES = tests/unit/test_task.c $(DATA_FIXTURE)
 tests_unit_test_task_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_values_SOURCES = tests/unit/test_values.c tests/harness/test_support.h
 tests_unit_test_values_LDADD = $(DATA_TEST_LIBS)
+check_PROGRAMS += tests/harness/make_jpeg
+tests_harness_make_jpeg_SOURCES = tests/harness/make_jpeg.c
+tests_harness_make_jpeg_LDADD = $(JPEG_LIBS)
 endif
 EXTRA_DIST += tests/num/gen_metrics.py
