@@ -116,7 +116,7 @@ class Lane:
         while not self.stopping.is_set():
             try:
                 if uses == 0:
-                    dataset, uses = self.new_dataset(rng), rng.randint(1, 4)
+                    dataset, uses = self.new_dataset(rng), rng.randint(1, 2)
                 if dataset is None:
                     uses = 0
                     continue
