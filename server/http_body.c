@@ -90,7 +90,8 @@ begin_upload(struct http_exchange *exchange)
     return;
   }
   uint64_t size = exchange->declared == UINT64_MAX ? 0 : exchange->declared;
-  if (spool_check_room(req->server->data_dir, size, &info) != ERR_OK)
+  if (spool_check_room(req->server->data_dir, size, req->server->limits.spool_reserve, &info)
+      != ERR_OK)
   {
     log_warning("an upload was refused: %s", info.text);
     http_reply_error(req, E_STORAGE_FULL, NULL);
@@ -217,7 +218,9 @@ http_body_spool(struct http_exchange *exchange)
   double start_s = clock_monotonic_s();
   struct err_info info;
   if (exchange->declared == UINT64_MAX && !http_replied(exchange)
-      && spool_check_room(exchange->req.server->data_dir, exchange->received, &info) != ERR_OK)
+      && spool_check_room(exchange->req.server->data_dir, exchange->received,
+                          exchange->req.server->limits.spool_reserve, &info)
+           != ERR_OK)
   {
     log_warning("an upload was refused: %s", info.text);
     http_reply_error(&exchange->req, E_STORAGE_FULL, NULL);

@@ -282,6 +282,12 @@ http_reply_db(struct http_request *req, enum db_status status, enum error_code n
     http_reply_error(req, not_found_code, NULL);
     break;
   case DB_SOFT:
+    if (req->exchange->conn && db_is_full(req->exchange->conn))
+    {
+      log_warning("the database's disk is full: %s", db_last_error(req->exchange->conn));
+      http_reply_error(req, E_STORAGE_FULL, NULL);
+      break;
+    }
     if (req->exchange->conn)
       http_busy_reason(req, "the database: %s", db_last_error(req->exchange->conn));
     http_reply_busy(req, E_UNAVAILABLE, 2);

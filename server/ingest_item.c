@@ -15,6 +15,7 @@
 #include "sql/db_dataset.h"
 
 #define HEARTBEAT_S 15.0
+#define STORE_DB_S 35.0
 
 struct parsing
 {
@@ -86,6 +87,7 @@ record(struct ingest_queue *queue, const char *id, const struct ingest_outcome *
   {
     if (db_acquire(queue->server->db, INGEST_DB_WAIT_S, &conn, NULL) == ERR_OK)
     {
+      db_set_patience(conn, STORE_DB_S); /* nobody waits, and a large blob takes its time */
       if (result->ready)
         status = rewind_content(&fd) ? db_dataset_finish(conn, id, &content) : DB_HARD;
       else

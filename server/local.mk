@@ -1,5 +1,6 @@
 noinst_LIBRARIES += server/libserver.a
-server_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+server_libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(MHD_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) \
+  $(CURL_CFLAGS) $(GNUTLS_CFLAGS)
 server_libserver_a_SOURCES = \
   server/audit.c server/audit.h \
   server/error.c server/error.h server/error.def \
@@ -15,6 +16,7 @@ server_libserver_a_SOURCES = \
   server/handler/tenants.c \
   server/handler/usage.c \
   server/handler/web.c \
+  server/handler/webhooks.c server/handler/webhooks.h \
   server/http.c server/http.h server/http_internal.h \
   server/http_account.c \
   server/http_auth.c server/http_auth.h \
@@ -37,7 +39,9 @@ server_libserver_a_SOURCES = \
   server/sse.c server/sse.h \
   server/tenant_limits.c server/tenant_limits.h \
   server/usage.c server/usage.h \
-  server/web_assets.h
+  server/web_assets.h \
+  server/webhook_address.c server/webhook_address.h \
+  server/webhook_send.c server/webhook_send.h
 
 # The pages and the contract, compiled in.
 web_files = \
@@ -67,7 +71,8 @@ server_attuned_SOURCES = server/main.c \
   server/standalone.c server/standalone.h
 server_attuned_CPPFLAGS = $(server_libserver_a_CPPFLAGS)
 server_attuned_LDADD = server/libserver.a sql/libdb.a engine/libsearch.a engine/libmodel.a \
-  engine/libdata.a engine/libbase.a $(MHD_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(SQL_LIBS) \
+  engine/libdata.a engine/libbase.a $(MHD_LIBS) $(CURL_LIBS) $(GNUTLS_LIBS) $(PNG_LIBS) $(JPEG_LIBS) \
+  $(SQL_LIBS) \
   $(ENGINE_SYSLIBS)
 
 # The resources of the API, the caches they read and the uploads they take.

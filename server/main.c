@@ -36,6 +36,7 @@
 #include "server/standalone.h"
 #include "server/usage.h"
 #include "sql/db_audit.h"
+#include "server/webhook_send.h"
 #include "sql/db_job.h"
 #include "sql/db_usage.h"
 
@@ -97,6 +98,11 @@ static const struct option_def own_options[] = {
    .max = 1e6,
    .argument = "N",
    .help = "Connections of one client address; 0 means any number."},
+  {.name = "webhook-allow-private",
+   .kind = OPTION_FLAG,
+   .fallback = "false",
+   .help =
+     "Webhooks may call addresses that are not of the public Internet (tests, inner networks)."},
   {.name = "sign-in-url",
    .kind = OPTION_FLAG,
    .fallback = "false",
@@ -285,12 +291,15 @@ make_server(struct program *program, struct err_info *info)
   server->instance = program->instance;
   server->started_s = clock_monotonic_s();
   limits_fill(&server->limits, program->options);
-  size_t connections = server->limits.waiting_threads + 4;
+  size_t connections = server->limits.waiting_threads + 5;
   enum err err = spool_prepare(program->data_dir, info);
   if (!err)
     err = db_pool_new(program->conninfo, "attuned", connections, &server->db, info);
   if (!err)
+  {
+    db_pool_set_patience(server->db, server->limits.db_seconds);
     err = make_metrics(server, info);
+  }
   if (!err)
   {
     server->auth = http_auth_new(server->db);
@@ -321,6 +330,8 @@ start_server(struct program *program, struct err_info *info)
     err = http_daemon_start(server, &program->http, &server->http, info);
   if (!err)
     err = event_hub_start(server->events, info);
+  if (!err)
+    err = webhook_sender_start(server, &server->webhooks, info);
   if (!err && program->standalone)
   {
     unsigned engines = cores > 0 ? (unsigned) cores : 1;
@@ -446,6 +457,7 @@ stop_server(struct program *program)
   if (server->http)
     http_daemon_drain(server->http);
   event_hub_stop(server->events);
+  webhook_sender_stop(server->webhooks);
   if (!http_daemon_stop(server->http))
   {
     log_error("some requests did not end; leaving without them");

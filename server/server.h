@@ -17,6 +17,7 @@ struct model_cache;
 struct dataset_cache;
 struct ingest_queue;
 struct event_hub;
+struct webhook_sender;
 struct rate;
 struct usage;
 struct audit;
@@ -49,6 +50,10 @@ struct server_limits
   size_t model_cache_bytes;
   size_t dataset_cache_bytes; /* on disk */
   double body_seconds;        /* a stalled body is given up after */
+  double db_seconds;          /* a request's wait for one answer of the database */
+  size_t spool_reserve;       /* disk space an upload must leave */
+  size_t webhooks;            /* per tenant */
+  double webhook_seconds, webhook_retry_seconds, webhook_give_up_seconds;
 };
 
 struct server
@@ -65,6 +70,7 @@ struct server
   struct dataset_cache
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
   struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */
+  struct webhook_sender *webhooks; /* calls the outside (webhook_send.h) */
   struct event_hub *events;    /* the one LISTEN connection, fanned out */
   struct rate *rate;           /* requests and uploads of each tenant */
   struct usage *usage;         /* counted per tenant and day */

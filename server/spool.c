@@ -14,7 +14,6 @@
 #include "base/log.h"
 
 #define SPOOL_PREFIX "upload-"
-#define SPOOL_RESERVE ((uint64_t) 1 << 30)
 
 static enum err
 spool_path(const char *data_dir, const char *name, char path[SPOOL_PATH_MAX], struct err_info *info)
@@ -49,13 +48,13 @@ spool_prepare(const char *data_dir, struct err_info *info)
 }
 
 enum err
-spool_check_room(const char *data_dir, uint64_t size, struct err_info *info)
+spool_check_room(const char *data_dir, uint64_t size, uint64_t reserve, struct err_info *info)
 {
   uint64_t available = 0;
   enum err err = file_free_bytes(data_dir, &available, info);
   if (err)
     return err;
-  if (available < SPOOL_RESERVE || (available - SPOOL_RESERVE) / 2 < size)
+  if (available < reserve || (available - reserve) / 2 < size)
     return err_set(info, ERR_LIMIT, "the server has %llu MB free, too little to take %llu MB in",
                    (unsigned long long) (available >> 20), (unsigned long long) (size >> 20));
   return ERR_OK;

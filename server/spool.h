@@ -23,8 +23,9 @@ struct spool_file
 /* Makes DATA_DIR/spool and removes uploads that broke off. */
 enum err spool_prepare(const char *data_dir, struct err_info *info);
 
-/* ERR_LIMIT when the free space is less than 2 × size + 1 GB. */
-enum err spool_check_room(const char *data_dir, uint64_t size, struct err_info *info);
+/* ERR_LIMIT when the free space is less than 2 × size + reserve. */
+enum err spool_check_room(const char *data_dir, uint64_t size, uint64_t reserve,
+                          struct err_info *info);
 
 /* ERR_LIMIT = the disk is full, ERR_IO = it failed. */
 enum err spool_open(const char *data_dir, struct spool_file *file, struct err_info *info);

@@ -49,6 +49,8 @@ enum err db_reopen(struct db_conn *conn, struct err_info *info);
 enum err db_pool_new(const char *conninfo, const char *name, size_t size, struct db_pool **pool,
                      struct err_info *info);
 void db_pool_free(struct db_pool *pool);
+/* The patience of the connections it lends from now on (see db_set_patience). */
+void db_pool_set_patience(struct db_pool *pool, double seconds);
 /* A connection, waiting up to timeout_s for a free one; ERR_UNAVAILABLE if none or no server. */
 enum err db_acquire(struct db_pool *pool, double timeout_s, struct db_conn **conn,
                     struct err_info *info);
@@ -63,7 +65,7 @@ enum db_status db_tx_run(struct db_conn *conn, const char *name,
                          enum db_status (*fn)(struct db_conn *conn, void *context), void *context);
 
 /* The longest wait for one answer of the server on this connection (35 s unless set): after it the
- * connection is closed and the call is DB_SOFT. db_release sets it back. */
+ * connection is closed and the call is DB_SOFT. A pool's connection comes with the pool's. */
 void db_set_patience(struct db_conn *conn, double seconds);
 
 /* Whether the last failure on this connection was that the server's disk is full. */

@@ -2,6 +2,9 @@
 
 #include "sql/db_job.h"
 
+#include <jansson.h>
+#include <string.h>
+
 #include "sql/db_exec.h"
 
 enum db_status
@@ -31,6 +34,55 @@ db_event_list(struct db_conn *conn, const char *tenant_id, const char *job_id, i
   return status == DB_NONE ? DB_ROWS : status;
 }
 
+/* The outside's name of an event of a job, or NULL when webhooks don't tell it. Starts are told once: *key is
+ * what makes them one, NULL for what counts each time. */
+static const char *
+outside_name(const char *kind, const char *data, const char **key)
+{
+  static const char *const states[][2] = {
+    {"succeeded", "job.succeeded"}, {"failed", "job.failed"}, {"cancelled", "job.cancelled"}};
+  bool is_state = strcmp(kind, "state") == 0, is_done = strcmp(kind, "done") == 0;
+  const char *name = NULL;
+  *key = NULL;
+  if (!is_state && !is_done && strcmp(kind, "best") != 0)
+    return NULL;
+  json_t *value = json_loads(data, 0, NULL);
+  const char *state = json_string_value(json_object_get(value, "state"));
+  if (!is_state && !is_done)
+    name = json_is_object(json_object_get(value, "model")) ? "model.published" : NULL;
+  else if (is_done)
+  {
+    for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
+      if (strcmp(states[i][0], state) == 0)
+        name = states[i][1];
+  }
+  else if (state != NULL && strcmp(state, "paused") == 0)
+    name = "job.paused";
+  else if (state != NULL && strcmp(state, "running") == 0)
+  {
+    name = "job.started";
+    *key = "started";
+  }
+  json_decref(value);
+  return name;
+}
+
+static enum db_status
+tell_outside(struct db_conn *conn, const char *job_id, const char *kind, const char *data)
+{
+  static const struct db_statement tell = {
+    "event_webhooks",
+    "SELECT webhook_enqueue(j.tenant_id, j.id, $2, concat_ws(':', j.id, coalesce($3,"
+    " j.event_seq::text)), jsonb_build_object('job', j.id, 'name', j.name, 'dataset',"
+    " j.dataset_id) || $4) FROM job j WHERE j.id = $1"};
+  const char *key;
+  const char *name = outside_name(kind, data, &key);
+  if (name == NULL)
+    return DB_ROWS;
+  return db_exec_none(conn, &tell,
+                      DB_PARAMS(db_text(job_id), db_text(name), db_text(key), db_json(data)));
+}
+
 enum db_status
 db_event_insert(struct db_conn *conn, const char *job_id, const char *kind, const char *data)
 {
@@ -41,5 +93,7 @@ db_event_insert(struct db_conn *conn, const char *job_id, const char *kind, cons
     " made AS (INSERT INTO job_event (job_id, seq, kind, data, at)"
     " SELECT id, event_seq, $2, $3, clock_timestamp() FROM next RETURNING job_id)"
     " SELECT pg_notify('attune', 'job ' || job_id) FROM made"};
-  return db_exec_none(conn, &insert, DB_PARAMS(db_text(job_id), db_text(kind), db_json(data)));
+  enum db_status status =
+    db_exec_none(conn, &insert, DB_PARAMS(db_text(job_id), db_text(kind), db_json(data)));
+  return status == DB_ROWS ? tell_outside(conn, job_id, kind, data) : status;
 }

@@ -33,13 +33,18 @@ db_forget_old(struct db_conn *conn, double days)
     " dropped AS (UPDATE unit u SET model_blob = NULL FROM old WHERE u.id = old.id"
     "   RETURNING old.model_blob)"
     " DELETE FROM blob WHERE id IN (SELECT model_blob FROM dropped)"};
+  static const struct db_statement deliveries = {
+    "forget_deliveries",
+    "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery"
+    " WHERE state <> 'pending' AND ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
   static const struct db_statement sessions = {"forget_sessions",
                                                "DELETE FROM session WHERE expires_at < now()"};
   static const struct db_statement codes = {
     "forget_codes", "DELETE FROM sign_in_code WHERE expires_at < now() - interval '1 day'"};
   static const struct db_statement answers = {
     "forget_answers", "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"};
-  static const struct db_statement *const batches[] = {&events, &epochs, &logs, &models};
+  static const struct db_statement *const batches[] = {&events, &epochs, &logs, &models,
+                                                       &deliveries};
   static const struct db_statement *const whole[] = {&sessions, &codes, &answers};
   enum db_status status = DB_NONE;
   for (size_t i = 0; i < sizeof batches / sizeof batches[0] && status >= DB_NONE; i++)

@@ -55,6 +55,23 @@ rewind_content(const struct db_dataset_content *content)
   return false;
 }
 
+/* What webhooks hear of a dataset that has failed. */
+#define TELL_FAILED                                                                                \
+  "webhook_enqueue(tenant_id, NULL, 'dataset.failed', id || ':failed',"                            \
+  " jsonb_build_object('dataset', id, 'name', name, 'error', problem))"
+
+static enum db_status
+tell_ready(struct db_conn *conn, const char *id)
+{
+  static const struct db_statement tell = {
+    "dataset_ready_webhooks",
+    "SELECT webhook_enqueue(d.tenant_id, NULL, 'dataset.ready', d.id || ':ready',"
+    " jsonb_build_object('dataset', d.id, 'name', d.name, 'rows', v.rows, 'bytes', v.bytes))"
+    " FROM dataset d JOIN dataset_version v ON v.dataset_id = d.id AND v.version = 1"
+    " WHERE d.id = $1"};
+  return db_exec_none(conn, &tell, DB_PARAMS(db_text(id)));
+}
+
 struct finish
 {
   const char *id;
@@ -134,6 +151,8 @@ finish_dataset(struct db_conn *conn, void *context)
   if (status == DB_ROWS)
     status = insert_version(conn, finish->id, 1, content, blob_id);
   if (status == DB_ROWS)
+    status = tell_ready(conn, finish->id);
+  if (status == DB_ROWS)
     status = db_notify(conn, "dataset", finish->id);
   return status;
 }
@@ -151,8 +170,9 @@ db_dataset_fail(struct db_conn *conn, const char *id, const char *problem)
   static const struct db_statement fail = {
     "dataset_fail",
     "WITH failed AS (UPDATE dataset SET state = 'failed', problem = $2, lease_until = NULL"
-    " WHERE id = $1 AND state = 'ingesting' AND deleted_at IS NULL RETURNING id)"
-    " SELECT pg_notify('attune', 'dataset ' || id) FROM failed"};
+    " WHERE id = $1 AND state = 'ingesting' AND deleted_at IS NULL"
+    " RETURNING id, tenant_id, name, problem)"
+    " SELECT pg_notify('attune', 'dataset ' || id), " TELL_FAILED " FROM failed"};
   return db_exec_none(conn, &fail, DB_PARAMS(db_text(id), db_json(problem)));
 }
 
@@ -164,8 +184,8 @@ db_dataset_recover(struct db_conn *conn, const char *instance, struct arena *are
     "dataset_give_up",
     "WITH failed AS (UPDATE dataset SET state = 'failed', lease_until = NULL, problem = $2"
     " WHERE state = 'ingesting' AND deleted_at IS NULL AND instance <> $1"
-    " AND lease_until < now() - interval '60 seconds' RETURNING id)"
-    " SELECT pg_notify('attune', 'dataset ' || id) FROM failed"};
+    " AND lease_until < now() - interval '60 seconds' RETURNING id, tenant_id, name, problem)"
+    " SELECT pg_notify('attune', 'dataset ' || id), " TELL_FAILED " FROM failed"};
   static const struct db_statement resume = {
     "dataset_resume",
     "UPDATE dataset SET lease_until = now() + interval '60 seconds'"

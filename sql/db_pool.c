@@ -28,6 +28,7 @@ struct db_pool
   pthread_cond_t released;
   size_t open; /* connections there are, idle or lent */
   size_t idle_count;
+  double patience_s;
   double down_until_s;   /* no new connection before (monotonic) */
   struct db_conn **idle; /* the most recently used last */
 };
@@ -47,6 +48,7 @@ db_pool_new(const char *conninfo, const char *name, size_t size, struct db_pool 
     return err_set(info, ERR_MEMORY, "could not make a connection pool: out of memory");
   }
   made->size = size;
+  made->patience_s = DB_PATIENCE_S;
   pthread_mutex_init(&made->mutex, NULL);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&made->released, &attributes);
@@ -76,6 +78,12 @@ db_pool_free(struct db_pool *pool)
   free(pool->conninfo);
   free(pool->name);
   free(pool);
+}
+
+void
+db_pool_set_patience(struct db_pool *pool, double seconds)
+{
+  pool->patience_s = seconds;
 }
 
 /* `timeout_s` from now on the monotonic clock; waits longer than a day are a day. */
@@ -196,6 +204,7 @@ db_acquire(struct db_pool *pool, double timeout_s, struct db_conn **conn, struct
     give_up_place(pool);
     return err;
   }
+  taken->patience_s = pool->patience_s;
   *conn = taken;
   return ERR_OK;
 }
@@ -213,7 +222,6 @@ db_release(struct db_pool *pool, struct db_conn *conn)
     return;
   }
   conn->used_s = clock_monotonic_s();
-  conn->patience_s = DB_PATIENCE_S;
   pthread_mutex_lock(&pool->mutex);
   pool->idle[pool->idle_count++] = conn;
   pthread_cond_signal(&pool->released);

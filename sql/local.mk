@@ -29,6 +29,7 @@ sql_libdb_a_SOURCES = \
   sql/db_tx.c \
   sql/db_usage.c sql/db_usage.h \
   sql/db_value.c sql/db_value.h \
+  sql/db_webhook.c sql/db_webhook.h \
   sql/db_work.h sql/db_work_internal.h \
   sql/db_work_ask.c \
   sql/db_work_claim.c \

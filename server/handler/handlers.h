@@ -75,6 +75,14 @@ enum http_outcome handle_tenants_delete(struct http_request *req);
 enum http_outcome handle_audit_list(struct http_request *req);
 enum http_outcome handle_usage_get(struct http_request *req);
 
+/* webhooks.c */
+enum http_outcome handle_webhooks_post(struct http_request *req);
+enum http_outcome handle_webhooks_list(struct http_request *req);
+enum http_outcome handle_webhooks_get(struct http_request *req);
+enum http_outcome handle_webhooks_delete(struct http_request *req);
+enum http_outcome handle_webhook_deliveries(struct http_request *req);
+enum http_outcome handle_webhook_test(struct http_request *req);
+
 /* sessions.c */
 enum http_outcome handle_session_post(struct http_request *req);
 enum http_outcome handle_session_get(struct http_request *req);

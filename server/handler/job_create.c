@@ -249,6 +249,11 @@ job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *requ
     return false;
   }
   plan->schema = json_array_get(plan->owned, 1);
+  if (!webhook_wish_take(req, json_array_get(plan->owned, 0), &plan->webhook))
+  {
+    job_plan_free(plan);
+    return false;
+  }
   complete_names(req, json_array_get(plan->owned, 0), plan);
   complete_seed(json_array_get(plan->owned, 0));
   fine = make_spec(req, json_array_get(plan->owned, 0), plan, &faults)
@@ -271,6 +276,27 @@ job_plan_free(struct job_plan *plan)
   plan->form = plan->owned = NULL;
 }
 
+struct insertion
+{
+  const struct http_request *req;
+  const struct job_plan *plan;
+  const char *text;
+};
+
+/* The job, and the webhook of its end. */
+static enum db_status
+insert_plan(struct db_conn *conn, void *context)
+{
+  const struct insertion *insertion = context;
+  const struct job_plan *plan = insertion->plan;
+  const char *tenant_id = insertion->req->tenant_id;
+  enum db_status status = db_job_insert(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
+                                        plan->dataset.version, insertion->text);
+  if (status == DB_ROWS)
+    status = webhook_wish_insert(conn, &plan->webhook, tenant_id, plan->id);
+  return status;
+}
+
 bool
 job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan)
 {
@@ -289,9 +315,8 @@ job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job
   if (status == DB_ROWS)
   {
     json_write(plan->form, &text);
-    status = text.failed ? DB_HARD
-                         : db_job_insert(conn, plan->id, req->tenant_id, plan->name,
-                                         plan->dataset.id, plan->dataset.version, text.data);
+    struct insertion insertion = {.req = req, .plan = plan, .text = text.data};
+    status = text.failed ? DB_HARD : db_tx_run(conn, "job_create", insert_plan, &insertion);
     buf_free(&text);
   }
   if (status != DB_ROWS)

@@ -6,6 +6,7 @@
 #include "data/task.h"
 #include "model/job_spec.h"
 #include "server/http.h"
+#include "server/handler/webhooks.h"
 #include "sql/db_dataset.h"
 
 struct job_plan
@@ -17,6 +18,7 @@ struct job_plan
   struct job_spec *spec;
   bool task_known; /* the task was derived from the rows, not from the schema alone */
   struct task task;
+  struct webhook_wish webhook; /* of its end */
   json_t *form;  /* what is stored: the normal form, completed */
   json_t *owned; /* references that job_plan_free gives back */
 };

@@ -105,8 +105,17 @@ handle_jobs_post(struct http_request *req)
   if (validate_only)
     http_reply_json(req, 200, job_plan_view(&plan));
   else if (job_plan_insert(req, conn, &plan) && find_job(req, conn, plan.id, &row))
-    http_reply_created(req, 202, arena_printf(req->arena, "/api/v1/jobs/%s", plan.id),
-                       view_job(&row, true));
+  {
+    json_t *view = view_job(&row, true);
+    if (plan.webhook.id)
+    {
+      json_t *again = json_copy(view);
+      json_object_set_new(again, "webhook", webhook_wish_view(&plan.webhook, false));
+      http_reply_replay(req, again);
+      json_object_set_new(view, "webhook", webhook_wish_view(&plan.webhook, true));
+    }
+    http_reply_created(req, 202, arena_printf(req->arena, "/api/v1/jobs/%s", plan.id), view);
+  }
   job_plan_free(&plan);
   return HTTP_REPLIED;
 }
