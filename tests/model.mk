@@ -6,11 +6,16 @@ noinst_PROGRAMS += tests/bench/train_fit
 tests_bench_train_fit_SOURCES = tests/bench/train_fit.c
 tests_bench_train_fit_LDADD = $(MODEL_TEST_LIBS)
 
+# What fits take beside what their cost estimates say: `make tests/bench/cost_model`.
+EXTRA_PROGRAMS += tests/bench/cost_model
+tests_bench_cost_model_SOURCES = tests/bench/cost_model.c
+tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
+
 EXTRA_DIST += tests/num/gen_net.py
 
 if HAVE_CMOCKA
 model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_spec \
-  tests/unit/test_model_file tests/unit/test_train tests/unit/test_train_parts \
+  tests/unit/test_model_file tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
   tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -28,6 +33,8 @@ tests_unit_test_train_SOURCES = tests/unit/test_train.c $(toy_sources)
 tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_parts_SOURCES = tests/unit/test_train_parts.c tests/harness/test_support.h
 tests_unit_test_train_parts_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_weights_SOURCES = tests/unit/test_train_weights.c $(toy_sources)
+tests_unit_test_train_weights_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_trees_SOURCES = tests/unit/test_trees.c tests/harness/test_support.h
 tests_unit_test_trees_LDADD = $(MODEL_TEST_LIBS)
 endif
