@@ -17,7 +17,10 @@ struct infer_column
   bool counts_rows;                /* 0 1 2 … or 1 2 3 … */
   int64_t last;
   bool digits_only; /* every value that is no number is of digits only, such as 007 */
-  bool slashes;     /* dates were written with / */
+  /* Of numbers whose separators may be decimal or group thousands: some have none; some of those have more
+   * than three digits; some with one are whole (1.000). */
+  bool plain, plain_large, round;
+  bool slashes; /* dates were written with / */
   uint64_t number_like, words, distinct_text;
   const char *odd_value; /* the first that is no number */
   uint64_t odd_row;

@@ -80,6 +80,23 @@ named_like_row_number(const struct settle *settle, const char *name)
   return settle->infer->column_count > 2 && strcmp(name, "column_1") == 0;
 }
 
+/* Notes the other meaning of separators that have two. Whole numbers stay what they are, unless every number
+ * has a separator: so they must not be taken for turned ones. */
+static enum err
+note_doubt(const struct settle *settle, struct infer_column *column, enum number_format other,
+           bool up, const char *reading)
+{
+  struct column_guess *guess = &column->guess;
+  bool clear = up ? !(column->plain && column->round) : !column->plain_large;
+  guess->other = (struct number_reading){clear, other, up, !column->plain};
+  const char *note =
+    clear ? arena_printf(settle->infer->arena, "%s; if they are not, set its format to \"%s\"",
+                         reading, number_format_name(other))
+          : arena_printf(settle->infer->arena,
+                         "%s; if they are not, upload the file with plain numbers", reading);
+  return note != NULL ? add_note(settle->infer, guess, note) : ERR_MEMORY;
+}
+
 static enum err
 settle_number_format(const struct settle *settle, struct infer_column *column)
 {
@@ -89,26 +106,22 @@ settle_number_format(const struct settle *settle, struct infer_column *column)
   if (has(mask, NUMBER_POINT))
   {
     bool points_group = has(mask, NUMBER_COMMA_GROUPED) && !has(mask, NUMBER_COMMA);
-    guess->number_format = NUMBER_POINT;
-    if (points_group && settle->commas)
-    {
-      guess->number_format = NUMBER_COMMA_GROUPED;
-      return add_note(settle->infer, guess,
-                      "points are read as thousands, because other columns have decimal commas; "
-                      "if they are decimal, upload the file with one style");
-    }
-    return ERR_OK;
+    guess->number_format = points_group && settle->commas ? NUMBER_COMMA_GROUPED : NUMBER_POINT;
+    if (!points_group)
+      return ERR_OK;
+    return settle->commas
+             ? note_doubt(settle, column, NUMBER_POINT, false,
+                          "points are read as thousands, because other columns have decimal commas")
+             : note_doubt(settle, column, NUMBER_COMMA_GROUPED, true, "points are read as decimal");
   }
   if (has(mask, NUMBER_COMMA) && has(mask, NUMBER_POINT_GROUPED))
   {
     bool decimal = settle->delimiter == ';' || settle->commas;
     guess->number_format = decimal ? NUMBER_COMMA : NUMBER_POINT_GROUPED;
-    return add_note(settle->infer, guess,
-                    decimal
-                      ? "commas are read as decimal commas; if they are thousands, upload the "
-                        "file without them"
-                      : "commas are read as thousands; if they are decimal, upload the file "
-                        "with decimal points");
+    return decimal
+             ? note_doubt(settle, column, NUMBER_POINT_GROUPED, true,
+                          "commas are read as decimal commas")
+             : note_doubt(settle, column, NUMBER_COMMA, false, "commas are read as thousands");
   }
   guess->number_format = has(mask, NUMBER_COMMA)           ? NUMBER_COMMA
                          : has(mask, NUMBER_POINT_GROUPED) ? NUMBER_POINT_GROUPED

@@ -95,6 +95,29 @@ keep_text(struct infer *infer, const char *text, size_t length)
   return arena_printf(infer->arena, "%.*s%s", (int) cut, text, cut < length ? "…" : "");
 }
 
+static bool
+has_all(unsigned mask, enum number_format a, enum number_format b)
+{
+  return (mask & 1u << a) != 0 && (mask & 1u << b) != 0;
+}
+
+/* What tells later whether a column whose separators have two meanings can be turned from one to the other. */
+static void
+look_for_doubt(struct infer_column *column, const char *text, size_t length)
+{
+  if (!has_all(column->numbers, NUMBER_POINT, NUMBER_COMMA_GROUPED)
+      && !has_all(column->numbers, NUMBER_COMMA, NUMBER_POINT_GROUPED))
+    return;
+  size_t sign = text[0] == '-' || text[0] == '+';
+  if (memchr(text, '.', length) == NULL && memchr(text, ',', length) == NULL)
+  {
+    column->plain = true;
+    column->plain_large = column->plain_large || length - sign > 3;
+  }
+  else
+    column->round = column->round || (length > 3 && memcmp(text + length - 3, "000", 3) == 0);
+}
+
 static void
 look_for_numbers(struct infer *infer, struct infer_column *column, const char *text, size_t length)
 {
@@ -110,6 +133,7 @@ look_for_numbers(struct infer *infer, struct infer_column *column, const char *t
     column->odd_row = column->rows + 1;
   }
   column->numbers &= formats;
+  look_for_doubt(column, text, length);
   if (column->numbers == 0)
     column->digits_only = column->digits_only && all_digits(text, length);
   if (column->counts_rows)

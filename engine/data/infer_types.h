@@ -21,11 +21,21 @@
 #define INFER_EXAMPLES 5
 #define INFER_MAX_CATEGORIES 65536
 
+/* How else the numbers of a column could have been meant: "1.234" as a fraction or as a thousand. */
+struct number_reading
+{
+  bool there; /* and the stored numbers tell enough to turn to it */
+  enum number_format format;
+  bool up;  /* times 1,000, else divided by it */
+  bool all; /* every number; else only fractions (up), or those from 1,000 (down) */
+};
+
 struct column_guess
 {
   const char *name;
   enum column_type type;
   enum number_format number_format;     /* of a numeric column */
+  struct number_reading other;          /* of a numeric column */
   enum datetime_format datetime_format; /* of a datetime column */
   const char *words[2];                 /* of a boolean column: no, yes, as first seen */
   uint64_t missing;

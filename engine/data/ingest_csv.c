@@ -14,6 +14,7 @@
 #include "data/dictionary.h"
 #include "data/infer_types.h"
 #include "data/ingest_header.h"
+#include "data/schema_edit.h"
 
 /* Bounds that keep the parser under 256 MB with room to spare. */
 #define DISTINCT_MEMORY ((size_t) 64 << 20)
@@ -278,6 +279,8 @@ describe_column(const struct column_guess *guess)
     json_object_set_new(item, "format", json_string(datetime_format_name(guess->datetime_format)));
   if (guess->type == COLUMN_NUMERIC && guess->number_format != NUMBER_POINT)
     json_object_set_new(item, "format", json_string(number_format_name(guess->number_format)));
+  if (guess->type == COLUMN_NUMERIC && guess->other.there)
+    json_object_set_new(item, "other_format", schema_edit_reading_json(&guess->other));
   if (guess->note != NULL)
     json_object_set_new(item, "note", json_string(guess->note));
   return item;

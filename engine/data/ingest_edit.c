@@ -9,6 +9,22 @@
 #include "data/dataset_write.h"
 #include "data/schema_edit.h"
 
+/* A column that was reread says how it could be turned back, when it can. */
+static void
+set_turn_back(json_t *item, const json_t *old, const struct edit_change *change,
+              const struct table *table, size_t c)
+{
+  const char *name = json_string_value(json_object_get(old, "format"));
+  enum number_format format = NUMBER_POINT;
+  if (name != NULL)
+    number_format_parse(name, &format);
+  struct number_reading back =
+    schema_edit_turn_back(&change->reread, format, table->columns[c].number, table->row_count);
+  json_object_set_new(item, "note", json_string("the format was set by hand"));
+  if (back.there)
+    json_object_set_new(item, "other_format", schema_edit_reading_json(&back));
+}
+
 /* The old schema with the entries of the changed columns made anew. */
 static json_t *
 make_schema(const struct dataset *dataset, const struct table *table,
@@ -36,6 +52,8 @@ make_schema(const struct dataset *dataset, const struct table *table,
     if (change->has_format && change->type == COLUMN_NUMERIC
         && change->number_format != NUMBER_POINT)
       json_object_set_new(item, "format", json_string(number_format_name(change->number_format)));
+    if (change->reread.there)
+      set_turn_back(item, json_array_get(columns, c), change, dataset_table(dataset), c);
     json_array_set(columns, c, item);
   }
   json_decref(fresh);

@@ -40,7 +40,7 @@ set_limit(__rlimit_resource_t resource, uint64_t value)
 
 /* What the parent may have set is set again: this program never runs without. */
 static void
-limit_self(const struct ingest_work *work, const struct options *options)
+limit_self(const struct ingest_work *work)
 {
   const struct ingest_limits *limits = &work->limits;
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -51,14 +51,21 @@ limit_self(const struct ingest_work *work, const struct options *options)
   set_limit(RLIMIT_NOFILE, 16);
   /* A write over the file limit shall fail, not kill. */
   signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Last, as entering the sandbox takes memory of its own. */
+static void
+limit_memory(const struct ingest_work *work, const struct options *options)
+{
 #ifndef ATTUNE_SANITIZED
-  uint64_t memory = limits->max_memory;
+  uint64_t memory = work->limits.max_memory;
   struct stat status;
   /* The old version is mapped, and changed columns are made in memory. */
   if (options->kind == INGEST_EDIT && fstat(work->input, &status) == 0)
     memory += 3 * (uint64_t) status.st_size;
   set_limit(RLIMIT_AS, memory);
 #else
+  (void) work;
   (void) options;
 #endif
 }
@@ -310,7 +317,7 @@ main(int argc, char **argv)
     fprintf(stderr, "attune-ingest is started by attuned with an upload; it has no use by hand\n");
     return 2;
   }
-  limit_self(&work, &options);
+  limit_self(&work);
   struct json_faults faults;
   struct err_info info = {0};
   char sha256[65] = "";
@@ -319,12 +326,11 @@ main(int argc, char **argv)
     return 1;
   json_faults_init(&faults, arena);
   work.faults = &faults;
-  if (sandbox_enter(&info) != ERR_OK)
-  {
-    fprintf(stderr, "attune-ingest: %s\n", info.text);
-    return 1;
-  }
-  enum err err = do_work(&work, &options, sha256, &info);
+  enum err err = sandbox_enter(&info);
+  if (err == ERR_OK)
+    limit_memory(&work, &options);
+  if (err == ERR_OK)
+    err = do_work(&work, &options, sha256, &info);
   bool written = write_report(options.report_fd, &work, err, sha256, &info);
   json_decref(work.schema);
   arena_free(arena);

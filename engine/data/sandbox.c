@@ -16,6 +16,7 @@
 #define SANDBOX_BUILT 1
 #include <fcntl.h>
 #include <seccomp.h>
+#include <sys/resource.h>
 #else
 #define SANDBOX_BUILT 0
 #endif
@@ -84,12 +85,22 @@ allow_fstat(scmp_filter_ctx filter)
                                        SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
 }
 
+/* The memory limit is set afterwards: building the filter may need more. */
+static int
+allow_limit(scmp_filter_ctx filter)
+{
+  int number = seccomp_syscall_resolve_name("prlimit64");
+  return number < 0 ? 0
+                    : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 2, SCMP_A0(SCMP_CMP_EQ, 0),
+                                       SCMP_A1(SCMP_CMP_EQ, RLIMIT_AS));
+}
+
 static enum err
 install(struct err_info *info)
 {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
   if (filter == NULL)
-    return err_set(info, ERR_UNAVAILABLE, "could not prepare the parser's sandbox");
+    return err_set(info, ERR_MEMORY, "out of memory");
   int failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 1);
   if (failed == 0)
     failed = allow_plain(filter);
@@ -98,11 +109,15 @@ install(struct err_info *info)
   if (failed == 0)
     failed = allow_fstat(filter);
   if (failed == 0)
+    failed = allow_limit(filter);
+  if (failed == 0)
     failed = seccomp_load(filter);
   seccomp_release(filter);
   if (failed == 0)
     return ERR_OK;
-  return err_set_errno(info, ERR_UNAVAILABLE, -failed,
+  if (failed == -ENOMEM)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  return err_set_errno(info, ERR_INTERNAL, -failed,
                        "could not enter the parser's sandbox; the kernel or the container must "
                        "allow seccomp filters");
 }

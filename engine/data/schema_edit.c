@@ -104,6 +104,20 @@ common_format(const struct change *change, unsigned formats,
   return format;
 }
 
+/* Numbers with three digits behind the separator turned from fractions to thousands, or back. */
+static void
+reread(const struct change *change, double *numbers)
+{
+  const struct number_reading *reading = &change->to->reread;
+  for (size_t row = 0; row < change->rows; row++)
+  {
+    double value = change->from->number[row];
+    bool turned = reading->all || (reading->up ? value != floor(value) : fabs(value) >= 1000.0);
+    /* An exact result: the product of a fraction and 1,000 is off by a hair. */
+    numbers[row] = !turned ? value : reading->up ? nearbyint(value * 1000.0) : value / 1000.0;
+  }
+}
+
 static enum err
 to_numeric(const struct change *change)
 {
@@ -114,6 +128,11 @@ to_numeric(const struct change *change)
   if (numbers == NULL)
     return ERR_MEMORY;
   change->result->number = numbers;
+  if (change->to->reread.there)
+  {
+    reread(change, numbers);
+    return ERR_OK;
+  }
   if (change->from->type == COLUMN_DATETIME)
   {
     memcpy(numbers, change->from->number, change->rows * sizeof *numbers);

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "data/infer_types.h"
 #include "data/table.h"
 #include "data/values.h"
 
@@ -22,9 +23,22 @@ struct edit_change
   bool has_format;
   enum number_format number_format;
   enum datetime_format datetime_format;
+  /* For numbers whose separators were read in the wrong one of two meanings. */
+  struct number_reading reread;
   /* For a date that was read in the wrong order: day and month change places. */
   bool swap_day_month;
 };
+
+/* The other reading of a numeric column as its member "other_format" of the schema, and back (there is none
+ * when it is not of that form). */
+json_t *schema_edit_reading_json(const struct number_reading *reading);
+struct number_reading schema_edit_reading(const json_t *described);
+
+/* How a column that was just reread could be turned back: none when its numbers do not tell. `old` is the
+ * format and `before` the numbers it had. */
+struct number_reading schema_edit_turn_back(const struct number_reading *reading,
+                                            enum number_format old, const double *before,
+                                            size_t rows);
 
 /* Reads {"columns": [{"name","type"?,"format"?}]} or {"columns": {name: type | {type,format}}}
  * against the schema. `changes` has one entry per column, zeroed. Faults have pointers into the

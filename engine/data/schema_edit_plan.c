@@ -2,6 +2,7 @@
 
 #include "data/schema_edit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,46 @@ struct plan
   struct edit_change *changes;
   struct json_faults *faults;
 };
+
+json_t *
+schema_edit_reading_json(const struct number_reading *reading)
+{
+  return json_pack("{s:s, s:f, s:s}", "format", number_format_name(reading->format), "factor",
+                   reading->up ? 1000.0 : 0.001, "values",
+                   reading->all  ? "all"
+                   : reading->up ? "fractions"
+                                 : "thousands");
+}
+
+struct number_reading
+schema_edit_reading(const json_t *described)
+{
+  const json_t *other = json_object_get(described, "other_format");
+  const char *format = json_string_value(json_object_get(other, "format"));
+  const char *values = json_string_value(json_object_get(other, "values"));
+  struct number_reading reading = {.there = false};
+  if (format == NULL || values == NULL || !number_format_parse(format, &reading.format))
+    return reading;
+  reading.there = true;
+  reading.up = json_number_value(json_object_get(other, "factor")) > 1.0;
+  reading.all = strcmp(values, "all") == 0;
+  return reading;
+}
+
+struct number_reading
+schema_edit_turn_back(const struct number_reading *reading, enum number_format old,
+                      const double *before, size_t rows)
+{
+  struct number_reading back = {true, old, !reading->up, reading->all};
+  for (size_t row = 0; !reading->all && row < rows; row++)
+  {
+    double value = fabs(before[row]);
+    /* Up: a whole number from 1,000 would go down with the others. Down: what came out whole would stay. */
+    if (value >= 1000.0 && fmod(value, reading->up ? 1.0 : 1000.0) == 0.0)
+      back.there = false;
+  }
+  return back;
+}
 
 static void
 plan_format(const struct plan *plan, size_t at, const char *format, const char *pointer)
@@ -39,12 +80,17 @@ plan_format(const struct plan *plan, size_t at, const char *format, const char *
   }
   if (change->type == COLUMN_NUMERIC && number_format_parse(format, &change->number_format))
   {
+    struct number_reading other = schema_edit_reading(described);
     change->has_format = true;
-    if (from == COLUMN_NUMERIC)
-      json_fault_add(
-        plan->faults, pointer, "upload the file again with decimal points",
-        "\"%.60s\" is stored as numbers, so how they were written is not known any more",
-        plan->table->columns[at].name);
+    if (from != COLUMN_NUMERIC)
+      return;
+    if (other.there && other.format == change->number_format)
+      change->reread = other;
+    else if (strcmp(format, old != NULL ? old : number_format_name(NUMBER_POINT)) != 0)
+      json_fault_add(plan->faults, pointer, "upload the file again with decimal points",
+                     "\"%.60s\" is stored as numbers, which can't be read in that format any more",
+                     plan->table->columns[at].name);
+    change->wanted = change->reread.there;
     return;
   }
   json_fault_add(plan->faults, pointer,

@@ -54,11 +54,34 @@ has_column(const json_t *columns, const char *name)
   return false;
 }
 
+/* The type, or {"type", "format"}: either, or both. */
+static void
+check_wanted(const json_t *value, const char *pointer, struct json_faults *faults)
+{
+  static const struct json_field fields[] = {
+    {.name = "type", .kind = JSON_KIND_STRING},
+    {.name = "format",
+     .kind = JSON_KIND_STRING,
+     .hint = "dates: iso, dmy, mdy; numbers: decimal_point, decimal_comma, thousands_comma, "
+             "thousands_point"},
+    JSON_FIELD_END};
+  const json_t *wanted = json_is_object(value) ? json_object_get(value, "type") : value;
+  bool has_format = json_is_string(json_object_get(value, "format"));
+  enum column_type type;
+
+  if (json_is_object(value))
+    json_check(value, fields, pointer, faults);
+  if (has_format && !wanted)
+    return;
+  if (!json_is_string(wanted) || !column_type_parse(json_string_value(wanted), &type))
+    json_fault_add(faults, pointer, "numeric, categorical, boolean, datetime, text or identifier",
+                   "must be the type of the column, or {\"type\", \"format\"}");
+}
+
 static void
 check_columns(struct arena *arena, const json_t *wanted, const json_t *columns,
               struct json_faults *faults)
 {
-  enum column_type type;
   const char *name;
   json_t *value;
 
@@ -73,9 +96,7 @@ check_columns(struct arena *arena, const json_t *wanted, const json_t *columns,
                      near ? arena_printf(arena, "did you mean \"%s\"?", near) : NULL,
                      "the dataset has no column \"%s\"", name);
     }
-    if (!json_is_string(value) || !column_type_parse(json_string_value(value), &type))
-      json_fault_add(faults, pointer, "numeric, categorical, boolean, datetime, text or identifier",
-                     "must be the type of the column");
+    check_wanted(value, pointer, faults);
   }
 }
 

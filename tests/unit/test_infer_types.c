@@ -75,10 +75,10 @@ test_decimal_commas(void **state)
   assert_int_equal(full.number_format, NUMBER_COMMA);
   assert_int_equal(guess("a", VALUES("1,234", "12,345"), 9, ';', note, &full), COLUMN_NUMERIC);
   assert_int_equal(full.number_format, NUMBER_COMMA);
-  assert_has_text(note, "decimal commas; if they are thousands");
+  assert_has_text(note, "decimal commas; if they are not, set its format to \"thousands_comma\"");
   assert_int_equal(guess("a", VALUES("1,234", "12,345"), 9, ',', note, &full), COLUMN_NUMERIC);
   assert_int_equal(full.number_format, NUMBER_POINT_GROUPED);
-  assert_has_text(note, "read as thousands; if they are decimal");
+  assert_has_text(note, "read as thousands; if they are not, set its format to \"decimal_comma\"");
   assert_int_equal(guess("a", VALUES("1,234.5", "12"), 9, ',', note, &full), COLUMN_NUMERIC);
   assert_int_equal(full.number_format, NUMBER_POINT_GROUPED);
   assert_int_equal(guess("a", VALUES("1.234,5", "12"), 9, ';', note, &full), COLUMN_NUMERIC);

@@ -1,0 +1,107 @@
+"""Images and archives for the tests: PNGs by zlib, JPEGs through tests/harness/make_jpeg."""
+
+import io
+import os
+import random
+import struct
+import subprocess
+import tarfile
+import zipfile
+import zlib
+
+
+def png(pixels, height, width, channels=1) -> bytes:
+    """A PNG file of 8-bit grey or RGB pixels."""
+    def chunk(kind, content):
+        return (struct.pack(">I", len(content)) + kind + content
+                + struct.pack(">I", zlib.crc32(kind + content)))
+    line = width * channels
+    raw = b"".join(b"\0" + pixels[y * line:(y + 1) * line] for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw, 3))
+            + chunk(b"IEND", b""))
+
+
+def png_head(width, height) -> bytes:
+    """A PNG that claims a size and has next to no pixels."""
+    def chunk(kind, content):
+        return (struct.pack(">I", len(content)) + kind + content
+                + struct.pack(">I", zlib.crc32(kind + content)))
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+            + chunk(b"IEND", b""))
+
+
+def jpegs(images, quality=85, progressive=False):
+    """JPEG files of (pixels, height, width, channels), by the program that `make check` builds."""
+    program = os.path.join(os.environ["ATTUNE_BUILD"], "tests", "harness", "make_jpeg")
+    request = b"".join(struct.pack("<III", width, height, channels) + pixels
+                       for pixels, height, width, channels in images)
+    output = subprocess.run([program, str(quality), str(int(progressive))], input=request,
+                            stdout=subprocess.PIPE, check=True).stdout
+    files, at = [], 0
+    while at < len(output):
+        length, = struct.unpack_from("<I", output, at)
+        files.append(output[at + 4:at + 4 + length])
+        at += 4 + length
+    return files
+
+
+SHAPES = ("bar", "cross", "frame")
+
+
+def shape(kind, height, width, channels, rng):
+    """Pixels of one of three kinds of picture: upright bars, a cross, a frame; noisy, any size, any two
+    colours that differ."""
+    back = [rng.randint(0, 90) for _ in range(channels)]
+    front = [rng.randint(150, 255) for _ in range(channels)]
+    noise = bytes(rng.randint(0, 24) for _ in range(257))
+    dark, light = bytes(back), bytes(front)
+    out, at = bytearray(), rng.randrange(257)
+    for y in range(height):
+        v = (y + 0.5) / height
+        for x in range(width):
+            u = (x + 0.5) / width
+            if kind == 0:
+                on = int(u * 6) % 2 == 0
+            elif kind == 1:
+                on = abs(u - 0.5) < 0.14 or abs(v - 0.5) < 0.14
+            else:
+                on = min(u, v, 1 - u, 1 - v) < 0.2
+            at = (at + 1) % 257
+            for value in light if on else dark:
+                out.append(min(255, value + noise[at]))
+    return bytes(out)
+
+
+def shapes(count, seed=1, sizes=(12, 30), channels=(1, 3)):
+    """[(kind, pixels, height, width, channels)], the kinds in turn."""
+    rng = random.Random(seed)
+    made = []
+    for i in range(count):
+        height, width = rng.randint(*sizes), rng.randint(*sizes)
+        depth = channels[i // 3 % len(channels)]
+        made.append((i % 3, shape(i % 3, height, width, depth, rng), height, width, depth))
+    return made
+
+
+def zipped(files, stored=False) -> bytes:
+    """A zip of (name, bytes)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred(files, mode="w:gz", more=()) -> bytes:
+    """A tar of (name, bytes), then ready TarInfos without content."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as archive:
+        for name, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        for entry in more:
+            archive.addfile(entry)
+    return out.getvalue()
