@@ -11,11 +11,11 @@ EXTRA_PROGRAMS += tests/bench/cost_model
 tests_bench_cost_model_SOURCES = tests/bench/cost_model.c
 tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
 
-EXTRA_DIST += tests/num/gen_net.py
+EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
 model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_spec \
-  tests/unit/test_model_file tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
+  tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
   tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -29,6 +29,9 @@ tests_unit_test_job_spec_SOURCES = tests/unit/test_job_spec.c tests/harness/test
 tests_unit_test_job_spec_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_model_file_SOURCES = tests/unit/test_model_file.c $(toy_sources)
 tests_unit_test_model_file_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_model_versions_SOURCES = tests/unit/test_model_versions.c $(toy_sources)
+tests_unit_test_model_versions_CPPFLAGS = $(AM_CPPFLAGS) '-DTEST_DATA="$(abs_srcdir)/tests/data"'
+tests_unit_test_model_versions_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_SOURCES = tests/unit/test_train.c $(toy_sources)
 tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_parts_SOURCES = tests/unit/test_train_parts.c tests/harness/test_support.h
