@@ -34,8 +34,9 @@ hub_job_add_event(struct hub_job *job, int64_t seq, const char *kind, char *data
   snprintf(event->kind, sizeof event->kind, "%s", kind);
   event->data = data;
   job->last_seq = seq;
-  if (strcmp(kind, "done") == 0)
-    job->ended = true;
+  /* A job that was extended goes on after its end. */
+  if (strcmp(kind, "done") == 0 || strcmp(kind, "state") == 0)
+    job->ended = strcmp(kind, "done") == 0;
 }
 
 struct hub_job *
@@ -150,8 +151,8 @@ stream_append_event(struct event_stream *stream, struct hub_cursor *cursor, int6
   }
   sse_append(&stream->out, id.data, kind, data);
   buf_free(&id);
-  if (strcmp(kind, "done") == 0)
-    cursor->done = true;
+  if (strcmp(kind, "done") == 0 || strcmp(kind, "state") == 0)
+    cursor->done = strcmp(kind, "done") == 0;
   return true;
 }
 

@@ -66,6 +66,8 @@ const struct http_route http_routes[] = {
         handle_model_version_get, 0, SCOPE_READ),
   ROUTE(GET, "/api/v1/models/{model}/versions/{version}/report", "models.version_report",
         handle_model_report, 0, SCOPE_READ),
+  ROUTE(POST, "/api/v1/models/{model}/versions/{version}/verify", "models.version_verify",
+        handle_model_verify, HTTP_JSON | HTTP_LOOKS, DB_SCOPE_TRAIN),
   ROUTE(GET, "/api/v1/models/{model}/versions/{version}/schema", "models.version_schema",
         handle_model_schema, 0, SCOPE_ANY),
   ROUTE(PUT, "/api/v1/models/{model}/aliases/{alias}", "models.alias", handle_model_alias_put,

@@ -89,11 +89,9 @@ view_job_progress(const struct db_job *row, const json_t *spec)
   const json_t *budget = json_object_get(spec, "budget");
   double seconds = json_get_number(budget, "seconds", 0.0);
   double trials = json_get_number(budget, "trials", 0.0);
-  int64_t end = row->ended_us ? row->ended_us : row->now_us;
   int ended = row->trials_done + row->trials_pruned + row->trials_failed + row->trials_cancelled;
 
-  if (row->started_us)
-    result.elapsed_s = fmax((double) (end - row->started_us) / 1e6, 0.0);
+  result.elapsed_s = row->elapsed_s;
   if (job_has_ended(row))
   {
     result.progress = 1.0;
@@ -179,6 +177,9 @@ view_job(const struct db_job *row, bool full)
   json_object_set_new(view, "created_at", view_time(row->created_us));
   json_object_set_new(view, "started_at", view_time(row->started_us));
   json_object_set_new(view, "ended_at", view_time(row->ended_us));
+  json_object_set_new(view, "paused_at", view_time(row->paused_us));
+  json_object_set_new(view, "extended", json_integer(row->extended));
+  json_object_set_new(view, "cloned_from", view_text(row->cloned_from));
   if (full)
     json_object_set(view, "spec", spec);
   json_decref(spec);

@@ -200,8 +200,8 @@ make_spec(struct http_request *req, const json_t *request, struct job_plan *plan
   struct job_spec_context context = {
     .dataset_schema = plan->schema,
     .methods = method_names(req->arena),
-    .max_seconds = req->server->limits.job_seconds,
-    .max_trials = req->server->limits.job_trials,
+    .max_seconds = req->limits->job_seconds,
+    .max_trials = req->limits->job_trials,
   };
   enum err rc = job_spec_from_json(request, &context, req->arena, &plan->spec, faults);
 
@@ -290,8 +290,11 @@ insert_plan(struct db_conn *conn, void *context)
   const struct insertion *insertion = context;
   const struct job_plan *plan = insertion->plan;
   const char *tenant_id = insertion->req->tenant_id;
-  enum db_status status = db_job_insert(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
-                                        plan->dataset.version, insertion->text);
+  struct db_job_origin origin = plan->origin;
+  origin.by = insertion->req->key_id;
+  enum db_status status =
+    db_job_insert_from(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
+                       plan->dataset.version, insertion->text, &origin);
   if (status == DB_ROWS)
     status = webhook_wish_insert(conn, &plan->webhook, tenant_id, plan->id);
   return status;
@@ -305,11 +308,10 @@ job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job
   struct buf text = {0};
 
   status = db_job_count_live(conn, req->tenant_id, &live);
-  if (status == DB_ROWS && live >= req->server->limits.live_jobs)
+  if (status == DB_ROWS && live >= req->limits->live_jobs)
   {
-    http_reply_error(req, E_QUOTA,
-                     arena_printf(req->arena, "%zu jobs are queued or running; the limit is %zu",
-                                  live, req->server->limits.live_jobs));
+    http_reply_quota(req, "live_jobs", live, req->limits->live_jobs,
+                     "Wait until a job has ended, or cancel one.");
     return false;
   }
   if (status == DB_ROWS)

@@ -8,6 +8,7 @@
 #include "server/http.h"
 #include "server/handler/webhooks.h"
 #include "sql/db_dataset.h"
+#include "sql/db_job.h"
 
 struct job_plan
 {
@@ -19,8 +20,9 @@ struct job_plan
   bool task_known; /* the task was derived from the rows, not from the schema alone */
   struct task task;
   struct webhook_wish webhook; /* of its end */
-  json_t *form;  /* what is stored: the normal form, completed */
-  json_t *owned; /* references that job_plan_free gives back */
+  struct db_job_origin origin; /* set by the caller before the insert; the key is filled in */
+  json_t *form;                /* what is stored: the normal form, completed */
+  json_t *owned;               /* references that job_plan_free gives back */
 };
 
 /* Checks `request` (a JSON object; another kind of value is a fault) and fills the plan. False when it

@@ -64,32 +64,6 @@ handle_jobs_get(struct http_request *req)
 }
 
 enum http_outcome
-handle_jobs_cancel(struct http_request *req)
-{
-  struct db_conn *conn = http_db(req);
-  const char *id = http_arg(req, "job");
-  bool already_ended = false;
-  enum db_status status;
-  struct db_job row;
-
-  if (!conn)
-    return HTTP_REPLIED;
-  if (req->json && !(json_is_object(req->json) && json_object_size(req->json) == 0))
-  {
-    reply_fault(req, E_INVALID, "", "send no body", "cancelling takes no members");
-    return HTTP_REPLIED;
-  }
-  status = db_job_cancel(conn, req->tenant_id, id, &already_ended);
-  if (already_ended)
-    http_reply_error(req, E_JOB_ENDED, NULL);
-  else if (status != DB_ROWS)
-    http_reply_db(req, status, E_JOB_NOT_FOUND);
-  else if (find_job(req, conn, id, &row))
-    http_reply_json(req, 202, view_job(&row, true));
-  return HTTP_REPLIED;
-}
-
-enum http_outcome
 handle_jobs_post(struct http_request *req)
 {
   static const char *const known[] = {"validate_only", NULL};

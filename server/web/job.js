@@ -28,21 +28,31 @@ function skeleton(job) {
     rows: el("tbody"),
     live: el("p", { class: "faint" }),
     model: el("div", { class: "card", id: "model", hidden: true }),
+    pause: el("button", { class: "quiet", id: "pause" }, "Pause"),
+    resume: el("button", { id: "resume" }, "Resume"),
     cancel: el("button", { class: "quiet", id: "cancel" }, "Stop and keep the best"),
+    extend: el("button", { class: "quiet", id: "extend" }, "Extend…"),
+    clone: el("button", { class: "quiet", id: "clone" }, "Clone"),
+    extension: el("form", { id: "extension", hidden: true }),
+    log: el("pre", { id: "log" }),
+    more: el("button", { class: "quiet", id: "more-log", hidden: true }, "More"),
   };
+  const buttons = el("div", { class: "actions" }, parts.pause, parts.resume, parts.extend, parts.clone, parts.cancel);
   const heads = ["Trial", "Family", "State", "Score", "Seconds", "Hyperparameters"];
   show(
     el("div", { class: "card" },
-      el("div", { class: "head" }, el("div", {}, el("h1", {}, job.name || job.id), parts.state), parts.cancel),
+      el("div", { class: "head" }, el("div", {}, el("h1", {}, job.name || job.id), parts.state), buttons),
       el("div", { class: "bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": "progress" }, parts.fill),
-      parts.done, parts.problem,
+      parts.done, parts.problem, parts.extension,
       el("div", { class: "facts" }, parts.facts.map((item) => item.box))),
     el("div", { class: "two" },
       el("div", { class: "card" }, el("h2", {}, "Best score so far"), parts.chart, parts.live),
       parts.model),
     el("div", { class: "card" }, el("h2", {}, "Trials"),
       el("div", { class: "scroll" }, el("table", { id: "trials" },
-        el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 3 || i === 4 ? "number" : "" }, head)))), parts.rows))));
+        el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 3 || i === 4 ? "number" : "" }, head)))), parts.rows)))),
+    el("div", { class: "card" }, el("h2", {}, "Log"), el("div", { class: "scroll" }, parts.log), parts.more,
+      el("p", {}, el("a", { id: "log-link", href: `/api/v1/jobs/${encodeURIComponent(job.id)}/logs?limit=1000` }, "The log as JSON"))));
   return parts;
 }
 
@@ -52,6 +62,26 @@ function trialRow(trial, bestId) {
     el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(trial.state)),
     el("td", { class: "number" }, number(trial.metric)), el("td", { class: "number" }, number(trial.seconds, 2)),
     el("td", { class: "params" }, note));
+}
+
+function logLine(line) {
+  const trial = line.trial ? ` ${line.trial}` : "";
+  return `${line.at.slice(11, 19)} ${line.level === "info" ? "" : `${line.level} `}${line.source}${trial}: ${line.message}\n`;
+}
+
+// New totals for the budget the job has; fields only for what it is limited by.
+function fillExtension(form, job, send) {
+  const budget = job.budget || {};
+  const fields = ["seconds", "trials"].filter((name) => budget[name]).map((name) =>
+    el("label", {}, `New total of ${name} (now ${number(budget[name])})`,
+      el("input", { type: "number", name, min: "1", step: "1", value: String(Math.ceil(2 * budget[name])) })));
+  form.replaceChildren(...fields, el("button", {}, "Extend"));
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const body = {};
+    for (const input of form.querySelectorAll("input")) if (Number(input.value) > budget[input.name]) body[input.name] = Number(input.value);
+    send(body);
+  };
 }
 
 // Shows the form once the job has something servable, and again when a better version is published.
@@ -82,15 +112,44 @@ export async function jobPage(id) {
   let busy = false;
   let again = false;
 
-  parts.cancel.addEventListener("click", async () => {
-    parts.cancel.disabled = true;
+  let seen = 0;
+  let fault = null;
+
+  // What the server refused stays to be read until the next try.
+  async function tell(button, verb, body) {
+    button.disabled = true;
+    fault = null;
+    let answer = null;
     try {
-      await call("POST", `${path}/cancel`);
+      answer = await call("POST", `${path}/${verb}`, body);
     } catch (problem) {
-      parts.problem.replaceChildren(problemBox(problem));
+      fault = problem;
     }
-    refresh();
+    button.disabled = false;
+    await refresh();
+    if (answer && verb !== "clone" && !ENDED.has(answer.state) && !stream) listen();
+    return answer;
+  }
+
+  for (const verb of ["pause", "resume", "cancel"]) parts[verb].addEventListener("click", () => tell(parts[verb], verb));
+  parts.extend.addEventListener("click", () => {
+    parts.extension.hidden = !parts.extension.hidden;
+    fillExtension(parts.extension, job, async (body) => {
+      if (await tell(parts.extend, "extend", body)) parts.extension.hidden = true;
+    });
   });
+  parts.clone.addEventListener("click", async () => {
+    const made = await tell(parts.clone, "clone");
+    if (made) location.assign(`/jobs/${encodeURIComponent(made.id)}`);
+  });
+  parts.more.addEventListener("click", () => loadLog());
+
+  async function loadLog() {
+    const page = await call("GET", `${path}/logs?limit=200&after=${seen}`);
+    if (page.items.length) seen = page.items[page.items.length - 1].seq;
+    parts.log.append(page.items.map(logLine).join(""));
+    parts.more.hidden = !page.next_cursor;
+  }
 
   async function loadTrials() {
     // Trials are numbered in order: only those that may still change are asked for again.
@@ -112,7 +171,7 @@ export async function jobPage(id) {
     parts.fill.style.width = `${percent}%`;
     parts.fill.parentElement.setAttribute("aria-valuenow", String(percent));
     parts.done.textContent = ended ? `Ended${job.stop_reason ? `: ${job.stop_reason.replaceAll("_", " ")}` : ""}.` : `${percent} % of the budget`;
-    parts.problem.replaceChildren(...(job.error ? [problemBox({ message: job.error.detail || job.error.title || String(job.error) })] : []));
+    parts.problem.replaceChildren(...(fault ? [problemBox(fault)] : job.error ? [problemBox({ message: job.error.detail || job.error.title || String(job.error) })] : []));
     const counts = job.trials || {};
     const texts = [job.best ? `${number(job.best.value)}` : "–", String(counts.done || 0), String(counts.running || 0), seconds(job.elapsed_s), ended ? "–" : seconds(job.eta_s)];
     parts.facts.forEach((item, i) => item.set(texts[i]));
@@ -120,7 +179,10 @@ export async function jobPage(id) {
     const list = [...trials.values()].sort((a, b) => a.number - b.number);
     parts.chart.replaceChildren(chart(list.filter((trial) => trial.state === "done"), !LOWER_IS_BETTER.test(metric), metric));
     parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial)));
+    const paused = job.state === "paused";
     parts.cancel.hidden = ended;
+    parts.pause.hidden = ended || paused;
+    parts.resume.hidden = !paused;
   }
 
   async function refresh() {
@@ -134,6 +196,8 @@ export async function jobPage(id) {
         again = false;
         job = await call("GET", path);
         await loadTrials();
+        // A long log is read on at the reader's pace.
+        if (parts.more.hidden) await loadLog();
         draw();
         await showModel(job, parts.model, shown);
         if (again) await new Promise((resolve) => setTimeout(resolve, 300));

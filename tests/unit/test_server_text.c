@@ -193,7 +193,7 @@ progress_of(const char *state, const char *phase, double elapsed_s, int done, co
                        .phase = phase,
                        .trials_done = done,
                        .started_us = elapsed_s < 0 ? 0 : 1000000,
-                       .now_us = 1000000 + (int64_t) (1e6 * elapsed_s)};
+                       .elapsed_s = elapsed_s < 0 ? 0 : elapsed_s};
   struct view_progress progress = view_job_progress(&row, spec);
 
   json_decref(spec);
