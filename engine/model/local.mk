@@ -5,6 +5,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_shape.c \
   engine/model/job_space.c \
   engine/model/job_warm.c \
+  engine/model/family_cost.c engine/model/family_cost.h \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
   engine/model/kernel.h engine/model/kernel_onednn.c \
@@ -12,6 +13,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \
   engine/model/model_build.h \
   engine/model/model_file.c \
+  engine/model/model_folds.c engine/model/model_folds.h \
   engine/model/model_linear.c engine/model/model_linear.h \
   engine/model/model_mlp.c \
   engine/model/model_trees.c \

@@ -35,8 +35,10 @@ struct bbc
   size_t outputs;
   struct part in, out;
   uint8_t *drawn;
-  float *gathered; /* (max (1, ensemble_count), rows, outputs): in-bag predictions */
-  float *scored;   /* (rows, outputs): out-of-bag predictions of a choice */
+  size_t room; /* rows that fit into the bag */
+  size_t *starts, *by_group;
+  float *gathered; /* (max (1, ensemble_count), room, outputs): in-bag predictions */
+  float *scored;   /* (room, outputs): predictions of a choice */
   const float **candidates;
   const float **outside;
   double *weights;
@@ -72,6 +74,8 @@ bbc_clear(struct bbc *bbc)
   part_free(&bbc->in);
   part_free(&bbc->out);
   free(bbc->drawn);
+  free(bbc->starts);
+  free(bbc->by_group);
   free(bbc->gathered);
   free(bbc->scored);
   free(bbc->candidates);
@@ -88,12 +92,13 @@ bbc_init(struct bbc *bbc, const struct bbc_request *request)
   *bbc = (struct bbc){.request = request, .outputs = request->task->output_count};
   if (mixed < 2)
     mixed = 1;
-  if (rows == 0 || bbc->outputs == 0 || rows > SIZE_MAX / 16 / bbc->outputs / (mixed + 1))
+  if (rows == 0 || bbc->outputs == 0 || rows > SIZE_MAX / 32 / bbc->outputs / (mixed + 1))
     return false;
-  bool parts = part_init(&bbc->in, rows) && part_init(&bbc->out, rows);
+  bbc->room = request->groups.of_row != NULL ? 2 * rows : rows;
+  bool parts = part_init(&bbc->in, bbc->room) && part_init(&bbc->out, rows);
   bbc->drawn = malloc(rows);
-  bbc->gathered = malloc(mixed * rows * bbc->outputs * sizeof *bbc->gathered);
-  bbc->scored = malloc(rows * bbc->outputs * sizeof *bbc->scored);
+  bbc->gathered = malloc(mixed * bbc->room * bbc->outputs * sizeof *bbc->gathered);
+  bbc->scored = malloc(bbc->room * bbc->outputs * sizeof *bbc->scored);
   bbc->candidates = calloc(mixed, sizeof *bbc->candidates);
   bbc->outside = calloc(mixed, sizeof *bbc->outside);
   bbc->weights = calloc(mixed, sizeof *bbc->weights);
@@ -124,19 +129,64 @@ part_label(struct part *part, const struct labels *all)
                                  .weights = all->weights != NULL ? part->weights : NULL};
 }
 
+/* Sorts the rows by group: group g's are by_group[starts[g] … starts[g + 1] − 1]. */
+static bool
+sort_groups(struct bbc *bbc)
+{
+  const struct bbc_groups *groups = &bbc->request->groups;
+  size_t rows = bbc->request->labels->count;
+  if (groups->of_row == NULL)
+    return true;
+  bbc->starts = calloc(groups->count + 2, sizeof *bbc->starts);
+  bbc->by_group = calloc(rows + 1, sizeof *bbc->by_group);
+  if (bbc->starts == NULL || bbc->by_group == NULL)
+    return false;
+  for (size_t i = 0; i < rows; i++)
+    bbc->starts[groups->of_row[i] + 2]++;
+  for (size_t g = 0; g < groups->count; g++)
+    bbc->starts[g + 2] += bbc->starts[g + 1];
+  for (size_t i = 0; i < rows; i++)
+    bbc->by_group[bbc->starts[groups->of_row[i] + 1]++] = i;
+  return true;
+}
+
+/* Takes a row into the bag, as often as it is drawn. */
+static void
+take(struct bbc *bbc, size_t row)
+{
+  bbc->in.rows[bbc->in.count++] = row;
+  bbc->drawn[row] = 1;
+}
+
+/* As many groups as there are, with replacement. Should large ones come so often that twice the rows do
+ * not hold them, the draw ends there. */
+static void
+draw_groups(struct bbc *bbc, struct rng *rng)
+{
+  size_t groups = bbc->request->groups.count;
+  for (size_t k = 0; k < groups; k++)
+  {
+    size_t group = (size_t) rng_below(rng, groups);
+    size_t begin = bbc->starts[group], end = bbc->starts[group + 1];
+    if (end - begin > bbc->room - bbc->in.count)
+      break;
+    for (size_t i = begin; i < end; i++)
+      take(bbc, bbc->by_group[i]);
+  }
+}
+
 static void
 draw(struct bbc *bbc, struct rng *rng)
 {
   size_t rows = bbc->request->labels->count;
   memset(bbc->drawn, 0, rows);
-  bbc->in.count = rows;
+  bbc->in.count = 0;
   bbc->out.count = 0;
-  for (size_t i = 0; i < rows; i++)
-  {
-    size_t row = (size_t) rng_below(rng, rows);
-    bbc->in.rows[i] = row;
-    bbc->drawn[row] = 1;
-  }
+  if (bbc->starts != NULL)
+    draw_groups(bbc, rng);
+  else
+    for (size_t i = 0; i < rows; i++)
+      take(bbc, (size_t) rng_below(rng, rows));
   for (size_t row = 0; row < rows; row++)
     if (!bbc->drawn[row])
       bbc->out.rows[bbc->out.count++] = row;
@@ -205,10 +255,10 @@ static double
 score_ensemble(struct bbc *bbc, uint64_t seed)
 {
   const struct bbc_request *request = bbc->request;
-  size_t rows = request->labels->count, count = request->ensemble_count;
+  size_t count = request->ensemble_count;
   for (size_t k = 0; k < count; k++)
   {
-    float *to = bbc->gathered + k * rows * bbc->outputs;
+    float *to = bbc->gathered + k * bbc->room * bbc->outputs;
     gather(bbc, &bbc->in, request->predictions[k], to);
     bbc->candidates[k] = to;
   }
@@ -223,12 +273,12 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
                                   .seed = seed};
   if (greedy_select(&greedy, bbc->weights) != ERR_OK)
     return NAN;
-  greedy_mix(bbc->candidates, bbc->weights, count, rows * bbc->outputs, bbc->scored);
+  greedy_mix(bbc->candidates, bbc->weights, count, bbc->in.count * bbc->outputs, bbc->scored);
   struct decision decision = decide(bbc, bbc->scored);
   /* The in-bag copies have served: their memory takes the out-of-bag ones. */
   for (size_t k = 0; k < count; k++)
   {
-    float *to = bbc->gathered + k * rows * bbc->outputs;
+    float *to = bbc->gathered + k * bbc->room * bbc->outputs;
     gather(bbc, &bbc->out, request->predictions[k], to);
     bbc->outside[k] = to;
   }
@@ -311,7 +361,7 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
   struct rng rng;
   size_t singles = 0, ensembles = 0, done = 0;
   *result = (struct bbc_result){0};
-  if (request->count == 0 || !bbc_init(&bbc, request))
+  if (request->count == 0 || !bbc_init(&bbc, request) || !sort_groups(&bbc))
   {
     if (request->count > 0)
       bbc_clear(&bbc);
@@ -323,7 +373,7 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
     if (done >= BOOTSTRAPS_AT_LEAST && clock_monotonic_s() > request->deadline_s)
       break;
     draw(&bbc, &rng);
-    if (bbc.out.count == 0)
+    if (bbc.out.count == 0 || bbc.in.count == 0)
       continue;
     double single = score_single(&bbc, choose_single(&bbc)), ensemble = NAN;
     if (request->ensemble_count > 1)
@@ -348,14 +398,15 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
 
 enum err
 bbc_interval(const float *predictions, const struct labels *labels, const struct task *task,
-             enum metric metric, const struct decision *decision, size_t bootstraps, uint64_t seed,
-             struct bbc_score *score)
+             enum metric metric, const struct decision *decision, const struct bbc_groups *groups,
+             size_t bootstraps, uint64_t seed, struct bbc_score *score)
 {
   struct bbc_request request = {.predictions = &predictions,
                                 .count = 1,
                                 .labels = labels,
                                 .task = task,
                                 .metric = metric,
+                                .groups = groups != NULL ? *groups : (struct bbc_groups){0},
                                 .bootstraps = bootstraps,
                                 .seed = seed,
                                 .deadline_s = INFINITY};
@@ -363,7 +414,7 @@ bbc_interval(const float *predictions, const struct labels *labels, const struct
   struct rng rng;
   size_t count = 0;
   *score = (struct bbc_score){.mean = NAN, .low = NAN, .high = NAN};
-  if (!bbc_init(&bbc, &request))
+  if (!bbc_init(&bbc, &request) || !sort_groups(&bbc))
   {
     bbc_clear(&bbc);
     return ERR_MEMORY;

@@ -15,6 +15,14 @@
 #include "base/err.h"
 #include "data/metric.h"
 
+/* Rows that belong together are drawn together: they are not independent of each other, and an interval
+ * from single rows would be too narrow. */
+struct bbc_groups
+{
+  const uint32_t *of_row; /* (labels->count), 0 … count − 1; NULL = rows are drawn one by one */
+  size_t count;
+};
+
 struct bbc_request
 {
   const float *const *predictions; /* (count): out-of-fold, each (labels->count, output_count) */
@@ -25,7 +33,8 @@ struct bbc_request
   const struct task *task;
   enum metric metric;
   const struct decision *decision; /* where no threshold is tuned; NULL = the likeliest class */
-  size_t bootstraps;               /* 500; fewer where that would take very long (bbc_bootstraps) */
+  struct bbc_groups groups;
+  size_t bootstraps; /* 500; fewer where that would take very long (bbc_bootstraps) */
   uint64_t seed;
   double deadline_s; /* on the monotonic clock; INFINITY = none */
 };
@@ -48,9 +57,11 @@ size_t bbc_bootstraps(const struct bbc_request *request);
 
 enum err bbc_estimate(const struct bbc_request *request, struct bbc_result *result);
 
-/* The interval of one model's score on rows it has never seen: plain bootstrap of the rows. */
+/* The interval of one model's score on rows it has never seen: plain bootstrap of the rows, or of the
+ * groups (NULL = none). */
 enum err bbc_interval(const float *predictions, const struct labels *labels,
                       const struct task *task, enum metric metric, const struct decision *decision,
-                      size_t bootstraps, uint64_t seed, struct bbc_score *score);
+                      const struct bbc_groups *groups, size_t bootstraps, uint64_t seed,
+                      struct bbc_score *score);
 
 #endif

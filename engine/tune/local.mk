@@ -5,10 +5,12 @@ engine_libtune_a_SOURCES = \
   engine/tune/greedy.c engine/tune/greedy.h \
   engine/tune/report.c engine/tune/report.h \
   engine/tune/stop_rows.c engine/tune/stop_rows.h \
+  engine/tune/suspects.c engine/tune/suspects.h \
   engine/tune/tune_bag.c engine/tune/tune_bag.h \
   engine/tune/tune_data.c engine/tune/tune_data.h \
   engine/tune/tune_decide.c engine/tune/tune_decide.h \
   engine/tune/tune_finish.c engine/tune/tune_finish.h \
+  engine/tune/tune_kept.c engine/tune/tune_kept.h \
   engine/tune/tune_score.c engine/tune/tune_score.h \
   engine/tune/tune_study.c engine/tune/tune_study.h \
   engine/tune/tune_unit.c engine/tune/tune_unit.h \

@@ -8,10 +8,13 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "data/split_pack.h"
 #include "tune/greedy.h"
 #include "tune/report.h"
 #include "tune/tune_bag.h"
+#include "tune/suspects.h"
 #include "tune/tune_decide.h"
+#include "tune/tune_kept.h"
 #include "tune/tune_score.h"
 
 #define MOST_MIXED 12 /* trials an ensemble may be made of */
@@ -112,8 +115,13 @@ estimate(struct finishing *work, struct err_info *info)
                                 .seed = seed_of(work, 1),
                                 .deadline_s =
                                   clock_monotonic_s() + work->finish->seconds * CHOOSING_SHARE};
-  request.bootstraps = bbc_bootstraps(&request);
-  enum err err = bbc_estimate(&request, &work->bbc);
+  enum err err = tune_groups_of(data, work->library.rows, work->library.row_count, &request.groups);
+  if (err == ERR_OK)
+  {
+    request.bootstraps = bbc_bootstraps(&request);
+    err = bbc_estimate(&request, &work->bbc);
+  }
+  free((uint32_t *) request.groups.of_row);
   if (err != ERR_OK)
     return err_set(info, err, "out of memory for the estimate");
   work->bbc_done = true;
@@ -362,6 +370,21 @@ describe(const struct finishing *work, const struct scored *scored, struct repor
 }
 
 static enum err
+score_with_interval(const struct finishing *work, const struct scored *scored,
+                    struct report_facts *facts)
+{
+  const struct tune_data *data = work->data;
+  struct bbc_groups groups;
+  enum err err = tune_groups_of(data, scored->rows, scored->count, &groups);
+  if (err == ERR_OK)
+    err =
+      bbc_interval(scored->predictions, facts->labels, &data->task, data->metric, &facts->decision,
+                   &groups, HOLDOUT_BOOTSTRAPS, seed_of(work, 3), &facts->score);
+  free((uint32_t *) groups.of_row);
+  return err;
+}
+
+static enum err
 score(const struct finishing *work, struct scored *scored, struct report_facts *facts,
       struct err_info *info)
 {
@@ -380,8 +403,7 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
     facts->baseline_rows = scored->train_rows;
     facts->baseline_count = scored->train_count;
     facts->bootstraps = HOLDOUT_BOOTSTRAPS;
-    return bbc_interval(scored->predictions, facts->labels, &data->task, data->metric,
-                        &facts->decision, HOLDOUT_BOOTSTRAPS, seed_of(work, 3), &facts->score);
+    return score_with_interval(work, scored, facts);
   }
   facts->labels = &work->library.labels.labels;
   facts->baseline_rows = work->library.rows;
@@ -402,6 +424,20 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
   return ERR_OK;
 }
 
+/* How rows were kept apart, and the rows whose labels look wrong to models that have not seen them. */
+static bool
+add_validation(const struct finishing *work, const struct scored *scored,
+               const struct report_facts *facts, json_t *report)
+{
+  size_t count = 0;
+  const size_t *rows = scored->rows != NULL ? scored->rows : work->library.rows;
+  json_t *suspects = suspects_find(work->data, rows, facts->labels, facts->predictions, &count);
+  return json_object_set_new(report, "validation", tune_validation_json(work->data)) == 0
+         && json_object_set_new(report, "label_suspects", suspects) == 0
+         && json_object_set_new(report, "label_suspect_count", json_integer((json_int_t) count))
+              == 0;
+}
+
 static enum err
 write_report(const struct finishing *work, struct tune_outcome *outcome, struct err_info *info)
 {
@@ -415,7 +451,8 @@ write_report(const struct finishing *work, struct tune_outcome *outcome, struct 
     outcome->family = work->ensemble ? "bag" : facts.best->family;
     outcome->score = facts.score.mean;
     outcome->us_per_row = work->us_per_row;
-    if (outcome->report == NULL || outcome->schema == NULL)
+    if (outcome->report == NULL || outcome->schema == NULL
+        || (!work->finish->provisional && !add_validation(work, &scored, &facts, outcome->report)))
       err = err_set(info, ERR_MEMORY, "out of memory for the report");
   }
   scored_clear(&scored);
@@ -426,6 +463,7 @@ void
 tune_outcome_clear(struct tune_outcome *outcome)
 {
   buf_free(&outcome->model);
+  buf_free(&outcome->folds);
   free(outcome->schema);
   json_decref(outcome->report);
   *outcome = (struct tune_outcome){0};
@@ -451,6 +489,8 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
     err = choose_and_build(&work, &outcome->model, info);
   if (err == ERR_OK)
     err = write_report(&work, outcome, info);
+  if (err == ERR_OK && !finish->provisional && split_pack(data->split, &outcome->folds) != ERR_OK)
+    err = err_set(info, ERR_MEMORY, "out of memory for the folds");
   if (err != ERR_OK)
     tune_outcome_clear(outcome);
   if (work.model != NULL)

@@ -49,6 +49,7 @@ struct tune_finish
 struct tune_outcome
 {
   struct buf model; /* the model's file */
+  struct buf folds; /* each row's fold, deflated (data/split_pack.h); empty if provisional */
   char *schema;     /* JSON text: what predict wants */
   json_t *report;
   const char *family; /* of the best trial, or "bag" for a mix of trials */

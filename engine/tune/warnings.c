@@ -29,6 +29,8 @@ warn_of_columns(json_t *warnings, const struct tune_data *data)
     if (c == data->task.target_column
         || (column->type != COLUMN_TEXT && column->type != COLUMN_IDENTIFIER))
       continue;
+    if (data->task.left_out != NULL && data->task.left_out[c])
+      continue;
     if (dropped++ < NAMED_COLUMNS)
       names = arena_printf(data->arena, "%s%s%s (%s)", names, *names ? ", " : "", column->name,
                            column_type_name(column->type));
@@ -41,6 +43,33 @@ warn_of_columns(json_t *warnings, const struct tune_data *data)
                                 "the dataset's schema if they should be",
                                 dropped, dropped == 1 ? " is" : "s are", names,
                                 dropped > NAMED_COLUMNS ? ", …" : ""));
+}
+
+/* Columns that say how rows are kept apart or how much they count are no features. */
+static void
+warn_of_special_columns(json_t *warnings, const struct tune_data *data)
+{
+  const struct job_spec *spec = data->spec;
+  if (spec->group_column != NULL)
+    warn(warnings, arena_printf(data->arena,
+                                "column \"%.100s\" is not used for training: its %zu groups say "
+                                "which rows belong together, and a new group would be unknown",
+                                spec->group_column, data->split->group_count));
+  if (spec->time_column != NULL)
+    warn(warnings, arena_printf(data->arena,
+                                "column \"%.100s\" is not used for training: it orders the rows, "
+                                "and what comes later lies beyond every value seen",
+                                spec->time_column));
+  if (spec->sample_weight != NULL)
+    warn(warnings,
+         arena_printf(data->arena,
+                      "column \"%.100s\" is not used for training: it says how much rows count",
+                      spec->sample_weight));
+  if (data->split->untimed > 0)
+    warn(warnings, arena_printf(data->arena,
+                                "%zu rows have no value in \"%.100s\" and are left out: they have "
+                                "no place in time",
+                                data->split->untimed, spec->time_column));
 }
 
 static void
@@ -87,6 +116,7 @@ warnings_make(const struct tune_data *data, const struct tune_trial *best)
   if (data->task_note[0] != '\0')
     warn(warnings, data->task_note);
   warn_of_columns(warnings, data);
+  warn_of_special_columns(warnings, data);
   warn_of_bounds(warnings, data, best);
   return warnings;
 }

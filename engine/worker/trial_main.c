@@ -193,6 +193,9 @@ write_finish(const struct work_dir *dir, const struct tune_data *data,
     err = work_dir_write(dir, "report.json", report, strlen(report), info);
   if (err == ERR_OK)
     err = work_dir_write(dir, "schema.json", outcome->schema, strlen(outcome->schema), info);
+  if (err == ERR_OK)
+    err = work_dir_write(dir, "folds.bin", outcome->folds.length > 0 ? outcome->folds.data : "",
+                         outcome->folds.length, info);
   free(report);
   if (err == ERR_OK)
     *answer =

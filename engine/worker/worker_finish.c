@@ -182,7 +182,7 @@ set_up(struct finishing *work, struct err_info *info)
 struct outcome
 {
   json_t *json;
-  struct buf model, report, schema;
+  struct buf model, report, schema, folds;
 };
 
 static void
@@ -192,6 +192,7 @@ outcome_clear(struct outcome *outcome)
   buf_free(&outcome->model);
   buf_free(&outcome->report);
   buf_free(&outcome->schema);
+  buf_free(&outcome->folds);
 }
 
 static enum err
@@ -204,6 +205,8 @@ read_outcome(const struct work_dir *dir, struct outcome *outcome, struct err_inf
     err = work_dir_read(dir, "report.json", &outcome->report, info);
   if (err == ERR_OK)
     err = work_dir_read(dir, "schema.json", &outcome->schema, info);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, "folds.bin", &outcome->folds, info);
   return err;
 }
 
@@ -236,7 +239,9 @@ publish(const struct finishing *work, const struct outcome *outcome)
                                    .final = !work->provisional,
                                    .schema = outcome->schema.data,
                                    .report = outcome->report.data,
-                                   .us_per_row = json_get_number(outcome->json, "us_per_row", NAN)};
+                                   .us_per_row = json_get_number(outcome->json, "us_per_row", NAN),
+                                   .folds = outcome->folds.length > 0 ? outcome->folds.data : NULL,
+                                   .folds_length = outcome->folds.length};
   int version = 0;
   enum db_status status = DB_SOFT;
   if (insert.model_name == NULL)

@@ -216,13 +216,66 @@ test_bbc_limits(void **state)
   assert_int_equal(bbc_estimate(&request, &result), ERR_INVALID);
   /* Of a model never chosen on these rows: the score as it is, with the width that counting gives. */
   assert_int_equal(bbc_interval(fixture->predictions[0], &fixture->labels, &binary, METRIC_ACCURACY,
-                                NULL, 500, 3, &score),
+                                NULL, NULL, 500, 3, &score),
                    ERR_OK);
   assert_near(score.mean,
               metric_compute(METRIC_ACCURACY, &binary, &fixture->labels, fixture->predictions[0]),
               0);
   double sd = sqrt(score.mean * (1 - score.mean) / ROWS);
   assert_near(score.high - score.low, 2 * 1.96 * sd, 0.5 * sd);
+}
+
+/* Ten rows that stand and fall together say no more than one: the interval is √10 times as wide as rows
+ * alone would have it. */
+static void
+test_groups(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_score alone, grouped;
+  struct rng rng;
+  uint32_t of_row[ROWS];
+  rng_init(&rng, 8, 1);
+  for (size_t i = 0; i < ROWS; i++)
+  {
+    of_row[i] = (uint32_t) (i * 7 % 30);
+    fixture->classes[i] = (int32_t) (i % 2);
+  }
+  for (size_t g = 0; g < 30; g++)
+  {
+    bool right = rng_double(&rng) < 0.7;
+    for (size_t i = 0; i < ROWS; i++)
+      if (of_row[i] == g)
+      {
+        size_t answer = right ? (size_t) fixture->classes[i] : (size_t) (1 - fixture->classes[i]);
+        fixture->memory[0][2 * i + answer] = 0.7f;
+        fixture->memory[0][2 * i + (1 - answer)] = 0.3f;
+      }
+  }
+  fixture->labels = (struct labels){.count = ROWS, .classes = fixture->classes};
+  fixture->predictions[0] = fixture->memory[0];
+  struct bbc_groups groups = {.of_row = of_row, .count = 30};
+  assert_int_equal(bbc_interval(fixture->predictions[0], &fixture->labels, &binary, METRIC_ACCURACY,
+                                NULL, NULL, 500, 3, &alone),
+                   ERR_OK);
+  assert_int_equal(bbc_interval(fixture->predictions[0], &fixture->labels, &binary, METRIC_ACCURACY,
+                                NULL, &groups, 500, 3, &grouped),
+                   ERR_OK);
+  assert_near(grouped.mean, alone.mean, 0);
+  assert_near((grouped.high - grouped.low) / (alone.high - alone.low), sqrt(10), 0.6);
+  /* The choice is made anew on whole groups, too: what was not drawn is whole groups. */
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = 1,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ACCURACY,
+                                .groups = groups,
+                                .bootstraps = 200,
+                                .seed = 1,
+                                .deadline_s = INFINITY};
+  struct bbc_result result;
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_near(result.single.mean, alone.mean, 0.03);
+  assert_true(result.single.high - result.single.low > 2 * (alone.high - alone.low));
 }
 
 static int
@@ -239,6 +292,45 @@ teardown(void **state)
   return 0;
 }
 
+/* Scores without any skill: the best threshold on the rows it was chosen on flatters them, choosing it
+ * again in every bootstrap does not. */
+static void
+test_thresholds_are_chosen_again(void **state)
+{
+  struct fixture *fixture = *state;
+  double naive = 0, honest = 0;
+  for (uint64_t seed = 1; seed <= 6; seed++)
+  {
+    struct bbc_result result;
+    struct rng rng;
+    double score;
+    rng_init(&rng, seed, 9);
+    for (size_t i = 0; i < ROWS; i++)
+      fixture->classes[i] = rng_below(&rng, 12) == 0;
+    for (size_t i = 0; i < ROWS; i++)
+    {
+      fixture->memory[0][2 * i + 1] = (float) rng_double(&rng);
+      fixture->memory[0][2 * i] = 1 - fixture->memory[0][2 * i + 1];
+    }
+    fixture->predictions[0] = fixture->memory[0];
+    fixture->labels = (struct labels){.count = ROWS, .classes = fixture->classes};
+    struct bbc_request request = {.predictions = fixture->predictions,
+                                  .count = 1,
+                                  .labels = &fixture->labels,
+                                  .task = &binary,
+                                  .metric = METRIC_MCC,
+                                  .bootstraps = 200,
+                                  .seed = seed,
+                                  .deadline_s = INFINITY};
+    assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+    metric_best_threshold(METRIC_MCC, &binary, &fixture->labels, fixture->predictions[0], &score);
+    naive += score / 6;
+    honest += result.single.mean / 6;
+  }
+  if (!(naive > 0.08) || !(honest < 0.6 * naive))
+    fail_msg("%g where it was chosen, %g elsewhere", naive, honest);
+}
+
 int
 main(void)
 {
@@ -248,6 +340,7 @@ main(void)
     cmocka_unit_test(test_bbc_is_less_optimistic),
     cmocka_unit_test(test_ensemble_wins_where_it_should),
     cmocka_unit_test(test_bbc_limits),
+    cmocka_unit_test(test_groups),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
