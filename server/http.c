@@ -471,9 +471,13 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
   http_account_end(exchange, status);
   bool quiet = req->route && (req->route->flags & HTTP_FAST) && status >= 200 && status < 400;
   log_request_id(req->id);
-  log_line(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s %s %s %d %.1f ms%s",
-           req->route ? req->route->name : "-", exchange->method_text, exchange->path,
-           exchange->status, seconds * 1e3, status == 0 ? " broken off" : "");
+  /* A key that somebody put into the path by mistake is not for the log. */
+  const char *secret = strstr(exchange->path, HTTP_KEY_PREFIX);
+  int shown = (int) (secret ? (size_t) (secret - exchange->path) : strlen(exchange->path));
+  log_line(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s %s %.*s%s %d %.1f ms%s",
+           req->route ? req->route->name : "-", exchange->method_text, shown, exchange->path,
+           secret ? HTTP_KEY_PREFIX "…" : "", exchange->status, seconds * 1e3,
+           status == 0 ? " broken off" : "");
   log_request_id(NULL);
   http_exchange_free(exchange);
 }

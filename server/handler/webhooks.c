@@ -175,11 +175,10 @@ handle_webhooks_post(struct http_request *req)
     return HTTP_REPLIED;
   insert.id = new_id(req, "wh_");
   enum db_status status = db_webhook_count(conn, req->tenant_id, &count);
-  if (status == DB_ROWS && count >= req->server->limits.webhooks)
+  if (status == DB_ROWS && count >= req->limits->webhooks)
   {
-    http_reply_error(
-      req, E_QUOTA,
-      arena_printf(req->arena, "This tenant has %zu webhooks, the most it may have.", count));
+    http_reply_quota(req, "webhooks", count, req->limits->webhooks,
+                     "Delete one that is not needed.");
     return HTTP_REPLIED;
   }
   if (status == DB_ROWS)

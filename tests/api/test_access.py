@@ -22,7 +22,7 @@ MISSING = {"dataset": "ds_00000000000000000000", "job": "job_0000000000000000000
 # Bodies that are right, so that nothing but the object can be at fault.
 BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"version": 1},
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
-          "extendJob": {"seconds": 10}, "changeWebhook": {"events": ["done"]}}
+          "extendJob": {"trials": 1}}
 # What the engines and the clocks change, or refusals themselves write.
 RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting")
 
@@ -87,7 +87,7 @@ class AccessTest(ApiTest):
         cls.routes = [Route(verb.upper(), path, item[verb])
                       for path, item in contract["paths"].items() for verb in VERBS if verb in item]
         if "/api/v1/webhooks" in contract["paths"]:
-            hook = cls.api.post("/api/v1/webhooks", {"url": "https://example.org/hook", "events": ["done"]})
+            hook = cls.api.post("/api/v1/webhooks", {"url": "https://example.org/hook", "events": ["job.failed"]})
             assert hook.status == 201, hook
             cls.own["webhook"] = hook.json["id"]
             cls.own["delivery"] = "1"

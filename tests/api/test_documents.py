@@ -59,6 +59,7 @@ class Examples(ApiTest):
             "schema-change.json": ("PATCH", f"/api/v1/datasets/{dataset}/schema", 201),
             "alias.json": ("PUT", "/api/v1/models/examples/aliases/live", 200),
             "key.json": ("POST", "/api/v1/keys", 201),
+            "tenant.json": ("POST", "/api/v1/tenants", 201),
         }
         self.assertEqual(sorted(os.listdir(os.path.join(DOCS, "examples"))), sorted(calls))
         for name, (method, path, status) in calls.items():
