@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/family_cost.h"
+
 /* ---- looking up and checking ---------------------------------------------------------------------- */
 
 bool
@@ -219,37 +221,22 @@ mlp_space(const struct model_data_shape *shape)
   return family_space("mlp", shape);
 }
 
-/* A solver pass costs two products with the data, at 30 GFLOP/s; images take all of their 80 passes. */
 static double
 linear_cost(const struct model_data_shape *shape, size_t rows)
 {
-  double outputs = shape->classes > 2 ? (double) shape->classes : 1.0;
-  double passes = shape->kind == DATASET_IMAGES ? 80.0 : 60.0;
-  return 2e-3 + passes * 4.0 * (double) rows * (double) (shape->columns + 1) * outputs / 3e10;
+  return family_cost("linear", shape, NULL, rows);
 }
 
-/* Histogram trees: about 25 ns per row, column and level, 300 rounds of `classes` trees. */
 static double
 trees_cost(const struct model_data_shape *shape, size_t rows)
 {
-  double outputs = shape->classes > 2 ? (double) shape->classes : 1.0;
-  double per_tree = 2e-4 + 2e-9 * (double) rows * (double) (shape->columns + 4) * 6.0;
-  return 0.02 + 300.0 * outputs * per_tree;
+  return family_cost("trees", shape, NULL, rows);
 }
 
-/* Six operations per weight, row and epoch (four in the first layer, which passes no gradient on), at
- * 80 GFLOP/s, and a step's fixed cost and sweep over the weights. */
 static double
 mlp_cost(const struct model_data_shape *shape, size_t rows)
 {
-  double units = family_number("mlp", shape, NULL, "units");
-  double layers = family_number("mlp", shape, NULL, "layers");
-  double epochs = family_number("mlp", shape, NULL, "epochs");
-  double batch = family_number("mlp", shape, NULL, "batch_size");
-  double first = (double) shape->columns * units;
-  double rest = (layers - 1.0) * units * units + units * (double) (shape->classes + 1);
-  double step = 2e-5 + (first + rest) * 4e-10;
-  return epochs * (double) rows * ((4.0 * first + 6.0 * rest) / 8e10 + step / batch);
+  return family_cost("mlp", shape, NULL, rows);
 }
 
 static const struct model_family families[] = {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "model/family_cost.h"
+
 static size_t
 whole(const json_t *object, const char *name)
 {
@@ -65,5 +67,6 @@ job_shape_from_schema(const json_t *schema, const char *target, const char *task
   }
   shape->kind = DATASET_TABLE;
   shape->columns = json_array_size(columns) > 1 ? json_array_size(columns) - 1 : 1;
+  shape->encoded = family_encoded_columns(schema, target);
   table_task(find_column(columns, target), task_name, shape);
 }

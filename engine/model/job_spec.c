@@ -303,7 +303,6 @@ read_budget(struct reading *reading)
   struct job_spec *spec = &reading->whole->spec;
   const json_t *budget = section(reading->request, "budget");
   const json_t *target = json_object_get(budget, "target_score");
-  double cheapest = INFINITY;
 
   spec->budget_seconds = json_get_number(budget, "seconds", 0.0);
   spec->budget_trials = (size_t) fmax(json_get_number(budget, "trials", 0.0), 0.0);
@@ -312,14 +311,6 @@ read_budget(struct reading *reading)
   spec->target_score = spec->has_target_score ? json_number_value(target) : 0.0;
   if (spec->budget_seconds <= 0.0 && spec->budget_trials == 0)
     spec->budget_seconds = fmin(DEFAULT_SECONDS, reading->context->max_seconds);
-  for (size_t i = 0; i < spec->family_count; i++)
-    cheapest = fmin(
-      cheapest,
-      model_family_find(spec->families[i])->cost_estimate(&reading->shape, reading->shape.rows));
-  if (spec->budget_seconds > 0.0 && isfinite(cheapest) && cheapest > spec->budget_seconds)
-    json_fault_add(reading->faults, "/budget/seconds",
-                   arena_printf(reading->arena, "give at least %.0f seconds", ceil(cheapest)),
-                   "the budget is too short for a single trial on %zu rows", reading->shape.rows);
 }
 
 static void

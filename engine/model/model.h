@@ -29,6 +29,7 @@ struct model_data_shape
   enum task_kind task;
   size_t rows;
   size_t columns; /* input columns, or pixels × channels */
+  size_t encoded; /* numbers that a table's columns become; 0 = as many as columns */
   size_t classes;
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/family_cost.h"
 #include "search/search.h"
 
 /* The server has checked the limits when it took the job; here any stored value goes. */
@@ -249,6 +250,7 @@ derive(struct tune_data *data, const json_t *stored_spec, const json_t *schema,
     return err_set(info, ERR_INVALID, "metric %s does not fit a %s task", metric_name(data->metric),
                    task_kind_name(data->task.kind));
   measure_shape(data);
+  data->shape.encoded = family_encoded_columns(schema, data->spec->target);
   struct split_spec split = {.seed = data->spec->seed,
                              .holdout = data->spec->holdout,
                              .fold_count = data->spec->folds,

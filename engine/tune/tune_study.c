@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/space_json.h"
+#include "model/family_cost.h"
 #include "search/search.h"
 
 /* Suggestions that would end too late are passed over, up to so many at a time. */
@@ -164,11 +165,8 @@ tune_study_new(const struct job_spec *spec, const struct model_data_shape *shape
     return err_set(info, ERR_MEMORY, "out of memory for the search");
   }
   for (size_t i = 0; i < spec->family_count; i++)
-  {
-    const struct model_family *family = model_family_find(spec->families[i]);
-    if (family != NULL)
-      made->costs[i].estimate_s = family->cost_estimate(shape, train_rows) * (double) fold_count;
-  }
+    made->costs[i].estimate_s =
+      family_cost_of_job(spec, i, shape, train_rows).usual_s * (double) fold_count;
   enum err err = make_search(made, info);
   if (err != ERR_OK)
   {
@@ -339,7 +337,7 @@ correction(const struct tune_study *study)
 }
 
 static double
-family_cost(const struct tune_study *study, size_t family)
+cost_of(const struct tune_study *study, size_t family)
 {
   const struct family_cost *cost = &study->costs[family];
   if (cost->count > 0)
@@ -352,7 +350,7 @@ tune_study_cost(const struct tune_study *study, const char *family)
 {
   for (size_t i = 0; i < study->spec->family_count; i++)
     if (strcmp(study->spec->families[i], family) == 0)
-      return family_cost(study, i);
+      return cost_of(study, i);
   return 0;
 }
 
@@ -361,8 +359,7 @@ in_time(const struct tune_study *study, size_t family, const struct tune_situati
 {
   if (isinf(situation->search_left_s))
     return true;
-  double seconds =
-    family_cost(study, family) / (double) (situation->workers ? situation->workers : 1);
+  double seconds = cost_of(study, family) / (double) (situation->workers ? situation->workers : 1);
   if (study->costs[family].asked == 0)
     seconds *= FIRST_TRIAL_PART;
   /* With nothing to show yet any trial is better than none. */
@@ -492,7 +489,7 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
   }
   suggestion->decision = TUNE_ADD;
   suggestion->point = study->point;
-  suggestion->predicted_s = family_cost(study, family_index(study->spec, study->point));
+  suggestion->predicted_s = cost_of(study, family_index(study->spec, study->point));
   return tune_point_params(study->spec, study->point, &suggestion->family, &suggestion->params,
                            info);
 }

@@ -247,8 +247,13 @@ test_single_faults(void **state)
     {table_schema,
      "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"epochs\": {\"low\": 3}}}}}",
      "/search/space/mlp/epochs", "type"},
-    {image_schema, "{\"families\": [\"mlp\"], \"budget\": {\"seconds\": 2}}", "/budget/seconds",
-     "too short"},
+    {table_schema,
+     "{\"target\": \"kind\", \"families\": [\"linear\"], \"search\": {\"warm_start_from\": "
+     "\"job_1\", "
+     "\"warm_start\": [[\"mlp\", {\"units\": 64}, 0.1]]}}",
+     "/search/warm_start_from", "in common"},
+    {table_schema, "{\"target\": \"kind\", \"search\": {\"warm_start_from\": \"job_1\"}}",
+     "/search/warm_start_from", "in common"},
   };
 
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

@@ -1,0 +1,296 @@
+#include <config.h>
+
+#include "model/family_cost.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/la.h"
+#include "base/space_json.h"
+#include "data/encode.h"
+#include "model/family.h"
+
+/* Seconds, on the machine whose factor is 1. */
+#define ENCODE_S 1.5e-7     /* per value: sorted for its quantiles, scaled */
+#define LINEAR_FLOP_S 3e-11 /* of a solver's products */
+#define NET_FLOP_S 1e-11
+#define NET_STEP_S 2e-5 /* of every step, and what it does to each weight */
+#define NET_WEIGHT_S 2.5e-10
+#define PIXEL_S 1.2e-9 /* a pixel made a number, at every look at it */
+#define TREE_S 1e-4
+#define TREE_NODE_S 4e-6 /* per column: a node's histogram looked through */
+#define TREE_ROW_S 1e-9  /* per column and level: a row put into its bin */
+#define START_S 0.03     /* of a fit's process */
+
+/* Outputs of a linear model or trees of a round. */
+static double
+outputs_of(const struct model_data_shape *shape)
+{
+  return shape->classes > 2 ? (double) shape->classes : 1.0;
+}
+
+static double
+inputs_of(const struct model_data_shape *shape)
+{
+  return (double) (shape->encoded ? shape->encoded : shape->columns);
+}
+
+static double
+encoding(const struct model_data_shape *shape, double rows)
+{
+  return shape->kind == DATASET_IMAGES ? 0.0 : ENCODE_S * rows * (double) shape->columns;
+}
+
+/* What a look at one row costs before anything is computed with it. */
+static double
+fetching(const struct model_data_shape *shape)
+{
+  return shape->kind == DATASET_IMAGES ? PIXEL_S * (double) shape->columns : 0.0;
+}
+
+/* A solver pass costs two products with the data. */
+static double
+linear_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
+{
+  double passes = shape->kind == DATASET_IMAGES ? 35.0 : 60.0;
+  double work = LINEAR_FLOP_S * 4.0 * (inputs_of(shape) + 1.0) * outputs_of(shape);
+  (void) params;
+  return 1e-3 + encoding(shape, rows) + fmax(share * passes, 2.0) * rows * (work + fetching(shape));
+}
+
+/* Early stopping ends most runs; more rows and flatter trees allow more rounds. */
+static double
+trees_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
+{
+  double depth = family_number("trees", shape, params, "max_depth");
+  double most = family_number("trees", shape, params, "rounds");
+  double rounds = fmin(most, (150.0 + rows / 160.0) * 6.0 / (depth + 1.0));
+  double nodes = fmin(pow(2.0, depth), rows / 2.0);
+  double column = TREE_NODE_S * nodes + TREE_ROW_S * rows * (depth + 1.0);
+  double per_tree = TREE_S + (double) shape->columns * column;
+  return 0.01 + encoding(shape, rows)
+         + fmax(share * rounds, fmin(most, 2.0)) * outputs_of(shape) * per_tree;
+}
+
+/* Six operations per weight, row and epoch (four in the first layer, which passes no gradient on). Of many
+ * epochs early stopping saves about half. */
+static double
+mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
+{
+  double units = family_number("mlp", shape, params, "units");
+  double layers = family_number("mlp", shape, params, "layers");
+  double epochs = family_number("mlp", shape, params, "epochs");
+  double batch = fmax(family_number("mlp", shape, params, "batch_size"), 1.0);
+  double first = inputs_of(shape) * units;
+  double rest = (layers - 1.0) * units * units + units * (double) (shape->classes + 1);
+  double step = NET_STEP_S + (first + rest) * NET_WEIGHT_S;
+  double per_row = (4.0 * first + 6.0 * rest) * NET_FLOP_S + step / batch + fetching(shape);
+  epochs = epochs > 20.0 ? 20.0 + 0.5 * (epochs - 20.0) : epochs;
+  return 1e-3 + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
+}
+
+typedef double cost_formula(const struct model_data_shape *shape, const json_t *params, double rows,
+                            double share);
+
+static double
+cost_with(const char *family, const struct model_data_shape *shape, const json_t *params,
+          size_t rows, double share)
+{
+  static const struct
+  {
+    const char *name;
+    cost_formula *formula;
+  } formulas[] = {{"linear", linear_cost}, {"trees", trees_cost}, {"mlp", mlp_cost}};
+  for (size_t i = 0; i < sizeof formulas / sizeof formulas[0]; i++)
+    if (strcmp(formulas[i].name, family) == 0)
+      return formulas[i].formula(shape, params, (double) rows, share);
+  return 0.0;
+}
+
+double
+family_cost(const char *family, const struct model_data_shape *shape, const json_t *params,
+            size_t rows)
+{
+  return cost_with(family, shape, params, rows, 1.0);
+}
+
+double
+family_cost_least(const char *family, const struct model_data_shape *shape, const json_t *params,
+                  size_t rows)
+{
+  return cost_with(family, shape, params, rows, 0.0);
+}
+
+/* ---- of a job ------------------------------------------------------------------------------------------ */
+
+/* The family's parameters of a point, without their prefix (new reference). */
+static json_t *
+params_of(const struct job_spec *spec, size_t family, const double *point)
+{
+  json_t *all = space_point_to_json(spec->space, point), *params = json_object(), *value;
+  size_t prefix = strlen(spec->families[family]);
+  const char *name;
+
+  json_object_foreach(all, name, value)
+  {
+    if (strncmp(name, spec->families[family], prefix) == 0 && name[prefix] == '.')
+      json_object_set(params, name + prefix + 1, value);
+  }
+  json_decref(all);
+  return params;
+}
+
+/* Moves one parameter of the point to whichever end of its range costs less. */
+static void
+cheapen(const struct job_spec *spec, size_t family, const struct model_data_shape *shape,
+        size_t rows, size_t param, double *point)
+{
+  double kept = point[param], least = INFINITY;
+  const double ends[] = {kept, space_from_unit(&spec->space->params[param], 0.0),
+                         space_from_unit(&spec->space->params[param], 1.0)};
+
+  for (size_t i = 0; i < 3; i++)
+  {
+    point[param] = ends[i];
+    json_t *params = params_of(spec, family, point);
+    double cost = family_cost(spec->families[family], shape, params, rows);
+    json_decref(params);
+    if (cost < least)
+    {
+      least = cost;
+      kept = ends[i];
+    }
+  }
+  point[param] = kept;
+}
+
+struct family_cost_range
+family_cost_of_job(const struct job_spec *spec, size_t family, const struct model_data_shape *shape,
+                   size_t rows)
+{
+  static const char *const matter[] = {"units",     "layers", "epochs", "batch_size",
+                                       "max_depth", "rounds", NULL};
+  const char *name = spec->families[family];
+  const struct space *space = spec->space;
+  size_t param = space_find(space, "family");
+  double *point = calloc(space->count + 1, sizeof *point);
+  struct family_cost_range range = {family_cost(name, shape, NULL, rows) + START_S,
+                                    family_cost_least(name, shape, NULL, rows) + START_S};
+
+  if (!point)
+    return range;
+  for (size_t i = 0; i < space->count; i++)
+    point[i] = NAN;
+  if (param != SIZE_MAX)
+    point[param] = (double) family;
+  space_repair(space, point);
+  json_t *params = params_of(spec, family, point);
+  range.usual_s = family_cost(name, shape, params, rows) + START_S;
+  json_decref(params);
+  for (size_t i = 0; matter[i]; i++)
+    for (size_t p = 0; p < space->count; p++)
+    {
+      const char *dot = strchr(space->params[p].name, '.');
+      if (dot && strcmp(dot + 1, matter[i]) == 0 && !isnan(point[p])
+          && space->params[p].kind != SPACE_FIXED)
+        cheapen(spec, family, shape, rows, p, point);
+    }
+  params = params_of(spec, family, point);
+  range.least_s = family_cost_least(name, shape, params, rows) + START_S;
+  json_decref(params);
+  free(point);
+  return range;
+}
+
+/* ---- columns as numbers ------------------------------------------------------------------------------ */
+
+#define DATETIME_PARTS 7
+
+size_t
+family_encoded_columns(const json_t *schema, const char *target)
+{
+  size_t total = 0, index;
+  const json_t *column;
+
+  json_array_foreach(json_object_get(schema, "columns"), index, column)
+  {
+    const char *name = json_string_value(json_object_get(column, "name"));
+    const char *type = json_string_value(json_object_get(column, "type"));
+    json_int_t distinct = json_integer_value(json_object_get(column, "distinct"));
+    if (!name || !type || (target && strcmp(name, target) == 0))
+      continue;
+    if (strcmp(type, "categorical") == 0)
+      total += distinct > ENCODE_ONE_HOT_DENSE ? 1 : distinct > 1 ? (size_t) distinct : 1;
+    else if (strcmp(type, "datetime") == 0)
+      total += DATETIME_PARTS;
+    else if (strcmp(type, "text") != 0 && strcmp(type, "identifier") != 0)
+      total++;
+  }
+  return total;
+}
+
+/* ---- the machine -------------------------------------------------------------------------------------- */
+
+#define PROBE_SIDE 192
+#define PROBE_PRODUCTS 8
+#define PROBE_COUNT (1 << 20)
+#define PROBE_PRODUCTS_S 1.15e-3
+#define PROBE_SUMS_S 2.0e-3
+
+static double
+thread_cpu_s(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+/* Products as networks and linear models make them; the first warms up. */
+static double
+probe_products(float *a)
+{
+  size_t size = (size_t) PROBE_SIDE * PROBE_SIDE;
+  double start = 0.0;
+  for (int i = 0; i <= PROBE_PRODUCTS; i++)
+  {
+    if (i == 1)
+      start = thread_cpu_s();
+    la_sgemm(false, false, PROBE_SIDE, PROBE_SIDE, PROBE_SIDE, 1e-3f, a, PROBE_SIDE, a + size,
+             PROBE_SIDE, 0.0f, a + 2 * size, PROBE_SIDE);
+  }
+  return thread_cpu_s() - start;
+}
+
+/* Scattered sums over more than the near caches hold, as histograms of trees are made. */
+static double
+probe_sums(float *a)
+{
+  uint32_t at = 1;
+  double start = thread_cpu_s();
+  for (size_t i = 0; i < PROBE_COUNT; i++)
+  {
+    at = at * 1664525u + 1013904223u;
+    a[at >> 12] += a[i];
+  }
+  return thread_cpu_s() - start;
+}
+
+double
+family_machine_factor(void)
+{
+  float *a = malloc(PROBE_COUNT * sizeof *a);
+  double products = INFINITY, sums = INFINITY;
+  if (!a)
+    return 1.0;
+  for (size_t i = 0; i < PROBE_COUNT; i++)
+    a[i] = (float) (i % 1000) * 1e-3f;
+  for (int i = 0; i < 4; i++)
+  {
+    products = fmin(products, probe_products(a));
+    sums = fmin(sums, probe_sums(a));
+  }
+  free(a);
+  return fmin(fmax(sqrt(products / PROBE_PRODUCTS_S * sums / PROBE_SUMS_S), 0.1), 10.0);
+}
