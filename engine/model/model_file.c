@@ -469,6 +469,8 @@ read_bag(struct reader *reader, uint32_t sections, struct model **model, struct 
     model_free(members[i]);
   free(members);
   free(weights);
+  if (rc == ERR_OK)
+    rc = model_set_decision(bag, &(*model)->decision, info);
   model_free(*model);
   *model = bag;
   return rc;

@@ -340,6 +340,7 @@ main(void)
     cmocka_unit_test(test_bbc_is_less_optimistic),
     cmocka_unit_test(test_ensemble_wins_where_it_should),
     cmocka_unit_test(test_bbc_limits),
+    cmocka_unit_test(test_thresholds_are_chosen_again),
     cmocka_unit_test(test_groups),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -130,6 +130,39 @@ test_decisions_are_kept(void **state)
   toy_fit_clear(&fit);
 }
 
+/* A bag decides by its own rule, whatever its members say. */
+static void
+test_decision_of_a_bag(void **state)
+{
+  (void) state;
+  static const double shares[] = {0.5, 0.5};
+  struct toy_fit fits[2];
+  struct buf bytes = {0};
+  struct model_about about;
+  struct decision inner = {.has_threshold = true, .threshold = 0.9},
+                  outer = {.has_threshold = true, .threshold = 0.125};
+  struct model *members[2], *bag, *back;
+
+  for (size_t i = 0; i < 2; i++)
+  {
+    members[i] = fitted(TOY_BINARY, NULL, &fits[i]);
+    assert_int_equal(model_set_decision(members[i], &inner, NULL), ERR_OK);
+  }
+  assert_int_equal(model_bag_take(members, shares, 2, &bag, NULL), ERR_OK);
+  model_about(bag, &about);
+  assert_false(about.decision.has_threshold);
+  assert_int_equal(model_set_decision(bag, &outer, NULL), ERR_OK);
+  back = reload(bag, &bytes);
+  model_about(back, &about);
+  assert_true(about.decision.has_threshold);
+  assert_near(about.decision.threshold, 0.125, 0);
+  model_free(back);
+  model_free(bag);
+  buf_free(&bytes);
+  toy_fit_clear(&fits[0]);
+  toy_fit_clear(&fits[1]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -138,6 +171,7 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_version_1),
     cmocka_unit_test(test_decisions_are_kept),
+    cmocka_unit_test(test_decision_of_a_bag),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
