@@ -16,7 +16,7 @@ tests_unit_test_job_state_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_job_state_LDADD = sql/libdb.a $(CMOCKA_LIBS)
 
 SQL_TESTS = tests/db/test_db_exec tests/db/test_db_conn tests/db/test_db_patch tests/db/test_db_blob \
-  tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job tests/db/test_db_model
+  tests/db/test_db_admin tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job tests/db/test_db_model
 check_PROGRAMS += $(SQL_TESTS)
 TESTS += $(SQL_TESTS)
 tests_db_test_db_exec_SOURCES = tests/db/test_db_exec.c
@@ -28,6 +28,9 @@ tests_db_test_db_patch_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_blob_SOURCES = tests/db/test_db_blob.c
 tests_db_test_db_blob_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_blob_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_admin_SOURCES = tests/db/test_db_admin.c
+tests_db_test_db_admin_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_admin_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_tenant_SOURCES = tests/db/test_db_tenant.c
 tests_db_test_db_tenant_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_tenant_LDADD = $(SQL_TEST_LIBS)
