@@ -84,6 +84,8 @@ server_libserver_a_SOURCES += \
   server/handler/datasets.c \
   server/handler/families.c \
   server/handler/job_create.c server/handler/job_create.h \
+  server/handler/job_estimate.c server/handler/job_estimate.h \
+  server/handler/job_warm.c server/handler/job_warm.h \
   server/handler/job_control.c \
   server/handler/job_logs.c \
   server/handler/jobs.c \
@@ -92,6 +94,7 @@ server_libserver_a_SOURCES += \
   server/handler/predict.c \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \
+  server/handler/job_rows.c server/handler/job_rows.h \
   server/handler/predict_threshold.c server/handler/predict_threshold.h \
   server/handler/predict_reply.c server/handler/predict_reply.h \
   server/handler/train.c \

@@ -2,7 +2,6 @@
 
 #include "server/handler/job_create.h"
 
-#include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,9 @@
 #include "search/search.h"
 #include "server/dataset_cache.h"
 #include "server/handler/common.h"
+#include "server/handler/job_estimate.h"
+#include "server/handler/job_warm.h"
+#include "server/handler/job_rows.h"
 #include "server/json_view.h"
 #include "server/names.h"
 #include "sql/db_job.h"
@@ -115,12 +117,10 @@ check_task(struct job_plan *plan, const struct dataset *dataset, struct arena *a
     return;
   }
   plan->task_known = true;
-  if (spec->has_metric && !metric_fits_task(spec->metric, plan->task.kind))
-    json_fault_add(faults, "/metric", "leave it out for the default", "%s does not fit a %s task",
-                   metric_name(spec->metric), task_kind_name(plan->task.kind));
   metric = spec->has_metric
              ? spec->metric
              : metric_default(&plan->task, count_classes(arena, &plan->task, dataset));
+  job_rows_check(spec, dataset, &plan->task, metric, arena, faults);
   json_object_set_new(plan->form, "metric", json_string(metric_name(metric)));
   json_object_set_new(plan->form, "task", json_string(task_kind_name(plan->task.kind)));
 }
@@ -256,8 +256,14 @@ job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *requ
   }
   complete_names(req, json_array_get(plan->owned, 0), plan);
   complete_seed(json_array_get(plan->owned, 0));
-  fine = make_spec(req, json_array_get(plan->owned, 0), plan, &faults)
+  fine = job_warm_fill(req, conn, json_array_get(plan->owned, 0), &faults)
+         && make_spec(req, json_array_get(plan->owned, 0), plan, &faults)
          && check_rows(req, conn, plan, &faults);
+  if (fine)
+  {
+    plan->origin.warm_start_from = plan->spec->warm_start_from;
+    job_estimate_check(req, plan, &faults);
+  }
   if (fine && faults.count > 0)
   {
     http_reply_faults(req, E_INVALID, &faults);
@@ -324,63 +330,4 @@ job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job
   if (status != DB_ROWS)
     http_reply_db(req, status, E_DATASET_NOT_FOUND);
   return status == DB_ROWS;
-}
-
-/* ---- what would run -------------------------------------------------------------------------------- */
-
-static struct model_data_shape
-plan_shape(const struct job_plan *plan)
-{
-  const json_t *columns = json_object_get(plan->schema, "columns");
-  bool images = strcmp(plan->dataset.kind, "images") == 0;
-  size_t pixels = (size_t) (json_get_number(plan->schema, "height", 0.0)
-                            * json_get_number(plan->schema, "width", 0.0)
-                            * json_get_number(plan->schema, "channels", 0.0));
-  struct model_data_shape shape = {
-    .kind = images ? DATASET_IMAGES : DATASET_TABLE,
-    .task = plan->task_known ? plan->task.kind : TASK_MULTICLASS,
-    .rows = (size_t) plan->dataset.rows,
-    .columns = images ? pixels : json_array_size(columns) - 1,
-    .classes = plan->task_known ? plan->task.class_count : 2,
-  };
-  return shape;
-}
-
-static size_t
-plan_folds(const struct job_plan *plan)
-{
-  if (plan->spec->folds)
-    return plan->spec->folds;
-  return plan->spec->holdout > 0.0 || plan->dataset.rows >= 20000 ? 1 : 5;
-}
-
-json_t *
-job_plan_view(const struct job_plan *plan)
-{
-  const struct job_spec *spec = plan->spec;
-  struct model_data_shape shape = plan_shape(plan);
-  double trials = spec->budget_trials ? (double) spec->budget_trials : INFINITY, sum = 0.0;
-  double points = spec->space ? space_cardinality(spec->space) : NAN;
-  size_t folds = plan_folds(plan);
-  json_t *families = json_array();
-
-  for (size_t i = 0; i < spec->family_count; i++)
-  {
-    const struct model_family *family = model_family_find(spec->families[i]);
-    double seconds =
-      family->cost_estimate(&shape, shape.rows - shape.rows / (folds > 1 ? folds : 5));
-    sum += seconds * (double) folds;
-    json_array_append_new(families,
-                          json_pack("{s:s, s:s, s:o}", "name", family->name, "help", family->help,
-                                    "seconds_per_fit", json_real_or_null(seconds)));
-  }
-  if (spec->budget_seconds > 0.0 && sum > 0.0 && spec->family_count > 0)
-    trials =
-      fmin(trials, fmax(1.0, floor(spec->budget_seconds * (double) spec->family_count / sum)));
-  trials = fmin(trials, points);
-  return json_pack("{s:b, s:{s:s, s:i}, s:s, s:O, s:o, s:i, s:o, s:o}", "valid", 1, "dataset", "id",
-                   plan->dataset.id, "version", plan->dataset.version, "name", plan->name, "job",
-                   plan->form, "families", families, "fits_per_trial", (int) folds,
-                   "trials_estimate_per_worker", json_real_or_null(trials), "points_in_space",
-                   json_real_or_null(points));
 }
