@@ -1,6 +1,6 @@
 # Tests of data
 if HAVE_CMOCKA
-DATA_TESTS = tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
+DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
   tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
@@ -35,7 +35,13 @@ tests_unit_test_task_SOURCES = tests/unit/test_task.c $(DATA_FIXTURE)
 tests_unit_test_task_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_values_SOURCES = tests/unit/test_values.c tests/harness/test_support.h
 tests_unit_test_values_LDADD = $(DATA_TEST_LIBS)
-check_PROGRAMS += tests/harness/make_jpeg
+tests_unit_test_archive_SOURCES = tests/unit/test_archive.c $(DATA_FIXTURE)
+tests_unit_test_archive_LDADD = $(DATA_TEST_LIBS) $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c tests/harness/test_support.h
+tests_unit_test_sandbox_LDADD = $(DATA_TEST_LIBS) $(SECCOMP_LIBS)
+check_PROGRAMS += tests/harness/make_jpeg tests/unit/try_sandbox
+tests_unit_try_sandbox_SOURCES = tests/harness/try_sandbox.c
+tests_unit_try_sandbox_LDADD = engine/libdata.a engine/libbase.a $(SECCOMP_LIBS) $(JANSSON_LIBS)
 tests_harness_make_jpeg_SOURCES = tests/harness/make_jpeg.c
 tests_harness_make_jpeg_LDADD = $(JPEG_LIBS)
 endif

@@ -148,12 +148,13 @@ take_file(struct ingest_archive *archive, struct archive_walk *walk, const char 
 
 /* ---- what came of it ------------------------------------------------------------------------------- */
 
-/* The images left out become the faults of an upload that fails. */
+/* Why an upload fails, then the images that were left out. */
 static void
-faults_from_warnings(struct ingest_archive *archive)
+add_faults(struct ingest_archive *archive, const char *why)
 {
   size_t index;
   json_t *item;
+  json_fault_add(archive->work->faults, "/file", NULL, "%s", why);
   json_array_foreach(archive->warnings, index, item)
   {
     json_fault_add(archive->work->faults, "/file", NULL, "%s", json_string_value(item));
@@ -165,25 +166,27 @@ check_enough(struct pictures *pictures, struct err_info *info)
 {
   struct ingest_archive *archive = pictures->archive;
   size_t classes = dictionary_count(pictures->classes);
+  struct err_info why = {0};
   enum err err = ERR_OK;
   if (pictures->left_out * 2 > pictures->seen)
-    err = err_set(info, ERR_INVALID, "%zu of %zu images can't be used, which is more than half; %s",
+    err = err_set(&why, ERR_INVALID, "%zu of %zu images can't be used, which is more than half; %s",
                   pictures->left_out, pictures->seen,
                   archive->labels != NULL
                     ? "check the files and the list of labels"
                     : "put each class into a folder of its own, or add labels.csv (file,label)");
   else if (classes < CLASSES_LEAST)
-    err = err_set(info, ERR_INVALID,
+    err = err_set(&why, ERR_INVALID,
                   "all images are of one class, \"%.80s\", so there is nothing to tell apart; "
                   "make one folder for each class",
                   classes > 0 ? dictionary_texts(pictures->classes)[0] : "");
   else if (pictures->taken < IMAGES_LEAST)
-    err = err_set(info, ERR_INVALID, "there %s only %zu image%s; at least %d are needed",
+    err = err_set(&why, ERR_INVALID, "there %s only %zu image%s; at least %d are needed",
                   pictures->taken == 1 ? "is" : "are", pictures->taken,
                   pictures->taken == 1 ? "" : "s", IMAGES_LEAST);
-  if (err != ERR_OK)
-    faults_from_warnings(archive);
-  return err;
+  if (err == ERR_OK)
+    return ERR_OK;
+  add_faults(archive, why.text);
+  return err_set(info, err, "%s", why.text);
 }
 
 static enum err

@@ -113,7 +113,7 @@ class ImageUpload(ApiTest):
             ("no images", zipped([("a.md", b"x")]), "a.md"),
             ("tables", zipped([("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")]), "2 tables"),
             ("workbook", zipped([("[Content_Types].xml", b"<x/>"), ("xl/workbook.xml", b"<x/>")]), "Excel"),
-            ("one class", zipped([(n.replace("cross", "bar").replace("frame", "bar"), c) for n, c in good]),
+            ("one class", zipped([("all/bar/" + n.replace("/", "-"), c) for n, c in good]),
              "nothing to tell apart"),
             ("few", zipped(good[:6]), "at least 10"),
             ("mostly bad", zipped(good + [(f"bar/x{i}.png", b"no") for i in range(40)]), "more than half"),
