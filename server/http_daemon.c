@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/events.h"
 #include "server/http_internal.h"
+#include "server/tls.h"
 
 #define CONNECTION_MEMORY ((size_t) 32 << 10)
 #define DRAIN_SECONDS 30.0
@@ -98,7 +99,7 @@ static struct MHD_Daemon *
 start_mhd(struct http_daemon *daemon, const struct http_daemon_config *config)
 {
   const struct server_limits *limits = &daemon->server->limits;
-  bool tls = config->tls_cert != NULL;
+  bool tls = config->tls;
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   unsigned flags =
     MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -107,8 +108,8 @@ start_mhd(struct http_daemon *daemon, const struct http_daemon_config *config)
   if (tls)
     flags |= MHD_USE_TLS;
   struct MHD_OptionItem tls_options[] = {
-    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) config->tls_key},
-    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) config->tls_cert},
+    {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) (uintptr_t) tls_retrieve},
+    {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *) (uintptr_t) TLS_PRIORITIES},
     {MHD_OPTION_END, 0, NULL},
   };
   struct MHD_OptionItem options[] = {
@@ -134,7 +135,7 @@ http_daemon_start(struct server *server, const struct http_daemon_config *config
                   struct http_daemon **out, struct err_info *info)
 {
   const struct server_limits *limits = &server->limits;
-  if (config->tls_cert && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+  if (config->tls && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
     return err_set(info, ERR_INVALID, "this libmicrohttpd was built without TLS");
   struct http_daemon *daemon = calloc(1, sizeof *daemon);
   if (!daemon)

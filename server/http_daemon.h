@@ -17,8 +17,7 @@
 struct http_daemon_config
 {
   struct sockaddr_storage address;
-  const char *tls_cert; /* PEM text, borrowed; NULL = no TLS */
-  const char *tls_key;
+  bool tls;             /* with the certificate of server/tls.h */
   unsigned per_address; /* connections of one address, 0 = any number */
 };
 

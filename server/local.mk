@@ -38,6 +38,7 @@ server_libserver_a_SOURCES = \
   server/spool.c server/spool.h \
   server/sse.c server/sse.h \
   server/tenant_limits.c server/tenant_limits.h \
+  server/tls.c server/tls.h \
   server/usage.c server/usage.h \
   server/web_assets.h \
   server/webhook_address.c server/webhook_address.h \

@@ -34,6 +34,7 @@
 #include "server/server.h"
 #include "server/spool.h"
 #include "server/standalone.h"
+#include "server/tls.h"
 #include "server/usage.h"
 #include "sql/db_audit.h"
 #include "server/webhook_send.h"
@@ -42,7 +43,6 @@
 
 #define CONNECT_SECONDS 60.0
 #define FORGET_SECONDS 3600.0
-#define PEM_MAX ((size_t) 1 << 20)
 
 static const struct option_def own_options[] = {
   {.name = "database",
@@ -129,7 +129,7 @@ struct program
   struct standalone *standalone;
   const char *conninfo;
   struct http_daemon_config http;
-  struct buf cert, key;
+  struct tls *tls;
   char base[300]; /* http://127.0.0.1:8080 */
   struct server server;
   int signal_fd;
@@ -188,13 +188,8 @@ settle_network(struct program *program, struct err_info *info)
                   listen);
     return ERR_OK;
   }
-  enum err err = file_read_all(cert, PEM_MAX, &program->cert, info);
-  if (!err)
-    err = file_read_all(key, PEM_MAX, &program->key, info);
-  program->http.tls_cert = program->cert.data;
-  program->http.tls_key = program->key.data;
-  program->server.tls = true;
-  return err;
+  program->http.tls = program->server.tls = true;
+  return tls_new(cert, key, &program->tls, info);
 }
 
 /* What people type: an open address is shown as this machine's own. */
@@ -400,6 +395,24 @@ forget_old(struct program *program)
   db_release(program->server.db, conn);
 }
 
+/* SIGHUP reads the certificate again; connections go on with theirs. Any other signal is the end. */
+static bool
+was_hangup(struct program *program)
+{
+  struct signalfd_siginfo signal;
+  struct err_info info = {0};
+  if (read(program->signal_fd, &signal, sizeof signal) != (ssize_t) sizeof signal
+      || signal.ssi_signo != SIGHUP)
+    return false;
+  if (!program->tls)
+    log_info("SIGHUP: there is no certificate to be read again");
+  else if (tls_reload(program->tls, &info) == ERR_OK)
+    log_info("the certificate was read again: new connections get it");
+  else
+    log_warning("the certificate stays as it was: %s", info.text);
+  return true;
+}
+
 /* Until a signal, or until the guardian is gone; the exit status. */
 static int
 serve(struct program *program)
@@ -416,6 +429,8 @@ serve(struct program *program)
       return 1;
     if (ready > 0 && fds[0].revents)
     {
+      if (was_hangup(program))
+        continue;
       log_info("stopping: requests in progress are finished first");
       return 0;
     }
@@ -432,7 +447,7 @@ serve(struct program *program)
   }
 }
 
-/* From here on SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. */
+/* From here on SIGTERM, SIGINT and SIGHUP are read from a descriptor; threads inherit the mask. */
 static enum err
 catch_signals(struct program *program, struct err_info *info)
 {
@@ -440,6 +455,7 @@ catch_signals(struct program *program, struct err_info *info)
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
   program->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -558,8 +574,7 @@ main(int argc, char **argv)
     }
   }
   options_free(program.options);
-  buf_free(&program.cert);
-  buf_free(&program.key);
+  tls_free(program.tls);
   buf_free(&faults);
   return status;
 }

@@ -220,7 +220,7 @@ class Webhooks(unittest.TestCase):
                                     "job.cancelled", "model.published"])
         answer = self.api.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
         dataset = self.api.wait_dataset(answer.json["id"])
-        broken = self.api.upload("/api/v1/datasets", [("file", "x.csv", b"\x00\x01\x02\xff")]).json
+        self.assertEqual(self.api.upload("/api/v1/datasets", [("file", "x.csv", b"\x00\x01\xff")]).status, 422)
         job = self.api.post("/api/v1/jobs", {
             "dataset": dataset["id"], "target": dataset["columns"][-1]["name"], "budget": {"trials": 2},
             "webhook": self.receiver.url + "/end"})
@@ -244,7 +244,8 @@ class Webhooks(unittest.TestCase):
         self.assertEqual({value["event"] for value in told}, wanted)
         by_event = {value["event"]: value["data"] for value in told}
         self.assertEqual(by_event["dataset.ready"]["dataset"], dataset["id"])
-        self.assertEqual(by_event["dataset.failed"]["dataset"], broken["id"])
+        self.assertNotEqual(by_event["dataset.failed"]["dataset"], dataset["id"])
+        self.assertTrue(by_event["dataset.failed"]["error"]["detail"])
         self.assertEqual(len([v for v in told if v["event"] == "job.started"]), 1)
         self.assertEqual(len({v["id"] for v in told}), len(told))
         time.sleep(0.7)
