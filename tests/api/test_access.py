@@ -24,7 +24,7 @@ BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"vers
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
           "extendJob": {"trials": 1}}
 # What the engines and the clocks change, or refusals themselves write.
-RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting")
+RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting", "webhook_delivery")
 
 
 class Route:
@@ -43,8 +43,10 @@ class Route:
             return None
         if self.name == "signOut":
             return {"predict", "one-model", "read", "train", "admin"}
-        if self.path.startswith(("/api/v1/keys", "/api/v1/tenants", "/api/v1/audit", "/api/v1/webhooks")):
+        if self.path.startswith(("/api/v1/keys", "/api/v1/tenants", "/api/v1/audit")):
             return {"admin"}
+        if self.path.startswith("/api/v1/webhooks"):
+            return {"train", "admin"}
         if self.name == "predict":
             return {"predict", "one-model", "train", "admin"}
         if self.name in ("getModelSchema", "getVersionSchema"):
