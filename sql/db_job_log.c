@@ -42,15 +42,15 @@ db_job_log(struct db_conn *conn, const char *job_id, enum log_level level, const
     " SELECT $1, log_seq, CASE WHEN log_seq = $6 THEN 'warning' ELSE $2 END, $3, nullif($4, 0),"
     " CASE WHEN log_seq = $6 THEN 'the log is full: nothing more is kept here' ELSE $5 END,"
     " clock_timestamp() FROM next"};
-  char message[DB_JOB_LOG_BYTES + 1];
+  char message[DB_JOB_LOG_BYTES + 8]; /* room to see a character that must be cut whole */
   va_list arguments;
   va_start(arguments, format);
   int wanted = vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
   if (wanted < 0)
     return DB_HARD;
-  if ((size_t) wanted >= sizeof message)
-    message[text_utf8_cut(message, sizeof message - 1, DB_JOB_LOG_BYTES)] = '\0';
+  if ((size_t) wanted > DB_JOB_LOG_BYTES)
+    message[text_utf8_cut(message, strlen(message), DB_JOB_LOG_BYTES)] = '\0';
   clean(message, strlen(message));
   return db_exec_none(conn, &insert,
                       DB_PARAMS(db_text(job_id), db_text(level_names[level]), db_text(source),

@@ -16,7 +16,8 @@ tests_unit_test_job_state_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_job_state_LDADD = sql/libdb.a $(CMOCKA_LIBS)
 
 SQL_TESTS = tests/db/test_db_exec tests/db/test_db_conn tests/db/test_db_patch tests/db/test_db_blob \
-  tests/db/test_db_admin tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job tests/db/test_db_model
+  tests/db/test_db_admin tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job \
+  tests/db/test_db_job_control tests/db/test_db_model
 check_PROGRAMS += $(SQL_TESTS)
 TESTS += $(SQL_TESTS)
 tests_db_test_db_exec_SOURCES = tests/db/test_db_exec.c
@@ -40,6 +41,9 @@ tests_db_test_db_dataset_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_job_SOURCES = tests/db/test_db_job.c
 tests_db_test_db_job_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_job_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_job_control_SOURCES = tests/db/test_db_job_control.c
+tests_db_test_db_job_control_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_job_control_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_model_SOURCES = tests/db/test_db_model.c
 tests_db_test_db_model_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_model_LDADD = $(SQL_TEST_LIBS)

@@ -404,6 +404,12 @@ test_event_numbers_under_two_writers(void **state)
   assert_true(last == 201); /* "queued", and two writers × 50 × 2 */
 }
 
+static const char *
+log_lines(const char *id)
+{
+  return test_db_sql(conn, arena, "SELECT count(*)::text FROM job_log WHERE job_id = '%s'", id);
+}
+
 static void
 test_sweep_of_what_is_old(void **state)
 {
@@ -424,7 +430,10 @@ test_sweep_of_what_is_old(void **state)
   assert_int_equal(db_forget_old(conn, 32), DB_ROWS);
   db_epoch_list(conn, trial, arena, &epochs, &count);
   assert_int_equal(count, 2);
+  assert_string_equal(log_lines(old), "1");
   assert_int_equal(db_forget_old(conn, 30), DB_ROWS);
+  assert_string_equal(log_lines(old), "0");
+  assert_string_equal(log_lines(live), "1");
   db_epoch_list(conn, trial, arena, &epochs, &count);
   assert_int_equal(count, 0);
   assert_int_equal(db_event_list(conn, tenant, old, 0, 9, arena, &events, &count, &oldest),
