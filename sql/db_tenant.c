@@ -201,6 +201,14 @@ db_tenant_delete(struct db_conn *conn, const char *id, bool *busy)
 }
 
 enum db_status
+db_tenant_lock(struct db_conn *conn, const char *id)
+{
+  static const struct db_statement lock = {
+    "tenant_lock_row", "SELECT FROM tenant WHERE id = $1 FOR NO KEY UPDATE"};
+  return db_exec_none(conn, &lock, DB_PARAMS(db_text(id)));
+}
+
+enum db_status
 db_tenant_use(struct db_conn *conn, const char *id, struct db_tenant_use *use)
 {
   static const struct db_statement get = {

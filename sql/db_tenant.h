@@ -77,6 +77,9 @@ enum db_status db_tenant_update(struct db_conn *conn, const char *id,
 /* Removes a disabled tenant that never had a dataset, job, model or webhook, with its keys, audit and usage.
  * DB_NONE: no such tenant, or, with *busy, it is in use or not disabled. */
 enum db_status db_tenant_delete(struct db_conn *conn, const char *id, bool *busy);
+/* Within a transaction: who else locks this tenant waits until its end, so that what is counted against a
+ * limit stays so. DB_NONE: no such tenant. */
+enum db_status db_tenant_lock(struct db_conn *conn, const char *id);
 /* What a tenant uses of its limits. */
 struct db_tenant_use
 {

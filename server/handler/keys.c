@@ -102,6 +102,40 @@ read_request(struct http_request *req, struct key_request *wanted)
   return false;
 }
 
+struct insertion
+{
+  struct http_request *req;
+  const struct key_request *wanted;
+  const char *id;
+  uint8_t hash[32];
+  size_t count;
+  bool too_many;
+};
+
+/* Under a lock, so that two requests at once don't both get the last place. A key that is there already is this
+ * insert's own, run again after a lost answer. */
+static enum db_status
+insert_key(struct db_conn *conn, void *context)
+{
+  struct insertion *insertion = context;
+  struct http_request *req = insertion->req;
+  const struct key_request *wanted = insertion->wanted;
+  struct db_key key;
+  enum db_status status = db_tenant_lock(conn, req->tenant_id);
+  if (status == DB_ROWS)
+    status = db_key_count(conn, req->tenant_id, &insertion->count);
+  insertion->too_many = status == DB_ROWS && insertion->count >= req->limits->keys;
+  if (insertion->too_many)
+  {
+    status = db_key_get(conn, insertion->id, req->arena, &key);
+    insertion->too_many = status == DB_NONE;
+  }
+  if (status == DB_ROWS)
+    status = db_key_insert(conn, insertion->id, req->tenant_id, wanted->name, wanted->scopes,
+                           wanted->model, insertion->hash, wanted->expires_in_s);
+  return status;
+}
+
 enum http_outcome
 handle_keys_post(struct http_request *req)
 {
@@ -109,25 +143,22 @@ handle_keys_post(struct http_request *req)
   struct db_conn *conn;
   struct db_key key;
   char id[40], text[HTTP_TOKEN_SIZE];
-  uint8_t hash[32];
-  size_t count = 0;
+  struct insertion insertion = {.req = req, .wanted = &wanted, .id = id};
   if (!read_request(req, &wanted) || !(conn = http_db(req)))
     return HTTP_REPLIED;
-  enum db_status status = db_key_count(conn, req->tenant_id, &count);
-  if (status == DB_ROWS && count >= req->limits->keys)
+  http_auth_new_key(id, text, insertion.hash);
+  enum db_status status = db_tx_run(conn, "key_create", insert_key, &insertion);
+  if (insertion.too_many)
   {
-    http_reply_quota(req, "keys", count, req->limits->keys, "Revoke keys that nobody uses.");
+    http_reply_quota(req, "keys", insertion.count, req->limits->keys,
+                     "Revoke keys that nobody uses.");
     return HTTP_REPLIED;
   }
-  http_auth_new_key(id, text, hash);
-  if (status == DB_ROWS)
-    status = db_key_insert(conn, id, req->tenant_id, wanted.name, wanted.scopes, wanted.model, hash,
-                           wanted.expires_in_s);
   if (status == DB_ROWS)
     status = db_key_get(conn, id, req->arena, &key);
   if (status != DB_ROWS)
   {
-    http_reply_db(req, status, E_INTERNAL);
+    http_reply_db(req, status, E_TENANT_NOT_FOUND);
     return HTTP_REPLIED;
   }
   json_t *view = key_view(&key);

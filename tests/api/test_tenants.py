@@ -197,6 +197,31 @@ class Quotas(TenantTest):
         self.assertEqual(client.call("DELETE", f"/api/v1/keys/{made.json['id']}").status, 204)
         self.assertEqual(client.post("/api/v1/keys", {"name": "x", "scopes": ["read"]}).status, 201)
 
+    def test_many_at_once_get_no_more(self):
+        """The last places are not given twice to requests that come together."""
+        _, client = self.make(limits={"keys": 5, "live_jobs": 3})
+        data = client.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
+        client.wait_dataset(data.json["id"])
+        requests = [("/api/v1/keys", {"name": "x", "scopes": ["read"]}, 4),
+                    ("/api/v1/jobs", {"dataset": data.json["id"], "target": "species", "budget": {"seconds": 60}}, 3)]
+        for path, body, places in requests:
+            answers = []
+            threads = [threading.Thread(target=lambda: answers.append(client.post(path, body))) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            made = [answer.json["id"] for answer in answers if answer.status in (201, 202)]
+            self.assertEqual(len(made), places, answers)
+            for answer in answers:
+                if answer.status not in (201, 202):
+                    self.problem(answer, 429, "quota")
+            if path.endswith("jobs"):
+                for job in made:
+                    client.post(f"/api/v1/jobs/{job}/cancel", {})
+                for job in made:
+                    client.wait_job(job, 60)
+
     def test_bytes_and_sizes(self):
         tenant, client = self.make(limits={"tenant_bytes": 20000, "upload_bytes": 30000})
         self.problem(client.upload("/api/v1/datasets", [("file", "a.csv", b"a,b\n" + b"1,2\n" * 10000)]), 413, "too_large")
