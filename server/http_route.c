@@ -54,6 +54,8 @@ const struct http_route http_routes[] = {
         SCOPE_READ),
   ROUTE(GET, "/api/v1/datasets/{dataset}/profile", "datasets.profile", handle_datasets_profile, 0,
         SCOPE_READ),
+  ROUTE(GET, "/api/v1/datasets/{dataset}/issues", "datasets.issues", handle_dataset_issues, 0,
+        SCOPE_READ),
   ROUTE(PATCH, "/api/v1/datasets/{dataset}/schema", "datasets.schema", handle_datasets_schema_patch,
         HTTP_JSON, DB_SCOPE_TRAIN),
   ROUTE(GET, "/api/v1/models", "models.list", handle_models_list, 0, SCOPE_READ),

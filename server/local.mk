@@ -92,6 +92,7 @@ server_libserver_a_SOURCES += \
   server/handler/jobs.c \
   server/handler/models.c \
   server/handler/verify.c \
+  server/handler/dataset_issues.c \
   server/handler/predict.c \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \

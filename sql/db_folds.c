@@ -52,3 +52,32 @@ db_folds_read(struct db_conn *conn, const char *tenant_id, const char *job_id, s
                                       DB_COLUMNS(columns), arena, &folds);
   return status == DB_ROWS ? db_blob_read(conn, folds.blob_id, collect, bytes) : status;
 }
+
+enum db_status
+db_label_suspects(struct db_conn *conn, const char *tenant_id, const char *dataset_id,
+                  int dataset_version, const char *target, struct arena *arena,
+                  struct db_label_suspects *suspects)
+{
+  static const struct db_statement get = {
+    "label_suspects",
+    "SELECT v.report->'label_suspects' AS list,"
+    " coalesce((v.report->>'label_suspect_count')::bigint, 0) AS count,"
+    " coalesce(v.report->>'estimate', '') AS estimate, j.id, m.name, v.version"
+    " FROM job j JOIN model_version v ON v.model_id = j.model_id AND v.version = j.model_version"
+    " JOIN model m ON m.id = v.model_id"
+    " WHERE j.tenant_id = $1 AND j.dataset_id = $2 AND j.dataset_version = $3 AND v.final"
+    " AND v.report->>'target' IS NOT DISTINCT FROM $4"
+    " AND jsonb_typeof(v.report->'label_suspects') = 'array'"
+    " ORDER BY v.created_at DESC LIMIT 1"};
+  static const struct db_column found[] = {
+    {DB_JSON, offsetof(struct db_label_suspects, list), 0},
+    {DB_INT8, offsetof(struct db_label_suspects, count), 0},
+    {DB_TEXT, offsetof(struct db_label_suspects, estimate), 0},
+    {DB_TEXT, offsetof(struct db_label_suspects, job_id), 0},
+    {DB_TEXT, offsetof(struct db_label_suspects, model_name), 0},
+    {DB_INT4, offsetof(struct db_label_suspects, version), 0}};
+  return db_exec_one(
+    conn, &get,
+    DB_PARAMS(db_text(tenant_id), db_text(dataset_id), db_int4(dataset_version), db_text(target)),
+    DB_COLUMNS(found), arena, suspects);
+}

@@ -16,4 +16,20 @@ enum db_status db_folds_store(struct db_conn *conn, const char *job_id, const vo
 enum db_status db_folds_read(struct db_conn *conn, const char *tenant_id, const char *job_id,
                              struct arena *arena, struct buf *bytes);
 
+/* The rows whose labels look wrong, by the newest job of the tenant that has ended on this version of the
+ * dataset with this target (NULL: images): JSON text of the list in its report, how many there are in all,
+ * and the model that says so. DB_NONE: there is no such job. */
+struct db_label_suspects
+{
+  const char *list;
+  int64_t count;
+  const char *estimate; /* which rows were looked at: "holdout" = those of the report only */
+  const char *job_id;
+  const char *model_name;
+  int version;
+};
+enum db_status db_label_suspects(struct db_conn *conn, const char *tenant_id,
+                                 const char *dataset_id, int dataset_version, const char *target,
+                                 struct arena *arena, struct db_label_suspects *suspects);
+
 #endif

@@ -30,6 +30,10 @@ engine_libdata_a_SOURCES = \
   engine/data/ingest_idx.c \
   engine/data/ingest_images.c \
   engine/data/decision.c engine/data/decision.h \
+  engine/data/issues.c engine/data/issues.h engine/data/issues_internal.h \
+  engine/data/issues_columns.c \
+  engine/data/issues_rows.c \
+  engine/data/issues_target.c \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_counts.c engine/data/metric_curve.c engine/data/metric_internal.h \
   engine/data/metric_report.c engine/data/metric_values.c \

@@ -73,5 +73,7 @@ enum err split_report_rows(const struct split *split, size_t **rows, size_t *cou
 /* A 64-bit hash of a row's cells (identifiers left out) or of an image with its label: equal for exact
  * duplicates. */
 uint64_t split_row_hash(const struct dataset *dataset, size_t row);
+/* The same without one column, such as the target; of an image without its label. */
+uint64_t split_row_hash_without(const struct dataset *dataset, size_t row, size_t column);
 
 #endif

@@ -48,19 +48,31 @@ is_missing(const struct column *column, size_t row)
   return column->offset[row] == column->offset[row + 1];
 }
 
+static uint64_t
+image_hash(const struct image_set *images, size_t row, uint64_t seed)
+{
+  size_t bytes = images->height * images->width * images->channels;
+  return hash_bytes(images->pixels + row * bytes, bytes, seed);
+}
+
 uint64_t
 split_row_hash(const struct dataset *dataset, size_t row)
 {
   const struct image_set *images = dataset_images(dataset);
   if (images != NULL)
-  {
-    size_t bytes = images->height * images->width * images->channels;
-    return hash_bytes(images->pixels + row * bytes, bytes, (uint64_t) images->labels[row]);
-  }
+    return image_hash(images, row, (uint64_t) images->labels[row]);
+  return split_row_hash_without(dataset, row, SIZE_MAX);
+}
+
+uint64_t
+split_row_hash_without(const struct dataset *dataset, size_t row, size_t column)
+{
   const struct table *table = dataset_table(dataset);
   uint64_t hash = 0;
+  if (table == NULL)
+    return image_hash(dataset_images(dataset), row, 0);
   for (size_t c = 0; c < table->column_count; c++)
-    if (table->columns[c].type != COLUMN_IDENTIFIER)
+    if (c != column && table->columns[c].type != COLUMN_IDENTIFIER)
       hash = cell_hash(&table->columns[c], row, hash);
   return hash;
 }

@@ -12,6 +12,7 @@ enum http_outcome handle_datasets_list(struct http_request *req);
 enum http_outcome handle_datasets_get(struct http_request *req);
 enum http_outcome handle_datasets_preview(struct http_request *req);
 enum http_outcome handle_datasets_profile(struct http_request *req);
+enum http_outcome handle_dataset_issues(struct http_request *req);
 enum http_outcome handle_datasets_schema_patch(struct http_request *req);
 enum http_outcome handle_datasets_delete(struct http_request *req);
 
