@@ -83,6 +83,9 @@ python_tests() { # build directory, folder, pattern of file names (default: all)
     "${3:-test_*.py}"
 }
 
+# Every stored input of the fuzz targets, once.
+fuzz_replay() { ATTUNE_FUZZ_DIR=$work/fuzz timeout -k 10 1200 "$PYTHON3" "$top/tests/accept/fuzz.py" replay; }
+
 run_stage() {
   case $1 in
   build-gcc) stage build-gcc build_gcc ;;
@@ -95,6 +98,8 @@ run_stage() {
   api) stage api python_tests "$work/gcc" api ;;
   api-asan) stage api-asan python_tests "$work/asan" api ;;
   tsan) stage tsan python_tests "$work/tsan" api test_http.py ;;
+  tsan-load) stage tsan-load python_tests "$work/tsan" tsan ;;
+  fuzz) stage fuzz fuzz_replay ;;
   web) stage web python_tests "$work/gcc" web ;;
   kill) stage kill python_tests "$work/gcc" kill ;;
   ops) stage ops python_tests "$work/gcc" ops ;;
@@ -103,7 +108,7 @@ run_stage() {
   esac
 }
 
-[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops contract build-clang asan api-asan build-tsan tsan
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops contract build-clang asan api-asan build-tsan tsan tsan-load fuzz
 for name in "$@"; do
   run_stage "$name"
 done
