@@ -31,7 +31,7 @@ struct expected
 
 #define EXPECT(set, METRIC, key)                                                                   \
   {                                                                                                \
-    METRIC_##METRIC, set##_##key, set##_##key##_by_weight                                           \
+    METRIC_##METRIC, set##_##key, set##_##key##_by_weight                                          \
   }
 
 static void
