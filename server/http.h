@@ -55,7 +55,7 @@ enum http_route_flag
   HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
   HTTP_RERUN =
     256, /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
-  HTTP_ROOT = 512, /* only for admin keys of the installation's first tenant */
+  HTTP_ROOT = 512,  /* only for admin keys of the installation's first tenant */
   HTTP_LOOKS = 1024 /* not GET, but changes nothing that lasts: no row in the audit */
 };
 
@@ -111,8 +111,9 @@ struct http_request
   size_t part_count;
   json_t *replay; /* HTTP_RERUN: the stored answer of the first request, else NULL */
   void *state;    /* the handler's own, from one pass to the next (arena memory) */
-  const struct server_limits *limits; /* that hold for who asks: the tenant's own, else the server's */
-  uint64_t predicted_rows;            /* told by the handler, for the tenant's usage */
+  const struct server_limits
+    *limits;               /* that hold for who asks: the tenant's own, else the server's */
+  uint64_t predicted_rows; /* told by the handler, for the tenant's usage */
   /* private to http*.c */
   struct http_exchange *exchange;
 };

@@ -263,10 +263,9 @@ void
 http_reply_quota(struct http_request *req, const char *limit, uint64_t used, uint64_t most,
                  const char *advice)
 {
-  const char *detail =
-    arena_printf(req->arena, "The limit \"%s\" is reached: %llu of %llu are in use.%s%s", limit,
-                 (unsigned long long) used, (unsigned long long) most, advice ? " " : "",
-                 advice ? advice : "");
+  const char *detail = arena_printf(
+    req->arena, "The limit \"%s\" is reached: %llu of %llu are in use.%s%s", limit,
+    (unsigned long long) used, (unsigned long long) most, advice ? " " : "", advice ? advice : "");
   http_reply_limit(req, E_QUOTA, detail,
                    json_pack("{s:s, s:I, s:I}", "limit", limit, "used", (json_int_t) used, "most",
                              (json_int_t) most),

@@ -203,8 +203,8 @@ db_tenant_delete(struct db_conn *conn, const char *id, bool *busy)
 enum db_status
 db_tenant_lock(struct db_conn *conn, const char *id)
 {
-  static const struct db_statement lock = {
-    "tenant_lock_row", "SELECT FROM tenant WHERE id = $1 FOR NO KEY UPDATE"};
+  static const struct db_statement lock = {"tenant_lock_row",
+                                           "SELECT FROM tenant WHERE id = $1 FOR NO KEY UPDATE"};
   return db_exec_none(conn, &lock, DB_PARAMS(db_text(id)));
 }
 
