@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "data/image_reduce.h"
 #include "model/family_cost.h"
 
 static size_t
@@ -60,7 +61,8 @@ job_shape_from_schema(const json_t *schema, const char *target, const char *task
   if (kind && strcmp(kind, "images") == 0)
   {
     shape->kind = DATASET_IMAGES;
-    shape->columns = whole(schema, "height") * whole(schema, "width") * whole(schema, "channels");
+    shape->columns = image_reduced_inputs(whole(schema, "height"), whole(schema, "width"),
+                                          whole(schema, "channels"));
     shape->classes = json_array_size(json_object_get(schema, "classes"));
     shape->task = shape->classes > 2 ? TASK_MULTICLASS : TASK_BINARY;
     return;

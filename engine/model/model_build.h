@@ -9,10 +9,11 @@
 #include "data/encode.h"
 #include "model/model.h"
 
-/* Images: size, and pixels become (value − mean) · scale. */
+/* Images: size, the size the body sees them in (image_reduce.h), and pixels become (value − mean) · scale. */
 struct model_pixels
 {
   size_t height, width, channels;
+  size_t seen_height, seen_width; /* 0 = the whole */
   float mean, scale;
 };
 
@@ -41,9 +42,12 @@ struct model_parts
 /* Takes parts->encoder and parts->body, also on failure. */
 enum err model_build_take(struct model_parts *parts, struct model **model, struct err_info *info);
 
-/* x (count, pixels) ← scaled pixels; the same code trains and predicts. */
-void model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, size_t count,
-                        float *x);
+/* Inputs of the body, and bytes of an image. */
+size_t model_pixels_inputs(const struct model_pixels *pixels);
+size_t model_pixels_bytes(const struct model_pixels *pixels);
+
+/* x (inputs) ← one image, reduced and scaled; the same code trains and predicts. */
+void model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, float *x);
 
 /* Undoes the weights that classes had in training: p (n, classes) ← p · factors, each row made to sum to
  * 1. With the factors 1 / weight this is Bayes' rule for the classes' real shares (Saerens, Latinne,

@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/image_reduce.h"
+
 /* The layout, all numbers little-endian:
  *   "ATTUNEM1" | u32 version | u32 sections | per section: tag[4], u64 length, bytes | SHA-256 of all before
  * Sections of a single model: HEAD (JSON), ENCO (tables), BODY. Of a bag: HEAD, WGHT, then one MEMB per
  * member, each a whole file. */
 
 #define MAGIC "ATTUNEM1"
-/* Version 2 may state in HEAD "rebalance", "decision" and "target"."log". A file without any of them is
+/* Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height". A file without any of them is
  * still written as version 1, which older programs read. "fold" may be in any version: a program that
  * does not know it passes over it. */
 #define FILE_VERSION 2u
@@ -27,7 +29,7 @@ static uint32_t
 least_version(const struct model *model)
 {
   return model->rebalance || model->decision.has_threshold || model->decision.factors
-             || model->target.log
+             || model->target.log || model->pixels.seen_height
            ? 2
            : 1;
 }
@@ -77,6 +79,11 @@ head_json(const struct model *model)
       json_pack("{s:I, s:I, s:I, s:f, s:f}", "height", (json_int_t) model->pixels.height, "width",
                 (json_int_t) model->pixels.width, "channels", (json_int_t) model->pixels.channels,
                 "mean", (double) model->pixels.mean, "scale", (double) model->pixels.scale));
+  if (model->pixels.seen_height)
+    json_object_update_new(json_object_get(head, "pixels"),
+                           json_pack("{s:I, s:I}", "seen_height",
+                                     (json_int_t) model->pixels.seen_height, "seen_width",
+                                     (json_int_t) model->pixels.seen_width));
   if (model->schema)
     json_object_set_new(head, "schema", row_schema_to_json(model->schema));
   json_t *target = json_pack("{s:f, s:f}", "mean", model->target.mean, "sd", model->target.sd);
@@ -265,6 +272,17 @@ read_task(const json_t *head, struct task *task, const char ***names)
   return false;
 }
 
+/* The size the body sees, when it is not the whole: what image_reduce can make. */
+static bool
+read_seen_size(const json_t *object, struct model_pixels *pixels)
+{
+  if (!json_object_get(object, "seen_height"))
+    return true;
+  return whole_member(object, "seen_height", 1, pixels->height, &pixels->seen_height)
+         && whole_member(object, "seen_width", 1, pixels->width, &pixels->seen_width)
+         && pixels->seen_height <= IMAGE_INPUTS_MAX / pixels->channels / pixels->seen_width;
+}
+
 static bool
 read_numbers(const json_t *head, struct model *model)
 {
@@ -294,7 +312,7 @@ read_numbers(const json_t *head, struct model *model)
     return false;
   model->pixels.mean = (float) mean;
   model->pixels.scale = (float) scale;
-  return true;
+  return read_seen_size(pixels, &model->pixels);
 }
 
 /* A list of as many numbers above 0 as there are classes, or nothing. */
@@ -396,7 +414,7 @@ read_single(struct reader *reader, uint32_t sections, const struct model_kind *k
             struct model *model, struct err_info *info)
 {
   struct reader section;
-  size_t width = model->pixels.height * model->pixels.width * model->pixels.channels;
+  size_t width = model_pixels_inputs(&model->pixels);
   enum err rc;
 
   if (sections != (model->input == DATASET_TABLE ? 3u : 2u))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/image_reduce.h"
 #include "model/simd.h"
 
 /* ---- scratch memory ------------------------------------------------------------------------------- */
@@ -84,10 +85,31 @@ SIMD_DEFINE(static, scale_pixels,
             (float mean, float scale, const uint8_t *raw, size_t count, float *x),
             (mean, scale, raw, count, x))
 
-void
-model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, size_t count, float *x)
+size_t
+model_pixels_inputs(const struct model_pixels *pixels)
 {
-  scale_pixels(pixels->mean, pixels->scale, raw, count, x);
+  return pixels->seen_height ? pixels->seen_height * pixels->seen_width * pixels->channels
+                             : model_pixels_bytes(pixels);
+}
+
+size_t
+model_pixels_bytes(const struct model_pixels *pixels)
+{
+  return pixels->height * pixels->width * pixels->channels;
+}
+
+void
+model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, float *x)
+{
+  uint8_t seen[IMAGE_INPUTS_MAX];
+
+  if (pixels->seen_height)
+  {
+    image_reduce(raw, pixels->height, pixels->width, pixels->channels, pixels->seen_height,
+                 pixels->seen_width, seen);
+    raw = seen;
+  }
+  scale_pixels(pixels->mean, pixels->scale, raw, model_pixels_inputs(pixels), x);
 }
 
 /* Both views promise finite numbers or NaN; a value beyond float's range is brought back into it. */
@@ -107,8 +129,9 @@ static enum err
 fetch_batch(const struct model *model, struct model_workspace *workspace,
             const struct source *source, size_t first, size_t n, float **x, struct err_info *info)
 {
-  size_t pixels = model->pixels.height * model->pixels.width * model->pixels.channels;
-  size_t width = source->table ? encoder_width(model->encoder) : pixels;
+  size_t bytes = model_pixels_bytes(&model->pixels);
+  size_t width =
+    source->table ? encoder_width(model->encoder) : model_pixels_inputs(&model->pixels);
 
   *x = workspace_floats(workspace, SLOT_FEATURES, n * width);
   if (!*x)
@@ -123,10 +146,9 @@ fetch_batch(const struct model *model, struct model_workspace *workspace,
     return rc;
   }
   for (size_t i = 0; i < n; i++)
-    model_scale_pixels(&model->pixels,
-                       source->pixels
-                         + (source->rows ? source->rows[first + i] : first + i) * pixels,
-                       pixels, *x + i * width);
+    model_scale_pixels(
+      &model->pixels, source->pixels + (source->rows ? source->rows[first + i] : first + i) * bytes,
+      *x + i * width);
   return ERR_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "data/image_reduce.h"
 #include "model/family.h"
 #include "train/fit.h"
 
@@ -56,7 +57,8 @@ fit_fetch(const struct fit_rows *rows, const size_t *order, size_t first, size_t
     if (rows->x)
       memcpy(x + i * rows->width, rows->x + row * rows->width, rows->width * sizeof *x);
     else
-      model_scale_pixels(rows->scaling, rows->pixels + rows->rows[row] * rows->width, rows->width,
+      model_scale_pixels(rows->scaling,
+                         rows->pixels + rows->rows[row] * model_pixels_bytes(rows->scaling),
                          x + i * rows->width);
   }
 }
@@ -165,9 +167,16 @@ prepare_images(struct fit *fit)
                                       .channels = images->channels,
                                       .mean = (float) mean,
                                       .scale = (float) (1.0 / fmax(sd, 1.0))};
+  size_t seen_height, seen_width;
+  image_reduced_size(images->height, images->width, images->channels, &seen_height, &seen_width);
+  if (seen_height != images->height || seen_width != images->width)
+  {
+    fit->pixels.seen_height = seen_height;
+    fit->pixels.seen_width = seen_width;
+  }
   for (struct fit_rows *set = &fit->train; set; set = set == &fit->train ? &fit->valid : NULL)
   {
-    set->width = width;
+    set->width = model_pixels_inputs(&fit->pixels);
     set->pixels = images->pixels;
     set->scaling = &fit->pixels;
   }
@@ -199,7 +208,7 @@ state_shape(const struct train_request *request, struct model_data_shape *shape)
                                      .rows = request->train_count,
                                      .classes = request->task->class_count};
   if (images)
-    shape->columns = images->height * images->width * images->channels;
+    shape->columns = image_reduced_inputs(images->height, images->width, images->channels);
   else
     shape->columns = table->column_count > 1 ? table->column_count - 1 : 1;
 }

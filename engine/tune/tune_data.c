@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/image_reduce.h"
 #include "model/family_cost.h"
 #include "search/search.h"
 
@@ -80,7 +81,7 @@ measure_shape(struct tune_data *data)
                                           .rows = dataset_row_count(data->dataset),
                                           .classes = data->task.class_count};
   if (images != NULL)
-    data->shape.columns = images->height * images->width * images->channels;
+    data->shape.columns = image_reduced_inputs(images->height, images->width, images->channels);
   else if (table != NULL)
     for (size_t c = 0; c < table->column_count; c++)
       data->shape.columns +=

@@ -25,7 +25,7 @@ BAD_CSV = [
     ("open quote", csv("a,b,c", '1,2,"open', *GOOD), ()),
     ("binary", bytes(range(256)) * 50, ()),
     ("zip", b"PK\3\4" + bytes(100), ()),
-    ("gzip", gz(csv("a,b,c", *GOOD)), ()),
+    ("torn gzip", gz(csv("a,b,c", *GOOD))[:-9], ()),
     ("json", json.dumps({"rows": [{"a": 1}]}).encode(), ()),
     ("html", b"<!doctype html><html><body>404</body></html>", ()),
 ]
@@ -266,7 +266,7 @@ class BadJobs(ApiTest):
         plan = answer.json
         self.assertTrue(plan["valid"])
         self.assertEqual([f["name"] for f in plan["families"]], ["linear"])
-        self.assertEqual(plan["trials_estimate_per_worker"], 3)
+        self.assertEqual(plan["estimate"]["trials"], 3)
         self.assertIn("seed", plan["job"]["search"])
         self.assertEqual(plan["job"]["metric"], "accuracy")
         self.assertEqual(plan["job"]["task"], "binary")
