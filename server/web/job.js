@@ -50,7 +50,7 @@ function skeleton(job) {
       parts.model),
     el("div", { class: "card" }, el("h2", {}, "Trials"),
       el("div", { class: "scroll" }, el("table", { id: "trials" },
-        el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 3 || i === 4 ? "number" : "" }, head)))), parts.rows)))),
+        el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 3 || i === 4 ? "number" : "" }, head)))), parts.rows))),
     el("div", { class: "card" }, el("h2", {}, "Log"), el("div", { class: "scroll" }, parts.log), parts.more,
       el("p", {}, el("a", { id: "log-link", href: `/api/v1/jobs/${encodeURIComponent(job.id)}/logs?limit=1000` }, "The log as JSON"))));
   return parts;
