@@ -181,7 +181,11 @@ view_job(const struct db_job *row, bool full)
   json_object_set_new(view, "extended", json_integer(row->extended));
   json_object_set_new(view, "cloned_from", view_text(row->cloned_from));
   if (full)
+  {
+    json_object_del(json_object_get(spec, "search"),
+                    "warm_start"); /* the search's, not the caller's */
     json_object_set(view, "spec", spec);
+  }
   json_decref(spec);
   return view;
 }

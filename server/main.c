@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/proc.h"
+#include "model/family_cost.h"
 #include "server/audit.h"
 #include "server/dataset_cache.h"
 #include "server/events.h"
@@ -285,6 +286,7 @@ make_server(struct program *program, struct err_info *info)
   server->data_dir = program->data_dir;
   server->instance = program->instance;
   server->started_s = clock_monotonic_s();
+  server->machine_factor = family_machine_factor();
   limits_fill(&server->limits, program->options);
   size_t connections = server->limits.waiting_threads + 5;
   enum err err = spool_prepare(program->data_dir, info);

@@ -79,7 +79,8 @@ struct server
   atomic_bool draining;        /* SIGTERM came: /readyz says 503 */
   atomic_size_t decoding_bytes; /* pixels of images being decoded for predictions */
   bool tls;
-  double started_s; /* monotonic */
+  double started_s;      /* monotonic */
+  double machine_factor; /* this machine's speed, for estimates (model/family_cost.h); 0 = unknown */
 };
 
 #endif

@@ -19,10 +19,10 @@
 #define NET_STEP_S 2e-5 /* of every step, and what it does to each weight */
 #define NET_WEIGHT_S 2.5e-10
 #define PIXEL_S 1.2e-9 /* a pixel made a number, at every look at it */
-#define TREE_S 1e-4
+#define TREE_S 5e-5
 #define TREE_NODE_S 4e-6 /* per column: a node's histogram looked through */
 #define TREE_ROW_S 1e-9  /* per column and level: a row put into its bin */
-#define START_S 0.03     /* of a fit's process */
+#define START_S 0.01     /* of a fit's process */
 
 /* Outputs of a linear model or trees of a round. */
 static double
@@ -66,11 +66,11 @@ trees_cost(const struct model_data_shape *shape, const json_t *params, double ro
 {
   double depth = family_number("trees", shape, params, "max_depth");
   double most = family_number("trees", shape, params, "rounds");
-  double rounds = fmin(most, (150.0 + rows / 160.0) * 6.0 / (depth + 1.0));
-  double nodes = fmin(pow(2.0, depth), rows / 2.0);
+  double rounds = fmin(most, (110.0 + rows / 160.0) * 6.0 / (depth + 1.0));
+  double nodes = fmin(pow(2.0, depth), fmax(rows / 20.0, 1.0));
   double column = TREE_NODE_S * nodes + TREE_ROW_S * rows * (depth + 1.0);
   double per_tree = TREE_S + (double) shape->columns * column;
-  return 0.01 + encoding(shape, rows)
+  return 3e-3 + encoding(shape, rows)
          + fmax(share * rounds, fmin(most, 2.0)) * outputs_of(shape) * per_tree;
 }
 

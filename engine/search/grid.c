@@ -58,6 +58,15 @@ choose_resolution(const struct search *search, size_t *resolution)
   return ERR_OK;
 }
 
+static enum err
+refuse_grid(struct err_info *info)
+{
+  return err_set(info, ERR_INVALID,
+                 "the grid would have more than %d points; fix some parameters, lower the "
+                 "resolution, or search with another method",
+                 GRID_POINTS_MAX);
+}
+
 static void
 grid_stop(void *state)
 {
@@ -84,13 +93,25 @@ grid_start(const struct search *search, void **state, struct err_info *info)
   if (count > GRID_POINTS_MAX)
   {
     grid_stop(grid);
-    return err_set(info, ERR_INVALID,
-                   "the grid would have more than %d points; fix some parameters, lower the "
-                   "resolution, or search with another method",
-                   GRID_POINTS_MAX);
+    return refuse_grid(info);
   }
   *state = grid;
   return ERR_OK;
+}
+
+enum err
+search_grid_size(const struct search_spec *spec, size_t *count, struct err_info *info)
+{
+  struct search search = {.space = spec->space,
+                          .expected_trials = spec->expected_trials,
+                          .grid_resolution = spec->grid_resolution};
+  size_t resolution;
+  enum err err = choose_resolution(&search, &resolution);
+  if (!err)
+    err = count_points(spec->space, resolution, GRID_POINTS_MAX + 1, count);
+  if (err)
+    return err_set(info, err, "out of memory");
+  return *count > GRID_POINTS_MAX ? refuse_grid(info) : ERR_OK;
 }
 
 static size_t

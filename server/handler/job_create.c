@@ -16,6 +16,7 @@
 #include "server/json_view.h"
 #include "server/names.h"
 #include "sql/db_job.h"
+#include "sql/db_tenant.h"
 
 /* A dataset that is not on this machine is fetched for the full check only when it is small: the engine
  * checks again anyway. */
@@ -287,20 +288,41 @@ struct insertion
   const struct http_request *req;
   const struct job_plan *plan;
   const char *text;
+  size_t live;
+  bool too_many;
 };
+
+/* Whether there is room for one more job: two requests at once don't both get the last place. A job that is there
+ * already is this insert's own, run again after a lost answer. */
+static enum db_status
+check_live(struct db_conn *conn, struct insertion *insertion)
+{
+  const struct http_request *req = insertion->req;
+  struct db_job job;
+  enum db_status status = db_tenant_lock(conn, req->tenant_id);
+  if (status == DB_ROWS)
+    status = db_job_count_live(conn, req->tenant_id, &insertion->live);
+  insertion->too_many = status == DB_ROWS && insertion->live >= req->limits->live_jobs;
+  if (!insertion->too_many)
+    return status;
+  status = db_job_get(conn, req->tenant_id, insertion->plan->id, req->arena, &job);
+  insertion->too_many = status == DB_NONE;
+  return status;
+}
 
 /* The job, and the webhook of its end. */
 static enum db_status
 insert_plan(struct db_conn *conn, void *context)
 {
-  const struct insertion *insertion = context;
+  struct insertion *insertion = context;
   const struct job_plan *plan = insertion->plan;
   const char *tenant_id = insertion->req->tenant_id;
   struct db_job_origin origin = plan->origin;
   origin.by = insertion->req->key_id;
-  enum db_status status =
-    db_job_insert_from(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
-                       plan->dataset.version, insertion->text, &origin);
+  enum db_status status = check_live(conn, insertion);
+  if (status == DB_ROWS)
+    status = db_job_insert_from(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
+                                plan->dataset.version, insertion->text, &origin);
   if (status == DB_ROWS)
     status = webhook_wish_insert(conn, &plan->webhook, tenant_id, plan->id);
   return status;
@@ -309,25 +331,17 @@ insert_plan(struct db_conn *conn, void *context)
 bool
 job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan)
 {
-  enum db_status status;
-  size_t live;
   struct buf text = {0};
 
-  status = db_job_count_live(conn, req->tenant_id, &live);
-  if (status == DB_ROWS && live >= req->limits->live_jobs)
-  {
-    http_reply_quota(req, "live_jobs", live, req->limits->live_jobs,
+  json_write(plan->form, &text);
+  struct insertion insertion = {.req = req, .plan = plan, .text = text.data};
+  enum db_status status =
+    text.failed ? DB_HARD : db_tx_run(conn, "job_create", insert_plan, &insertion);
+  buf_free(&text);
+  if (insertion.too_many)
+    http_reply_quota(req, "live_jobs", insertion.live, req->limits->live_jobs,
                      "Wait until a job has ended, or cancel one.");
-    return false;
-  }
-  if (status == DB_ROWS)
-  {
-    json_write(plan->form, &text);
-    struct insertion insertion = {.req = req, .plan = plan, .text = text.data};
-    status = text.failed ? DB_HARD : db_tx_run(conn, "job_create", insert_plan, &insertion);
-    buf_free(&text);
-  }
-  if (status != DB_ROWS)
+  else if (status != DB_ROWS)
     http_reply_db(req, status, E_DATASET_NOT_FOUND);
   return status == DB_ROWS;
 }

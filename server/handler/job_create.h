@@ -34,7 +34,4 @@ void job_plan_free(struct job_plan *plan);
 /* Inserts the job unless the tenant has too many live ones. False when it replied. */
 bool job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan);
 
-/* What would run, for ?validate_only=1 (new reference). */
-json_t *job_plan_view(const struct job_plan *plan);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "server/handler/common.h"
 #include "server/handler/job_create.h"
+#include "server/handler/job_estimate.h"
 #include "server/json_view.h"
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
@@ -77,7 +78,7 @@ handle_jobs_post(struct http_request *req)
       || !(conn = http_db(req)) || !job_plan_make(req, conn, req->json, &plan))
     return HTTP_REPLIED;
   if (validate_only)
-    http_reply_json(req, 200, job_plan_view(&plan));
+    http_reply_json(req, 200, job_estimate_view(req, &plan));
   else if (job_plan_insert(req, conn, &plan) && find_job(req, conn, plan.id, &row))
   {
     json_t *view = view_job(&row, true);
