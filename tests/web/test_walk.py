@@ -78,10 +78,25 @@ class Walk(unittest.TestCase):
         self.wait(lambda _: int(bar.get_attribute("aria-valuenow")) > first, 30)
         self.see("#chart svg .line", 30)
         self.shot("job-running")
+        # Paused, its clock stands still; resumed, it goes on.
+        self.see("#pause").click()
+        self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.paused"), 10)
+        self.see("#resume")
+        self.assertFalse(page.find_element(By.ID, "pause").is_displayed())
+        job = server.get("/api/v1/jobs").json["items"][0]
+        time.sleep(1.5)
+        self.assertEqual(server.get(f"/api/v1/jobs/{job['id']}").json["elapsed_s"], job["elapsed_s"])
+        self.shot("job-paused")
+        self.see("#resume").click()
+        self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.running"), 10)
+        self.see("#pause")
         # Something is servable while the job still runs.
         self.see("#model form#try", 40)
         self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.succeeded"), 60)
         self.assertEqual(bar.get_attribute("aria-valuenow"), "100")
+        log = page.find_element(By.ID, "log").text
+        for words in ("created", "the search begins", "paused by key_", "resumed by key_", "stored iris"):
+            self.assertIn(words, log)
 
         values = {"sepal_length": "5.1", "sepal_width": "3.5", "petal_length": "1.4", "petal_width": "0.2"}
         for name, value in values.items():
