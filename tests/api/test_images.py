@@ -226,7 +226,7 @@ class ImageModel(ApiTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        pictures = shapes(240, seed=5, sizes=(20, 44))
+        pictures = shapes(240, seed=5, sizes=(30, 66))
         half = len(pictures) // 2
         files = files_of(pictures[:half]) + files_of(pictures[half:], end=".jpg", encode=as_jpegs)
         cls.answer = cls.api.upload("/api/v1/train?wait=120", [

@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include "data/image.h"
+#include "data/image_reduce.h"
 
 #include <stdio.h>
 
@@ -256,6 +257,48 @@ fitting(void **state)
   assert_int_equal(image_fit(&colour, 1, 1, 2, out, NULL), ERR_INVALID);
 }
 
+static void
+test_reduced_sizes(void **state)
+{
+  (void) state;
+  static const size_t cases[][5] = {
+    {28, 28, 1, 28, 28},   {32, 32, 3, 32, 32},  {55, 55, 1, 55, 55},   {56, 56, 1, 55, 55},
+    {224, 224, 3, 32, 32}, {64, 128, 3, 22, 45}, {1, 9000, 1, 1, 3072}, {9000, 1, 3, 1024, 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    size_t height, width;
+    image_reduced_size(cases[i][0], cases[i][1], cases[i][2], &height, &width);
+    assert_int_equal(height, cases[i][3]);
+    assert_int_equal(width, cases[i][4]);
+    assert_true(image_reduced_inputs(cases[i][0], cases[i][1], cases[i][2]) <= IMAGE_INPUTS_MAX);
+  }
+}
+
+/* The same means as image_fit finds, by another way of adding. */
+static void
+test_reduce(void **state)
+{
+  (void) state;
+  static uint8_t pixels[97 * 131 * 3], reduced[IMAGE_INPUTS_MAX], fitted[IMAGE_INPUTS_MAX];
+  static const size_t cases[][5] = {{97, 131, 3, 27, 36},
+                                    {97, 131, 1, 47, 64},
+                                    {40, 40, 3, 20, 20},
+                                    {3, 131, 1, 2, 130},
+                                    {9, 9, 1, 9, 9}};
+  uint32_t random = 7;
+  for (size_t i = 0; i < sizeof pixels; i++)
+    pixels[i] = (uint8_t) ((random = random * 1664525u + 1013904223u) >> 24);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    const size_t *c = cases[i];
+    struct image image = {.height = c[0], .width = c[1], .channels = c[2], .pixels = pixels};
+    image_reduce(pixels, c[0], c[1], c[2], c[3], c[4], reduced);
+    assert_int_equal(image_fit(&image, c[3], c[4], c[2], fitted, NULL), ERR_OK);
+    for (size_t k = 0; k < c[3] * c[4] * c[2]; k++)
+      assert_in_range(reduced[k] + 1, fitted[k], fitted[k] + 2);
+  }
+}
+
 int
 main(void)
 {
@@ -267,6 +310,8 @@ main(void)
     cmocka_unit_test(huge_header),
     cmocka_unit_test(damaged_files),
     cmocka_unit_test(fitting),
+    cmocka_unit_test(test_reduced_sizes),
+    cmocka_unit_test(test_reduce),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
