@@ -346,6 +346,15 @@ may_guess(struct http_auth *auth, const struct sockaddr *peer, double now_s, boo
   return true;
 }
 
+bool
+http_auth_may_guess(struct http_auth *auth, const struct sockaddr *peer, bool wrong)
+{
+  pthread_mutex_lock(&auth->lock);
+  bool may = may_guess(auth, peer, clock_monotonic_s(), wrong);
+  pthread_mutex_unlock(&auth->lock);
+  return may;
+}
+
 /* With the lock held: what the cache says about a credential it knows. */
 static enum http_auth_result
 judge(struct http_auth *auth, struct auth_entry *entry, const struct http_credential *credential,

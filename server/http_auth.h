@@ -78,6 +78,10 @@ enum http_auth_result http_auth_ask(struct http_auth *auth,
                                     const struct http_credential *credential,
                                     const struct sockaddr *peer, struct http_identity *identity);
 
+/* Whether this address may try one more secret that http_auth itself does not look at (a sign-in code);
+ * `wrong` counts one that was none. */
+bool http_auth_may_guess(struct http_auth *auth, const struct sockaddr *peer, bool wrong);
+
 /* A key changed: it and its sessions are looked up again. NULL = changes of any may have been missed: all are
  * asked again as soon as the database answers. */
 void http_auth_forget(struct http_auth *auth, const char *key_id);

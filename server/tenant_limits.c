@@ -73,7 +73,9 @@ tenant_limits_apply(const struct tenant_limits *own, struct server_limits *limit
   for (size_t i = 0; own_names[i]; i++)
   {
     const struct limit *limit = own->set & (1u << i) ? find(own_names[i]) : NULL;
-    if (!limit)
+    if (!limit
+        || (limit->offset == offsetof(struct server_limits, upload_bytes)
+            && own->value[i] > (double) limits->upload_bytes))
       continue;
     void *place = (char *) limits + limit->offset;
     if (limit->kind == OPTION_NUMBER)

@@ -21,7 +21,8 @@ struct tenant_limits
 
 /* Reads JSON text of the database; names of another version and values out of bounds are skipped. */
 void tenant_limits_read(const char *text, struct tenant_limits *limits);
-/* Writes those that are given into *limits. */
+/* Writes those that are given into *limits. An upload's size is only ever lowered: the parser has the
+ * installation's limit. */
 void tenant_limits_apply(const struct tenant_limits *own, struct server_limits *limits);
 
 /* Checks what a caller sends: an object of known names, each null (the installation's) or within its

@@ -71,8 +71,15 @@ find_key(struct http_request *req, struct db_conn *conn, const char **key_id)
     return result == HTTP_AUTH_OK;
   }
   uint8_t hash[32];
+  if (!http_auth_may_guess(req->server->auth, http_peer(req), false))
+  {
+    http_reply_error(req, E_TOO_MANY_REQUESTS, "Too many wrong codes came from your address.");
+    return false;
+  }
   http_auth_hash(code, hash);
   enum db_status status = db_sign_in_code_use(conn, hash, req->arena, key_id);
+  if (status == DB_NONE)
+    http_auth_may_guess(req->server->auth, http_peer(req), true);
   if (status == DB_NONE)
     http_reply_error(
       req, E_UNAUTHENTICATED,

@@ -142,6 +142,13 @@ test_limits_read(void **unused)
                      &own);
   tenant_limits_apply(&own, &limits);
   assert_int_equal(limits.live_jobs, 3);
+  limits.upload_bytes = 5000;
+  tenant_limits_read("{\"upload_bytes\": 6000}", &own);
+  tenant_limits_apply(&own, &limits);
+  assert_int_equal(limits.upload_bytes, 5000);
+  tenant_limits_read("{\"upload_bytes\": 4000}", &own);
+  tenant_limits_apply(&own, &limits);
+  assert_int_equal(limits.upload_bytes, 4000);
   assert_true(limits.job_seconds == 1.5);
   assert_int_equal(limits.keys, 1000); /* 0 is out of bounds */
   assert_int_equal(limits.job_trials, 0);
