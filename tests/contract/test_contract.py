@@ -64,11 +64,11 @@ class Contract(unittest.TestCase):
         found = {
             "port": server.port, "key": server.key, "csv": csv, "side": SIDE,
             "statuses": os.path.join(server.data_dir, "contract-statuses"),
-            "dataset": job["dataset"]["id"], "job": job["id"], "model": job["model"]["name"], "version": 1,
-            "image_model": other["model"]["name"],
+            "dataset": job["dataset"]["id"], "job": job["id"], "model": job["model"]["name"],
+            "version": job["model"]["version"], "image_model": other["model"]["name"],
         }
         found["path"] = {
-            "dataset": found["dataset"], "job": found["job"], "model": found["model"], "version": 1,
+            "dataset": found["dataset"], "job": found["job"], "model": found["model"], "version": found["version"],
             "trial": server.get(f"/api/v1/jobs/{job['id']}/trials").json["items"][0]["id"],
             "alias": "best", "key": key.json["id"]}
         return contract_seeds.fill(server, server.get("/openapi.json").json["paths"], found)
