@@ -50,28 +50,31 @@ def jpegs(images, quality=85, progressive=False):
 SHAPES = ("bar", "cross", "frame")
 
 
+def _rows(marks, back, front, rng):
+    """Five noisy lines of the pixels that are marked."""
+    plain = b"".join(front if mark else back for mark in marks)
+    return [bytes(min(255, value + rng.randint(0, 24)) for value in plain) for _ in range(5)]
+
+
 def shape(kind, height, width, channels, rng):
     """Pixels of one of three kinds of picture: upright bars, a cross, a frame; noisy, any size, any two
     colours that differ."""
-    back = [rng.randint(0, 90) for _ in range(channels)]
-    front = [rng.randint(150, 255) for _ in range(channels)]
-    noise = bytes(rng.randint(0, 24) for _ in range(257))
-    dark, light = bytes(back), bytes(front)
-    out, at = bytearray(), rng.randrange(257)
+    back = bytes(rng.randint(0, 90) for _ in range(channels))
+    front = bytes(rng.randint(150, 230) for _ in range(channels))
+    across = [(x + 0.5) / width for x in range(width)]
+    full = _rows([True] * width, back, front, rng)
+    if kind == 0:
+        part = _rows([int(u * 6) % 2 == 0 for u in across], back, front, rng)
+    elif kind == 1:
+        part = _rows([abs(u - 0.5) < 0.14 for u in across], back, front, rng)
+    else:
+        part = _rows([min(u, 1 - u) < 0.2 for u in across], back, front, rng)
+    lines = []
     for y in range(height):
         v = (y + 0.5) / height
-        for x in range(width):
-            u = (x + 0.5) / width
-            if kind == 0:
-                on = int(u * 6) % 2 == 0
-            elif kind == 1:
-                on = abs(u - 0.5) < 0.14 or abs(v - 0.5) < 0.14
-            else:
-                on = min(u, v, 1 - u, 1 - v) < 0.2
-            at = (at + 1) % 257
-            for value in light if on else dark:
-                out.append(min(255, value + noise[at]))
-    return bytes(out)
+        solid = (kind == 1 and abs(v - 0.5) < 0.14) or (kind == 2 and min(v, 1 - v) < 0.2)
+        lines.append((full if solid else part)[rng.randrange(5)])
+    return b"".join(lines)
 
 
 def shapes(count, seed=1, sizes=(12, 30), channels=(1, 3)):
