@@ -4,36 +4,80 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 
-static int
-compare_descending(const void *left, const void *right)
+/* ---- ranking ----------------------------------------------------------------------------------------- */
+
+#define DIGIT_BITS 11
+#define DIGITS (1u << DIGIT_BITS)
+
+/* A float's bits as a whole number whose order is the reverse of the floats'. */
+static uint32_t
+falling_key(float score)
 {
-  const struct scored *a = left, *b = right;
-  return (a->score < b->score) - (a->score > b->score);
+  uint32_t bits;
+  memcpy(&bits, &score, sizeof bits);
+  bits = bits == 0x80000000u ? 0 : bits; /* −0 = 0 */
+  return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
 }
 
+struct keyed
+{
+  uint32_t key, row;
+};
+
+/* One pass of a radix sort: stable by the digit at `shift`. */
+static void
+sort_by_digit(const struct keyed *from, struct keyed *to, size_t count, unsigned shift)
+{
+  size_t places[DIGITS + 1] = {0};
+  for (size_t i = 0; i < count; i++)
+    places[(from[i].key >> shift & (DIGITS - 1)) + 1]++;
+  for (size_t d = 1; d < DIGITS; d++)
+    places[d] += places[d - 1];
+  for (size_t i = 0; i < count; i++)
+    to[places[from[i].key >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* Searches rank the same rows thousands of times over, so this is worth a sort without comparisons. Rows
+ * with equal scores stay in their order. */
 struct scored *
 metric_rank_rows(const struct labels *labels, const float *predictions, size_t outputs, size_t k,
                  double *positives, double *total)
 {
-  struct scored *rows = malloc((labels->count + 1) * sizeof *rows);
+  size_t count = labels->count;
+  struct scored *rows = malloc((count + 1) * sizeof *rows);
+  struct keyed *keys = calloc(2 * count + 1, sizeof *keys), *other = keys + count;
   *positives = *total = 0;
-  if (rows == NULL)
-    return NULL;
-  for (size_t i = 0; i < labels->count; i++)
+  if (rows == NULL || keys == NULL || count > UINT32_MAX)
   {
-    rows[i].score = predictions[i * outputs + k];
-    rows[i].positive = (size_t) labels->classes[i] == k;
-    rows[i].weight = labels_weight(labels, i);
+    free(rows);
+    free(keys);
+    return NULL;
+  }
+  for (size_t i = 0; i < count; i++)
+    keys[i] = (struct keyed){falling_key(predictions[i * outputs + k]), (uint32_t) i};
+  sort_by_digit(keys, other, count, 0);
+  sort_by_digit(other, keys, count, DIGIT_BITS);
+  sort_by_digit(keys, other, count, 2 * DIGIT_BITS);
+  for (size_t i = 0; i < count; i++)
+  {
+    size_t row = other[i].row;
+    rows[i].score = predictions[row * outputs + k];
+    rows[i].positive = (size_t) labels->classes[row] == k;
+    rows[i].weight = labels_weight(labels, row);
     *positives += rows[i].positive ? rows[i].weight : 0.0;
     *total += rows[i].weight;
   }
-  qsort(rows, labels->count, sizeof *rows, compare_descending);
+  free(keys);
   return rows;
 }
+
+/* ---- areas and curves -------------------------------------------------------------------------------- */
 
 double
 metric_auc(const struct labels *labels, const float *predictions, size_t outputs, size_t k)
