@@ -10,7 +10,9 @@
 
 #define FEW_ROWS 10
 #define SMALL_SHARE 0.05
-#define BINS 64
+#define DEPTH 5u
+#define LEAVES 32 /* 2 to the power of DEPTH */
+#define LEAF_ROWS 3
 #define LEAK_AUC 0.995
 #define LEAK_R2 0.99
 #define LEAK_ROWS 30    /* fewer rows may fit a column by chance */
@@ -63,64 +65,135 @@ issues_of_classes(struct issue_work *work)
 
 /* ---- what one column alone tells -------------------------------------------------------------------- */
 
-/* One column cut into bins, on labelled rows, in two halves that judge each other. */
+/* One column on labelled rows, in two halves that judge each other: each value's guess is what the other
+ * half has there. */
 struct probe
 {
   struct issue_work *work;
+  const struct column *column;
   size_t *row; /* (count): labelled rows */
   uint8_t *half;
-  uint32_t *bin;
-  size_t count, bins;
+  size_t count;
+  uint32_t *bin; /* words: (count) */
+  size_t bins;
+  size_t *order; /* numbers: those there are, ascending (known) */
+  size_t known;
+  double *x, *sum;       /* (count + 1): scratch */
   double *truth, *guess; /* (count) */
 };
 
-static int
-compare_doubles(const void *left, const void *right)
+/* A step function: leaf k holds the mean of the truth below edge[k], the last one above all. */
+struct steps
 {
-  const double *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
+  double edge[LEAVES], mean[LEAVES];
+  size_t count;
+};
+
+struct placed
+{
+  double value;
+  size_t at;
+};
+
+static int
+compare_placed(const void *left, const void *right)
+{
+  const struct placed *a = left, *b = right;
+  if (a->value != b->value)
+    return a->value < b->value ? -1 : 1;
+  return (a->at > b->at) - (a->at < b->at);
 }
 
-/* Bins of equal numbers of rows, equal values together; the last one is for missing values. */
 static enum err
-bin_numbers(struct probe *probe, const struct column *column)
+order_numbers(struct probe *probe)
 {
-  double *values = malloc((probe->count + 1) * sizeof *values), edges[BINS];
-  size_t known = 0, edge_count = 0;
-  if (values == NULL)
+  struct placed *placed = malloc((probe->count + 1) * sizeof *placed);
+  if (placed == NULL)
     return ERR_MEMORY;
   for (size_t i = 0; i < probe->count; i++)
-    if (isfinite(column->number[probe->row[i]]))
-      values[known++] = column->number[probe->row[i]];
-  qsort(values, known, sizeof *values, compare_doubles);
-  for (size_t b = 1; b < BINS && known > 0; b++)
-  {
-    double edge = values[b * known / BINS];
-    if (edge > values[0] && (edge_count == 0 || edge > edges[edge_count - 1]))
-      edges[edge_count++] = edge;
-  }
-  free(values);
-  for (size_t i = 0; i < probe->count; i++)
-  {
-    double value = column->number[probe->row[i]];
-    size_t low = 0, high = edge_count;
-    while (low < high)
-    {
-      size_t middle = (low + high) / 2;
-      if (value >= edges[middle])
-        low = middle + 1;
-      else
-        high = middle;
-    }
-    probe->bin[i] = (uint32_t) (isfinite(value) ? low : BINS);
-  }
-  probe->bins = BINS + 1;
+    if (isfinite(probe->column->number[probe->row[i]]))
+      placed[probe->known++] =
+        (struct placed){.value = probe->column->number[probe->row[i]], .at = i};
+  qsort(placed, probe->known, sizeof *placed, compare_placed);
+  for (size_t i = 0; i < probe->known; i++)
+    probe->order[i] = placed[i].at;
+  free(placed);
   return ERR_OK;
 }
 
+/* A regression tree on one column: cuts begin … end where the squares left over are least. */
 static void
-bin_codes(struct probe *probe, const struct column *column)
+grow(const struct probe *probe, size_t begin, size_t end, unsigned depth, struct steps *steps)
 {
+  const double *x = probe->x, *sum = probe->sum;
+  double all = sum[end] - sum[begin], rows = (double) (end - begin);
+  double best = all * all / rows * (1 + 1e-9) + 1e-12;
+  size_t cut = 0;
+  for (size_t i = begin + LEAF_ROWS; depth > 0 && i + LEAF_ROWS <= end; i++)
+  {
+    double left = sum[i] - sum[begin], right = sum[end] - sum[i];
+    double kept = left * left / (double) (i - begin) + right * right / (double) (end - i);
+    if (x[i] > x[i - 1] && kept > best)
+    {
+      best = kept;
+      cut = i;
+    }
+  }
+  if (cut == 0)
+  {
+    steps->mean[steps->count] = all / rows;
+    steps->edge[steps->count++] = INFINITY;
+    return;
+  }
+  grow(probe, begin, cut, depth - 1, steps);
+  steps->edge[steps->count - 1] = x[cut - 1] + (x[cut] - x[cut - 1]) / 2;
+  grow(probe, cut, end, depth - 1, steps);
+}
+
+/* Guesses of the half that is not `half`, from that half. */
+static void
+guess_numbers(struct probe *probe, uint8_t half)
+{
+  struct steps steps = {.count = 0};
+  size_t n = 0, missing = 0;
+  double gaps = 0;
+  probe->sum[0] = 0;
+  for (size_t k = 0; k < probe->known; k++)
+  {
+    size_t i = probe->order[k];
+    if (probe->half[i] != half)
+      continue;
+    probe->x[n] = probe->column->number[probe->row[i]];
+    probe->sum[n + 1] = probe->sum[n] + probe->truth[i];
+    n++;
+  }
+  if (n > 0)
+    grow(probe, 0, n, DEPTH, &steps);
+  for (size_t i = 0; i < probe->count; i++)
+    if (probe->half[i] == half && !isfinite(probe->column->number[probe->row[i]]))
+    {
+      gaps += probe->truth[i];
+      missing++;
+    }
+  for (size_t i = 0; i < probe->count; i++)
+  {
+    double value = probe->column->number[probe->row[i]];
+    size_t leaf = 0;
+    if (probe->half[i] == half)
+      continue;
+    while (isfinite(value) && leaf + 1 < steps.count && value >= steps.edge[leaf])
+      leaf++;
+    if (isfinite(value))
+      probe->guess[i] = steps.count > 0 ? steps.mean[leaf] : 0;
+    else
+      probe->guess[i] = missing > 0 ? gaps / (double) missing : 0;
+  }
+}
+
+static void
+bin_codes(struct probe *probe)
+{
+  const struct column *column = probe->column;
   probe->bins = column->category_count + 1;
   for (size_t i = 0; i < probe->count; i++)
   {
@@ -129,11 +202,17 @@ bin_codes(struct probe *probe, const struct column *column)
   }
 }
 
-/* guess ← the mean of truth in the row's bin over the other half; a bin that half does not have gets the
- * mean of all. */
+/* Words: the mean of the truth in the row's bin over the other half; a bin that half does not have gets
+ * the mean of all. */
 static enum err
 guess_from_other_half(struct probe *probe)
 {
+  if (probe->column->number != NULL)
+  {
+    guess_numbers(probe, 0);
+    guess_numbers(probe, 1);
+    return ERR_OK;
+  }
   double *sum = calloc(2 * probe->bins, sizeof *sum), mean = 0;
   size_t *rows = calloc(2 * probe->bins, sizeof *rows);
   if (sum == NULL || rows == NULL)
@@ -215,8 +294,9 @@ r_squared(const struct probe *probe)
 
 /* The squared correlation of a numeric column with the target: bins can't follow long tails. */
 static double
-correlation(const struct probe *probe, const struct column *column)
+correlation(const struct probe *probe)
 {
+  const struct column *column = probe->column;
   double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
   for (size_t i = 0; i < probe->count; i++)
   {
@@ -234,7 +314,8 @@ correlation(const struct probe *probe, const struct column *column)
   return n > 0.9 * (double) probe->count && xx > 0 && yy > 0 ? xy * xy / (xx * yy) : NAN;
 }
 
-/* The worst of the classes' areas: only a column that tells them all apart counts. */
+/* The worst of the classes' areas: only a column that tells them all apart counts. Classes of a few rows
+ * tell nothing either way. */
 static enum err
 judge_classes(struct probe *probe, double *worst)
 {
@@ -243,14 +324,19 @@ judge_classes(struct probe *probe, double *worst)
   *worst = INFINITY;
   for (size_t k = classes == 2 ? 1 : 0; k < classes && k < LEAK_CLASSES; k++)
   {
+    double rows = 0;
     for (size_t i = 0; i < probe->count; i++)
+    {
       probe->truth[i] =
         task_class_of(&work->task, work->request->dataset, probe->row[i]) == (int32_t) k;
+      rows += probe->truth[i];
+    }
+    if (rows < FEW_ROWS)
+      continue;
     if (guess_from_other_half(probe) != ERR_OK)
       return ERR_MEMORY;
     double one = area(probe);
-    if (isfinite(one))
-      *worst = fmin(*worst, one);
+    *worst = isfinite(one) ? fmin(*worst, one) : 0;
     if (*worst < LEAK_AUC)
       break;
   }
@@ -258,8 +344,9 @@ judge_classes(struct probe *probe, double *worst)
 }
 
 static enum err
-judge(struct probe *probe, const struct column *column)
+judge(struct probe *probe)
 {
+  const struct column *column = probe->column;
   struct issue_work *work = probe->work;
   enum err err;
   double value;
@@ -279,7 +366,7 @@ judge(struct probe *probe, const struct column *column)
   err = guess_from_other_half(probe);
   value = err == ERR_OK ? r_squared(probe) : NAN;
   if (column->number != NULL)
-    value = fmax(value, correlation(probe, column));
+    value = fmax(value, correlation(probe));
   if (err == ERR_OK && value >= LEAK_R2)
     issue_add(
       work, "leak", "warning", column->name, NULL,
@@ -306,12 +393,18 @@ issues_of_leak(struct issue_work *work, size_t c)
   enum err err = ERR_OK;
   if (!task_takes_column(&work->task, work->table, c))
     return ERR_OK;
-  probe.row = malloc((work->count + 1) * sizeof *probe.row);
-  probe.half = malloc(work->count + 1);
-  probe.bin = malloc((work->count + 1) * sizeof *probe.bin);
-  probe.truth = malloc((work->count + 1) * sizeof *probe.truth);
-  probe.guess = malloc((work->count + 1) * sizeof *probe.guess);
-  if (!probe.row || !probe.half || !probe.bin || !probe.truth || !probe.guess)
+  size_t room = work->count + 1;
+  probe.column = column;
+  probe.row = malloc(room * sizeof *probe.row);
+  probe.half = malloc(room);
+  probe.bin = malloc(room * sizeof *probe.bin);
+  probe.order = malloc(room * sizeof *probe.order);
+  probe.x = malloc(room * sizeof *probe.x);
+  probe.sum = malloc(room * sizeof *probe.sum);
+  probe.truth = malloc(room * sizeof *probe.truth);
+  probe.guess = malloc(room * sizeof *probe.guess);
+  if (!probe.row || !probe.half || !probe.bin || !probe.order || !probe.x || !probe.sum
+      || !probe.truth || !probe.guess)
     err = ERR_MEMORY;
   for (size_t i = 0; err == ERR_OK && i < work->count; i++)
     if (has_label(work, work->rows[i]))
@@ -322,12 +415,15 @@ issues_of_leak(struct issue_work *work, size_t c)
   if (err == ERR_OK && probe.count >= LEAK_ROWS)
   {
     if (column->number != NULL)
-      err = bin_numbers(&probe, column);
+      err = order_numbers(&probe);
     else
-      bin_codes(&probe, column);
+      bin_codes(&probe);
     if (err == ERR_OK)
-      err = judge(&probe, column);
+      err = judge(&probe);
   }
+  free(probe.sum);
+  free(probe.x);
+  free(probe.order);
   free(probe.guess);
   free(probe.truth);
   free(probe.bin);
