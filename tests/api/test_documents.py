@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 from common import TOP, ApiTest, idx_images, idx_labels, iris, pictures, png
+from image_files import zipped
 
 DOCS = os.path.join(TOP, "api-docs")
 
@@ -28,7 +29,8 @@ class Guide(ApiTest):
                   "curl() { count=$((count + 1)); command curl -s -o answer -w '%{http_code} %{url_effective}\\n' "
                   "\"$@\" >>\"$LOG\"; cat answer; }"]
         with tempfile.TemporaryDirectory() as folder:
-            for name, content in (("iris.csv", iris()), ("train-images", idx_images(images)),
+            folders = zipped([(f"{label}/{i}.png", png(one, 8, 8)) for i, (one, label) in enumerate(zip(images, labels))])
+            for name, content in (("iris.csv", iris()), ("shapes.zip", folders), ("train-images", idx_images(images)),
                                   ("train-labels", idx_labels(labels)), ("image.png", png(images[0], 8, 8))):
                 with open(os.path.join(folder, name), "wb") as file:
                     file.write(content)
