@@ -66,8 +66,8 @@ http_idempotency_begin(struct http_exchange *exchange)
   struct http_request *req = &exchange->req;
   if (!(req->route->flags & HTTP_CREATES))
     return true;
-  const char *key = http_header(req, "Idempotency-Key");
-  if (!key)
+  const char *key = http_header(req, "Idempotency-Key"), *only = http_query(req, "validate_only");
+  if (!key || (only && strcmp(only, "1") == 0)) /* nothing will be made */
     return true;
   size_t length = strlen(key);
   bool good = length > 0 && length <= KEY_MAX;

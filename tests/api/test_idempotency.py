@@ -1,0 +1,155 @@
+"""Idempotency-Key on every route that makes something: found from the table of routes, so that a new route can't be
+forgotten."""
+
+import os
+import re
+import secrets
+import threading
+import unittest
+
+from common import ApiTest, TOP, iris, sql
+
+# POST routes that make nothing (or, signing in, something that is not stored as an answer must be: a cookie).
+MAKE_NOTHING = {"models.predict", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
+                "models.version_verify", "session.create"}
+# Members that the first answer shows and no later one: path of names.
+SECRETS = {"keys.create": ["key"], "webhooks.create": ["secret"], "tenants.create": ["admin_key", "key"]}
+
+
+def post_routes():
+    """(name, path, creates) of every POST in the table of routes."""
+    with open(os.path.join(TOP, "server", "http_route.c"), encoding="utf-8") as file:
+        table = file.read()
+    found = re.findall(r'ROUTE\(POST,\s*"([^"]+)",\s*"([^"]+)",\s*\w+,\s*(.*?)\),\n', table, re.S)
+    return [(name, path, "HTTP_CREATES" in flags) for path, name, flags in found]
+
+
+def without_secret(value, path):
+    """A copy of an answer without the member at path, which must be there."""
+    copy = dict(value)
+    if len(path) == 1:
+        del copy[path[0]]
+    else:
+        copy[path[0]] = without_secret(copy[path[0]], path[1:])
+    return copy
+
+
+class Idempotency(ApiTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        one = cls()
+        dataset = one.upload(iris())["id"]
+        job = {"dataset": dataset, "target": "species", "families": ["linear"], "budget": {"trials": 1}}
+        first = one.run_job(job)["id"]
+        hooks = [cls.api.post("/api/v1/webhooks", {"url": f"https://example.org/{i}", "events": ["job.failed"]})
+                 .json["id"] for i in range(2)]
+        form = [("file", "iris.csv", iris()), ("target", "species"), ("families", "linear")]
+        name = secrets.token_hex(4)
+        # per route: how to send the request and another one
+        cls.calls = {
+            "jobs.create": cls.json("/api/v1/jobs", job, {**job, "budget": {"trials": 2}}),
+            "jobs.clone": cls.json(f"/api/v1/jobs/{first}/clone", {}, {"budget": {"trials": 2}}),
+            "keys.create": cls.json("/api/v1/keys", {"name": "a", "scopes": ["read"]},
+                                    {"name": "b", "scopes": ["read"]}),
+            "tenants.create": cls.json("/api/v1/tenants", {"name": f"t-{name}"}, {"name": f"u-{name}"}),
+            "webhooks.create": cls.json("/api/v1/webhooks", {"url": "https://example.org/a", "events": ["job.failed"]},
+                                        {"url": "https://example.org/b", "events": ["job.failed"]}),
+            "webhooks.test": (lambda **more: cls.api.post(f"/api/v1/webhooks/{hooks[0]}/test", **more),
+                              lambda **more: cls.api.post(f"/api/v1/webhooks/{hooks[1]}/test", **more)),
+            "datasets.create": cls.form("/api/v1/datasets", [("file", "iris.csv", iris())],
+                                        [("file", "iris.csv", iris() + b"\n")]),
+            "train": cls.form("/api/v1/train", form + [("trials", "1")], form + [("trials", "2")]),
+        }
+
+    @classmethod
+    def json(cls, path, one, other):
+        return (lambda **more: cls.api.post(path, one, **more), lambda **more: cls.api.post(path, other, **more))
+
+    @classmethod
+    def form(cls, path, one, other):
+        """Each call has a boundary of its own."""
+        return (lambda query="", **more: cls.api.upload(path + query, one, **more),
+                lambda query="", **more: cls.api.upload(path + query, other, **more))
+
+    def test_no_route_is_forgotten(self):
+        routes = post_routes()
+        self.assertGreater(len(routes), 8)
+        creating = {name for name, _, creates in routes if creates}
+        for name, path, creates in routes:
+            self.assertTrue(creates or name in MAKE_NOTHING,
+                            f"POST {path} has no HTTP_CREATES: give it one, or list it in MAKE_NOTHING")
+        self.assertEqual(creating, set(self.calls), "every creating route has a call here")
+
+    def test_every_route(self):
+        for name, (send, send_other) in self.calls.items():
+            with self.subTest(route=name):
+                self.check(name, send, send_other)
+
+    def check(self, name, send, send_other):
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        first, again = send(headers=key), send(headers=key)
+        self.assertLess(first.status, 300, first)
+        self.assertEqual(first.json["id"], again.json["id"])
+        self.assertNotIn("idempotency-replayed", first.headers)
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        self.assertEqual(again.headers.get("location"), first.headers.get("location"))
+        if name in SECRETS:
+            self.assertEqual(again.json, without_secret(first.json, SECRETS[name]))
+        elif name != "train":  # which tells the present state
+            self.assertEqual((again.status, again.json), (first.status, first.json))
+        self.problem(send_other(headers=key), 422, "idempotency_mismatch")
+        # as if the first were still under way
+        sql(f"UPDATE idempotency SET status = NULL, body = NULL WHERE key = '{key['Idempotency-Key']}'")
+        busy = send(headers=key)
+        self.problem(busy, 409, "idempotency_busy")
+        self.assertGreaterEqual(int(busy.headers["retry-after"]), 1)
+        for bad in ("a b", "x" * 201, "é"):
+            bad = bad.encode("utf-8") if not bad.isascii() else bad
+            self.problem(send(headers={"Idempotency-Key": bad}), 400, "bad_request")
+
+    def test_another_wait_is_the_same_request(self):
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        send, _ = self.calls["train"]
+        first = send(headers=key)
+        self.assertEqual(first.status, 202, first)
+        again = send("?wait=60", headers=key, timeout=90)
+        self.assertEqual((again.status, again.json["id"]), (200, first.json["id"]), again)
+        self.assertEqual(again.json["state"], "succeeded")
+
+    def test_looking_uses_up_no_key(self):
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        body = {"dataset": "ds_none", "target": "species"}
+        self.problem(self.api.post("/api/v1/jobs?validate_only=1", body, headers=key), 404, "dataset_not_found")
+        self.assertEqual(self.calls["jobs.create"][0](headers=key).status, 202)
+
+    def test_many_at_once_make_one(self):
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(self.calls["keys.create"][0](headers=key)))
+                   for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(len(answers), 8)
+        self.assertEqual({a.status for a in answers} - {201, 409}, set(), answers)
+        self.assertEqual(len({a.json["id"] for a in answers if a.status == 201}), 1)
+        self.assertEqual(sum("key" in a.json for a in answers if a.status == 201), 1)
+
+    def test_a_servers_fault_is_not_kept(self):
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        send, _ = self.calls["webhooks.create"]
+        sql("ALTER TABLE webhook RENAME TO webhook_away")
+        try:
+            broken = send(headers=key)
+        finally:
+            sql("ALTER TABLE webhook_away RENAME TO webhook")
+        self.problem(broken, 500, "internal")
+        mended = send(headers=key)
+        self.assertEqual(mended.status, 201, mended)
+        self.assertNotIn("idempotency-replayed", mended.headers)
+
+
+if __name__ == "__main__":
+    unittest.main()
