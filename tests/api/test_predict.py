@@ -122,10 +122,10 @@ class Tables(ApiTest):
         self.assertEqual(made.status, 201, made)
         bearer = {"Authorization": "Bearer " + made.json["key"]}
         model = self.api.get("/api/v1/models/flowers").json
-        for name in ("flowers", f"flowers@{model['version']}"):
+        for name in ("flowers", f"flowers@{model['version']}", model["id"], f"{model['id']}@{model['version']}"):
             answer = self.api.call("POST", FOLDERS.format(name), {"rows": [ROW]}, bearer)
             self.assertEqual(answer.status, 200, answer)
-        for name in ("nothing", "mdl_nothing", model["id"], "flower", "flowersx"):
+        for name in ("nothing", "mdl_nothing", model["id"][:-1], "flower", "flowersx"):
             answer = self.api.call("POST", FOLDERS.format(name), {"rows": [ROW]}, bearer)
             self.problem(answer, 403, "forbidden")
 

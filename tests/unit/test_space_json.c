@@ -73,81 +73,82 @@ test_json_round_trip(void **state)
   arena_free(second.arena);
 }
 
+static const struct
+{
+  const char *text, *pointer, *says;
+} fault_cases[] = {
+  {"[]", "/space", "must be an object"},
+  {"{\"a\":null}", "/space/a", "cannot be a parameter"},
+  {"{\"a\":[1,2]}", "/space/a", "cannot be a parameter"},
+  {"{\"\":1}", "/space/", "name has 1 to"},
+  {"{\"a\":{}}", "/space/a/type", "is missing"},
+  {"{\"a\":{\"type\":\"flaot\"}}", "/space/a/type", "not one of"},
+  {"{\"a\":{\"type\":3}}", "/space/a/type", "must be a string"},
+  {"{\"a\":{\"type\":\"float\",\"low\":1}}", "/space/a/high", "missing"},
+  {"{\"a\":{\"type\":\"float\",\"low\":2,\"high\":1}}", "/space/a/low", "low must be below high"},
+  {"{\"a\":{\"type\":\"float\",\"low\":1,\"high\":1}}", "/space/a/low", "low must be below high"},
+  {"{\"a\":{\"type\":\"float\",\"low\":-1e308,\"high\":1e308}}", "/space/a/high", "too wide"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"scale\":\"log\"}}", "/space/a/low",
+   "above 0"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0.5,\"high\":1,\"scale\":\"logit\"}}", "/space/a/scale",
+   "logit"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"scale\":\"lin\"}}", "/space/a/scale",
+   "not one of"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":2}}", "/space/a/step", "above 0"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":1e-300}}", "/space/a/step",
+   "too small"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"choices\":[1]}}", "/space/a/choices",
+   "unknown"},
+  {"{\"a\":{\"type\":\"int\",\"low\":0.5,\"high\":3}}", "/space/a/low", "whole"},
+  {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"scale\":\"logit\"}}", "/space/a/scale",
+   "not one of"},
+  {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"step\":0}}", "/space/a/step", "between 1 and"},
+  {"{\"a\":{\"type\":\"categorical\",\"choices\":[]}}", "/space/a/choices", "between 1 and"},
+  {"{\"a\":{\"type\":\"categorical\"}}", "/space/a/choices", "missing"},
+  {"{\"a\":{\"type\":\"categorical\",\"choices\":[1,1.0]}}", "/space/a/choices/1", "repeated"},
+  {"{\"a\":{\"type\":\"ordinal\",\"values\":[1,{}]}}", "/space/a/values/1",
+   "must be a number, a string"},
+  {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"default\":4}}", "/space/a/default",
+   "between 1 and 3"},
+  {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":7,\"step\":3,\"default\":5}}", "/space/a/default",
+   "step"},
+  {"{\"a\":{\"type\":\"bool\",\"default\":1}}", "/space/a/default", "true or false"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"prior\":{\"mean\":2,\"sd\":1}}}",
+   "/space/a/prior/mean", "between low and high"},
+  {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"prior\":{\"mean\":0.5,\"sd\":0}}}",
+   "/space/a/prior/sd", "above 0"},
+  {"{\"a\":{\"type\":\"bool\",\"when\":{\"b\":1}}}", "/space/a/when/b", "unknown parameter"},
+  {"{\"a\":{\"type\":\"bool\",\"when\":{\"a\":true}}}", "/space/a/when/a", "itself"},
+  {"{\"a\":{\"type\":\"bool\",\"when\":{\"b\":true}},\"b\":{\"type\":\"bool\",\"when\":{\"a\":"
+   "true}}}",
+   "/space/a/when", "circle"},
+  {"{\"b\":{\"type\":\"float\",\"low\":0,\"high\":1},\"a\":{\"type\":\"bool\",\"when\":{\"b\":1}}"
+   "}",
+   "/space/a/when/b", "float parameter"},
+  {"{\"b\":{\"type\":\"bool\"},\"a\":{\"type\":\"bool\",\"when\":{\"b\":[true,3]}}}",
+   "/space/a/when/b/1", "not a value of"},
+  {"{\"b\":{\"type\":\"bool\"},\"a\":{\"type\":\"bool\",\"when\":{\"b\":[]}}}", "/space/a/when/b",
+   "at least one"},
+  {"{\"a\":{\"type\":\"bool\",\"when\":[]}}", "/space/a/when", "must be an object"},
+};
+
 static void
 test_faults(void **state)
 {
   (void) state;
-  static const struct
+  for (size_t i = 0; i < sizeof fault_cases / sizeof fault_cases[0]; i++)
   {
-    const char *text, *pointer, *says;
-  } cases[] = {
-    {"[]", "/space", "must be an object"},
-    {"{\"a\":null}", "/space/a", "cannot be a parameter"},
-    {"{\"a\":[1,2]}", "/space/a", "cannot be a parameter"},
-    {"{\"\":1}", "/space/", "name has 1 to"},
-    {"{\"a\":{}}", "/space/a/type", "is missing"},
-    {"{\"a\":{\"type\":\"flaot\"}}", "/space/a/type", "not one of"},
-    {"{\"a\":{\"type\":3}}", "/space/a/type", "must be a string"},
-    {"{\"a\":{\"type\":\"float\",\"low\":1}}", "/space/a/high", "missing"},
-    {"{\"a\":{\"type\":\"float\",\"low\":2,\"high\":1}}", "/space/a/low", "low must be below high"},
-    {"{\"a\":{\"type\":\"float\",\"low\":1,\"high\":1}}", "/space/a/low", "low must be below high"},
-    {"{\"a\":{\"type\":\"float\",\"low\":-1e308,\"high\":1e308}}", "/space/a/high", "too wide"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"scale\":\"log\"}}", "/space/a/low",
-     "above 0"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0.5,\"high\":1,\"scale\":\"logit\"}}", "/space/a/scale",
-     "logit"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"scale\":\"lin\"}}", "/space/a/scale",
-     "not one of"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":2}}", "/space/a/step", "above 0"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":1e-300}}", "/space/a/step",
-     "too small"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"choices\":[1]}}", "/space/a/choices",
-     "unknown"},
-    {"{\"a\":{\"type\":\"int\",\"low\":0.5,\"high\":3}}", "/space/a/low", "whole"},
-    {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"scale\":\"logit\"}}", "/space/a/scale",
-     "not one of"},
-    {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"step\":0}}", "/space/a/step",
-     "between 1 and"},
-    {"{\"a\":{\"type\":\"categorical\",\"choices\":[]}}", "/space/a/choices", "between 1 and"},
-    {"{\"a\":{\"type\":\"categorical\"}}", "/space/a/choices", "missing"},
-    {"{\"a\":{\"type\":\"categorical\",\"choices\":[1,1.0]}}", "/space/a/choices/1", "repeated"},
-    {"{\"a\":{\"type\":\"ordinal\",\"values\":[1,{}]}}", "/space/a/values/1",
-     "must be a number, a string"},
-    {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":3,\"default\":4}}", "/space/a/default",
-     "between 1 and 3"},
-    {"{\"a\":{\"type\":\"int\",\"low\":1,\"high\":7,\"step\":3,\"default\":5}}", "/space/a/default",
-     "step"},
-    {"{\"a\":{\"type\":\"bool\",\"default\":1}}", "/space/a/default", "true or false"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"prior\":{\"mean\":2,\"sd\":1}}}",
-     "/space/a/prior/mean", "between low and high"},
-    {"{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1,\"prior\":{\"mean\":0.5,\"sd\":0}}}",
-     "/space/a/prior/sd", "above 0"},
-    {"{\"a\":{\"type\":\"bool\",\"when\":{\"b\":1}}}", "/space/a/when/b", "unknown parameter"},
-    {"{\"a\":{\"type\":\"bool\",\"when\":{\"a\":true}}}", "/space/a/when/a", "itself"},
-    {"{\"a\":{\"type\":\"bool\",\"when\":{\"b\":true}},\"b\":{\"type\":\"bool\",\"when\":{\"a\":"
-     "true}}}",
-     "/space/a/when", "circle"},
-    {"{\"b\":{\"type\":\"float\",\"low\":0,\"high\":1},\"a\":{\"type\":\"bool\",\"when\":{\"b\":1}}"
-     "}",
-     "/space/a/when/b", "float parameter"},
-    {"{\"b\":{\"type\":\"bool\"},\"a\":{\"type\":\"bool\",\"when\":{\"b\":[true,3]}}}",
-     "/space/a/when/b/1", "not a value of"},
-    {"{\"b\":{\"type\":\"bool\"},\"a\":{\"type\":\"bool\",\"when\":{\"b\":[]}}}", "/space/a/when/b",
-     "at least one"},
-    {"{\"a\":{\"type\":\"bool\",\"when\":[]}}", "/space/a/when", "must be an object"},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-  {
-    struct built built = build(cases[i].text);
+    struct built built = build(fault_cases[i].text);
     assert_int_equal(built.err, ERR_INVALID);
     bool found = false;
     for (size_t j = 0; j < built.faults.kept; j++)
       found = found
-              || (strcmp(built.faults.items[j].pointer, cases[i].pointer) == 0
-                  && strstr(built.faults.items[j].message, cases[i].says));
+              || (strcmp(built.faults.items[j].pointer, fault_cases[i].pointer) == 0
+                  && strstr(built.faults.items[j].message, fault_cases[i].says));
     if (!found)
-      fail_msg("%s: no fault \"%s\" at %s but \"%s\" at %s", cases[i].text, cases[i].says,
-               cases[i].pointer, built.faults.items[0].message, built.faults.items[0].pointer);
+      fail_msg("%s: no fault \"%s\" at %s but \"%s\" at %s", fault_cases[i].text,
+               fault_cases[i].says, fault_cases[i].pointer, built.faults.items[0].message,
+               built.faults.items[0].pointer);
     arena_free(built.arena);
   }
   /* all of them at once */
