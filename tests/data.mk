@@ -1,7 +1,7 @@
 # Tests of data
 if HAVE_CMOCKA
 DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
-  tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_metric tests/unit/test_metric_weights \
+  tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_issues tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
 check_PROGRAMS += $(DATA_TESTS)
@@ -19,6 +19,8 @@ tests_unit_test_infer_types_SOURCES = tests/unit/test_infer_types.c $(DATA_FIXTU
 tests_unit_test_infer_types_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c $(DATA_FIXTURE)
 tests_unit_test_ingest_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_issues_SOURCES = tests/unit/test_issues.c $(DATA_FIXTURE)
+tests_unit_test_issues_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_metric_SOURCES = tests/unit/test_metric.c tests/num/metrics_numbers.h \
   tests/harness/test_support.h
 tests_unit_test_metric_LDADD = $(DATA_TEST_LIBS)

@@ -74,16 +74,22 @@ static void
 choose_latest(struct choosing *choosing, struct ranked *ranked, bool *chosen)
 {
   const uint32_t *order = choosing->data->split->order_of;
-  size_t count = choosing->count, begin = count;
+  size_t count = choosing->count;
   for (size_t i = 0; i < count; i++)
     ranked[i] = (struct ranked){.rank = order[choosing->rows[i]], .i = i};
   qsort(ranked, count, sizeof *ranked, compare_ranked);
   size_t first = count - (size_t) (STOP_SHARE * (double) count);
-  /* Equal times stay on one side: the earliest of those at the bound may go only with the rest. */
+  /* Equal times stay on one side; where the last one is many rows all of them go, but never most. */
+  size_t bound = first;
   while (first < count && first > 0 && ranked[first].rank == ranked[first - 1].rank)
     first++;
-  for (begin = first; begin < count; begin++)
-    if (choosing->room[stratum_of(choosing, ranked[begin].i)]-- == 1)
+  if (first == count)
+    for (first = bound; first > 0 && ranked[first - 1].rank == ranked[count - 1].rank;)
+      first--;
+  if (first < count / 2)
+    return;
+  for (size_t k = first; k < count; k++)
+    if (choosing->room[stratum_of(choosing, ranked[k].i)]-- == 1)
       return;
   for (size_t k = first; k < count; k++)
     choosing->aside[ranked[k].i] = true;
