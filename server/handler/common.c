@@ -80,6 +80,16 @@ reply_failure(struct http_request *req, const struct err_info *info)
     http_reply_error(req, E_INTERNAL, NULL);
 }
 
+bool
+job_find(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row)
+{
+  enum db_status status = db_job_get(conn, req->tenant_id, id, req->arena, row);
+
+  if (status != DB_ROWS)
+    http_reply_db(req, status, E_JOB_NOT_FOUND);
+  return status == DB_ROWS;
+}
+
 int
 version_parse(const char *text)
 {

@@ -3,6 +3,7 @@
 #define ATTUNE_SERVER_HANDLER_COMMON_H
 
 #include "server/http.h"
+#include "sql/db_job.h"
 
 /* ?limit (1 to 100, 20 by default) and ?cursor of a list, with no other parameter. False when it replied. */
 struct list_page
@@ -30,6 +31,9 @@ void reply_fault(struct http_request *req, enum error_code code, const char *poi
 /* Replies for a failed step that is none of the caller's input: ERR_UNAVAILABLE and ERR_TIMEOUT → 503,
  * ERR_IO on a full disk → 507, the others → 500, logged. */
 void reply_failure(struct http_request *req, const struct err_info *info);
+
+/* The job as it is now. False when it replied. */
+bool job_find(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row);
 
 /* The version in a path, or 0 when it is no whole number from 1. */
 int version_parse(const char *text);

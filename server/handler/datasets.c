@@ -155,6 +155,19 @@ open_dataset(struct http_request *req, struct db_conn *conn, const struct db_dat
   return dataset;
 }
 
+/* Closes the dataset after what was made of it. */
+static enum http_outcome
+answer_view(struct http_request *req, struct dataset *dataset, enum err rc, json_t *view,
+            const struct err_info *info)
+{
+  if (rc == ERR_OK)
+    http_reply_json(req, 200, view);
+  else
+    reply_failure(req, info);
+  dataset_close(dataset);
+  return HTTP_REPLIED;
+}
+
 enum http_outcome
 handle_datasets_preview(struct http_request *req)
 {
@@ -165,6 +178,7 @@ handle_datasets_preview(struct http_request *req)
   struct db_conn *conn;
   int64_t limit, offset;
   json_t *view = NULL;
+  enum err rc;
 
   if (!http_query_known(req, known)
       || !http_query_integer(req, "limit", 1, PREVIEW_ROWS_MAX, 20, &limit)
@@ -172,12 +186,8 @@ handle_datasets_preview(struct http_request *req)
       || !(conn = http_db(req)) || !find_dataset(req, conn, &row)
       || !(dataset = open_dataset(req, conn, &row)))
     return HTTP_REPLIED;
-  if (dataset_preview(dataset, (size_t) offset, (size_t) limit, &view, &info) == ERR_OK)
-    http_reply_json(req, 200, view);
-  else
-    reply_failure(req, &info);
-  dataset_close(dataset);
-  return HTTP_REPLIED;
+  rc = dataset_preview(dataset, (size_t) offset, (size_t) limit, &view, &info);
+  return answer_view(req, dataset, rc, view, &info);
 }
 
 enum http_outcome
@@ -189,16 +199,13 @@ handle_datasets_profile(struct http_request *req)
   struct db_dataset row;
   struct db_conn *conn;
   json_t *view = NULL;
+  enum err rc;
 
   if (!http_query_known(req, known) || !(conn = http_db(req)) || !find_dataset(req, conn, &row)
       || !(dataset = open_dataset(req, conn, &row)))
     return HTTP_REPLIED;
-  if (dataset_profile(dataset, PROFILE_ROWS, &view, &info) == ERR_OK)
-    http_reply_json(req, 200, view);
-  else
-    reply_failure(req, &info);
-  dataset_close(dataset);
-  return HTTP_REPLIED;
+  rc = dataset_profile(dataset, PROFILE_ROWS, &view, &info);
+  return answer_view(req, dataset, rc, view, &info);
 }
 
 enum http_outcome

@@ -16,17 +16,6 @@
 
 #define EXTEND_TRIES 5
 
-/* The job as it is now. False when it replied. */
-static bool
-find_job(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row)
-{
-  enum db_status status = db_job_get(conn, req->tenant_id, id, req->arena, row);
-
-  if (status != DB_ROWS)
-    http_reply_db(req, status, E_JOB_NOT_FOUND);
-  return status == DB_ROWS;
-}
-
 /* ---- what came of it ------------------------------------------------------------------------------- */
 
 static void
@@ -97,7 +86,7 @@ reply_job(struct http_request *req, struct db_conn *conn)
 {
   struct db_job row;
 
-  if (find_job(req, conn, http_arg(req, "job"), &row))
+  if (job_find(req, conn, http_arg(req, "job"), &row))
     http_reply_json(req, 202, view_job(&row, true));
 }
 
@@ -315,7 +304,7 @@ extend(struct http_request *req, struct db_conn *conn, enum job_answer *answer)
   json_t *spec;
 
   *answer = JOB_STAYED;
-  if (!find_job(req, conn, http_arg(req, "job"), &row) || !(spec = extended_spec(req, &row)))
+  if (!job_find(req, conn, http_arg(req, "job"), &row) || !(spec = extended_spec(req, &row)))
     return false;
   json_write(spec, &text);
   struct db_job_control wanted = {.verb = JOB_EXTEND,
@@ -413,7 +402,7 @@ handle_jobs_clone(struct http_request *req)
   struct job_plan plan;
   json_t *request;
 
-  if (!conn || !find_job(req, conn, http_arg(req, "job"), &original))
+  if (!conn || !job_find(req, conn, http_arg(req, "job"), &original))
     return HTTP_REPLIED;
   if (req->json && !json_is_object(req->json))
   {
@@ -425,7 +414,7 @@ handle_jobs_clone(struct http_request *req)
   if (job_plan_make(req, conn, request, &plan))
   {
     plan.origin.cloned_from = original.id;
-    if (job_plan_insert(req, conn, &plan) && find_job(req, conn, plan.id, &made))
+    if (job_plan_insert(req, conn, &plan) && job_find(req, conn, plan.id, &made))
       http_reply_created(req, 202, arena_printf(req->arena, "/api/v1/jobs/%s", plan.id),
                          view_job(&made, true));
     job_plan_free(&plan);

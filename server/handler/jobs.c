@@ -11,17 +11,6 @@
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
 
-/* The job as it is now. False when it replied. */
-static bool
-find_job(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row)
-{
-  enum db_status status = db_job_get(conn, req->tenant_id, id, req->arena, row);
-
-  if (status != DB_ROWS)
-    http_reply_db(req, status, E_JOB_NOT_FOUND);
-  return status == DB_ROWS;
-}
-
 static json_t *
 item_view(const void *row)
 {
@@ -59,7 +48,7 @@ handle_jobs_get(struct http_request *req)
   struct db_conn *conn = http_db(req);
   struct db_job row;
 
-  if (conn && find_job(req, conn, http_arg(req, "job"), &row))
+  if (conn && job_find(req, conn, http_arg(req, "job"), &row))
     http_reply_json(req, 200, view_job(&row, true));
   return HTTP_REPLIED;
 }
@@ -79,7 +68,7 @@ handle_jobs_post(struct http_request *req)
     return HTTP_REPLIED;
   if (validate_only)
     http_reply_json(req, 200, job_estimate_view(req, &plan));
-  else if (job_plan_insert(req, conn, &plan) && find_job(req, conn, plan.id, &row))
+  else if (job_plan_insert(req, conn, &plan) && job_find(req, conn, plan.id, &row))
   {
     json_t *view = view_job(&row, true);
     if (plan.webhook.id)

@@ -14,14 +14,10 @@
 static bool
 find_job(struct http_request *req, struct db_conn *conn, struct db_job *job, const char **metric)
 {
-  enum db_status status = db_job_get(conn, req->tenant_id, http_arg(req, "job"), req->arena, job);
   json_t *spec;
 
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_JOB_NOT_FOUND);
+  if (!job_find(req, conn, http_arg(req, "job"), job))
     return false;
-  }
   spec = view_json(job->spec);
   *metric = json_get_string(spec, "metric", NULL);
   *metric = *metric ? arena_strdup(req->arena, *metric) : NULL;
