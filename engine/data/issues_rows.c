@@ -56,9 +56,8 @@ walk_runs(struct issue_work *work, const struct keyed *keys, struct issue_rows *
     while (end < work->count && keys[end].hash == keys[begin].hash)
     {
       /* Equal circumstances may well have different numbers for their outcome, but not classes. */
-      differ = differ
-               || (work->task.class_count > 0
-                   && !same_label(work, keys[begin].row, keys[end].row));
+      differ =
+        differ || (work->task.class_count > 0 && !same_label(work, keys[begin].row, keys[end].row));
       end++;
     }
     for (size_t i = begin; i < end && differ; i++)

@@ -178,7 +178,7 @@ report_make(const struct report_facts *facts)
   json_t *importance = model_importance(facts->model);
   set(report, "importance", importance != NULL ? importance : json_null());
   set(report, "us_per_row", json_real_or_null(facts->us_per_row));
-  set(report, "warnings", warnings_make(data, facts->best));
+  set(report, "warnings", warnings_make(data, facts->best, !facts->finish->provisional));
   return report;
 }
 

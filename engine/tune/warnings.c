@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/issues.h"
+
 /* As near to the end of its range, in [0,1], as counts for lying on it. */
 #define ON_BOUND 0.01
 #define NAMED_COLUMNS 10
+#define ISSUE_ROWS 20000
+#define ISSUE_SECONDS 2.0
 
 static void
 warn(json_t *warnings, const char *text)
@@ -109,8 +113,39 @@ warn_of_bounds(json_t *warnings, const struct tune_data *data, const struct tune
   }
 }
 
+/* What the dataset's issues say that bears on how far the score can be believed. */
+static void
+warn_of_issues(json_t *warnings, const struct tune_data *data)
+{
+  static const char *const codes[] = {"leak", "duplicate_conflict", "placeholder", "identifier"};
+  struct issues_request request = {.dataset = data->dataset,
+                                   .target = data->spec->target,
+                                   .task_name = data->spec->task_name,
+                                   .row_limit = ISSUE_ROWS,
+                                   .seconds = ISSUE_SECONDS};
+  json_t *found = NULL, *issue;
+  size_t index;
+  if (issues_find(&request, &found, NULL) != ERR_OK)
+    return;
+  json_array_foreach(json_object_get(found, "issues"), index, issue)
+  {
+    const char *code = json_string_value(json_object_get(issue, "code"));
+    const char *severity = json_string_value(json_object_get(issue, "severity"));
+    const char *column = json_string_value(json_object_get(issue, "column"));
+    if (strcmp(severity, "info") == 0
+        || (column != NULL && job_spec_is_special_column(data->spec, column)))
+      continue;
+    for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++)
+      if (strcmp(code, codes[k]) == 0)
+        warn(warnings, arena_printf(data->arena, "%s; %s",
+                                    json_string_value(json_object_get(issue, "message")),
+                                    json_string_value(json_object_get(issue, "hint"))));
+  }
+  json_decref(found);
+}
+
 json_t *
-warnings_make(const struct tune_data *data, const struct tune_trial *best)
+warnings_make(const struct tune_data *data, const struct tune_trial *best, bool final)
 {
   json_t *warnings = json_array();
   if (data->task_note[0] != '\0')
@@ -118,5 +153,7 @@ warnings_make(const struct tune_data *data, const struct tune_trial *best)
   warn_of_columns(warnings, data);
   warn_of_special_columns(warnings, data);
   warn_of_bounds(warnings, data, best);
+  if (final)
+    warn_of_issues(warnings, data);
   return warnings;
 }

@@ -4,7 +4,8 @@
 
 #include "tune/tune_finish.h"
 
-/* An array of sentences: columns left out, classes left out, a best point on a bound (new reference). */
-json_t *warnings_make(const struct tune_data *data, const struct tune_trial *best);
+/* An array of sentences: columns left out, classes left out, a best point on a bound and, if `final`, what
+ * of the dataset's issues bears on the score (new reference). */
+json_t *warnings_make(const struct tune_data *data, const struct tune_trial *best, bool final);
 
 #endif
