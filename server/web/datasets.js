@@ -130,7 +130,7 @@ function columnsCard(dataset, profile, done) {
 function tablePreview(preview) {
   return el("div", { class: "card" }, el("h2", {}, "First rows"),
     el("div", { class: "scroll" }, el("table", { id: "preview" },
-      el("thead", {}, el("tr", {}, preview.columns.map((name) => el("th", {}, name)))),
+      el("thead", {}, el("tr", {}, preview.columns.map((name, i) => el("th", { class: typeof preview.rows[0]?.[i] === "number" ? "number" : "" }, name)))),
       el("tbody", {}, preview.rows.map((cells) => el("tr", {}, cells.map((cell) =>
         el("td", { class: typeof cell === "number" ? "number" : "" }, cell === null ? el("span", { class: "faint" }, "missing") : String(cell)))))))));
 }

@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -193,6 +194,16 @@ class AttuneServer(Client):
     def log(self, last=6000):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()[-last:]
+
+    def sign_in_link(self, seconds=20):
+        """The link that signs a browser in, printed a moment after the server is ready."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = re.search(r"https?://\S+/sign-in#code=\S+", self.log(10**6))
+            if found:
+                return found.group(0)
+            time.sleep(0.05)
+        raise AssertionError(f"attuned printed no sign-in link:\n{self.log()}")
 
     def stop(self, how=signal.SIGTERM, seconds=60):
         """Ends attuned and returns its exit status; the cluster goes with it."""

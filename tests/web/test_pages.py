@@ -1,7 +1,6 @@
 """The plain pages in Chromium: upload a dataset, correct a type, start a job from it, make and revoke a key."""
 
 import os
-import re
 import shutil
 import tempfile
 import unittest
@@ -27,7 +26,7 @@ class Pages(unittest.TestCase):
         cls.browser = browser(cls.profile)
         cls.addClassCleanup(cls.browser.quit)
         cls.base = f"http://127.0.0.1:{cls.server.port}"
-        cls.browser.get(re.search(r"http://\S+/sign-in#code=\S+", cls.server.log(10**6)).group(0))
+        cls.browser.get(cls.server.sign_in_link())
 
     def setUp(self):
         self.see("#jobs")
