@@ -153,7 +153,7 @@ predict_answer(void **state)
   static const char *const classes[] = {"a", "b \"c\""};
   const struct task task = {
     .kind = TASK_BINARY, .class_count = 2, .class_names = classes, .output_count = 2};
-  const struct model_about about = {.task = &task};
+  struct model_about about = {.task = &task};
   const struct model_ref ref = {.model_name = "m", .version = 4};
   const float outputs[] = {0.25f, 0.75f, 0.5f, 0.5f};
   json_t *fault = json_pack("[{s:s, s:s}]", "pointer", "/rows/1/x", "message", "no number");
@@ -168,7 +168,7 @@ predict_answer(void **state)
   predict_reply_write(&ref, &about, "prd_x", &input, outputs, &out);
   assert_string_equal(
     out.data,
-    "{\"model\":\"m\",\"version\":4,\"prediction_id\":\"prd_x\",\"predictions\":["
+    "{\"model\":\"m\",\"version\":4,\"prediction_id\":\"prd_x\",\"threshold\":0.5,\"predictions\":["
     "{\"label\":\"b \\\"c\\\"\",\"probability\":0.75,"
     "\"probabilities\":{\"a\":0.25,\"b \\\"c\\\"\":0.75}},"
     "{\"error\":{\"code\":\"invalid\",\"message\":\"no number\",\"faults\":"
@@ -178,6 +178,11 @@ predict_answer(void **state)
   predict_faults_gather(&input, &list);
   assert_int_equal(list.count, 1);
   assert_string_equal(list.items[0].pointer, "/rows/1/x");
+  out.length = 0;
+  about.decision = (struct decision){.has_threshold = true, .threshold = 0.8};
+  predict_reply_write(&ref, &about, "prd_x", &input, outputs, &out);
+  assert_non_null(strstr(out.data, "\"threshold\":0.8,\"predictions\":[{\"label\":\"a\","
+                                   "\"probability\":0.25,"));
   buf_free(&out);
   json_decref(fault);
   arena_free(arena);
