@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <uchar.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -117,14 +118,29 @@ archive_walk_close(struct archive_walk *walk)
 
 /* ---- names ----------------------------------------------------------------------------------------- */
 
-/* Old zip programs write names in an encoding of their own, which is not told: read as Latin-1, so that
- * different names stay different. Control characters become blanks. To be freed. */
+/* Code page 437 from 0x80 on: what zip programs write names in when they do not say UTF-8. */
+static const char16_t old_letters[128] =
+  u "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌"
+    "▐▀" u "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+
+static char *
+put_letter(char *out, char16_t letter)
+{
+  if (letter >= 0x800)
+    *out++ = (char) (0xe0 | letter >> 12);
+  *out++ = (char) (letter >= 0x800 ? 0x80 | (letter >> 6 & 0x3f) : 0xc0 | letter >> 6);
+  *out++ = (char) (0x80 | (letter & 0x3f));
+  return out;
+}
+
+/* As UTF-8, whatever it was in: different names stay different. Control characters become blanks. To be
+ * freed. */
 static char *
 readable_name(const char *raw)
 {
   size_t length = strlen(raw);
   bool valid = text_utf8_valid(raw, length, NULL);
-  char *name = malloc(2 * length + 1), *out = name;
+  char *name = malloc(3 * length + 1), *out = name;
   if (name == NULL)
     return NULL;
   for (const unsigned char *at = (const unsigned char *) raw; *at != '\0'; at++)
@@ -133,10 +149,7 @@ readable_name(const char *raw)
     else if (*at < 0x80 || valid)
       *out++ = (char) *at;
     else
-    {
-      *out++ = (char) (0xc0 | *at >> 6);
-      *out++ = (char) (0x80 | (*at & 0x3f));
-    }
+      out = put_letter(out, old_letters[*at - 0x80]);
   *out = '\0';
   return name;
 }

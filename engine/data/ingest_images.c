@@ -240,6 +240,15 @@ compare_classes(const void *a, const void *b)
   return strcmp(((const struct class_entry *) a)->name, ((const struct class_entry *) b)->name);
 }
 
+static json_t *
+original_sizes(const struct image_census *census)
+{
+  return json_pack("{s:{s:I, s:I}, s:{s:I, s:I}}", "smallest", "height",
+                   (json_int_t) census->small_height, "width", (json_int_t) census->small_width,
+                   "largest", "height", (json_int_t) census->large_height, "width",
+                   (json_int_t) census->large_width);
+}
+
 static enum err
 write_labels(struct pictures *pictures, struct err_info *info)
 {
@@ -275,7 +284,11 @@ write_labels(struct pictures *pictures, struct err_info *info)
     "{s:s, s:I, s:I, s:I, s:I, s:o, s:O}", "kind", "images", "rows", (json_int_t) pictures->taken,
     "height", (json_int_t) pictures->height, "width", (json_int_t) pictures->width, "channels",
     (json_int_t) pictures->channels, "classes", classes, "warnings", archive->warnings);
-  if (err == ERR_OK && archive->work->schema == NULL)
+  if (err == ERR_OK
+      && (archive->work->schema == NULL
+          || json_object_set_new(archive->work->schema, "original_sizes",
+                                 original_sizes(&archive->census))
+               != 0))
     err = err_set(info, ERR_MEMORY, "out of memory");
   return err;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -317,6 +318,8 @@ main(int argc, char **argv)
     fprintf(stderr, "attune-ingest is started by attuned with an upload; it has no use by hand\n");
     return 2;
   }
+  /* So that libarchive takes names as they are. LC_NUMERIC stays "C". */
+  setlocale(LC_CTYPE, "C.UTF-8");
   limit_self(&work);
   struct json_faults faults;
   struct err_info info = {0};

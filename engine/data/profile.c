@@ -252,5 +252,9 @@ dataset_profile(const struct dataset *dataset, size_t row_limit, json_t **profil
   if (*profile == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
   json_object_set_new(*profile, "rows_total", json_integer((json_int_t) all));
+  /* What sizes images had before they became one. */
+  json_t *sizes = json_object_get(dataset_schema(dataset), "original_sizes");
+  if (sizes != NULL)
+    json_object_set(*profile, "original_sizes", sizes);
   return ERR_OK;
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <iconv.h>
 #include <jansson.h>
-#include <locale.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -89,10 +88,12 @@ allow_fstat(scmp_filter_ctx filter)
 static int
 allow_limit(scmp_filter_ctx filter)
 {
+  const struct scmp_arg_cmp own_memory[] = {
+    {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = 0},
+    {.arg = 1, .op = SCMP_CMP_EQ, .datum_a = RLIMIT_AS},
+  };
   int number = seccomp_syscall_resolve_name("prlimit64");
-  return number < 0 ? 0
-                    : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 2, SCMP_A0(SCMP_CMP_EQ, 0),
-                                       SCMP_A1(SCMP_CMP_EQ, RLIMIT_AS));
+  return number < 0 ? 0 : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 2, own_memory);
 }
 
 static enum err
@@ -131,14 +132,10 @@ warm_up(void)
   setenv("TZ", "UTC0", 1);
   tzset();
   mktime(localtime_r(&now, &parts));
-  /* With UTF-8 as the character set, libarchive converts no names; were there no such locale, the table
-   * of converters is at least loaded. LC_NUMERIC stays as it is. */
-  if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
-  {
-    iconv_t converter = iconv_open("UTF-8", "ISO-8859-1");
-    if (converter != (iconv_t) -1)
-      iconv_close(converter);
-  }
+  /* The table of converters, in case libarchive wants one. */
+  iconv_t converter = iconv_open("UTF-8", "ISO-8859-1");
+  if (converter != (iconv_t) -1)
+    iconv_close(converter);
   json_object_seed(0);
 }
 

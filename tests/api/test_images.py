@@ -125,7 +125,7 @@ class ImageUpload(ApiTest):
                 if answer.status == 202:
                     made = self.api.wait_dataset(answer.json["id"])
                     self.assertEqual(made["state"], "failed", made)
-                    self.assertIn(says, json.dumps(made["problem"], ensure_ascii=False))
+                    self.assertIn(says, json.dumps(made["error"], ensure_ascii=False))
                 else:
                     self.problem(answer, 422, "dataset_invalid")
                     self.assertIn(says, json.dumps(answer.json, ensure_ascii=False))
@@ -276,6 +276,9 @@ class ImageModel(ApiTest):
         profile = self.api.get(f"/api/v1/datasets/{dataset}/profile").json
         self.assertEqual(sum(item["count"] for item in profile["classes"]), 240)
         self.assertEqual(len(profile["pixels"]), profile["channels"])
+        sizes = profile["original_sizes"]
+        self.assertLess(sizes["smallest"]["width"] * sizes["smallest"]["height"], 40 * 40)
+        self.assertGreater(sizes["largest"]["width"] * sizes["largest"]["height"], 55 * 55)
 
 
 class Tables(ApiTest):

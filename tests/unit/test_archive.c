@@ -367,6 +367,30 @@ test_a_table_inside(void **state)
   }
 }
 
+/* A zip of another age names its files in code page 437; the two differ in one letter. */
+static void
+test_old_names(void **state)
+{
+  (void) state;
+  struct pack pack;
+  struct fixture fixture;
+  pack_start(&pack, PACK_TAR);
+  for (unsigned i = 0; i < 12; i++)
+  {
+    struct buf png = plain_png(10, 1, (uint8_t) i);
+    char name[32];
+    snprintf(name, sizeof name, "%s/%u.png", i % 2 ? "b\x84r" : "b\xfcr", i);
+    pack_file(&pack, name, png.data, png.length);
+    buf_free(&png);
+  }
+  pack_end(&pack);
+  assert_int_equal(read_pack(&fixture, pack.bytes, pack.length, defaults), ERR_OK);
+  assert_string_equal(dataset_images(fixture.dataset)->class_names[0], "bär");
+  assert_string_equal(dataset_images(fixture.dataset)->class_names[1], "bⁿr");
+  fixture_free(&fixture);
+  free(pack.bytes);
+}
+
 static void
 test_nested(void **state)
 {
@@ -464,6 +488,7 @@ main(void)
     cmocka_unit_test(test_torn_and_turned),
     cmocka_unit_test(test_one_bad_among_many),
     cmocka_unit_test(test_a_table_inside),
+    cmocka_unit_test(test_old_names),
     cmocka_unit_test(test_nested),
     cmocka_unit_test(test_labels),
     cmocka_unit_test(test_common_size),

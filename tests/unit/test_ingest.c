@@ -488,6 +488,28 @@ test_child_is_bounded(void **state)
   buf_free(&csv);
 }
 
+/* A parser that its sandbox ended is a fault of the file, said as one, not an error of ours. */
+static void
+test_child_that_the_sandbox_ends(void **state)
+{
+  (void) state;
+  static const char script[] = "#!/bin/sh\nkill -s SYS $$\n";
+  char folder[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
+  struct ingest_result result;
+  struct err_info info = {0};
+  int output;
+  test_make_dir(folder);
+  test_path(path, folder, "attune-ingest");
+  assert_int_equal(file_write_atomic(path, script, strlen(script), 0700, &info), ERR_OK);
+  setenv("ATTUNE_LIBEXECDIR", folder, 1);
+  enum err err = run_child("a\n1\n", 4, defaults, NULL, &result, &output, &info);
+  unsetenv("ATTUNE_LIBEXECDIR");
+  assert_int_equal(err, ERR_INVALID);
+  assert_has_text(info.text, "what it may not");
+  close(output);
+  test_remove_dir(folder);
+}
+
 /* Debian's dataset-fashion-mnist, where it is installed. */
 static void
 test_fashion_mnist(void **state)
@@ -545,6 +567,7 @@ main(void)
     cmocka_unit_test(test_idx),
     cmocka_unit_test(test_bad_idx),
     cmocka_unit_test(test_child),
+    cmocka_unit_test(test_child_that_the_sandbox_ends),
     cmocka_unit_test(test_child_is_bounded),
     cmocka_unit_test(test_fashion_mnist),
   };
