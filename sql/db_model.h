@@ -41,7 +41,8 @@ struct db_model_insert
   const char *schema;
   const char *report;
   double us_per_row;
-  const void *folds; /* of a final version: its job's deflated fold membership (db_folds.h); NULL = none */
+  /* Of a final version: its job's deflated fold membership (db_folds.h); NULL = none. */
+  const void *folds;
   size_t folds_length;
 };
 /* Call inside a transaction; notifies "model <id>". */

@@ -103,9 +103,8 @@ describe(const struct tune_data *data, size_t row, const struct labels *labels,
 {
   size_t i = suspect->at, classes = data->task.class_count;
   if (classes == 0)
-    return json_pack("{s:I, s:f, s:f, s:f}", "row", (json_int_t) row, "given",
-                     labels->values[i], "suggested", (double) predictions[i], "deviations",
-                     suspect->weight);
+    return json_pack("{s:I, s:f, s:f, s:f}", "row", (json_int_t) row, "given", labels->values[i],
+                     "suggested", (double) predictions[i], "deviations", suspect->weight);
   size_t given = (size_t) labels->classes[i];
   return json_pack("{s:I, s:s, s:s, s:f, s:f}", "row", (json_int_t) row, "given",
                    data->task.class_names[given], "suggested",
