@@ -1,5 +1,5 @@
 # Fuzz targets: built with clang by configure --enable-fuzzers, run by `make accept-fuzz` (tests/accept/fuzz.py).
-FUZZ_TARGETS = tests/fuzz/fuzz_csv tests/fuzz/fuzz_idx tests/fuzz/fuzz_image tests/fuzz/fuzz_json_spec \
+FUZZ_TARGETS = tests/fuzz/fuzz_archive tests/fuzz/fuzz_csv tests/fuzz/fuzz_idx tests/fuzz/fuzz_image tests/fuzz/fuzz_json_spec \
   tests/fuzz/fuzz_model_file tests/fuzz/fuzz_multipart tests/fuzz/fuzz_path tests/fuzz/fuzz_row_batch
 EXTRA_DIST += tests/fuzz/corpus
 if FUZZERS
@@ -7,6 +7,9 @@ EXTRA_PROGRAMS += $(FUZZ_TARGETS)
 FUZZ_DATA_LIBS = engine/libdata.a engine/libbase.a $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZLIB_LIBS) \
   $(PNG_LIBS) $(JPEG_LIBS) $(ARCHIVE_LIBS) $(SECCOMP_LIBS) $(OPENBLAS_LIBS) -lm -lpthread
 FUZZ_MODEL_LIBS = engine/libmodel.a $(FUZZ_DATA_LIBS) $(XGBOOST_LIBS) $(ONEDNN_LIBS)
+tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/fuzz_archive.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_archive_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_archive_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz_csv.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_csv_LDADD = $(FUZZ_DATA_LIBS)
 tests_fuzz_fuzz_csv_LDFLAGS = $(FUZZER_FLAGS)
