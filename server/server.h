@@ -50,10 +50,10 @@ struct server_limits
   size_t model_cache_bytes;
   size_t dataset_cache_bytes; /* on disk */
   double verify_seconds;
-  double body_seconds;        /* a stalled body is given up after */
-  double db_seconds;          /* a request's wait for one answer of the database */
-  size_t spool_reserve;       /* disk space an upload must leave */
-  size_t webhooks;            /* per tenant */
+  double body_seconds;  /* a stalled body is given up after */
+  double db_seconds;    /* a request's wait for one answer of the database */
+  size_t spool_reserve; /* disk space an upload must leave */
+  size_t webhooks;      /* per tenant */
   double webhook_seconds, webhook_retry_seconds, webhook_give_up_seconds;
 };
 
@@ -72,15 +72,16 @@ struct server
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
   struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */
   struct webhook_sender *webhooks; /* calls the outside (webhook_send.h) */
-  struct event_hub *events;    /* the one LISTEN connection, fanned out */
-  struct rate *rate;           /* requests and uploads of each tenant */
-  struct usage *usage;         /* counted per tenant and day */
-  struct audit *audit;         /* who did what */
-  atomic_bool draining;        /* SIGTERM came: /readyz says 503 */
-  atomic_size_t decoding_bytes; /* pixels of images being decoded for predictions */
+  struct event_hub *events;        /* the one LISTEN connection, fanned out */
+  struct rate *rate;               /* requests and uploads of each tenant */
+  struct usage *usage;             /* counted per tenant and day */
+  struct audit *audit;             /* who did what */
+  atomic_bool draining;            /* SIGTERM came: /readyz says 503 */
+  atomic_size_t decoding_bytes;    /* pixels of images being decoded for predictions */
   bool tls;
-  double started_s;      /* monotonic */
-  double machine_factor; /* this machine's speed, for estimates (model/family_cost.h); 0 = unknown */
+  double started_s; /* monotonic */
+  double
+    machine_factor; /* this machine's speed, for estimates (model/family_cost.h); 0 = unknown */
 };
 
 #endif
