@@ -9,7 +9,7 @@
 #include "server/handler/common.h"
 #include "server/json_view.h"
 
-/* Defaults depend a little on the data: without ?dataset they are told for such a table or image set. */
+/* Defaults depend a little on the data: they are told for such a table or image set. */
 #define TYPICAL_ROWS 1000
 #define TYPICAL_COLUMNS 10
 #define TYPICAL_PIXELS (28 * 28)

@@ -108,8 +108,8 @@ export async function newJobPage() {
     el("div", { class: "fields" }, el("label", {}, "Dataset", select)), rest, el("p", { class: "actions" }, start, check), out);
 
   async function choose(id) {
-    const [found, families] = await Promise.all([call("GET", `/api/v1/datasets/${encodeURIComponent(id)}`), call("GET", `/api/v1/families?dataset=${encodeURIComponent(id)}`)]);
-    dataset = found;
+    dataset = await call("GET", `/api/v1/datasets/${encodeURIComponent(id)}`);
+    const families = await call("GET", `/api/v1/families?kind=${dataset.kind}`);
     rest.replaceChildren(...fields(dataset, metrics, methods.items, families.items));
     out.replaceChildren();
   }
