@@ -335,7 +335,9 @@ job_spec_write_rows(const struct job_spec *spec, json_t *form)
     json_object_set_new(validation, "group", json_string(spec->group_column));
   if (spec->time_column)
     json_object_set_new(validation, "time", json_string(spec->time_column));
-  json_object_set_new(validation, "stratify", json_boolean(spec->stratify));
+  /* Only where it is not the rule: a program that does not know the member refuses it. */
+  if (!spec->stratify && !spec->time_column)
+    json_object_set_new(validation, "stratify", json_false());
   json_object_set_new(form, "validation", validation);
   json_object_set_new(form, "class_weight", normal_class_weight(spec));
   if (spec->sample_weight)

@@ -395,7 +395,8 @@ test_normal_form(void **state)
     "\"target_score\": 0.9}, \"search\": {\"space\": {\"mlp\": {\"optimizer\": \"sgd\", \"units\": "
     "{\"type\": \"ordinal\", \"values\": [8, 16]}}}}, \"class_weight\": \"balanced\"}",
     "{\"target\": \"kind\", \"class_weight\": {\"b\": 2.5}, \"sample_weight\": \"x\", "
-    "\"validation\": {\"time\": \"price\"}}"};
+    "\"validation\": {\"time\": \"price\"}}",
+    "{\"target\": \"kind\", \"validation\": {\"stratify\": false, \"group\": \"sold\"}}"};
 
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
   {
@@ -412,6 +413,7 @@ test_normal_form(void **state)
            *space_again = space_to_json(second.spec->space);
     assert_true(json_equal(space, space_again));
     assert_int_equal(first.spec->has_target_score, second.spec->has_target_score);
+    assert_int_equal(first.spec->stratify, second.spec->stratify);
     json_decref(space);
     json_decref(space_again);
     json_decref(form);
