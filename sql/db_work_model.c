@@ -3,6 +3,7 @@
 #include "sql/db_work.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,27 @@ is_entitled(const struct publication *publication, const struct work_job *job,
          && strcmp(unit->trial_id, job->best_trial_id) == 0;
 }
 
+/* What the finish found, in the words of its report. */
+static enum db_status
+log_report(struct db_conn *conn, const struct db_model_insert *insert)
+{
+  json_t *report = json_loads(insert->report, 0, NULL);
+  const json_t *ensemble = json_object_get(report, "ensemble");
+  double wins = json_get_number(ensemble, "better_in", NAN);
+  char mix[160] = "no ensemble was considered";
+  if (isfinite(wins))
+    snprintf(mix, sizeof mix, "an ensemble was better in %.0f%% of the resamples and is %s",
+             100 * wins, json_get_bool(ensemble, "used", false) ? "used" : "not used");
+  enum db_status status =
+    db_job_log(conn, insert->job_id, LOG_LEVEL_INFO, "finish", 0,
+               "the report: %s; the estimate is %s; %s; the model is made of %zu trials",
+               json_get_string(json_object_get(report, "baseline"), "comparison", "no baseline"),
+               json_get_string(report, "estimate", "not stated"), mix,
+               json_array_size(json_object_get(report, "members")));
+  json_decref(report);
+  return work_logged(status);
+}
+
 static enum db_status
 store_version(struct db_conn *conn, const struct publication *publication, struct arena *arena)
 {
@@ -172,6 +194,8 @@ store_version(struct db_conn *conn, const struct publication *publication, struc
                                     insert->final ? "stored" : "published for now",
                                     insert->model_name, *publication->version, insert->family,
                                     insert->metric, insert->score, insert->us_per_row));
+  if (status == DB_ROWS && insert->final)
+    status = log_report(conn, insert);
   return status;
 }
 

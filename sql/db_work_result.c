@@ -129,8 +129,9 @@ tell_best(struct db_conn *conn, const struct work_job *job, const char *trial_id
   json_object_set_new(data, "params", json_loads(best.params, JSON_DECODE_ANY, NULL));
   status = work_event(conn, job->id, "best", data);
   if (status == DB_ROWS)
-    status = work_logged(db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", best.number,
-                                    "the best so far: %s, %.6g", best.family, best.metric));
+    status = work_logged(db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
+                                    "trial %d is the best so far: %s, %.6g", best.number,
+                                    best.family, best.metric));
   return status;
 }
 

@@ -56,10 +56,10 @@ function skeleton(job) {
   return parts;
 }
 
-function trialRow(trial, bestId) {
+function trialRow(trial, bestId, paused) {
   const note = trial.reasons && trial.reasons.length ? trial.reasons[trial.reasons.length - 1] : params(trial.params);
   return el("tr", { class: trial.id === bestId ? "best" : "" },
-    el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(trial.state)),
+    el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(paused && trial.state === "running" ? "paused" : trial.state)),
     el("td", { class: "number" }, number(trial.metric)), el("td", { class: "number" }, number(trial.seconds, 2)),
     el("td", { class: "params" }, note));
 }
@@ -173,13 +173,15 @@ export async function jobPage(id) {
     parts.done.textContent = ended ? `Ended${job.stop_reason ? `: ${job.stop_reason.replaceAll("_", " ")}` : ""}.` : `${percent} % of the budget`;
     parts.problem.replaceChildren(...(fault ? [problemBox(fault)] : job.error ? [problemBox({ message: job.error.detail || job.error.title || String(job.error) })] : []));
     const counts = job.trials || {};
+    const paused = job.state === "paused";
+    parts.facts[2].box.firstChild.textContent = paused ? "Waiting" : "Running";
+    if (paused) parts.live.textContent = "";
     const texts = [job.best ? `${number(job.best.value)}` : "–", String(counts.done || 0), String(counts.running || 0), seconds(job.elapsed_s), ended ? "–" : seconds(job.eta_s)];
     parts.facts.forEach((item, i) => item.set(texts[i]));
     parts.facts[0].box.firstChild.textContent = `Best ${metric.replaceAll("_", " ")}`;
     const list = [...trials.values()].sort((a, b) => a.number - b.number);
     parts.chart.replaceChildren(chart(list.filter((trial) => trial.state === "done"), !LOWER_IS_BETTER.test(metric), metric));
-    parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial)));
-    const paused = job.state === "paused";
+    parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial, paused)));
     parts.cancel.hidden = ended;
     parts.pause.hidden = ended || paused;
     parts.resume.hidden = !paused;
