@@ -201,8 +201,9 @@ authenticate(struct http_exchange *exchange)
 static void
 finish_handler(struct http_exchange *exchange)
 {
-  http_idempotency_end(exchange);
+  /* The audit first: a stored answer, once given again, must have its row. */
   http_account_change(exchange);
+  http_idempotency_end(exchange);
   http_request_release_db(&exchange->req);
   http_exchange_resume(exchange);
 }
