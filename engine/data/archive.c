@@ -119,9 +119,12 @@ archive_walk_close(struct archive_walk *walk)
 /* ---- names ----------------------------------------------------------------------------------------- */
 
 /* Code page 437 from 0x80 on: what zip programs write names in when they do not say UTF-8. */
+/* It would part the u from its text. */
+/* clang-format off */
 static const char16_t old_letters[128] =
-  u "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌"
-    "▐▀" u "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+  u"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌"
+    "▐▀" u"αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+/* clang-format on */
 
 static char *
 put_letter(char *out, char16_t letter)
