@@ -40,59 +40,91 @@ image_reduced_inputs(size_t height, size_t width, size_t channels)
   return seen_height * seen_width * channels;
 }
 
-/* sums (width, channels) += weight · the means of the line over each new pixel's share of it, times its
- * length. */
+/* Values of a line that are added up at once. */
+#define LINE_MAX 16384u
+/* Values in a step of the innermost loop: so many that the compiler makes vectors of them. */
+#define STEP 16u
+
+/* sums (count) += weight · line (count) */
 static void
-add_line(const uint8_t *line, size_t have, size_t want, size_t channels, float weight, float *sums)
+add_line(const uint8_t *restrict line, size_t count, float weight, float *restrict sums)
 {
-  double scale = (double) have / (double) want;
-  for (size_t x = 0; x < want; x++)
+  size_t k = 0;
+  for (; k + STEP <= count; k += STEP)
+    for (size_t j = 0; j < STEP; j++)
+      sums[k + j] += weight * (float) line[k + j];
+  for (; k < count; k++)
+    sums[k] += weight * (float) line[k];
+}
+
+/* The rows of one new line, added up by their shares; `sums` begins at value `first` of each. */
+static void
+add_rows(const uint8_t *pixels, size_t height, size_t stride, double from, double to, size_t first,
+         size_t count, float *sums)
+{
+  size_t last = (size_t) to < height ? (size_t) to : height - 1;
+  memset(sums, 0, count * sizeof *sums);
+  for (size_t i = (size_t) from; i <= last; i++)
   {
-    double from = (double) x * scale, to = (double) (x + 1) * scale;
-    size_t first = (size_t) from, last = (size_t) to < have ? (size_t) to : have - 1;
-    float head = (float) ((double) (first + 1) - from), tail = (float) (to - (double) last);
-    for (size_t c = 0; c < channels; c++)
-    {
-      const uint8_t *at = line + first * channels + c;
-      uint32_t inner = 0;
-      for (size_t i = first + 1; i < last; i++)
-        inner += line[i * channels + c];
-      float sum = (float) inner;
-      /* One pixel alone holds all of a share that lies within it. */
-      sum += first == last ? (float) (to - from) * (float) *at
-                           : head * (float) *at + tail * (float) line[last * channels + c];
-      sums[x * channels + c] += weight * sum;
-    }
+    double low = from > (double) i ? from : (double) i;
+    double high = to < (double) (i + 1) ? to : (double) (i + 1);
+    if (high > low)
+      add_line(pixels + i * stride + first, count, (float) (high - low), sums);
   }
+}
+
+/* The sum of one channel over columns from … to of a line that begins at pixel `base`. */
+static float
+add_columns(const float *sums, size_t base, size_t width, size_t channels, size_t channel,
+            double from, double to)
+{
+  size_t last = (size_t) to < width ? (size_t) to : width - 1;
+  float sum = 0.0f;
+  for (size_t i = (size_t) from; i <= last; i++)
+  {
+    double low = from > (double) i ? from : (double) i;
+    double high = to < (double) (i + 1) ? to : (double) (i + 1);
+    if (high > low)
+      sum += (float) (high - low) * sums[(i - base) * channels + channel];
+  }
+  return sum;
 }
 
 void
 image_reduce(const uint8_t *pixels, size_t height, size_t width, size_t channels,
              size_t seen_height, size_t seen_width, uint8_t *out)
 {
-  double scale = (double) height / (double) seen_height;
-  float area = (float) (scale * (double) width / (double) seen_width);
-  size_t line = seen_width * channels;
-  float sums[IMAGE_INPUTS_MAX];
-  if (line > IMAGE_INPUTS_MAX)
-    return;
+  double down = (double) height / (double) seen_height;
+  double across = (double) width / (double) seen_width;
+  float area = (float) (down * across), sums[LINE_MAX];
+  size_t room = LINE_MAX / channels; /* pixels */
   for (size_t y = 0; y < seen_height; y++)
   {
-    double from = (double) y * scale, to = (double) (y + 1) * scale;
-    size_t last = (size_t) to < height ? (size_t) to : height - 1;
-    memset(sums, 0, line * sizeof *sums);
-    for (size_t i = (size_t) from; i <= last; i++)
+    size_t base = 0, end = 0; /* the columns that sums holds */
+    for (size_t x = 0; x < seen_width; x++)
     {
-      double low = from > (double) i ? from : (double) i;
-      double high = to < (double) (i + 1) ? to : (double) (i + 1);
-      if (high > low)
-        add_line(pixels + i * width * channels, width, seen_width, channels, (float) (high - low),
-                 sums);
-    }
-    for (size_t k = 0; k < line; k++)
-    {
-      float value = sums[k] / area + 0.5f;
-      out[y * line + k] = (uint8_t) (value >= 255.0f ? 255.0f : value);
+      double from = (double) x * across, to = (double) (x + 1) * across;
+      float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+      /* A new pixel may be wider than what is held: piece by piece. */
+      for (double at = from; at < to;)
+      {
+        if ((size_t) at >= end)
+        {
+          base = (size_t) at;
+          end = width - base < room ? width : base + room;
+          add_rows(pixels, height, width * channels, (double) y * down, (double) (y + 1) * down,
+                   base * channels, (end - base) * channels, sums);
+        }
+        double until = to < (double) end ? to : (double) end;
+        for (size_t c = 0; c < channels && c < 4; c++)
+          total[c] += add_columns(sums, base, end, channels, c, at, until);
+        at = end == width && until >= (double) end ? to : until;
+      }
+      for (size_t c = 0; c < channels && c < 4; c++)
+      {
+        float value = total[c] / area + 0.5f;
+        out[(y * seen_width + x) * channels + c] = (uint8_t) (value >= 255.0f ? 255.0f : value);
+      }
     }
   }
 }

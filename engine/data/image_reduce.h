@@ -21,7 +21,7 @@ void image_reduced_size(size_t height, size_t width, size_t channels, size_t *se
 size_t image_reduced_inputs(size_t height, size_t width, size_t channels);
 
 /* out (seen_height, seen_width, channels) ← pixels (height, width, channels). The seen size is not larger on
- * either side, and has at most IMAGE_INPUTS_MAX values. */
+ * either side; channels are 1 to 4. */
 void image_reduce(const uint8_t *pixels, size_t height, size_t width, size_t channels,
                   size_t seen_height, size_t seen_width, uint8_t *out);
 

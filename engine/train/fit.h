@@ -39,6 +39,8 @@ struct fit
   double *rebalance;    /* (classes): what undoes them in probabilities; NULL = nothing to undo */
   double quantile;      /* level to predict; 0 = the mean */
   struct model_pixels pixels;
+  struct model_pixels reduced; /* of images that were reduced beforehand: taken whole */
+  uint8_t *reduced_pixels;     /* of the whole dataset; NULL = each is reduced when it is used */
   struct model_target target;
   double started; /* monotonic seconds */
 };

@@ -11,6 +11,9 @@
 #include "model/family.h"
 #include "train/fit.h"
 
+/* Reduced images that are held for a fit. */
+#define REDUCED_BYTES_MAX ((size_t) 256 << 20)
+
 const char *
 train_stop_name(enum train_stop stop)
 {
@@ -139,6 +142,25 @@ prepare_table(struct fit *fit, struct encoder **encoder, struct err_info *info)
   return rc;
 }
 
+/* Reduces all images once instead of in every epoch, if memory allows: the bytes are the same. */
+static void
+reduce_images(struct fit *fit, const struct image_set *images)
+{
+  const struct model_pixels *pixels = &fit->pixels;
+  size_t inputs = model_pixels_inputs(pixels), bytes = model_pixels_bytes(pixels);
+
+  if (images->count > REDUCED_BYTES_MAX / inputs)
+    return;
+  fit->reduced_pixels = malloc(images->count * inputs);
+  fit->reduced = *pixels;
+  fit->reduced.height = pixels->seen_height;
+  fit->reduced.width = pixels->seen_width;
+  fit->reduced.seen_height = fit->reduced.seen_width = 0;
+  for (size_t i = 0; fit->reduced_pixels && i < images->count; i++)
+    image_reduce(images->pixels + i * bytes, pixels->height, pixels->width, pixels->channels,
+                 pixels->seen_height, pixels->seen_width, fit->reduced_pixels + i * inputs);
+}
+
 /* One mean and one scale for all pixels, from at most 2,000 training images. */
 static void
 prepare_images(struct fit *fit)
@@ -174,11 +196,13 @@ prepare_images(struct fit *fit)
     fit->pixels.seen_height = seen_height;
     fit->pixels.seen_width = seen_width;
   }
+  if (fit->pixels.seen_height)
+    reduce_images(fit, images);
   for (struct fit_rows *set = &fit->train; set; set = set == &fit->train ? &fit->valid : NULL)
   {
     set->width = model_pixels_inputs(&fit->pixels);
-    set->pixels = images->pixels;
-    set->scaling = &fit->pixels;
+    set->pixels = fit->reduced_pixels ? fit->reduced_pixels : images->pixels;
+    set->scaling = fit->reduced_pixels ? &fit->reduced : &fit->pixels;
   }
   fit->train.rows = fit->request->train_rows;
   fit->valid.rows = fit->request->valid_rows;
@@ -334,6 +358,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
   encoder_free(encoder);
   rows_clear(&fit.train);
   rows_clear(&fit.valid);
+  free(fit.reduced_pixels);
   free(fit.class_weight);
   free(fit.rebalance);
   if (rc != ERR_OK)

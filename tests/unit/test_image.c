@@ -280,11 +280,9 @@ test_reduce(void **state)
 {
   (void) state;
   static uint8_t pixels[97 * 131 * 3], reduced[IMAGE_INPUTS_MAX], fitted[IMAGE_INPUTS_MAX];
-  static const size_t cases[][5] = {{97, 131, 3, 27, 36},
-                                    {97, 131, 1, 47, 64},
-                                    {40, 40, 3, 20, 20},
-                                    {3, 131, 1, 2, 130},
-                                    {9, 9, 1, 9, 9}};
+  static const size_t cases[][5] = {
+    {97, 131, 3, 27, 36}, {97, 131, 1, 47, 64},   {40, 40, 3, 20, 20}, {3, 131, 1, 2, 130},
+    {9, 9, 1, 9, 9},      {2, 19000, 1, 1, 3000}, {1, 12001, 3, 1, 7}, {1, 38000, 1, 1, 1}};
   uint32_t random = 7;
   for (size_t i = 0; i < sizeof pixels; i++)
     pixels[i] = (uint8_t) ((random = random * 1664525u + 1013904223u) >> 24);
