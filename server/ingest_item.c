@@ -80,6 +80,7 @@ record(struct ingest_queue *queue, const char *id, const struct ingest_outcome *
                                        .context = &fd};
   char *problem = result->problem ? json_dumps(result->problem, JSON_COMPACT) : NULL;
   enum db_status status = DB_SOFT;
+  bool full = false, told_full = false;
   struct db_conn *conn;
 
   memcpy(content.sha256, result->sha256, sizeof content.sha256);
@@ -92,8 +93,13 @@ record(struct ingest_queue *queue, const char *id, const struct ingest_outcome *
         status = rewind_content(&fd) ? db_dataset_finish(conn, id, &content) : DB_HARD;
       else
         status = problem ? db_dataset_fail(conn, id, problem) : DB_HARD;
+      full = status == DB_SOFT && db_is_full(conn);
       db_release(queue->server->db, conn);
     }
+    if (full && !told_full)
+      log_warning("ingest: %s: the database's disk is full: it is stored as soon as there is room",
+                  id);
+    told_full = told_full || full;
     if (status == DB_SOFT)
       ingest_queue_pause(queue, INGEST_RETRY_S);
   }

@@ -460,6 +460,7 @@ catch_signals(struct program *program, struct err_info *info)
   sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not the end */
   program->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
   if (program->signal_fd < 0)
     return err_set_errno(info, ERR_UNAVAILABLE, errno, "could not watch for signals");

@@ -63,7 +63,7 @@ spool_check_room(const char *data_dir, uint64_t size, uint64_t reserve, struct e
 static enum err
 spool_failed(int number, const char *what, struct err_info *info)
 {
-  enum err err = number == ENOSPC || number == EDQUOT ? ERR_LIMIT : ERR_IO;
+  enum err err = number == ENOSPC || number == EDQUOT || number == EFBIG ? ERR_LIMIT : ERR_IO;
   return err_set_errno(info, err, number, "could not %s the upload's file", what);
 }
 

@@ -249,6 +249,14 @@ publish(const struct finishing *work, const struct outcome *outcome)
   for (int i = 0; i < (work->provisional ? 1 : RECORD_TRIES) && status == DB_SOFT; i++)
   {
     status = db_work_publish(work->worker->conn, work->lease, &insert, &version);
+    if (status == DB_SOFT && db_is_full(work->worker->conn) && !work->provisional)
+    {
+      if (i == 0)
+        log_warning(
+          "the database's disk is full: the model is kept and offered again until there is "
+          "room");
+      i = 1;
+    }
     if (status == DB_SOFT && !worker_pause(work->worker, 0.5))
       break;
   }

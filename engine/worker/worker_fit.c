@@ -126,12 +126,22 @@ static enum db_status
 record(struct worker *worker, const struct db_work_lease *lease, const struct fitted *fitted,
        bool *is_best)
 {
-  bool trial_done = false;
+  bool trial_done = false, told_full = false;
   enum db_status status = DB_SOFT;
   for (int i = 0; i < RECORD_TRIES && status == DB_SOFT; i++)
   {
     status = db_work_finish_unit(worker->conn, lease, &fitted->result, WORKER_KEEP_MODELS,
                                  &trial_done, is_best);
+    if (status == DB_SOFT && db_is_full(worker->conn))
+    {
+      /* Work that is done is not thrown away for want of room: somebody will make some. */
+      if (!told_full)
+        log_warning(
+          "the database's disk is full: the result is kept and offered again until there is "
+          "room");
+      told_full = true;
+      i = 0;
+    }
     if (status == DB_SOFT && !worker_pause(worker, 0.5))
       break;
   }
