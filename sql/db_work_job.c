@@ -196,7 +196,8 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
     "WITH counted AS (UPDATE job SET search_seq = search_seq + 1 WHERE id = $1 AND EXISTS"
     " (SELECT FROM trial WHERE id = $2 AND state = 'running') RETURNING search_seq)"
     " UPDATE trial SET state = $3, metric = $4, objective = $5,"
-    " seconds = coalesce($6, (SELECT sum(seconds) FROM unit WHERE trial_id = $2)),"
+    " seconds = coalesce($6, (SELECT sum(seconds ORDER BY fold, rung) FROM unit WHERE trial_id = "
+    "$2)),"
     " reasons = CASE WHEN $7::text IS NULL THEN reasons ELSE reasons || $7::text END,"
     " tell_seq = counted.search_seq, ended_at = now()"
     " FROM counted WHERE id = $2 RETURNING number, family, params, seconds"};

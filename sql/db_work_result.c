@@ -66,9 +66,11 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
 static enum db_status
 tally_trial(struct db_conn *conn, const char *trial_id, struct tally *tally)
 {
+  /* In the folds' order: a sum's last digit depends on it, and the search on the last digit. */
   static const struct db_statement count = {
-    "work_tally", "SELECT count(*) FILTER (WHERE state <> 'done')::int, avg(metric),"
-                  " avg(objective), sum(seconds) FROM unit WHERE trial_id = $1"};
+    "work_tally", "SELECT count(*) FILTER (WHERE state <> 'done')::int,"
+                  " avg(metric ORDER BY fold, rung), avg(objective ORDER BY fold, rung),"
+                  " sum(seconds ORDER BY fold, rung) FROM unit WHERE trial_id = $1"};
   static const struct db_column columns[] = {{DB_INT4, offsetof(struct tally, left), 0},
                                              {DB_FLOAT8, offsetof(struct tally, metric), 0},
                                              {DB_FLOAT8, offsetof(struct tally, objective), 0},
