@@ -1,7 +1,7 @@
 // The form for a new job: what to predict, how long to search; a check before it starts.
 
 import { call } from "./api.js";
-import { el, number, problemBox, seconds, show } from "./dom.js";
+import { bytes, el, number, problemBox, seconds, show } from "./dom.js";
 
 const NO_TARGETS = new Set(["text", "identifier"]);
 
@@ -29,17 +29,22 @@ function choice(name, label, options, help) {
 
 // What the check says would run, in a table of two columns.
 function plan(answer) {
-  const estimate = answer.estimate || {};
+  const { estimate, split, task } = answer;
+  const scored = answer.metric ? `scored by ${answer.metric.replaceAll("_", " ")}` : "";
+  const classes = task.classes.length ? `${task.classes.length} classes` : "";
+  const fits = split.kind === "folds" ? `${split.fits_per_trial} folds of about ${split.valid_rows} rows`
+    : `${split.train_rows} rows to train, ${split.valid_rows} to choose by, the rest for the report`;
   const facts = [
-    ["Task", [answer.task?.kind || answer.task, answer.metric && `scored by ${String(answer.metric).replaceAll("_", " ")}`].filter(Boolean).join(", ")],
-    ["Validation", answer.split ? [answer.split.kind, answer.split.folds && `${answer.split.folds} folds`].filter(Boolean).join(", ") : ""],
-    ["Trials", estimate.trials !== undefined ? `about ${number(estimate.trials)}` : ""],
-    ["Time", estimate.seconds !== undefined ? `about ${seconds(estimate.seconds)}` : ""],
-    ...(estimate.families || []).map((family) => [`One ${family.family || family.name} trial`, `about ${number(family.seconds_per_trial ?? family.seconds, 2)} s`]),
-  ].filter(([, value]) => value);
+    ["Task", [task.kind, classes, scored].filter(Boolean).join(", ")],
+    ["Validation", [fits, split.group && `groups of ${split.group} together`, split.time && `the latest by ${split.time}`].filter(Boolean).join(", ")],
+    ["Trials", `about ${number(estimate.trials)} on ${estimate.workers} ${estimate.workers === 1 ? "worker" : "workers"}`],
+    ["Time", `about ${seconds(estimate.total_seconds)}`],
+    ...answer.families.map((family) => [`One trial of ${family.name}`, `about ${number(family.seconds_per_trial, 2)} s`]),
+    ["Room in the database", `about ${bytes(estimate.storage_bytes)}`],
+  ];
   return el("div", { class: "card", id: "plan" }, el("h2", {}, "This would run"),
-    el("table", {}, el("tbody", {}, facts.map(([label, value]) => el("tr", {}, el("td", {}, label), el("td", {}, String(value)))))),
-    (answer.warnings || []).map((warning) => el("p", { class: "warning" }, typeof warning === "string" ? warning : warning.message)));
+    el("table", {}, el("tbody", {}, facts.map(([label, value]) => el("tr", {}, el("td", {}, label), el("td", {}, value))))),
+    el("p", { class: "faint small" }, `Estimated from ${estimate.basis}.`));
 }
 
 function request(form, dataset) {
