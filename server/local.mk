@@ -50,7 +50,9 @@ web_files = \
   server/web/dom.js server/web/icon.svg server/web/job.js server/web/jobs.js server/web/keys.js \
   server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
 # The documents, in the order /docs lists them.
-web_documents = api-docs/guide.md api-docs/operations.md api-docs/errors.md api-docs/limits.md
+web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md \
+  api-docs/predicting.md api-docs/models.md api-docs/keys.md api-docs/webhooks.md \
+  api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
 EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
 BUILT_SOURCES += server/web_assets.c

@@ -2,7 +2,7 @@
  *
  * At most WEBHOOK_SLOTS calls are under way at once. Any 2xx is success; redirects are not followed; the
  * answer's body is read and thrown away up to a bound. Failures come again after base, 2 × base, 4 × base, …
- * at most an hour, each with jitter, until the delivery is too old. Every call is signed; see api-docs/guide.md.
+ * at most an hour, each with jitter, until the delivery is too old. Every call is signed; see api-docs/webhooks.md.
  */
 #ifndef ATTUNE_SERVER_WEBHOOK_SEND_H
 #define ATTUNE_SERVER_WEBHOOK_SEND_H

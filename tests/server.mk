@@ -46,6 +46,6 @@ EXTRA_DIST += tests/api/common.py tests/api/test_access.py tests/api/test_bad_in
   tests/api/test_predict.py tests/api/test_security.py tests/api/test_tenants.py tests/api/test_train.py tests/api/test_zz_end.py \
   tests/api/test_database_away.py tests/api/test_disk_full.py tests/api/test_tls.py \
   tests/api/test_webhooks.py \
-  api-docs/guide.md api-docs/security.md api-docs/examples/tenant.json api-docs/examples/alias.json api-docs/examples/job-full.json \
+  api-docs/examples/tenant.json api-docs/examples/alias.json api-docs/examples/job-full.json \
   api-docs/examples/job-short.json api-docs/examples/key.json \
   api-docs/examples/predict-rows.json api-docs/examples/schema-change.json

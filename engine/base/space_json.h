@@ -1,4 +1,4 @@
-/* Spaces and points from and to the JSON of the API (see api-docs/guide.md, "The search space").
+/* Spaces and points from and to the JSON of the API (see api-docs/tuning.md, "The search space").
  * {"lr": {"type":"float","low":1e-4,"high":1,"scale":"log"}, "opt": {"type":"categorical",…}, "k": 3}
  */
 #ifndef ATTUNE_BASE_SPACE_JSON_H

@@ -18,10 +18,14 @@ def read(*names):
         return file.read()
 
 
+# The pages of the guide in the order it lists them; operations.md has a test of its own.
+PAGES = ("guide", "datasets", "tuning", "control", "predicting", "models", "keys", "webhooks")
+
+
 class Guide(ApiTest):
     def test_every_command(self):
         """Runs the guide's shell blocks in order, in one shell, as a reader would."""
-        blocks = re.findall(r"^```sh\n(.*?)^```$", read("guide.md"), re.S | re.M)
+        blocks = [block for page in PAGES for block in re.findall(r"^```sh\n(.*?)^```$", read(page + ".md"), re.S | re.M)]
         self.assertGreater(len(blocks), 15)
         images, labels = pictures()
         # each command's answer goes to a file of its own, with its status
@@ -45,6 +49,22 @@ class Guide(ApiTest):
         bad = [answer for answer in answers if answer[0][0] != "2"]
         self.assertEqual([(status, url.rpartition("/")[2]) for status, url in bad], [("422", "jobs")],
                          "the one faulty request shown is refused, all others succeed")
+
+
+    def test_every_page(self):
+        """Each document is a page of /docs, and every link in it leads somewhere."""
+        listed = self.api.get("/assets/docs-pages.json").json
+        files = {name[:-3] for name in os.listdir(DOCS) if name.endswith(".md")}
+        self.assertEqual({page["name"] for page in listed}, files)
+        for page in listed:
+            answer = self.api.get("/docs/" + page["name"])
+            self.assertEqual(answer.status, 200, page)
+            text = answer.raw.decode()
+            self.assertIn("<h1", text)
+            self.assertNotIn("<script", text)
+            for link in re.findall(r'(?:href|src)="(/[^"#]*)', text):
+                self.assertEqual(self.api.get(link).status, 200, f"{page['name']}: {link}")
+        self.assertEqual(self.api.get("/docs/nothing").status, 404)
 
 
 class Examples(ApiTest):

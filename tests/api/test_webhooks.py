@@ -82,7 +82,7 @@ class Receiver:
 
 
 def verify(secret, header, body):
-    """What api-docs/guide.md shows."""
+    """What api-docs/webhooks.md shows."""
     t, v1 = (part.split("=", 1)[1] for part in header.split(","))
     return hmac.compare_digest(v1, hmac.new(secret.encode(), f"{t}.".encode() + body, hashlib.sha256).hexdigest())
 
