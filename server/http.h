@@ -68,7 +68,8 @@ struct http_route
   const char *name;    /* for metrics and logs: "jobs.get" */
   enum http_outcome (*handler)(struct http_request *req);
   unsigned flags;
-  unsigned scope;    /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always does */
+  unsigned scope;    /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always
+                        does; 0 without HTTP_PUBLIC: any key */
   size_t body_limit; /* 0: the default of its kind */
 };
 
