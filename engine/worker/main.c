@@ -180,7 +180,8 @@ main(int argc, char **argv)
       break;
     case OPTIONS_RUN:
 #ifdef ATTUNE_BROKEN_LEASE
-      log_error("BUILT TO FAIL: this engine records results without a lease; it is for a test alone");
+      log_error(
+        "BUILT TO FAIL: this engine records results without a lease; it is for a test alone");
 #endif
       status = run(options);
       break;
