@@ -118,6 +118,10 @@ enum db_work_end
 enum db_status db_work_end_unit(struct db_conn *conn, const struct db_work_lease *lease,
                                 enum db_work_end how, const char *reason);
 
+/* Ends, as DB_WORK_RETRY, whatever is leased to a worker of that name. Only for one that is known to be dead, its
+ * trial included. DB_NONE when nothing was. */
+enum db_status db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason);
+
 /* ---- asking for the next trial --------------------------------------------------------------------- */
 
 struct db_work_job

@@ -350,3 +350,24 @@ db_work_end_unit(struct db_conn *conn, const struct db_work_lease *lease, enum d
   struct ending ending = {.lease = lease, .how = how, .reason = reason};
   return db_tx_run(conn, "work_end_unit", end_in_tx, &ending);
 }
+
+enum db_status
+db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason)
+{
+  static const struct db_statement list = {
+    "work_of_worker", "SELECT id, lease_token FROM unit WHERE state = 'leased' AND worker = $1"};
+  static const struct db_column columns[] = {
+    {DB_INT8, offsetof(struct db_work_lease, unit_id), 0},
+    {DB_INT8, offsetof(struct db_work_lease, lease_token), 0}};
+  struct arena *arena = arena_new(0);
+  struct db_work_lease *leases = NULL;
+  size_t count = 0;
+  if (arena == NULL)
+    return DB_HARD;
+  enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(worker)), DB_COLUMNS(columns),
+                                       arena, sizeof *leases, &leases, &count);
+  for (size_t i = 0; i < count && status >= DB_NONE; i++)
+    status = db_work_end_unit(conn, &leases[i], DB_WORK_RETRY, reason);
+  arena_free(arena);
+  return status < DB_NONE ? status : count > 0 ? DB_ROWS : DB_NONE;
+}

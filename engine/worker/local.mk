@@ -3,6 +3,7 @@ bin_PROGRAMS += engine/worker/attune-engine
 engine_worker_attune_engine_SOURCES = \
   engine/worker/main.c \
   engine/worker/dataset_cache.c engine/worker/dataset_cache.h \
+  engine/worker/estate.c engine/worker/estate.h \
   engine/worker/prepared.c engine/worker/prepared.h \
   engine/worker/progress.c engine/worker/progress.h \
   engine/worker/runner.c engine/worker/runner.h \

@@ -102,12 +102,13 @@ start(struct running *running, struct err_info *info)
   plain_environment(envp, sizeof envp / sizeof envp[0]);
   char *argv[] = {"attune-engine", "--trial", (char *) running->runner->dir->path, NULL};
   struct proc_fd fds[] = {{.from = ends[1], .to = TRIAL_PROGRESS_FD},
-                          {.from = said[1], .to = STDERR_FILENO}};
+                          {.from = said[1], .to = STDERR_FILENO},
+                          {.from = running->runner->hold_fd, .to = TRIAL_HOLD_FD}};
   struct proc_spawn spawn = {.path = program,
                              .argv = argv,
                              .envp = envp,
                              .fds = fds,
-                             .fd_count = 2,
+                             .fd_count = 3,
                              .limits.open_files = OPEN_FILES,
                              .nice_add = TRIAL_NICE,
                              .no_new_privs = true};

@@ -30,6 +30,7 @@ struct runner
   struct db_conn *listener; /* woken by notes on the job; may be NULL */
   struct watchdog *watchdog;
   const struct work_dir *dir;
+  int hold_fd; /* kept open by the process while it lives, see estate.h */
   const char *job_id;
   const struct db_work_lease *lease; /* NULL: nothing to keep, no epochs */
   uint64_t memory_bytes;             /* resident; 0 = no limit */

@@ -20,7 +20,7 @@
 #define LOOK_MS 200
 #define PAUSE_FIRST_S 0.1
 #define PAUSE_MOST_S 10.0
-#define LIVED_WELL_S 30.0
+#define LIVED_WELL_S 10.0
 #define STOP_SECONDS 8.0
 
 struct slot

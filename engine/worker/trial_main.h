@@ -8,6 +8,7 @@
 #define ATTUNE_WORKER_TRIAL_MAIN_H
 
 #define TRIAL_PROGRESS_FD 3
+#define TRIAL_HOLD_FD 4 /* the lock on the worker's folder: never used, held until the end */
 
 /* The exit status: 0 when result.json was written, whatever it says. */
 int trial_main(const char *dir);

@@ -2,20 +2,13 @@
 
 #include "worker/worker.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "worker/worker_internal.h"
 
@@ -172,10 +165,12 @@ turn(struct worker *worker, double *swept_s)
   if (clock_monotonic_s() - *swept_s > SWEEP_S)
   {
     *swept_s = clock_monotonic_s();
-    status = db_work_sweep(worker->conn);
+    status = estate_settle_dead(&worker->estate, worker->conn);
+    if (status >= DB_NONE)
+      status = db_work_sweep(worker->conn);
   }
   if (status >= DB_NONE)
-    status = db_work_claim(worker->conn, worker->name, worker->arena, &unit);
+    status = db_work_claim(worker->conn, worker->estate.name, worker->arena, &unit);
   if (status == DB_NONE)
     status = worker_ask(worker, &unit);
   if (status != DB_ROWS)
@@ -218,67 +213,6 @@ loop(struct worker *worker)
 
 /* ---- the start --------------------------------------------------------------------------------------- */
 
-/* Folders of workers that are gone: nobody holds their lock. */
-static void
-drop_abandoned(const char *parent)
-{
-  DIR *dir = opendir(parent);
-  for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
-  {
-    char path[PATH_MAX];
-    if (strncmp(entry->d_name, "worker-", 7) != 0
-        || snprintf(path, sizeof path, "%s/%s", parent, entry->d_name) >= (int) sizeof path)
-      continue;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-      file_remove_tree(path);
-    if (fd >= 0)
-      close(fd);
-  }
-  if (dir != NULL)
-    closedir(dir);
-}
-
-/* Makes the worker's folder and takes its lock, which lives as long as the process. */
-static enum err
-lock_scratch(struct worker *worker, const char *parent, struct err_info *info)
-{
-  if (snprintf(worker->scratch, sizeof worker->scratch, "%s/worker-%ld-XXXXXX", parent,
-               (long) getpid())
-      >= (int) sizeof worker->scratch)
-    return err_set(info, ERR_LIMIT, "the path of the data directory is too long");
-  if (mkdtemp(worker->scratch) == NULL)
-    return err_set_errno(info, ERR_IO, errno, "could not make a folder in %s", parent);
-  worker->scratch_fd = open(worker->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (worker->scratch_fd < 0 || flock(worker->scratch_fd, LOCK_EX | LOCK_NB) != 0)
-    return err_set_errno(info, ERR_IO, errno, "could not lock %s", worker->scratch);
-  return ERR_OK;
-}
-
-static enum err
-make_scratch(struct worker *worker, struct err_info *info)
-{
-  char parent[PATH_MAX];
-  int length = snprintf(parent, sizeof parent, "%s/scratch", worker->options->data_dir);
-  if (length <= 0 || length >= (int) sizeof parent)
-    return err_set(info, ERR_LIMIT, "the path of the data directory is too long");
-  enum err err = file_make_dir(parent, 0700, info);
-  if (err != ERR_OK)
-    return err;
-  /* Between a folder's making and its locking another worker would take it for abandoned. */
-  int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (parent_fd < 0 || flock(parent_fd, LOCK_EX) != 0)
-    err = err_set_errno(info, ERR_IO, errno, "could not lock %s", parent);
-  if (err == ERR_OK)
-  {
-    drop_abandoned(parent);
-    err = lock_scratch(worker, parent, info);
-  }
-  if (parent_fd >= 0)
-    close(parent_fd);
-  return err;
-}
-
 static void
 on_stop(int number)
 {
@@ -299,15 +233,12 @@ catch_signals(void)
 static enum err
 start(struct worker *worker, struct err_info *info)
 {
-  char host[64] = "";
-  gethostname(host, sizeof host - 1);
-  snprintf(worker->name, sizeof worker->name, "%s:%ld", host, (long) getpid());
   worker->arena = arena_new(0);
   enum err err = worker->arena != NULL ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
   if (err == ERR_OK)
     err = watchdog_start(worker->options->parent_fd, &worker->watchdog, info);
   if (err == ERR_OK)
-    err = make_scratch(worker, info);
+    err = estate_make(&worker->estate, worker->options->data_dir, info);
   if (err == ERR_OK)
     err = dataset_cache_open(&worker->cache, worker->options->data_dir,
                              worker->options->cache_bytes, info);
@@ -342,7 +273,7 @@ connect_patiently(struct worker *worker)
 int
 worker_main(const struct worker_options *options)
 {
-  struct worker worker = {.options = options, .scratch_fd = -1};
+  struct worker worker = {.options = options, .estate.fd = -1};
   struct err_info info = {0};
   catch_signals();
   enum err err = start(&worker, &info);
@@ -353,11 +284,7 @@ worker_main(const struct worker_options *options)
   prepared_clear(&worker.prepared);
   db_close(worker.listener);
   db_close(worker.conn);
-  if (worker.scratch_fd >= 0)
-  {
-    file_remove_tree(worker.scratch);
-    close(worker.scratch_fd);
-  }
+  estate_remove(&worker.estate);
   watchdog_free(worker.watchdog);
   arena_free(worker.arena);
   return err == ERR_OK ? 0 : 1;

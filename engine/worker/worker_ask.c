@@ -46,9 +46,9 @@ add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *as
     return DB_HARD;
   int folds = (int) prepared->data->split->fold_count;
   double budget_s = prepared->data->spec->budget_seconds;
-  enum db_status status =
-    db_work_add_trial(conn, job, suggestion->family, params, suggestion->point,
-                      prepared->data->spec->space->count, folds, asking->worker->name, &lease);
+  enum db_status status = db_work_add_trial(conn, job, suggestion->family, params,
+                                            suggestion->point, prepared->data->spec->space->count,
+                                            folds, asking->worker->estate.name, &lease);
   job_to_unit(job, unit);
   unit->id = lease.unit_id;
   unit->lease_token = lease.lease_token;

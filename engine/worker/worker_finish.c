@@ -276,6 +276,7 @@ run(struct finishing *work, struct runner_result *result, struct err_info *info)
                           .listener = NULL,
                           .watchdog = work->worker->watchdog,
                           .dir = &work->dir,
+                          .hold_fd = work->worker->estate.fd,
                           .job_id = work->unit->job_id,
                           .lease = work->provisional ? NULL : work->lease,
                           .memory_bytes = work->worker->options->memory_bytes,
@@ -312,7 +313,7 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
   struct runner_result result = {.end = RUNNER_KILLED};
   struct err_info info = {0};
   enum db_status status = DB_NONE;
-  enum err err = work_dir_make(&work.dir, worker->scratch, "finish", &info);
+  enum err err = work_dir_make(&work.dir, worker->estate.path, "finish", &info);
   if (err == ERR_OK)
     err = set_up(&work, &info);
   if (err == ERR_OK)
@@ -362,7 +363,7 @@ worker_publish(struct worker *worker, const struct db_work_unit *unit)
       || count == 0 || best[0].number != unit->trial_number
       || db_work_may_publish(worker->conn, unit->job_id, best[0].id, PUBLISH_INTERVAL_S) != DB_ROWS)
     return;
-  enum err err = work_dir_make(&work.dir, worker->scratch, "publish", &info);
+  enum err err = work_dir_make(&work.dir, worker->estate.path, "publish", &info);
   if (err == ERR_OK)
     err = set_up(&work, &info);
   if (err == ERR_OK && run(&work, &result, &info) < DB_NONE)

@@ -181,6 +181,7 @@ run_fit(struct worker *worker, const struct db_work_unit *unit, const struct db_
                           .listener = worker->listener,
                           .watchdog = worker->watchdog,
                           .dir = dir,
+                          .hold_fd = worker->estate.fd,
                           .job_id = unit->job_id,
                           .lease = lease,
                           .memory_bytes = worker->options->memory_bytes,
@@ -218,7 +219,7 @@ worker_fit(struct worker *worker, const struct db_work_unit *unit)
   if (err == ERR_OK)
     err = worker_dataset(worker, unit, &lease, path, &info);
   if (err == ERR_OK)
-    err = work_dir_make(&dir, worker->scratch, "unit", &info);
+    err = work_dir_make(&dir, worker->estate.path, "unit", &info);
   if (err == ERR_OK)
   {
     double planned_s = fit_seconds(worker, unit, spec);

@@ -6,6 +6,7 @@
 #include "sql/db_job_log.h"
 #include "sql/db_work.h"
 #include "worker/dataset_cache.h"
+#include "worker/estate.h"
 #include "worker/prepared.h"
 #include "worker/runner.h"
 #include "worker/worker.h"
@@ -13,9 +14,7 @@
 struct worker
 {
   const struct worker_options *options;
-  char name[100];
-  char scratch[PATH_MAX]; /* its own folder, locked while it lives */
-  int scratch_fd;
+  struct estate estate; /* its folder and name */
   struct db_conn *conn;
   struct db_conn *listener; /* NULL until it could be opened */
   struct watchdog *watchdog;
