@@ -36,14 +36,3 @@ tests_fuzz_fuzz_row_batch_LDADD = $(FUZZ_DATA_LIBS)
 tests_fuzz_fuzz_row_batch_LDFLAGS = $(FUZZER_FLAGS)
 fuzz-targets: $(FUZZ_TARGETS)
 endif
-
-# Allocations that fail, one after the other.
-if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_no_memory
-TESTS += tests/unit/test_no_memory
-tests_unit_test_no_memory_SOURCES = tests/unit/test_no_memory.c tests/harness/no_memory.c \
-  tests/harness/no_memory.h tests/harness/toy_fit.h
-tests_unit_test_no_memory_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
-tests_unit_test_no_memory_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=json_loadb
-endif

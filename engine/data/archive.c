@@ -54,14 +54,20 @@ check_zip_end(int fd, uint64_t size, struct err_info *info)
   static const size_t tail_most = ((size_t) 64 << 10) + 22;
   char head[4];
   size_t length = size < tail_most ? (size_t) size : tail_most;
-  if (pread(fd, head, sizeof head, 0) != (ssize_t) sizeof head || memcmp(head, "PK\3\4", 4) != 0)
+  ssize_t begin = pread(fd, head, sizeof head, 0);
+  if (begin < 0)
+    return err_set_errno(info, ERR_IO, errno, "could not read the archive");
+  if (begin != (ssize_t) sizeof head || memcmp(head, "PK\3\4", 4) != 0)
     return ERR_OK;
   char *tail = malloc(length);
   if (tail == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
   ssize_t got = pread(fd, tail, length, (off_t) (size - length));
+  int number = errno;
   bool whole = got > 0 && memmem(tail, (size_t) got, "PK\5\6", 4) != NULL;
   free(tail);
+  if (got < 0)
+    return err_set_errno(info, ERR_IO, number, "could not read the archive");
   return whole ? ERR_OK
                : err_set(info, ERR_INVALID,
                          "the zip archive is not whole: its end is missing; pack and upload it "

@@ -120,6 +120,14 @@ read_pack(struct fixture *fixture, const void *bytes, size_t length, struct inge
   work.limits = limits;
   enum err err = fixture_finish(fixture, &work, ingest_archive(&work, &fixture->info));
   close(scratch);
+#ifdef ATTUNE_COVERAGE
+  /* Counters are written before a program is started, under its limits: so low a one would end it there. */
+  if (limits.max_output < (uint64_t) 1 << 20)
+  {
+    close(input);
+    return err;
+  }
+#endif
   scratch = fixture_file("", 0);
   int output = fixture_file("", 0);
   struct ingest_request request = {.kind = INGEST_ARCHIVE,

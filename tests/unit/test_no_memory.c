@@ -1,6 +1,6 @@
 #include <config.h>
 
-#include "tests/harness/no_memory.h"
+#include "tests/harness/scenario.h"
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -17,55 +17,10 @@
 #include "tests/harness/data_fixture.h"
 #include "tests/harness/toy_fit.h"
 
-/* Each scenario does a whole piece of work, gives everything back, and says whether the work was done. */
-struct scenario
-{
-  const char *name;
-  bool (*run)(void);
-  bool
-    may_be_done; /* what is only shown (warnings, notes, importance) may be missing without memory */
-};
-
-#define RUNS_MOST 20000
-
 static struct dataset *table, *images;
 static struct task task;
 static struct arena *task_arena;
 static struct buf linear_file, mlp_file;
-
-static void
-check_failing_at(const struct scenario *scenario, size_t nth, bool and_after, bool *reached)
-{
-  size_t before = no_memory_in_use();
-  no_memory_from(nth, and_after);
-  bool done = scenario->run();
-  *reached = no_memory_end();
-  size_t after = no_memory_in_use();
-  if (!*reached && !done)
-    fail_msg("%s: not done though nothing failed", scenario->name);
-  if (*reached && and_after && done && !scenario->may_be_done)
-    fail_msg("%s: done though no memory was left from allocation %zu on", scenario->name, nth);
-  if (after > before)
-    fail_msg("%s: %zu bytes lost when allocation %zu fails", scenario->name, after - before, nth);
-}
-
-static void
-check_scenario(const struct scenario *scenario)
-{
-  bool reached = true;
-  size_t runs = 0;
-  assert_true(scenario->run()); /* warms up what is kept for good */
-  assert_true(scenario->run());
-  for (size_t nth = 1; reached; nth++)
-  {
-    bool both;
-    check_failing_at(scenario, nth, false, &reached);
-    check_failing_at(scenario, nth, true, &both);
-    if (++runs > RUNS_MOST)
-      fail_msg("%s: does not come to an end", scenario->name);
-  }
-  assert_true(runs > 1); /* something was made to fail */
-}
 
 /* ---- base ------------------------------------------------------------------------------------------ */
 
@@ -403,7 +358,7 @@ tear_down(void **state)
   static void test_##name(void **state)                                                            \
   {                                                                                                \
     (void) state;                                                                                  \
-    check_scenario(&(struct scenario){#name, run_##name, may_be_done});                            \
+    scenario_without_memory(&(struct scenario){#name, run_##name, may_be_done, 0});                \
   }
 
 SCENARIO(json, false)
@@ -420,21 +375,11 @@ SCENARIO(train_mlp, true)
 SCENARIO(model_linear, true)
 SCENARIO(model_mlp, true)
 
-/* Freed memory that a thread keeps for itself counts as in use: keep none. The C library reads that at start. */
-static void
-restart_without_cache(char **argv)
-{
-  if (getenv("GLIBC_TUNABLES") != NULL)
-    return;
-  setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
-  execv("/proc/self/exe", argv);
-}
-
 int
 main(int argc, char **argv)
 {
   (void) argc;
-  restart_without_cache(argv);
+  scenario_restart_without_cache(argv);
   static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_json),      cmocka_unit_test(test_space),
     cmocka_unit_test(test_job_spec),  cmocka_unit_test(test_ingest_csv),

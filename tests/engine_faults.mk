@@ -1,0 +1,21 @@
+# Allocations and system calls that fail, one after the other.
+if HAVE_CMOCKA
+ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data
+check_PROGRAMS += $(ENGINE_FAULT_TESTS)
+TESTS += $(ENGINE_FAULT_TESTS)
+ENGINE_FAULT_HARNESS = tests/harness/no_memory.c tests/harness/no_memory.h tests/harness/call_fails.c \
+  tests/harness/call_fails.h tests/harness/scenario.h
+ENGINE_FAULT_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+  -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=json_loadb \
+  -Wl,--wrap=read,--wrap=pread,--wrap=write,--wrap=pwrite,--wrap=open,--wrap=mmap,--wrap=fstat \
+  -Wl,--wrap=lseek,--wrap=ftruncate,--wrap=fsync,--wrap=fchmod,--wrap=rename,--wrap=memfd_create \
+  -Wl,--wrap=mkostemp,--wrap=mkdir,--wrap=pipe2,--wrap=fork,--wrap=close
+tests_unit_test_no_memory_SOURCES = tests/unit/test_no_memory.c $(ENGINE_FAULT_HARNESS) tests/harness/toy_fit.h
+tests_unit_test_no_memory_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
+tests_unit_test_no_memory_LDFLAGS = $(ENGINE_FAULT_WRAPS)
+tests_unit_test_faults_data_SOURCES = tests/unit/test_faults_data.c $(ENGINE_FAULT_HARNESS) \
+  tests/harness/toy_data.h tests/harness/pack_files.h $(DATA_FIXTURE)
+tests_unit_test_faults_data_LDADD = $(DATA_TEST_LIBS) $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS) \
+  $(OPENBLAS_LIBS)
+tests_unit_test_faults_data_LDFLAGS = $(ENGINE_FAULT_WRAPS)
+endif
