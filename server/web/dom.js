@@ -42,12 +42,17 @@ export function bytes(value) {
   return `${Number(value.toPrecision(3))} ${units[unit]}`;
 }
 
+const FAULTS_SHOWN = 12;
+
 export function problemBox(problem) {
+  const faults = problem.faults || [];
+  const more = faults.length - FAULTS_SHOWN;
   return el(
     "div",
     { class: "card problem", role: "alert" },
     el("p", {}, problem.message),
-    el("ul", {}, (problem.faults || []).map((fault) =>
-      el("li", {}, `${fault.pointer || fault.column || ""} ${fault.message || ""} ${fault.hint || ""}`.trim()))),
+    el("ul", {}, faults.slice(0, FAULTS_SHOWN).map((fault) =>
+      el("li", {}, `${fault.pointer || fault.column || ""} ${fault.message || ""}${fault.hint ? `: ${fault.hint}` : ""}`.trim())),
+    more > 0 ? el("li", {}, `and ${more} more`) : null),
   );
 }

@@ -149,9 +149,9 @@ def png(pixels, height, width, channels=1) -> bytes:
 
 # ---- the database, for what the API can't make ------------------------------------------------------
 
-def sql(statement) -> str:
-    """Runs SQL in the server's private database as the account that owns it."""
-    with open(os.path.join(server().data_dir, "conninfo"), encoding="utf-8") as file:
+def sql(statement, of=None) -> str:
+    """Runs SQL in a server's private database (by default the shared one's) as the account that owns it."""
+    with open(os.path.join((of or server()).data_dir, "conninfo"), encoding="utf-8") as file:
         conninfo = file.read().strip()
     command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", statement]
     if os.geteuid() == 0:

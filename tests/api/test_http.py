@@ -310,6 +310,9 @@ class HttpTest(unittest.TestCase):
         self.code(upload("POST", "/api/v1/datasets", b"x", headers={"Content-Type": "multipart/form-data"}), 400)
         self.code(upload("POST", "/api/v1/datasets", b"x", headers={"Content-Type": "application/x-www-form-urlencoded"}), 415)
         parts = [(f"p{i}", "x") for i in range(70)]
+        answer = self.code(self.server.upload("/api/v1/datasets", parts), 422, "invalid")
+        self.assertIn("/p69", [fault["pointer"] for fault in answer.json["faults"]])
+        parts = [(f"p{i}", "x") for i in range(10001)]
         self.code(self.server.upload("/api/v1/datasets", parts), 413, "too_large")
         self.code(self.server.upload("/api/v1/datasets", [("name", "x" * 70000)]), 413, "too_large")
         self.no_spool()

@@ -32,6 +32,7 @@ class Pages(unittest.TestCase):
         self.see("#jobs")
 
     def tearDown(self):
+        self.browser.get_log("browser")  # each test looks at its own lines
         self.browser.get(self.base + "/")
         self.see("#jobs")
 
@@ -76,7 +77,7 @@ class Pages(unittest.TestCase):
                   and "2" in page.find_element(By.CSS_SELECTOR, ".facts").text)
         Select(self.see("[name='type:species']")).select_by_value("numeric")
         page.find_element(By.ID, "save-types").click()
-        self.assertIn("setosa", self.see(".problem").text)
+        self.assertIn("not a number", self.see(".problem").text)
 
         self.see("#tune").click()
         self.see("#new-job [name=target]")
