@@ -11,7 +11,7 @@ tests_unit_test_server_text_SOURCES = tests/unit/test_server_text.c tests/harnes
   server/names.c server/json_view.c server/handler/predict_reply.c engine/data/decision.c
 tests_unit_test_server_text_LDADD = $(HANDLER_TEST_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/harness/test_support.h
-tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
+tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
 tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \
   server/model_cache.c server/model_cache_find.c
 tests_unit_test_model_cache_LDADD = $(HANDLER_TEST_LIBS)

@@ -82,15 +82,11 @@ static enum err
 store_image(struct pictures *pictures, const struct buf *bytes, const char *class_name,
             size_t class_length, struct err_info *info)
 {
-  struct image image;
   enum err err =
-    image_decode(bytes->data, bytes->length, pictures->archive->limits_pixels, &image, info);
+    image_load(bytes->data, bytes->length, pictures->archive->limits_pixels, pictures->height,
+               pictures->width, pictures->channels, pictures->fitted, info);
   if (err == ERR_INVALID || err == ERR_LIMIT)
     return ERR_DIVERGED;
-  if (err == ERR_OK)
-    err = image_fit(&image, pictures->height, pictures->width, pictures->channels, pictures->fitted,
-                    info);
-  image_free(&image);
   if (err != ERR_OK)
     return err;
   int32_t label = dictionary_add(pictures->classes, class_name, class_length);

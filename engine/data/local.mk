@@ -16,10 +16,14 @@ engine_libdata_a_SOURCES = \
   engine/data/encode_file.c \
   engine/data/encode_fit.c \
   engine/data/hash.c engine/data/hash.h \
-  engine/data/image.c engine/data/image.h \
+  engine/data/image.c engine/data/image.h engine/data/image_internal.h \
   engine/data/image_census.c engine/data/image_census.h \
+  engine/data/image_fit.c \
+  engine/data/image_jpeg.c \
   engine/data/image_labels.c engine/data/image_labels.h \
+  engine/data/image_png.c \
   engine/data/image_reduce.c engine/data/image_reduce.h \
+  engine/data/image_turn.c \
   engine/data/idx.c engine/data/idx.h \
   engine/data/infer_settle.c engine/data/infer_internal.h \
   engine/data/infer_types.c engine/data/infer_types.h \

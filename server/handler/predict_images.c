@@ -112,7 +112,6 @@ decode_one(struct server *server, const struct model_about *about,
            const struct predict_image *image, uint8_t *out, struct err_info *info)
 {
   size_t height, width, bytes;
-  struct image decoded = {.pixels = NULL};
   enum err rc;
 
   if (!image->bytes)
@@ -127,10 +126,8 @@ decode_one(struct server *server, const struct model_about *about,
   bytes = 3 * height * width;
   if (!take_decoding(server, bytes))
     return err_set(info, ERR_UNAVAILABLE, "too many images are being decoded");
-  rc = image_decode(image->bytes, image->length, server->limits.image_pixels, &decoded, info);
-  if (rc == ERR_OK)
-    rc = image_fit(&decoded, about->height, about->width, about->channels, out, info);
-  image_free(&decoded);
+  rc = image_load(image->bytes, image->length, server->limits.image_pixels, about->height,
+                  about->width, about->channels, out, info);
   atomic_fetch_sub(&server->decoding_bytes, bytes);
   return rc;
 }

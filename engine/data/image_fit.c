@@ -1,0 +1,174 @@
+#include <config.h>
+
+#include "data/image_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* All sums are whole numbers and exact: along a side of `have` pixels that becomes `want`, positions are counted
+ * in parts of a pixel, `want` to each, so that a new pixel covers `have` parts. A column adds up to at most
+ * 65,500 · 255 < 2^24, which a float holds; an area of the whole image to less than 2^53. */
+
+/* Values in a step of the innermost loop: so many that the compiler makes vectors of them. */
+#define STEP 16u
+
+enum err
+image_check_fit(size_t height, size_t width, size_t channels, struct err_info *info)
+{
+  if (height == 0 || width == 0 || height > IMAGE_SIDE_MAX || width > IMAGE_SIDE_MAX
+      || (channels != 1 && channels != 3))
+    return err_set(info, ERR_INVALID, "images of %zu x %zu with %zu channels can't be made", width,
+                   height, channels);
+  return ERR_OK;
+}
+
+/* Where a new pixel begins: after `whole` pixels and so many parts of the next. */
+struct cut
+{
+  size_t whole;
+  double parts;
+};
+
+/* cuts (want + 1) */
+static void
+make_cuts(size_t have, size_t want, struct cut *cuts)
+{
+  for (size_t x = 0; x <= want; x++)
+  {
+    uint64_t at = (uint64_t) x * have;
+    cuts[x] = (struct cut){(size_t) (at / want), (double) (at % want)};
+  }
+}
+
+/* sums (count) += parts · line (count) */
+static void
+add_line(const uint8_t *restrict line, size_t count, float parts, float *restrict sums)
+{
+  size_t k = 0;
+  for (; k + STEP <= count; k += STEP)
+    for (size_t j = 0; j < STEP; j++)
+      sums[k + j] += parts * (float) line[k + j];
+  for (; k < count; k++)
+    sums[k] += parts * (float) line[k];
+}
+
+/* sums (image width, channels) ← the rows between two cuts of the height. */
+static void
+add_rows(const struct image *image, const struct cut *from, const struct cut *to, size_t height,
+         float *sums)
+{
+  size_t count = image->width * image->channels;
+  memset(sums, 0, count * sizeof *sums);
+  for (size_t i = from->whole; i <= to->whole && i < image->height; i++)
+  {
+    double parts =
+      (i < to->whole ? (double) height : to->parts) - (i == from->whole ? from->parts : 0.0);
+    if (parts > 0.0)
+      add_line(image->pixels + i * count, count, (float) parts, sums);
+  }
+}
+
+/* running (width + 1, channels) ← the sums of all columns before each; the column behind the last is 0. */
+static void
+run_up(const float *sums, size_t width, size_t channels, double *running)
+{
+  double total[3] = {0.0, 0.0, 0.0};
+  for (size_t i = 0; i < width; i++)
+    for (size_t c = 0; c < channels; c++)
+    {
+      running[i * channels + c] = total[c];
+      total[c] += (double) sums[i * channels + c];
+    }
+  for (size_t c = 0; c < channels; c++)
+    running[width * channels + c] = total[c];
+}
+
+/* The sum of one channel between two cuts of the width. */
+static double
+area_sum(const float *sums, const double *running, const struct cut *from, const struct cut *to,
+         double width, size_t channels, size_t channel)
+{
+  size_t first = from->whole * channels + channel, last = to->whole * channels + channel;
+  return (running[last] - running[first]) * width + to->parts * (double) sums[last]
+         - from->parts * (double) sums[first];
+}
+
+struct line
+{
+  const float *sums;
+  const double *running;
+  const struct cut *cuts;
+  size_t have_channels;
+};
+
+/* The mean, rounded half up. The quotients lie at least 1 / (2 · area) below a whole number or at or above it:
+ * a quarter of a step more keeps rounding errors of the product away from that border. */
+static uint8_t
+mean(double sum, double area, double share)
+{
+  return (uint8_t) (int) ((sum + 0.5 * area + 0.25) * share);
+}
+
+/* out (width, channels) ← the areas between the cuts. */
+static void
+fit_line(const struct line *line, size_t width, size_t channels, double area, uint8_t *out)
+{
+  size_t have = line->have_channels;
+  bool to_grey = have == 3 && channels == 1;
+  double whole = to_grey ? 1000.0 * area : area, share = 1.0 / whole, parts = (double) width;
+  for (size_t x = 0; x < width; x++)
+  {
+    const struct cut *from = &line->cuts[x], *to = from + 1;
+    double sum[3];
+    for (size_t c = 0; c < have; c++)
+      sum[c] = area_sum(line->sums, line->running, from, to, parts, have, c);
+    if (to_grey)
+      sum[0] = 299.0 * sum[0] + 587.0 * sum[1] + 114.0 * sum[2];
+    for (size_t c = 0; c < channels; c++)
+      *out++ = mean(sum[c < have && !to_grey ? c : 0], whole, share);
+  }
+}
+
+enum err
+image_fit(const struct image *image, size_t height, size_t width, size_t channels, uint8_t *out,
+          struct err_info *info)
+{
+  size_t values = (image->width + 1) * image->channels;
+  struct cut *down = NULL, *across = NULL;
+  double *running = NULL;
+  float *sums = NULL;
+  enum err rc = image_check_fit(height, width, channels, info);
+
+  if (rc != ERR_OK)
+    return rc;
+  if (image->height == height && image->width == width && image->channels == channels)
+  {
+    memcpy(out, image->pixels, height * width * channels);
+    return ERR_OK;
+  }
+  down = calloc(height + 1, sizeof *down);
+  across = calloc(width + 1, sizeof *across);
+  running = calloc(values, sizeof *running);
+  sums = calloc(values, sizeof *sums);
+  if (!down || !across || !running || !sums)
+  {
+    rc = err_set(info, ERR_MEMORY, "out of memory for an image");
+    goto out;
+  }
+  make_cuts(image->height, height, down);
+  make_cuts(image->width, width, across);
+  struct line line = {sums, running, across, image->channels};
+  double area = (double) image->height * (double) image->width;
+  for (size_t y = 0; y < height; y++)
+  {
+    add_rows(image, &down[y], &down[y + 1], height, sums);
+    run_up(sums, image->width, image->channels, running);
+    fit_line(&line, width, channels, area, out + y * width * channels);
+  }
+out:
+  free(sums);
+  free(running);
+  free(across);
+  free(down);
+  return rc;
+}

@@ -1,0 +1,48 @@
+/* Private to the sources of image.h: one format each, and what both need.
+ */
+#ifndef ATTUNE_DATA_IMAGE_INTERNAL_H
+#define ATTUNE_DATA_IMAGE_INTERNAL_H
+
+#include "data/image.h"
+
+/* Neither format can hold more in a legal file, and it keeps every product far from overflow. */
+#define IMAGE_SIDE_MAX 65500u
+
+/* The size an image is wanted in, as it is seen; 0 = its own. */
+struct image_want
+{
+  size_t height, width;
+};
+
+/* ERR_INVALID for a size without pixels, ERR_LIMIT for one above max_pixels. */
+enum err image_check_size(const struct image *image, size_t max_pixels, struct err_info *info);
+/* Pixels for an image whose size is checked. */
+enum err image_allocate(struct image *image, struct err_info *info);
+
+/* Whether pixels of this size can be made: image_fit's fault. */
+enum err image_check_fit(size_t height, size_t width, size_t channels, struct err_info *info);
+
+/* The heads and the pixels of the two formats, as they are stored: *orientation (1 to 8, of the Exif standard)
+ * says how they are to be turned. A JPEG comes out smaller by 2, 4 or 8 where what is wanted allows it. */
+enum err image_png_look(const void *bytes, size_t length, struct image *head, unsigned *orientation,
+                        struct err_info *info);
+enum err image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,
+                          unsigned *orientation, struct err_info *info);
+enum err image_jpeg_look(const void *bytes, size_t length, struct image *head,
+                         unsigned *orientation, struct err_info *info);
+enum err image_jpeg_decode(const void *bytes, size_t length, size_t max_pixels,
+                           const struct image_want *want, struct image *image,
+                           unsigned *orientation, struct err_info *info);
+
+/* The orientation an Exif block (from its byte order on) tells of its image; 1 where it tells none, or is
+ * damaged. */
+unsigned image_exif_orientation(const unsigned char *block, size_t length);
+
+/* Whether the seen image lies across the stored one. */
+bool image_turns_sides(unsigned orientation);
+
+/* out ← the stored pixels (height, width, channels) as they are to be seen. */
+void image_turn(const uint8_t *pixels, size_t height, size_t width, size_t channels,
+                unsigned orientation, uint8_t *out);
+
+#endif

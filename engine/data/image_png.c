@@ -1,0 +1,98 @@
+#include <config.h>
+
+#include "data/image_internal.h"
+
+#include <string.h>
+
+#include <png.h>
+#include <zlib.h>
+
+#define SIGNATURE_BYTES ((size_t) 8)
+#define CHUNK_BYTES ((size_t) 12) /* length, name and check sum */
+
+static uint32_t
+read_u32(const unsigned char *at)
+{
+  return (uint32_t) at[0] << 24 | (uint32_t) at[1] << 16 | (uint32_t) at[2] << 8 | at[3];
+}
+
+/* The interface of libpng used here passes Exif blocks over. They may come after the pixels, too. */
+static unsigned
+find_orientation(const unsigned char *bytes, size_t length)
+{
+  size_t at = SIGNATURE_BYTES;
+  while (length - at >= CHUNK_BYTES)
+  {
+    size_t content = read_u32(bytes + at);
+    const unsigned char *name = bytes + at + 4;
+    if (content > length - at - CHUNK_BYTES || memcmp(name, "IEND", 4) == 0)
+      return 1;
+    if (memcmp(name, "eXIf", 4) == 0)
+      return crc32_z(crc32_z(0, NULL, 0), name, 4 + content) == read_u32(name + 4 + content)
+               ? image_exif_orientation(name + 4, content)
+               : 1;
+    at += CHUNK_BYTES + content;
+  }
+  return 1;
+}
+
+static enum err
+fault(png_image *png, struct err_info *info)
+{
+  enum err rc = err_set(info, ERR_INVALID, "the PNG can't be read: %s", png->message);
+  png_image_free(png);
+  return rc;
+}
+
+static enum err
+begin(const void *bytes, size_t length, png_image *png, struct image *image, unsigned *orientation,
+      struct err_info *info)
+{
+  memset(png, 0, sizeof *png);
+  png->version = PNG_IMAGE_VERSION;
+  if (!png_image_begin_read_from_memory(png, bytes, length))
+    return fault(png, info);
+  image->height = png->height;
+  image->width = png->width;
+  image->channels = png->format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
+  *orientation = find_orientation(bytes, length);
+  return ERR_OK;
+}
+
+enum err
+image_png_look(const void *bytes, size_t length, struct image *head, unsigned *orientation,
+               struct err_info *info)
+{
+  png_image png;
+  enum err rc = begin(bytes, length, &png, head, orientation, info);
+
+  if (rc == ERR_OK)
+    png_image_free(&png);
+  return rc;
+}
+
+enum err
+image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,
+                 unsigned *orientation, struct err_info *info)
+{
+  static const png_color white = {255, 255, 255};
+  png_image png;
+  enum err rc = begin(bytes, length, &png, image, orientation, info);
+
+  if (rc != ERR_OK)
+    return rc;
+  rc = image_check_size(image, max_pixels, info);
+  if (rc == ERR_OK)
+    rc = image_allocate(image, info);
+  if (rc != ERR_OK)
+  {
+    png_image_free(&png);
+    return rc;
+  }
+  png.format = image->channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  if (png_image_finish_read(&png, &white, image->pixels,
+                            (png_int_32) (image->width * image->channels), NULL))
+    return ERR_OK;
+  image_free(image);
+  return fault(&png, info);
+}
