@@ -17,9 +17,7 @@ async function readyDatasets() {
 
 async function metricNames() {
   const contract = await call("GET", "/openapi.json");
-  const metric = contract.components?.schemas?.JobRequest?.properties?.metric;
-  const named = metric?.$ref ? contract.components.schemas[metric.$ref.split("/").pop()] : metric;
-  return (named?.enum || named?.anyOf?.flatMap((one) => one.enum || []) || []).filter((name) => name !== null);
+  return contract.components.schemas.Metric.enum;
 }
 
 function choice(name, label, options, help) {
@@ -64,6 +62,11 @@ function request(form, dataset) {
   return job;
 }
 
+// A model's name may have fewer letters than a dataset's.
+function modelName(name) {
+  return name.toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
+}
+
 function fields(dataset, metrics, methods, families) {
   const columns = dataset.columns || [];
   const none = ["", "none", true];
@@ -77,7 +80,7 @@ function fields(dataset, metrics, methods, families) {
       choice("metric", "Score", [["", "the task's usual one", true], ...metrics.map((name) => [name, name.replaceAll("_", " ")])]),
       el("label", {}, "Seconds", el("input", { name: "seconds", type: "number", min: 1, step: "any", value: 60 })),
       el("label", {}, "Trials, at most", el("input", { name: "trials", type: "number", min: 1, placeholder: "as many as fit" })),
-      el("label", {}, "Model's name", el("input", { name: "deploy_as", pattern: "[a-z0-9][a-z0-9._\\-]{0,62}", placeholder: "from the dataset" }))),
+      el("label", {}, "Model's name", el("input", { name: "deploy_as", pattern: "[a-z0-9][a-z0-9._\\-]{0,62}", placeholder: "the job's name or id", value: modelName(dataset.name) }))),
     el("details", {}, el("summary", {}, "More choices"),
       el("div", { class: "fields" },
         choice("method", "Search", methods.map((method) => [method.name, method.name, method.default])),
