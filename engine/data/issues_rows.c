@@ -77,7 +77,7 @@ walk_runs(struct issue_work *work, const struct keyed *keys, struct issue_rows *
 enum err
 issues_of_copies(struct issue_work *work)
 {
-  const char *what = work->table != NULL ? "rows" : "images";
+  const char *what = work->table != NULL ? "row" : "image";
   struct issue_rows copies = {0}, conflicts = {0};
   struct keyed *keys = malloc((work->count + 1) * sizeof *keys);
   if (keys == NULL)
@@ -96,11 +96,11 @@ issues_of_copies(struct issue_work *work)
               &copies,
               "they never come to be on both sides of a split; remove them if they are "
               "copies by mistake",
-              "%zu %s are exact copies of another with the same label", copies.count, what);
+              "exact copies of another %s with the same label: %zu", what, copies.count);
   if (conflicts.count > 0)
     issue_add(work, "duplicate_conflict", "warning", NULL, &conflicts,
               "at most one of the labels of such a group can be right",
-              "%zu %s are equal to another that has a different label", conflicts.count, what);
+              "equal to another %s that has a different label: %zu", what, conflicts.count);
   return ERR_OK;
 }
 
