@@ -68,64 +68,87 @@ add_rows(const struct image *image, const struct cut *from, const struct cut *to
   }
 }
 
-/* running (width + 1, channels) ← the sums of all columns before each; the column behind the last is 0. */
-static void
-run_up(const float *sums, size_t width, size_t channels, double *running)
-{
-  double total[3] = {0.0, 0.0, 0.0};
-  for (size_t i = 0; i < width; i++)
-    for (size_t c = 0; c < channels; c++)
-    {
-      running[i * channels + c] = total[c];
-      total[c] += (double) sums[i * channels + c];
-    }
-  for (size_t c = 0; c < channels; c++)
-    running[width * channels + c] = total[c];
-}
-
-/* The sum of one channel between two cuts of the width. */
-static double
-area_sum(const float *sums, const double *running, const struct cut *from, const struct cut *to,
-         double width, size_t channels, size_t channel)
-{
-  size_t first = from->whole * channels + channel, last = to->whole * channels + channel;
-  return (running[last] - running[first]) * width + to->parts * (double) sums[last]
-         - from->parts * (double) sums[first];
-}
-
+/* One line of new pixels in the making. Inlined for 1 and 3 channels each, so that loops over them unroll. */
 struct line
 {
-  const float *sums;
-  const double *running;
+  const float *sums; /* (image width + 1, channels): of the rows, the last one 0 */
+  double *running;   /* (image width + 1, channels): of the columns before each */
   const struct cut *cuts;
-  size_t have_channels;
+  size_t have, want; /* pixels */
+  double area;       /* of the image */
 };
+
+static inline __attribute__((always_inline)) void
+run_up(const struct line *line, const size_t channels)
+{
+  double total[3] = {0.0, 0.0, 0.0};
+  for (size_t i = 0; i <= line->have; i++)
+    for (size_t c = 0; c < channels; c++)
+    {
+      line->running[i * channels + c] = total[c];
+      total[c] += (double) line->sums[i * channels + c];
+    }
+}
+
+/* The sums of the channels in one new pixel. */
+static inline __attribute__((always_inline)) void
+add_columns(const struct line *line, size_t x, const size_t channels, double *sum)
+{
+  const struct cut *from = &line->cuts[x], *to = from + 1;
+  const size_t first = from->whole * channels, last = to->whole * channels;
+  for (size_t c = 0; c < channels; c++)
+    sum[c] = (line->running[last + c] - line->running[first + c]) * (double) line->want
+             + to->parts * (double) line->sums[last + c]
+             - from->parts * (double) line->sums[first + c];
+}
 
 /* The mean, rounded half up. The quotients lie at least 1 / (2 · area) below a whole number or at or above it:
  * a quarter of a step more keeps rounding errors of the product away from that border. */
-static uint8_t
+static inline uint8_t
 mean(double sum, double area, double share)
 {
-  return (uint8_t) (int) ((sum + 0.5 * area + 0.25) * share);
+  return (uint8_t) (int) ((sum + (0.5 * area + 0.25)) * share);
 }
 
-/* out (width, channels) ← the areas between the cuts. */
 static void
-fit_line(const struct line *line, size_t width, size_t channels, double area, uint8_t *out)
+fit_grey(const struct line *line, size_t channels, uint8_t *out)
 {
-  size_t have = line->have_channels;
-  bool to_grey = have == 3 && channels == 1;
-  double whole = to_grey ? 1000.0 * area : area, share = 1.0 / whole, parts = (double) width;
-  for (size_t x = 0; x < width; x++)
+  const double area = line->area, share = 1.0 / area;
+  run_up(line, 1);
+  for (size_t x = 0; x < line->want; x++)
   {
-    const struct cut *from = &line->cuts[x], *to = from + 1;
-    double sum[3];
-    for (size_t c = 0; c < have; c++)
-      sum[c] = area_sum(line->sums, line->running, from, to, parts, have, c);
-    if (to_grey)
-      sum[0] = 299.0 * sum[0] + 587.0 * sum[1] + 114.0 * sum[2];
+    double sum;
+    add_columns(line, x, 1, &sum);
+    uint8_t value = mean(sum, area, share);
     for (size_t c = 0; c < channels; c++)
-      *out++ = mean(sum[c < have && !to_grey ? c : 0], whole, share);
+      *out++ = value;
+  }
+}
+
+static void
+fit_colour(const struct line *line, uint8_t *out)
+{
+  const double area = line->area, share = 1.0 / area;
+  run_up(line, 3);
+  for (size_t x = 0; x < line->want; x++)
+  {
+    double sum[3];
+    add_columns(line, x, 3, sum);
+    for (size_t c = 0; c < 3; c++)
+      *out++ = mean(sum[c], area, share);
+  }
+}
+
+static void
+fit_colour_to_grey(const struct line *line, uint8_t *out)
+{
+  const double area = 1000.0 * line->area, share = 1.0 / area;
+  run_up(line, 3);
+  for (size_t x = 0; x < line->want; x++)
+  {
+    double sum[3];
+    add_columns(line, x, 3, sum);
+    *out++ = mean(299.0 * sum[0] + 587.0 * sum[1] + 114.0 * sum[2], area, share);
   }
 }
 
@@ -157,13 +180,18 @@ image_fit(const struct image *image, size_t height, size_t width, size_t channel
   }
   make_cuts(image->height, height, down);
   make_cuts(image->width, width, across);
-  struct line line = {sums, running, across, image->channels};
-  double area = (double) image->height * (double) image->width;
+  struct line line = {sums,         running, across,
+                      image->width, width,   (double) image->height * (double) image->width};
   for (size_t y = 0; y < height; y++)
   {
     add_rows(image, &down[y], &down[y + 1], height, sums);
-    run_up(sums, image->width, image->channels, running);
-    fit_line(&line, width, channels, area, out + y * width * channels);
+    uint8_t *out_line = out + y * width * channels;
+    if (image->channels == 1)
+      fit_grey(&line, channels, out_line);
+    else if (channels == 3)
+      fit_colour(&line, out_line);
+    else
+      fit_colour_to_grey(&line, out_line);
   }
 out:
   free(sums);
