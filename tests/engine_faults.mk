@@ -1,6 +1,7 @@
 # Allocations and system calls that fail, one after the other.
 if HAVE_CMOCKA
-ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data
+ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data \
+  tests/unit/test_faults_tune
 check_PROGRAMS += $(ENGINE_FAULT_TESTS)
 TESTS += $(ENGINE_FAULT_TESTS)
 ENGINE_FAULT_HARNESS = tests/harness/no_memory.c tests/harness/no_memory.h tests/harness/call_fails.c \
@@ -10,6 +11,11 @@ ENGINE_FAULT_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
   -Wl,--wrap=read,--wrap=pread,--wrap=write,--wrap=pwrite,--wrap=open,--wrap=mmap,--wrap=fstat \
   -Wl,--wrap=lseek,--wrap=ftruncate,--wrap=fsync,--wrap=fchmod,--wrap=rename,--wrap=memfd_create \
   -Wl,--wrap=mkostemp,--wrap=mkdir,--wrap=pipe2,--wrap=fork,--wrap=close
+ENGINE_LIBRARY_WRAPS = -Wl,--wrap=XGDMatrixCreateFromMat,--wrap=XGDMatrixSetFloatInfo \
+  -Wl,--wrap=XGBoosterCreate,--wrap=XGBoosterSetParam,--wrap=XGBoosterPredict \
+  -Wl,--wrap=XGBoosterBoostOneIter,--wrap=XGBoosterUpdateOneIter,--wrap=XGBoosterEvalOneIter \
+  -Wl,--wrap=XGBoosterSlice,--wrap=XGBoosterSaveModelToBuffer \
+  -Wl,--wrap=XGBoosterLoadModelFromBuffer,--wrap=compress2
 tests_unit_test_no_memory_SOURCES = tests/unit/test_no_memory.c $(ENGINE_FAULT_HARNESS) tests/harness/toy_fit.h
 tests_unit_test_no_memory_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
 tests_unit_test_no_memory_LDFLAGS = $(ENGINE_FAULT_WRAPS)
@@ -18,4 +24,9 @@ tests_unit_test_faults_data_SOURCES = tests/unit/test_faults_data.c $(ENGINE_FAU
 tests_unit_test_faults_data_LDADD = $(DATA_TEST_LIBS) $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS) \
   $(OPENBLAS_LIBS)
 tests_unit_test_faults_data_LDFLAGS = $(ENGINE_FAULT_WRAPS)
+tests_unit_test_faults_tune_SOURCES = tests/unit/test_faults_tune.c $(ENGINE_FAULT_HARNESS) \
+  tests/harness/library_fails.c tests/harness/toy_data.h
+tests_unit_test_faults_tune_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_faults_tune_LDFLAGS = $(ENGINE_FAULT_WRAPS) $(ENGINE_LIBRARY_WRAPS) \
+  -Wl,--wrap=clock_monotonic_s,--wrap=bbc_bootstraps
 endif

@@ -432,10 +432,11 @@ add_validation(const struct finishing *work, const struct scored *scored,
   size_t count = 0;
   const size_t *rows = scored->rows != NULL ? scored->rows : work->library.rows;
   json_t *suspects = suspects_find(work->data, rows, facts->labels, facts->predictions, &count);
-  return json_object_set_new(report, "validation", tune_validation_json(work->data)) == 0
-         && json_object_set_new(report, "label_suspects", suspects) == 0
-         && json_object_set_new(report, "label_suspect_count", json_integer((json_int_t) count))
-              == 0;
+  /* Each takes its value, whether it can be set or not. */
+  int failed = json_object_set_new(report, "validation", tune_validation_json(work->data));
+  failed |= json_object_set_new(report, "label_suspects", suspects);
+  failed |= json_object_set_new(report, "label_suspect_count", json_integer((json_int_t) count));
+  return failed == 0;
 }
 
 static enum err

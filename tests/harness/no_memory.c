@@ -90,6 +90,12 @@ __wrap_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *
   return value;
 }
 
+bool
+no_memory_strikes(void)
+{
+  return fails();
+}
+
 void
 no_memory_from(size_t nth, bool and_after)
 {

@@ -11,6 +11,8 @@
 void no_memory_from(size_t nth, bool and_after);
 /* Allocations work again; whether one has failed. */
 bool no_memory_end(void);
+/* Whether a call that is made now is to fail: for wrappers of what other libraries allocate. */
+bool no_memory_strikes(void);
 /* Bytes of the heap that are in use; 0 under a sanitizer, which looks for leaks itself. */
 size_t no_memory_in_use(void);
 
