@@ -48,9 +48,9 @@ copy_first_points(struct search *search, const struct search_spec *spec)
   size_t size = sizeof *search->first_points;
   if (!spec->first_count)
     return ERR_OK;
-  if (spec->first_count > SIZE_MAX / size / width)
+  if (width > 0 && spec->first_count > SIZE_MAX / size / width)
     return ERR_MEMORY;
-  search->first_points = malloc(spec->first_count * width * size);
+  search->first_points = malloc(spec->first_count * width * size + 1);
   if (!search->first_points)
     return ERR_MEMORY;
   memcpy(search->first_points, spec->first_points, spec->first_count * width * size);
@@ -67,9 +67,9 @@ copy_priors(struct search *search, const struct search_spec *spec)
   size_t width = spec->space->count;
   if (!spec->prior_count)
     return ERR_OK;
-  if (spec->prior_count > SIZE_MAX / sizeof(double) / width)
+  if (width > 0 && spec->prior_count > SIZE_MAX / sizeof(double) / width)
     return ERR_MEMORY;
-  search->prior_points = malloc(spec->prior_count * width * sizeof *search->prior_points);
+  search->prior_points = malloc(spec->prior_count * width * sizeof *search->prior_points + 1);
   search->prior_values = malloc(spec->prior_count * sizeof *search->prior_values);
   if (!search->prior_points || !search->prior_values)
     return ERR_MEMORY;
@@ -103,8 +103,7 @@ search_new(const struct search_spec *spec, struct search **search, struct err_in
                    "sobol and grid",
                    spec->method ? spec->method : "");
   if (!has_choice(spec->space))
-    return err_set(info, ERR_INVALID,
-                   "no parameter is left to search: each has only one possible value");
+    kind = &search_kind_random; /* one point, then the end: nothing for a method to choose */
   struct search *s = calloc(1, sizeof *s);
   if (!s)
     return err_set(info, ERR_MEMORY, "out of memory");
@@ -175,13 +174,14 @@ grow(struct search *search)
     return true;
   size_t width = search->space->count;
   size_t capacity = search->capacity ? 2 * search->capacity : 32;
-  if (capacity > SIZE_MAX / sizeof(struct search_trial) || capacity > SIZE_MAX / 8 / width)
+  if (capacity > SIZE_MAX / sizeof(struct search_trial)
+      || (width > 0 && capacity > SIZE_MAX / 8 / width))
     return false;
   struct search_trial *trials = realloc(search->trials, capacity * sizeof *trials);
   if (!trials)
     return false;
   search->trials = trials;
-  double *points = realloc(search->points, capacity * width * sizeof *points);
+  double *points = realloc(search->points, capacity * width * sizeof *points + 1);
   if (!points)
     return false;
   search->points = points;

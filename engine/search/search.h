@@ -51,7 +51,8 @@ const struct search_method_info *search_methods(void);
 /* How many points the grid of a spec has. ERR_INVALID beyond the limit, as for search_new. */
 enum err search_grid_size(const struct search_spec *spec, size_t *count, struct err_info *info);
 
-/* ERR_INVALID with a sentence (unknown method, no parameter left to search, a grid beyond the limit). */
+/* ERR_INVALID with a sentence (unknown method, a grid beyond the limit). A space without a choice has one point,
+ * asked once. */
 enum err search_new(const struct search_spec *spec, struct search **search, struct err_info *info);
 void search_free(struct search *search);
 

@@ -234,16 +234,42 @@ test_target_score(void **state)
   assert_true(job.trials_total < 50);
 }
 
+/* With every parameter fixed there is one trial to make, and its model to deploy. */
+static void
+test_nothing_to_search(void **state)
+{
+  (void) state;
+  static const char *const methods[] = {"bayes", "grid"};
+  for (size_t i = 0; i < 2; i++)
+  {
+    struct db_job job;
+    const char *spec = arena_printf(
+      arena,
+      "{\"target\":\"y\",\"budget\":{\"trials\":5},\"families\":[\"trees\"],"
+      "\"search\":{\"method\":\"%s\",\"space\":{\"learning_rate\":0.1,\"max_depth\":4,\"rounds\":30,"
+      "\"min_child_weight\":1,\"subsample\":1,\"colsample\":1,\"lambda\":1,\"alpha\":0,\"patience\":10}"
+      "}}",
+      methods[i]);
+    const char *id = test_engine_job(conn, arena, tenant, table, spec);
+    test_engine_wait(conn, arena, tenant, id, 60, &job);
+    assert_string_equal(job.state, "succeeded");
+    assert_string_equal(job.stop_reason, "exhausted");
+    assert_int_equal(job.trials_done, 1);
+    assert_int_equal(job.trials_total, 1);
+    assert_true(job.model_version > 0);
+    check_model(&job, table_path);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
   (void) argc;
   test_db_start(argv);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_classification),
-    cmocka_unit_test(test_regression_in_seconds),
-    cmocka_unit_test(test_cancel_keeps_the_best),
-    cmocka_unit_test(test_target_score),
+    cmocka_unit_test(test_classification),        cmocka_unit_test(test_regression_in_seconds),
+    cmocka_unit_test(test_cancel_keeps_the_best), cmocka_unit_test(test_target_score),
+    cmocka_unit_test(test_nothing_to_search),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -14,8 +14,10 @@
 /* What is promised, and what a sanitizer's slowness is allowed. */
 #ifdef ATTUNE_SANITIZED
 #define RESUME_S 45.0
+#define KNOWN_DEAD_S 30.0
 #else
 #define RESUME_S 15.0
+#define KNOWN_DEAD_S 6.0 /* where it is known that the holder of a lease is dead */
 #endif
 
 static struct arena *arena;
@@ -170,6 +172,89 @@ test_engine_killed(void **state)
   test_engine_stop(engine, SIGTERM);
 }
 
+/* The first trial's claims so far and its attempts, and what was noted of them. */
+static const char *
+claims_of(const char *job)
+{
+  return test_db_sql(
+    conn, arena,
+    "SELECT u.lease_token || ' ' || u.attempts || ' ' ||"
+    " array_to_string(t.reasons, ', ') FROM unit u JOIN trial t ON t.id = u.trial_id"
+    " WHERE u.job_id = '%s' AND t.number = 1",
+    job);
+}
+
+static void
+wait_for_claims(const char *job, const char *wanted)
+{
+  double start_s = clock_monotonic_s();
+  while (strcmp(claims_of(job), wanted) != 0)
+  {
+    if (clock_monotonic_s() - start_s > KNOWN_DEAD_S)
+      fail_msg("after %.0f s the unit was not taken again: %s", KNOWN_DEAD_S, claims_of(job));
+    usleep(20000);
+  }
+  print_message("taken again after %.1f s\n", clock_monotonic_s() - start_s);
+}
+
+static void
+cancel(const char *job)
+{
+  struct db_job row;
+  bool ended = false;
+  assert_int_equal(db_job_cancel(conn, tenant, job, &ended), DB_ROWS);
+  test_engine_wait(conn, arena, tenant, job, 30, &row);
+  assert_string_equal(row.state, "cancelled");
+}
+
+/* Nobody waits for the lease of a worker that is dead for certain: whether its supervisor starts another, or all
+ * of the engine has died and one is started on the same folder. */
+static void
+test_leases_of_the_dead(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 1, NULL), left[4];
+  const char *job = start_long_job(1);
+  wait_for_process(engine, "--trial");
+  assert_string_equal(claims_of(job), "1 1 ");
+  kill(wait_for_process(engine, "--worker"), SIGKILL);
+  wait_for_claims(job, "2 2 its worker died");
+  wait_for_process(engine, "--trial");
+  pid_t worker = wait_for_process(engine, "--worker");
+  kill(engine, SIGSTOP); /* or it would start another worker */
+  kill(worker, SIGKILL);
+  test_engine_stop(engine, SIGKILL);
+  engine = test_engine_start(dir, 1, NULL);
+  wait_for_claims(job, "3 3 its worker died, its worker died");
+  cancel(job);
+  test_engine_stop(engine, SIGTERM);
+  assert_int_equal(test_engine_find_trials(dir, left, 4), 0);
+  assert_string_equal(
+    test_db_sql(conn, arena,
+                "SELECT count(DISTINCT worker)::text FROM unit WHERE worker LIKE '%%:%%:%%'"),
+    test_db_sql(conn, arena, "SELECT count(DISTINCT worker)::text FROM unit WHERE worker <> ''"));
+}
+
+/* A worker that is only stopped keeps its lease for all its time, whatever others of its folder do. */
+static void
+test_sleepers_are_not_dead(void **state)
+{
+  (void) state;
+  pid_t engine = test_engine_start(dir, 1, NULL), other;
+  const char *job = start_long_job(3);
+  pid_t trial = wait_for_process(engine, "--trial");
+  pid_t worker = wait_for_process(engine, "--worker");
+  kill(worker, SIGSTOP);
+  other = test_engine_start(dir, 1, NULL);
+  sleep(4); /* its sweeps come every second */
+  assert_string_equal(claims_of(job), "1 1 ");
+  assert_int_equal(kill(trial, 0), 0);
+  kill(worker, SIGCONT);
+  cancel(job);
+  test_engine_stop(engine, SIGTERM);
+  test_engine_stop(other, SIGTERM);
+}
+
 /* A worker that sleeps past its lease finds its unit taken and records nothing. */
 static void
 test_worker_stopped_past_its_lease(void **state)
@@ -309,6 +394,8 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {
     kill_test(test_trials_and_workers_killed),
     kill_test(test_engine_killed),
+    kill_test(test_leases_of_the_dead),
+    kill_test(test_sleepers_are_not_dead),
     kill_test(test_worker_stopped_past_its_lease),
     kill_test(test_silent_database),
     kill_test(test_limits),

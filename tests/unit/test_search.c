@@ -442,9 +442,6 @@ static void
 bad_specs_are_refused(void **state)
 {
   (void) state;
-  struct space_param fixed[2] = {{.name = "a", .kind = SPACE_FIXED, .value_count = 1},
-                                 {.name = "b", .kind = SPACE_INT, .low = 3, .high = 3, .step = 1}};
-  struct space nothing = {.params = fixed, .count = 2};
   struct search_spec spec = {.method = "annealing", .space = &mixed};
   struct search *search = NULL;
   struct err_info info;
@@ -452,16 +449,43 @@ bad_specs_are_refused(void **state)
   assert_non_null(strstr(info.text, "annealing"));
   spec.method = NULL;
   assert_int_equal(search_new(&spec, &search, &info), ERR_INVALID);
+  assert_null(search);
+}
+
+/* Every method asks once for the one point of a space without a choice, whatever is planned or known before. */
+static void
+a_space_without_a_choice_has_one_point(void **state)
+{
+  (void) state;
+  struct space_param fixed[2] = {{.name = "a", .kind = SPACE_FIXED, .value_count = 1},
+                                 {.name = "b", .kind = SPACE_INT, .low = 3, .high = 3, .step = 1}};
+  struct space space = {.params = fixed, .count = 2};
+  double first[2] = {0, 3}, point[2] = {NAN, NAN};
+  struct search *search = NULL;
+  struct err_info info;
   for (const struct search_method_info *method = search_methods(); method->name; method++)
   {
-    spec.method = method->name;
-    spec.space = &nothing;
-    assert_int_equal(search_new(&spec, &search, &info), ERR_INVALID);
     assert_true(strlen(method->help) > 10);
+    for (size_t variant = 0; variant < 8; variant++)
+    {
+      space.count = variant < 4 ? 2 : 0;
+      struct search_spec spec = {.method = method->name,
+                                 .space = &space,
+                                 .expected_trials = 5,
+                                 .first_points = first,
+                                 .first_count = variant % 2,
+                                 .prior_points = first,
+                                 .prior_values = first,
+                                 .prior_count = variant / 2 % 2};
+      assert_int_equal(search_new(&spec, &search, &info), ERR_OK);
+      assert_int_equal(search_ask(search, 1, point, &info), ERR_OK);
+      assert_true(space.count == 0 || (point[0] == 0 && point[1] == 3));
+      assert_int_equal(search_ask(search, 2, point, &info), ERR_NOT_FOUND);
+      assert_int_equal(search_tell(search, 1, 0.5, 1, &info), ERR_OK);
+      assert_int_equal(search_ask(search, 2, point, &info), ERR_NOT_FOUND);
+      search_free(search);
+    }
   }
-  nothing.count = 0;
-  assert_int_equal(search_new(&spec, &search, &info), ERR_INVALID);
-  assert_null(search);
 }
 
 static void
@@ -505,6 +529,7 @@ main(void)
     cmocka_unit_test(first_points_come_first),
     cmocka_unit_test(discrete_spaces_end),
     cmocka_unit_test(bad_specs_are_refused),
+    cmocka_unit_test(a_space_without_a_choice_has_one_point),
     cmocka_unit_test(predictions_follow_the_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
