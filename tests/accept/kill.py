@@ -34,6 +34,7 @@ SEED = os.environ.get("ATTUNE_ACCEPT_SEED", "1")
 STOP_SHARE = float(os.environ.get("ATTUNE_ACCEPT_STOP_SHARE", "0.15"))
 VICTIMS = os.environ.get("ATTUNE_ACCEPT_VICTIMS", "trial worker engine attuned backend postmaster").split()
 PARTS = ("trial", "worker", "engine")  # whose units go to others
+MOMENTS = ("search", "finish", "publish", "upload", "ingest")
 RESUME_S = 15.0
 LEASE_S = 12.0
 LONGEST_S = 90.0  # a lane that takes longer is given up
@@ -79,24 +80,27 @@ class Rounds:
             print(" ".join(str(row[name]) for name in FIELDS), flush=True)
 
 
-def phase_of(lane, leased):
-    if lane.uploading:
-        return "upload"
-    if any(finish == "t" for _, _, finish, _, _ in leased):
-        return "finish"
-    if leased:
-        return "search"
+def moments(lane):
+    """What is going on just now, the rarest first."""
+    leased = lane.shell.rows(LEASED)
     waits = lane.shell.rows("SELECT count(*) FROM dataset WHERE state = 'ingesting'")[0][0]
-    return "ingest" if waits != "0" else "idle"
+    trials = [command for _, command in lane.processes() if " --trial " in command]
+    there = {"publish": any(command.rstrip().endswith("/publish") for command in trials),
+             "finish": any(finish == "t" for _, _, finish, _, _ in leased),
+             "ingest": waits != "0",
+             "upload": lane.uploading > 0,
+             "search": any(finish == "f" for _, _, finish, _, _ in leased)}
+    return [name for name, holds in there.items() if holds]
 
 
-def wait_for_moment(lane, rng):
-    """A random moment; one time in three, one of a kind that is rare by chance."""
+def wait_for_moment(lane, victim, rng):
+    """Waits for a random moment, then for one of the wanted kind; which it is now."""
     time.sleep(rng.uniform(0.05, 1.2))
-    wanted = rng.choice(["upload", "ingest", "finish", None, None, None, None, None, None])
-    end = time.monotonic() + 4
-    while wanted and time.monotonic() < end and phase_of(lane, lane.shell.rows(LEASED)) != wanted:
+    wanted = rng.choice(MOMENTS[:3] if victim in PARTS else MOMENTS)
+    end = time.monotonic() + 8
+    while wanted not in (now := moments(lane)) and time.monotonic() < end:
         time.sleep(0.02)
+    return wanted if wanted in now else (now or ["idle"])[0]
 
 
 def choose(lane, victim, rng, stop):
@@ -168,11 +172,10 @@ def one_round(lane, number):
     rng = random.Random(f"{SEED}:{number}")
     victim = rng.choice(VICTIMS)
     stop = rng.random() < STOP_SHARE
-    wait_for_moment(lane, rng)
+    phase = wait_for_moment(lane, victim, rng)
     pid, leased = choose(lane, victim, rng, stop)
     if pid is None:
         return None
-    phase = phase_of(lane, leased)
     leased = held_by(victim, pid, leased)
     before = lane.shell.rows(PROGRESS)
     if not send(pid, signal.SIGSTOP if stop else signal.SIGKILL):
@@ -231,6 +234,15 @@ def answers(lane, job, name, version):
     return said.json["predictions"], said.json.get("probabilities")
 
 
+def verify(lane, job, name, version):
+    """The server itself finds the reported score again, from what it has stored."""
+    said = lane.server.post(f"/api/v1/models/{name}/versions/{version}/verify", timeout=60)
+    if said.status in (429, 503):
+        raise OSError("busy")
+    if said.status != 200 or not said.json["ok"]:
+        raise AssertionError(f"the model of {job} can't be verified: {said}")
+
+
 def check_ended(lane, all_of_them=False):
     """Looks at jobs that have ended since the last time; their faults are kept by the lane."""
     new = {job: trials for job, trials in asked_of(lane).items() if job not in lane.checked}
@@ -242,6 +254,7 @@ def check_ended(lane, all_of_them=False):
         if model:
             try:
                 lane.checked[job] = (model[0], answers(lane, job, *model[0]))
+                verify(lane, job, *model[0])
             except OSError:
                 if all_of_them:
                     raise

@@ -16,11 +16,12 @@ import threading
 import time
 import uuid
 
-from attune_server import BUILD, TOP, AttuneServer, runnable_as
+from attune_server import BUILD, TOP, AttuneServer, multipart, runnable_as
 from kills import table
 from sql_shell import Away, SqlShell
 
 LIVE_JOBS = 3
+LARGE_TIMES = 100  # 200,000 rows, 9 MB
 AUDIT = """CREATE TABLE IF NOT EXISTS kill_audit (unit_id bigint, token bigint, at timestamptz DEFAULT clock_timestamp());
 CREATE OR REPLACE FUNCTION kill_audit() RETURNS trigger LANGUAGE plpgsql AS
  $$ BEGIN INSERT INTO kill_audit (unit_id, token) VALUES (NEW.id, NEW.lease_token); RETURN NULL; END $$;
@@ -37,6 +38,22 @@ def small_table(rng):
         rng.shuffle(lines)
         return "\n".join([head, *lines, ""]).encode(), "species"
     return table(rng.choice([200, 400, 400, 3000]), rng.randrange(1 << 30)), "label"
+
+
+def large_table(rng):
+    """A table that takes a second to parse; most of it is never trained on."""
+    content = table(2000, rng.randrange(1 << 30))
+    head, _, rest = content.partition(b"\n")
+    return head + b"\n" + rest * LARGE_TIMES
+
+
+def slowly(content, seconds):
+    """The bytes in pieces, over that long."""
+    pieces = max(1, int(seconds / 0.1))
+    size = -(-len(content) // pieces)
+    for at in range(0, len(content), size):
+        yield content[at:at + size]
+        time.sleep(seconds / pieces)
 
 
 def small_job(rng, dataset, target, name):
@@ -67,11 +84,12 @@ class Lane:
         os.makedirs(self.root, exist_ok=True)
         os.chmod(self.root, 0o711)
         self.seed = seed
-        self.uploading = False
+        self.uploading = 0  # uploads under way
         self.stopping = threading.Event()
-        self.submitter = threading.Thread(target=self.submit, daemon=True)
+        self.submitters = [threading.Thread(target=target, daemon=True) for target in (self.submit, self.upload)]
         self.accepted = []  # {"job", "name", "trials"}, {"dataset"}, and {"asked": name} of a job, before its answer
         self.faults = []
+        self.lock = threading.Lock()
         self.checked = {}  # job -> what its model answered
         self.shell = self.server = None
         path = os.path.join(self.root, "accepted.jsonl")
@@ -83,12 +101,14 @@ class Lane:
     def begin(self):
         self.start()
         self.shell.patiently(AUDIT)
-        self.submitter.start()
+        for submitter in self.submitters:
+            submitter.start()
 
     def accept(self, **what):
-        self.book.write(json.dumps(what) + "\n")
-        self.book.flush()
-        self.accepted.append(what)
+        with self.lock:
+            self.book.write(json.dumps(what) + "\n")
+            self.book.flush()
+            self.accepted.append(what)
 
     # ---- submitting -----------------------------------------------------------------------------------
 
@@ -102,9 +122,9 @@ class Lane:
                 continue
             if answer.status < 300:
                 return answer
-            if answer.status == 409 and answer.json.get("code", "").startswith("idempotency"):
-                return None  # the first try was cut short by a kill: nobody knows, the name tells later
-            if answer.status not in (503, 429):
+            # Busy: the first try was cut short by a kill, and its claim is still held for it.
+            busy = answer.status == 409 and answer.json.get("code") == "idempotency_busy"
+            if answer.status not in (503, 429) and not busy:
                 self.faults.append(f"a creating call was answered {answer}")
                 return None
             time.sleep(0.3)
@@ -129,17 +149,9 @@ class Lane:
 
     def new_dataset(self, rng):
         content, target = small_table(rng)
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        self.uploading = True
-        try:
-            answer = self.ask(lambda: self.server.upload("/api/v1/datasets", [("file", "t.csv", content)],
-                                                         headers=key, timeout=30))
-        finally:
-            self.uploading = False
-        if answer is None:
+        dataset = self.send(content, 0)
+        if dataset is None:
             return None
-        dataset = answer.json["id"]
-        self.accept(dataset=dataset)
         while not self.stopping.is_set():
             try:
                 view = self.server.get(f"/api/v1/datasets/{dataset}", timeout=10)
@@ -151,6 +163,33 @@ class Lane:
                 pass
             time.sleep(0.2)
         return None
+
+    def send(self, content, seconds):
+        """The id of a new dataset whose body took so long to send."""
+        key = uuid.uuid4().hex
+        kind, body = multipart([("file", "t.csv", content)])
+        headers = {"Idempotency-Key": key, "Content-Length": str(len(body)), "Content-Type": kind}
+        with self.lock:
+            self.uploading += 1
+        try:
+            answer = self.ask(lambda: self.server.call("POST", "/api/v1/datasets", slowly(body, seconds),
+                                                       headers=headers, timeout=30))
+        finally:
+            with self.lock:
+                self.uploading -= 1
+        if answer is not None:
+            self.accept(dataset=answer.json["id"])
+        return answer and answer.json["id"]
+
+    def upload(self):
+        """Large bodies one after another, sent slowly, which are parsed and thrown away."""
+        rng = random.Random(f"{self.seed}:{self.number}:{len(self.accepted)}:uploads")
+        while not self.stopping.is_set():
+            try:
+                self.send(large_table(rng), rng.uniform(1, 4))
+            except OSError:
+                pass
+            self.stopping.wait(rng.uniform(1, 4))
 
     def new_job(self, rng, dataset):
         name = "j" + uuid.uuid4().hex[:16]
@@ -200,7 +239,8 @@ class Lane:
 
     def stop(self):
         self.stopping.set()
-        self.submitter.join(90)
+        for submitter in self.submitters:
+            submitter.join(90)
         self.book.close()
 
 
