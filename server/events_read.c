@@ -91,8 +91,12 @@ read_job(struct event_hub *hub, struct db_conn *conn, const struct job_question 
     for (size_t i = 0; i < count; i++)
     {
       char *text = event_text(question->job_id, &events[i]);
-      if (text)
-        hub_job_add_event(job, events[i].seq, events[i].kind, text);
+      if (!text)
+      {
+        job->dirty = true; /* nobody is to miss one: it is read again */
+        break;
+      }
+      hub_job_add_event(job, events[i].seq, events[i].kind, text);
     }
     job->dirty = job->dirty || count == PAGE;
   }

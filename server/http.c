@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/json_memory.h"
 #include "server/metrics.h"
 
 #define QUEUE_SECONDS 20.0
@@ -214,6 +215,7 @@ run_handler(struct http_exchange *exchange)
   struct http_request *req = &exchange->req;
   struct http_daemon *daemon = exchange->daemon;
   enum http_outcome outcome = HTTP_REPLIED;
+  json_memory_forget();
   if (req->pass == 0)
   {
     http_body_spool(exchange);
@@ -409,6 +411,7 @@ on_body_end(struct http_exchange *exchange)
     return http_reply_queue(exchange);
   if (req->route->flags & HTTP_FAST)
   {
+    json_memory_forget();
     http_body_settle(exchange);
     enum http_outcome outcome = http_replied(exchange) ? HTTP_REPLIED : req->route->handler(req);
     req->pass++;

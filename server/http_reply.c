@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/json_memory.h"
 
 #define PAGE_POLICY                                                                                \
   "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; frame-ancestors 'none'; "    \
@@ -65,14 +66,23 @@ reply_text(struct http_request *req, int status, const char *content_type, json_
   struct buf bytes = {0};
   if (value)
     json_write(value, &bytes);
-  char *text = value ? buf_take(&bytes, NULL) : NULL;
+  char *text = value && !json_memory_ran_out() ? buf_take(&bytes, NULL) : NULL;
+  buf_free(&bytes);
+  json_memory_forget();
   json_decref(value);
   if (!text)
   {
     log_error("a reply could not be written as JSON");
-    text = strdup("{\"code\":\"internal\",\"status\":500,"
-                  "\"title\":\"Something went wrong on our side.\"}");
-    status = 500;
+    const struct error_def *def = error_get(E_INTERNAL);
+    if (asprintf(&text,
+                 "{\"type\":\"/docs#%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\","
+                 "\"detail\":\"%s\",\"hint\":\"%s\",\"error\":\"%s\",\"request_id\":\"%s\"}",
+                 def->name, def->sentence, def->status, def->name, def->sentence, def->hint,
+                 def->sentence, req->id)
+        < 0)
+      text = NULL;
+    status = def->status;
+    content_type = "application/problem+json";
   }
   size_t length = text ? strlen(text) : 0;
   struct MHD_Response *response =

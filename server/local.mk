@@ -30,6 +30,7 @@ server_libserver_a_SOURCES = \
   server/http_stream.c \
   server/http_upload.c \
   server/http_wait.c server/http_wait.h \
+  server/json_memory.c server/json_memory.h \
   server/limits.c server/limits.h server/limits.def \
   server/metrics.c server/metrics.h \
   server/multipart.c server/multipart.h \

@@ -28,6 +28,7 @@
 #include "server/http_auth.h"
 #include "server/http_daemon.h"
 #include "server/ingest_queue.h"
+#include "server/json_memory.h"
 #include "server/limits.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
@@ -547,6 +548,7 @@ main(int argc, char **argv)
   struct err_info info = {0};
   enum log_level level = LOG_LEVEL_INFO;
   int status = 0;
+  json_memory_watch();
   memcpy(table, own_options, sizeof own_options);
   memcpy(table + OWN_COUNT, limits_options, sizeof limits_options);
   if (proc_pin_blas_threads(argv, &info) != ERR_OK || sodium_init() < 0)

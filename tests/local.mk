@@ -12,7 +12,7 @@ include $(top_srcdir)/tests/server.mk
 include $(top_srcdir)/tests/fuzz.mk
 include $(top_srcdir)/tests/engine_faults.mk
 include $(top_srcdir)/tests/ops.mk
-include $(top_srcdir)/tests/faults.mk
+include $(top_srcdir)/tests/server_faults.mk
 
 # Scripts, data and reference numbers; listed by kind, for the build leaves objects in folders of the same name.
 dist-hook:

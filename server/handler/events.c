@@ -63,7 +63,7 @@ view_event(const struct db_event *event, const char *job_id)
   if (text.data && json_parse(text.data, text.length, 64, &data, &info) == ERR_OK)
     json_object_set_new(data, "event", json_string(event->kind));
   buf_free(&text);
-  return data ? data : json_null();
+  return data;
 }
 
 static void
@@ -84,7 +84,12 @@ reply_page(struct http_request *req, const char *job_id, int64_t after)
   }
   json_t *items = json_array();
   for (size_t i = 0; i < count; i++)
-    json_array_append_new(items, view_event(&events[i], job_id));
+    if (json_array_append_new(items, view_event(&events[i], job_id)) != 0)
+    {
+      json_decref(items);
+      http_reply_error(req, E_INTERNAL, NULL);
+      return;
+    }
   http_reply_json(req, 200,
                   json_pack("{s:o, s:I, s:I, s:b}", "items", items, "last",
                             (json_int_t) (count ? events[count - 1].seq : after), "oldest",

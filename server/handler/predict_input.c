@@ -232,10 +232,14 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
   const json_t *rows;
   json_t *body = NULL;
 
-  if (json_parse(req->body, req->body_length, req->server->limits.json_depth, &body, &info)
-      != ERR_OK)
+  enum err err =
+    json_parse(req->body, req->body_length, req->server->limits.json_depth, &body, &info);
+  if (err)
   {
-    http_reply_error(req, E_BAD_JSON, info.text);
+    if (err == ERR_MEMORY)
+      http_reply_error(req, E_INTERNAL, NULL);
+    else
+      http_reply_error(req, E_BAD_JSON, info.text);
     return PREDICT_REPLIED;
   }
   rows = json_object_get(body, "rows");

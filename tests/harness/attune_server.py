@@ -142,7 +142,7 @@ def runnable_as(path):
 class AttuneServer(Client):
     """One attuned and all that belongs to it."""
 
-    def __init__(self, arguments=(), engines=2, data_dir=None, environment=None, keep=False):
+    def __init__(self, arguments=(), engines=2, data_dir=None, environment=None, keep=False, program="attuned"):
         super().__init__(free_port(), None)
         self.arguments = list(arguments)
         self.engines = engines
@@ -151,6 +151,7 @@ class AttuneServer(Client):
         self.environment = environment or {}
         self.process = None
         self.keep = keep
+        self.program = program  # one of server/ in the build directory
         self.log_path = os.path.join(self.data_dir, "attuned.log")
 
     def __enter__(self):
@@ -167,7 +168,7 @@ class AttuneServer(Client):
     def start(self, ready_seconds=90):
         runnable_as(self.data_dir)
         command = [
-            os.path.join(BUILD, "server", "attuned"),
+            os.path.join(BUILD, "server", self.program),
             "--data-dir", self.data_dir, "--listen", f"127.0.0.1:{self.port}",
             "--engines", str(self.engines), *self.arguments,
         ]
