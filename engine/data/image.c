@@ -54,21 +54,20 @@ image_allocate(struct image *image, struct err_info *info)
 enum err
 image_look(const void *bytes, size_t length, struct image *head, struct err_info *info)
 {
-  unsigned orientation = 1;
+  struct image_stored stored = {.divisor = 1, .orientation = 1};
   enum err rc;
 
-  memset(head, 0, sizeof *head);
   if (is_png(bytes, length))
-    rc = image_png_look(bytes, length, head, &orientation, info);
+    rc = image_png_look(bytes, length, &stored, info);
   else if (is_jpeg(bytes, length))
-    rc = image_jpeg_look(bytes, length, head, &orientation, info);
+    rc = image_jpeg_look(bytes, length, &stored, info);
   else
     rc = err_set(info, ERR_INVALID, "this is neither a PNG nor a JPEG");
-  if (rc == ERR_OK && image_turns_sides(orientation))
+  *head = stored.image;
+  if (rc == ERR_OK && image_turns_sides(stored.orientation))
   {
-    size_t height = head->height;
-    head->height = head->width;
-    head->width = height;
+    head->height = stored.width;
+    head->width = stored.height;
   }
   return rc;
 }
@@ -84,17 +83,16 @@ image_probe(const void *bytes, size_t length, size_t *height, size_t *width, str
   return rc;
 }
 
-/* As it is stored; at least of the size that is wanted, if it is that large. */
+/* At least of the size that is wanted, if it is that large. */
 static enum err
 decode_stored(const void *bytes, size_t length, size_t max_pixels, const struct image_want *want,
-              struct image *image, unsigned *orientation, struct err_info *info)
+              struct image_stored *stored, struct err_info *info)
 {
-  memset(image, 0, sizeof *image);
-  *orientation = 1;
+  *stored = (struct image_stored){.divisor = 1, .orientation = 1};
   if (is_png(bytes, length))
-    return image_png_decode(bytes, length, max_pixels, image, orientation, info);
+    return image_png_decode(bytes, length, max_pixels, stored, info);
   if (is_jpeg(bytes, length))
-    return image_jpeg_decode(bytes, length, max_pixels, want, image, orientation, info);
+    return image_jpeg_decode(bytes, length, max_pixels, want, stored, info);
   return err_set(info, ERR_INVALID, "this is neither a PNG nor a JPEG");
 }
 
@@ -103,41 +101,40 @@ image_decode(const void *bytes, size_t length, size_t max_pixels, struct image *
              struct err_info *info)
 {
   static const struct image_want whole = {0, 0};
-  struct image stored;
-  unsigned orientation;
-  enum err rc = decode_stored(bytes, length, max_pixels, &whole, &stored, &orientation, info);
+  struct image_stored stored;
+  enum err rc = decode_stored(bytes, length, max_pixels, &whole, &stored, info);
 
-  *image = stored;
-  if (rc != ERR_OK || orientation == 1)
+  *image = stored.image;
+  if (rc != ERR_OK || stored.orientation == 1)
     return rc;
-  if (image_turns_sides(orientation))
+  if (image_turns_sides(stored.orientation))
   {
     image->height = stored.width;
     image->width = stored.height;
   }
   rc = image_allocate(image, info);
   if (rc == ERR_OK)
-    image_turn(stored.pixels, stored.height, stored.width, stored.channels, orientation,
-               image->pixels);
-  image_free(&stored);
+    image_turn(stored.image.pixels, stored.height, stored.width, image->channels,
+               stored.orientation, image->pixels);
+  image_free(&stored.image);
   return rc;
 }
 
 /* Turned after it is fitted, when it is small: the means are exact, so that the order makes no difference. */
 static enum err
-fit_turned(const struct image *stored, unsigned orientation, size_t height, size_t width,
-           size_t channels, uint8_t *out, struct err_info *info)
+fit_turned(const struct image_stored *stored, size_t height, size_t width, size_t channels,
+           uint8_t *out, struct err_info *info)
 {
-  bool across = image_turns_sides(orientation);
+  bool across = image_turns_sides(stored->orientation);
   size_t lying_height = across ? width : height, lying_width = across ? height : width;
-  if (orientation == 1)
-    return image_fit(stored, height, width, channels, out, info);
+  if (stored->orientation == 1)
+    return image_fit_stored(stored, height, width, channels, out, info);
   uint8_t *fitted = calloc(height * width, channels);
   if (!fitted)
     return err_set(info, ERR_MEMORY, "out of memory for an image");
-  enum err rc = image_fit(stored, lying_height, lying_width, channels, fitted, info);
+  enum err rc = image_fit_stored(stored, lying_height, lying_width, channels, fitted, info);
   if (rc == ERR_OK)
-    image_turn(fitted, lying_height, lying_width, channels, orientation, out);
+    image_turn(fitted, lying_height, lying_width, channels, stored->orientation, out);
   free(fitted);
   return rc;
 }
@@ -147,15 +144,14 @@ image_load(const void *bytes, size_t length, size_t max_pixels, size_t height, s
            size_t channels, uint8_t *out, struct err_info *info)
 {
   struct image_want want = {height, width};
-  struct image stored;
-  unsigned orientation;
+  struct image_stored stored;
   enum err rc = image_check_fit(height, width, channels, info);
 
   if (rc != ERR_OK)
     return rc;
-  rc = decode_stored(bytes, length, max_pixels, &want, &stored, &orientation, info);
+  rc = decode_stored(bytes, length, max_pixels, &want, &stored, info);
   if (rc == ERR_OK)
-    rc = fit_turned(&stored, orientation, height, width, channels, out, info);
-  image_free(&stored);
+    rc = fit_turned(&stored, height, width, channels, out, info);
+  image_free(&stored.image);
   return rc;
 }

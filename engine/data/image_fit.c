@@ -6,8 +6,9 @@
 #include <string.h>
 
 /* All sums are whole numbers and exact: along a side of `have` pixels that becomes `want`, positions are counted
- * in parts of a pixel, `want` to each, so that a new pixel covers `have` parts. A column adds up to at most
- * 65,500 · 255 < 2^24, which a float holds; an area of the whole image to less than 2^53. */
+ * in parts of a pixel, `want` to each, so that a new pixel covers `have` parts; pixels that stand for several
+ * have as many times the parts. A column adds up to at most 65,500 · 255 < 2^24, which a float holds; an area of
+ * the whole image to less than 2^53. */
 
 /* Values in a step of the innermost loop: so many that the compiler makes vectors of them. */
 #define STEP 16u
@@ -29,14 +30,14 @@ struct cut
   double parts;
 };
 
-/* cuts (want + 1) */
+/* cuts (want + 1); a pixel has `parts`. */
 static void
-make_cuts(size_t have, size_t want, struct cut *cuts)
+make_cuts(size_t have, size_t want, size_t parts, struct cut *cuts)
 {
   for (size_t x = 0; x <= want; x++)
   {
     uint64_t at = (uint64_t) x * have;
-    cuts[x] = (struct cut){(size_t) (at / want), (double) (at % want)};
+    cuts[x] = (struct cut){(size_t) (at / parts), (double) (at % parts)};
   }
 }
 
@@ -52,17 +53,16 @@ add_line(const uint8_t *restrict line, size_t count, float parts, float *restric
     sums[k] += parts * (float) line[k];
 }
 
-/* sums (image width, channels) ← the rows between two cuts of the height. */
+/* sums (image width, channels) ← the rows between two cuts of the height, each of which has `whole` parts. */
 static void
-add_rows(const struct image *image, const struct cut *from, const struct cut *to, size_t height,
+add_rows(const struct image *image, const struct cut *from, const struct cut *to, double whole,
          float *sums)
 {
   size_t count = image->width * image->channels;
   memset(sums, 0, count * sizeof *sums);
   for (size_t i = from->whole; i <= to->whole && i < image->height; i++)
   {
-    double parts =
-      (i < to->whole ? (double) height : to->parts) - (i == from->whole ? from->parts : 0.0);
+    double parts = (i < to->whole ? whole : to->parts) - (i == from->whole ? from->parts : 0.0);
     if (parts > 0.0)
       add_line(image->pixels + i * count, count, (float) parts, sums);
   }
@@ -75,6 +75,7 @@ struct line
   double *running;   /* (image width + 1, channels): of the columns before each */
   const struct cut *cuts;
   size_t have, want; /* pixels */
+  double whole;      /* parts of a pixel */
   double area;       /* of the image */
 };
 
@@ -97,7 +98,7 @@ add_columns(const struct line *line, size_t x, const size_t channels, double *su
   const struct cut *from = &line->cuts[x], *to = from + 1;
   const size_t first = from->whole * channels, last = to->whole * channels;
   for (size_t c = 0; c < channels; c++)
-    sum[c] = (line->running[last + c] - line->running[first + c]) * (double) line->want
+    sum[c] = (line->running[last + c] - line->running[first + c]) * line->whole
              + to->parts * (double) line->sums[last + c]
              - from->parts * (double) line->sums[first + c];
 }
@@ -153,10 +154,12 @@ fit_colour_to_grey(const struct line *line, uint8_t *out)
 }
 
 enum err
-image_fit(const struct image *image, size_t height, size_t width, size_t channels, uint8_t *out,
-          struct err_info *info)
+image_fit_stored(const struct image_stored *stored, size_t height, size_t width, size_t channels,
+                 uint8_t *out, struct err_info *info)
 {
+  const struct image *image = &stored->image;
   size_t values = (image->width + 1) * image->channels;
+  size_t down_parts = height * stored->divisor, across_parts = width * stored->divisor;
   struct cut *down = NULL, *across = NULL;
   double *running = NULL;
   float *sums = NULL;
@@ -164,7 +167,7 @@ image_fit(const struct image *image, size_t height, size_t width, size_t channel
 
   if (rc != ERR_OK)
     return rc;
-  if (image->height == height && image->width == width && image->channels == channels)
+  if (stored->height == height && stored->width == width && image->channels == channels)
   {
     memcpy(out, image->pixels, height * width * channels);
     return ERR_OK;
@@ -178,14 +181,19 @@ image_fit(const struct image *image, size_t height, size_t width, size_t channel
     rc = err_set(info, ERR_MEMORY, "out of memory for an image");
     goto out;
   }
-  make_cuts(image->height, height, down);
-  make_cuts(image->width, width, across);
-  struct line line = {sums,         running, across,
-                      image->width, width,   (double) image->height * (double) image->width};
+  make_cuts(stored->height, height, down_parts, down);
+  make_cuts(stored->width, width, across_parts, across);
+  struct line line = {sums,
+                      running,
+                      across,
+                      image->width,
+                      width,
+                      (double) across_parts,
+                      (double) stored->height * (double) stored->width};
   for (size_t y = 0; y < height; y++)
   {
-    add_rows(image, &down[y], &down[y + 1], height, sums);
     uint8_t *out_line = out + y * width * channels;
+    add_rows(image, &down[y], &down[y + 1], (double) down_parts, sums);
     if (image->channels == 1)
       fit_grey(&line, channels, out_line);
     else if (channels == 3)
@@ -199,4 +207,13 @@ out:
   free(across);
   free(down);
   return rc;
+}
+
+enum err
+image_fit(const struct image *image, size_t height, size_t width, size_t channels, uint8_t *out,
+          struct err_info *info)
+{
+  const struct image_stored stored = {
+    .image = *image, .height = image->height, .width = image->width, .divisor = 1};
+  return image_fit_stored(&stored, height, width, channels, out, info);
 }

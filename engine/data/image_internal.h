@@ -8,6 +8,16 @@
 /* Neither format can hold more in a legal file, and it keeps every product far from overflow. */
 #define IMAGE_SIDE_MAX 65500u
 
+/* An image as its file holds it, but perhaps decoded smaller: each pixel stands for divisor x divisor ones, of
+ * which the last may lie outside. */
+struct image_stored
+{
+  struct image image;
+  size_t height, width;
+  size_t divisor;
+  unsigned orientation; /* 1 to 8: how it is to be turned, by the Exif standard */
+};
+
 /* The size an image is wanted in, as it is seen; 0 = its own. */
 struct image_want
 {
@@ -22,17 +32,20 @@ enum err image_allocate(struct image *image, struct err_info *info);
 /* Whether pixels of this size can be made: image_fit's fault. */
 enum err image_check_fit(size_t height, size_t width, size_t channels, struct err_info *info);
 
-/* The heads and the pixels of the two formats, as they are stored: *orientation (1 to 8, of the Exif standard)
- * says how they are to be turned. A JPEG comes out smaller by 2, 4 or 8 where what is wanted allows it. */
-enum err image_png_look(const void *bytes, size_t length, struct image *head, unsigned *orientation,
+/* image_fit of an image as it is stored, without turning it. */
+enum err image_fit_stored(const struct image_stored *stored, size_t height, size_t width,
+                          size_t channels, uint8_t *out, struct err_info *info);
+
+/* The heads and the pixels of the two formats. A JPEG is decoded smaller where what is wanted allows it. */
+enum err image_png_look(const void *bytes, size_t length, struct image_stored *head,
                         struct err_info *info);
-enum err image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,
-                          unsigned *orientation, struct err_info *info);
-enum err image_jpeg_look(const void *bytes, size_t length, struct image *head,
-                         unsigned *orientation, struct err_info *info);
+enum err image_png_decode(const void *bytes, size_t length, size_t max_pixels,
+                          struct image_stored *stored, struct err_info *info);
+enum err image_jpeg_look(const void *bytes, size_t length, struct image_stored *head,
+                         struct err_info *info);
 enum err image_jpeg_decode(const void *bytes, size_t length, size_t max_pixels,
-                           const struct image_want *want, struct image *image,
-                           unsigned *orientation, struct err_info *info);
+                           const struct image_want *want, struct image_stored *stored,
+                           struct err_info *info);
 
 /* The orientation an Exif block (from its byte order on) tells of its image; 1 where it tells none, or is
  * damaged. */

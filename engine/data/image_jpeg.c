@@ -100,25 +100,26 @@ start(struct jpeg_job *job, const void *bytes, size_t length)
 }
 
 static void
-tell(const struct jpeg_job *job, struct image *image, unsigned *orientation)
+tell(const struct jpeg_job *job, struct image_stored *stored)
 {
-  image->height = job->decoder.image_height;
-  image->width = job->decoder.image_width;
-  image->channels = job->decoder.num_components == 1 ? 1 : 3;
-  *orientation = job->orientation != 0 ? job->orientation : 1;
+  stored->height = stored->image.height = job->decoder.image_height;
+  stored->width = stored->image.width = job->decoder.image_width;
+  stored->image.channels = job->decoder.num_components == 1 ? 1 : 3;
+  if (job->orientation != 0)
+    stored->orientation = job->orientation;
 }
 
 /* The greatest of 8, 4, 2 and 1 that both sides can be divided by and still not be less than what is wanted. */
 static unsigned
-choose_divisor(const struct image *image, const struct image_want *want, unsigned orientation)
+choose_divisor(const struct image_stored *stored, const struct image_want *want)
 {
-  bool across = image_turns_sides(orientation);
+  bool across = image_turns_sides(stored->orientation);
   size_t height = across ? want->width : want->height;
   size_t width = across ? want->height : want->width;
   unsigned divisor = 8;
   if (height == 0 || width == 0)
     return 1;
-  while (divisor > 1 && (image->height / divisor < height || image->width / divisor < width))
+  while (divisor > 1 && (stored->height / divisor < height || stored->width / divisor < width))
     divisor /= 2;
   return divisor;
 }
@@ -140,25 +141,25 @@ read_pixels(struct jpeg_job *job, struct image *image)
 /* What is checked is the size in the file, which is what decoding costs. */
 static enum err
 make_room(struct jpeg_job *job, size_t max_pixels, const struct image_want *want,
-          struct image *image, unsigned orientation, struct err_info *info)
+          struct image_stored *stored, struct err_info *info)
 {
   if (job->decoder.num_components == 4)
     return err_set(info, ERR_INVALID, "the JPEG is in CMYK; save it as RGB");
-  enum err rc = image_check_size(image, max_pixels, info);
+  enum err rc = image_check_size(&stored->image, max_pixels, info);
   if (rc != ERR_OK)
     return rc;
   job->decoder.scale_num = 1;
-  job->decoder.scale_denom = choose_divisor(image, want, orientation);
+  job->decoder.scale_denom = choose_divisor(stored, want);
   jpeg_calc_output_dimensions(&job->decoder);
-  image->height = job->decoder.output_height;
-  image->width = job->decoder.output_width;
-  return image_allocate(image, info);
+  stored->divisor = job->decoder.scale_denom;
+  stored->image.height = job->decoder.output_height;
+  stored->image.width = job->decoder.output_width;
+  return image_allocate(&stored->image, info);
 }
 
 enum err
 image_jpeg_decode(const void *bytes, size_t length, size_t max_pixels,
-                  const struct image_want *want, struct image *image, unsigned *orientation,
-                  struct err_info *info)
+                  const struct image_want *want, struct image_stored *stored, struct err_info *info)
 {
   struct jpeg_job job;
   enum err rc;
@@ -166,22 +167,21 @@ image_jpeg_decode(const void *bytes, size_t length, size_t max_pixels,
   memset(&job, 0, sizeof job);
   if (setjmp(job.errors.escape))
   {
-    image_free(image);
+    image_free(&stored->image);
     jpeg_destroy_decompress(&job.decoder);
     return err_set(info, ERR_INVALID, "the JPEG can't be read: %s", job.errors.text);
   }
   start(&job, bytes, length);
-  tell(&job, image, orientation);
-  rc = make_room(&job, max_pixels, want, image, *orientation, info);
+  tell(&job, stored);
+  rc = make_room(&job, max_pixels, want, stored, info);
   if (rc == ERR_OK)
-    read_pixels(&job, image);
+    read_pixels(&job, &stored->image);
   jpeg_destroy_decompress(&job.decoder);
   return rc;
 }
 
 enum err
-image_jpeg_look(const void *bytes, size_t length, struct image *head, unsigned *orientation,
-                struct err_info *info)
+image_jpeg_look(const void *bytes, size_t length, struct image_stored *head, struct err_info *info)
 {
   struct jpeg_job job;
 
@@ -192,7 +192,7 @@ image_jpeg_look(const void *bytes, size_t length, struct image *head, unsigned *
     return err_set(info, ERR_INVALID, "the JPEG can't be read: %s", job.errors.text);
   }
   start(&job, bytes, length);
-  tell(&job, head, orientation);
+  tell(&job, head);
   jpeg_destroy_decompress(&job.decoder);
   return ERR_OK;
 }

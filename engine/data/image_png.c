@@ -45,26 +45,25 @@ fault(png_image *png, struct err_info *info)
 }
 
 static enum err
-begin(const void *bytes, size_t length, png_image *png, struct image *image, unsigned *orientation,
+begin(const void *bytes, size_t length, png_image *png, struct image_stored *stored,
       struct err_info *info)
 {
   memset(png, 0, sizeof *png);
   png->version = PNG_IMAGE_VERSION;
   if (!png_image_begin_read_from_memory(png, bytes, length))
     return fault(png, info);
-  image->height = png->height;
-  image->width = png->width;
-  image->channels = png->format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
-  *orientation = find_orientation(bytes, length);
+  stored->height = stored->image.height = png->height;
+  stored->width = stored->image.width = png->width;
+  stored->image.channels = png->format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
+  stored->orientation = find_orientation(bytes, length);
   return ERR_OK;
 }
 
 enum err
-image_png_look(const void *bytes, size_t length, struct image *head, unsigned *orientation,
-               struct err_info *info)
+image_png_look(const void *bytes, size_t length, struct image_stored *head, struct err_info *info)
 {
   png_image png;
-  enum err rc = begin(bytes, length, &png, head, orientation, info);
+  enum err rc = begin(bytes, length, &png, head, info);
 
   if (rc == ERR_OK)
     png_image_free(&png);
@@ -72,12 +71,13 @@ image_png_look(const void *bytes, size_t length, struct image *head, unsigned *o
 }
 
 enum err
-image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct image *image,
-                 unsigned *orientation, struct err_info *info)
+image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct image_stored *stored,
+                 struct err_info *info)
 {
   static const png_color white = {255, 255, 255};
+  struct image *image = &stored->image;
   png_image png;
-  enum err rc = begin(bytes, length, &png, image, orientation, info);
+  enum err rc = begin(bytes, length, &png, stored, info);
 
   if (rc != ERR_OK)
     return rc;

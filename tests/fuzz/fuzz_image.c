@@ -24,7 +24,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
       || image.height * image.width > MAX_PIXELS)
     abort();
   for (size_t channels = 1; channels <= 3; channels += 2)
-    image_fit(&image, 16, 12, channels, out, NULL);
+    if (image_fit(&image, 16, 12, channels, out, NULL) != ERR_OK
+        || image_load(data, size, MAX_PIXELS, 16, 12, channels, out, NULL) != ERR_OK)
+      abort();
   image_free(&image);
   return 0;
 }
