@@ -23,7 +23,7 @@ json_t *__real_json_loadb(const char *bytes, size_t length, size_t flags, json_e
 json_t *__wrap_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *error);
 
 static size_t countdown; /* 0 = none fails any more */
-static bool sticky, failed;
+static bool sticky, failed, json_spared;
 
 static bool
 fails(void)
@@ -81,7 +81,7 @@ __wrap_strdup(const char *text)
 json_t *
 __wrap_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *error)
 {
-  if (fails())
+  if (!json_spared && fails())
     return NULL;
   size_t kept = countdown;
   countdown = 0;
@@ -97,9 +97,15 @@ no_memory_strikes(void)
 }
 
 void
+no_memory_spare_json(bool spare)
+{
+  json_spared = spare;
+}
+
+void
 no_memory_from(size_t nth, bool and_after)
 {
-  json_set_alloc_funcs(__wrap_malloc, free);
+  json_set_alloc_funcs(json_spared ? __real_malloc : __wrap_malloc, free);
   countdown = nth;
   sticky = and_after;
   failed = false;

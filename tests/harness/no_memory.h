@@ -9,6 +9,8 @@
 
 /* From now on the nth allocation fails (1 = the next), and with `and_after` every one after it. */
 void no_memory_from(size_t nth, bool and_after);
+/* Jansson's allocations do not count and never fail, from the next no_memory_from on. */
+void no_memory_spare_json(bool spare);
 /* Allocations work again; whether one has failed. */
 bool no_memory_end(void);
 /* Whether a call that is made now is to fail: for wrappers of what other libraries allocate. */

@@ -418,25 +418,25 @@ tear_down(void **state)
 
 /* may_be_done, dense */
 static const struct scenario memory_scenarios[] = {
-  {"csv", run_csv, true, 100},
-  {"idx", run_idx, true, 0},
-  {"edit", run_edit, true, 0},
-  {"pictures", run_pictures, true, 0},
-  {"labelled pictures", run_labelled_pictures, true, 0},
-  {"table in a zip", run_table_zip, true, 100},
-  {"labels", run_labels, false, 0},
-  {"save", run_save, false, 0},
-  {"issues", run_issues, true, 0},
-  {"issues of classes", run_issues_of_classes, true, 0},
-  {"issues of images", run_issues_of_images, true, 0},
-  {"table told", run_tell_table, true, 0},
-  {"images told", run_tell_images, true, 0},
-  {"split by groups", run_split_groups, false, 0},
-  {"split by times", run_split_times, false, 0},
-  {"split of images", run_split_images, false, 0},
-  {"tasks", run_task, false, 0},
-  {"encode for trees", run_encode_tree, false, 0},
-  {"metrics", run_metrics, true, 0},
+  {"csv", run_csv, true, 100, false},
+  {"idx", run_idx, true, 0, false},
+  {"edit", run_edit, true, 0, false},
+  {"pictures", run_pictures, true, 0, false},
+  {"labelled pictures", run_labelled_pictures, true, 0, false},
+  {"table in a zip", run_table_zip, true, 100, false},
+  {"labels", run_labels, false, 0, false},
+  {"save", run_save, false, 0, false},
+  {"issues", run_issues, true, 0, false},
+  {"issues of classes", run_issues_of_classes, true, 0, false},
+  {"issues of images", run_issues_of_images, true, 0, false},
+  {"table told", run_tell_table, true, 0, false},
+  {"images told", run_tell_images, true, 0, false},
+  {"split by groups", run_split_groups, false, 0, false},
+  {"split by times", run_split_times, false, 0, false},
+  {"split of images", run_split_images, false, 0, false},
+  {"tasks", run_task, false, 0, false},
+  {"encode for trees", run_encode_tree, false, 0, false},
+  {"metrics", run_metrics, true, 0, false},
 };
 
 static void
@@ -448,13 +448,13 @@ test_without_memory(void **state)
 }
 
 static const struct scenario call_scenarios[] = {
-  {"csv", run_csv, false, 0},
-  {"idx", run_idx, false, 0},
-  {"edit", run_edit, false, 0},
-  {"pictures", run_pictures, false, 0},
-  {"labelled pictures", run_labelled_pictures, false, 0},
-  {"table in a zip", run_table_zip, true, 0},
-  {"save", run_save, false, 0},
+  {"csv", run_csv, false, 0, false},
+  {"idx", run_idx, false, 0, false},
+  {"edit", run_edit, false, 0, false},
+  {"pictures", run_pictures, false, 0, false},
+  {"labelled pictures", run_labelled_pictures, false, 0, false},
+  {"table in a zip", run_table_zip, true, 0, false},
+  {"save", run_save, false, 0, false},
 };
 
 static void

@@ -34,7 +34,7 @@ size_t
 __wrap_bbc_bootstraps(const struct bbc_request *request)
 {
   (void) request;
-  return 12;
+  return 3;
 }
 
 /* ---- jobs --------------------------------------------------------------------------------------------- */
@@ -271,7 +271,7 @@ finish(const struct job *job, enum finish_kind kind, const char *estimate)
 static bool
 run_finish(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done = finish(&classes, FINISH_WHOLE, "bbc_cv");
   clock_step = 0;
   return done;
@@ -290,7 +290,7 @@ run_finish_dear(void)
 static bool
 run_finish_weighted(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done = finish(&weighted, FINISH_SIMPLE, "bbc_cv");
   clock_step = 0;
   return done;
@@ -299,7 +299,7 @@ run_finish_weighted(void)
 static bool
 run_finish_timed(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done = finish(&timed, FINISH_WHOLE, "bbc_cv");
   clock_step = 0;
   return done;
@@ -308,7 +308,7 @@ run_finish_timed(void)
 static bool
 run_finish_held_out(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done = finish(&held_out, FINISH_WHOLE, "holdout")
               && finish(&held_out, FINISH_PROVISIONAL, "validation");
   clock_step = 0;
@@ -318,7 +318,7 @@ run_finish_held_out(void)
 static bool
 run_finish_numbers(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done = finish(&numbers, FINISH_WHOLE, "bbc_cv");
   clock_step = 0;
   return done;
@@ -327,7 +327,7 @@ run_finish_numbers(void)
 static bool
 run_finish_pictures(void)
 {
-  clock_step = 1e-6;
+  clock_step = 0.0015;
   bool done =
     finish(&pictures, FINISH_WHOLE, "bbc_cv") && finish(&pictures, FINISH_PROVISIONAL, "cv");
   clock_step = 0;
@@ -397,8 +397,8 @@ set_up(void **state)
   test_make_dir(folder);
   test_path(paths[0], folder, "table.atds");
   test_path(paths[1], folder, "images.atds");
-  write_table(paths[0], 120);
-  struct dataset *images = toy_images(60, 4);
+  write_table(paths[0], 72);
+  struct dataset *images = toy_images(48, 4);
   assert_int_equal(dataset_save_images(paths[1], dataset_images(images), NULL), ERR_OK);
   dataset_close(images);
   open_job(&classes, paths[0],
@@ -444,23 +444,23 @@ tear_down(void **state)
 }
 
 static const struct scenario scenarios[] = {
-  {"open", run_open, false, 0},
-  {"open with times", run_open_timed, false, 0},
-  {"open images", run_open_pictures, false, 0},
-  {"fit linear", run_fit_linear, true, 60},
-  {"fit trees", run_fit_trees, true, 60},
-  {"fit trees to a quantile", run_fit_quantile, true, 60},
-  {"fit mlp", run_fit_mlp, true, 60},
-  {"fit images", run_fit_pictures, true, 60},
-  {"search", run_search, false, 100},
-  {"search replayed", run_search_replayed, false, 100},
-  {"finish", run_finish, true, 60},
-  {"finish of dear models", run_finish_dear, true, 60},
-  {"finish with weights", run_finish_weighted, true, 60},
-  {"finish with times", run_finish_timed, true, 60},
-  {"finish with report rows", run_finish_held_out, true, 60},
-  {"finish of a regression", run_finish_numbers, true, 60},
-  {"finish of images", run_finish_pictures, true, 60},
+  {"open", run_open, false, 0, false},
+  {"open with times", run_open_timed, false, 0, false},
+  {"open images", run_open_pictures, false, 0, false},
+  {"fit linear", run_fit_linear, true, 30, false},
+  {"fit trees", run_fit_trees, true, 30, false},
+  {"fit trees to a quantile", run_fit_quantile, true, 30, false},
+  {"fit mlp", run_fit_mlp, true, 30, false},
+  {"fit images", run_fit_pictures, true, 30, false},
+  {"search", run_search, false, 30, true},
+  {"search replayed", run_search_replayed, false, 30, true},
+  {"finish", run_finish, true, 30, false},
+  {"finish of dear models", run_finish_dear, true, 30, true},
+  {"finish with weights", run_finish_weighted, true, 30, false},
+  {"finish with times", run_finish_timed, true, 30, true},
+  {"finish with report rows", run_finish_held_out, true, 30, true},
+  {"finish of a regression", run_finish_numbers, true, 30, true},
+  {"finish of images", run_finish_pictures, true, 30, true},
 };
 
 static void

@@ -358,7 +358,7 @@ tear_down(void **state)
   static void test_##name(void **state)                                                            \
   {                                                                                                \
     (void) state;                                                                                  \
-    scenario_without_memory(&(struct scenario){#name, run_##name, may_be_done, 0});                \
+    scenario_without_memory(&(struct scenario){#name, run_##name, may_be_done, 0, false});         \
   }
 
 SCENARIO(json, false)
