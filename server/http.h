@@ -197,6 +197,12 @@ struct db_conn *http_db(struct http_request *req);
  * remembered as the reason of a later 503. */
 struct db_conn *http_db_try(struct http_request *req);
 
+/* A new random id. Under an Idempotency-Key it is the same in every attempt of the request, so that what an
+ * attempt made before its server died is found, not made again: at most one id of a prefix in a request. */
+void http_new_id(struct http_request *req, const char *prefix, char *id, size_t size);
+/* Whether an earlier attempt of this request died with its server: it may have made something. */
+bool http_is_second_attempt(const struct http_request *req);
+
 /* ---- streams (text/event-stream) -------------------------------------------------------------------- */
 /* Starts an SSE answer: from now on the event hub feeds it the events of these jobs, each after its `after`. */
 struct http_stream_job

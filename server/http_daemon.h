@@ -39,6 +39,9 @@ struct http_daemon_stats
 };
 void http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats);
 
+/* Renews the leases of idempotency keys whose requests are being answered: to be called every 10 seconds or so. */
+void http_daemon_renew_claims(struct http_daemon *daemon);
+
 /* After server->draining was set. */
 void http_daemon_drain(struct http_daemon *daemon);
 /* Stops and frees; false when requests are stuck, which leaves everything as it is. NULL is fine. */

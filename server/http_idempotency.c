@@ -2,12 +2,89 @@
 
 #include "server/http_internal.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
 #define KEY_MAX 200
+#define RENEW_MOST 1000 /* claims at a time: more are never being answered */
+
+/* ---- claims that are held ---------------------------------------------------------------------------- */
+
+static void
+hold(struct http_exchange *exchange, const struct db_stored_answer *answer)
+{
+  struct http_claim *claim = &exchange->claim;
+  struct http_daemon *daemon = exchange->daemon;
+  snprintf(claim->seed, sizeof claim->seed, "%s", answer->seed ? answer->seed : "");
+  claim->taken_over = answer->taken_over;
+  pthread_mutex_lock(&daemon->lock);
+  claim->next = daemon->claims;
+  claim->back = &daemon->claims;
+  if (claim->next)
+    claim->next->back = &claim->next;
+  daemon->claims = claim;
+  pthread_mutex_unlock(&daemon->lock);
+}
+
+void
+http_claim_let_go(struct http_exchange *exchange)
+{
+  struct http_claim *claim = &exchange->claim;
+  if (!claim->back)
+    return;
+  pthread_mutex_lock(&exchange->daemon->lock);
+  *claim->back = claim->next;
+  if (claim->next)
+    claim->next->back = claim->back;
+  claim->back = NULL;
+  pthread_mutex_unlock(&exchange->daemon->lock);
+}
+
+void
+http_daemon_renew_claims(struct http_daemon *daemon)
+{
+  struct db_conn *conn = NULL;
+  const char **holders = NULL;
+  size_t count = 0;
+  struct arena *arena = arena_new(0);
+  if (arena)
+    holders = arena_array(arena, RENEW_MOST, sizeof *holders);
+  pthread_mutex_lock(&daemon->lock);
+  for (struct http_claim *claim = daemon->claims; holders && claim && count < RENEW_MOST;
+       claim = claim->next)
+    if ((holders[count] = arena_strdup(arena, claim->holder)))
+      count++;
+  pthread_mutex_unlock(&daemon->lock);
+  if (count > 0 && db_acquire(daemon->server->db, 1.0, &conn, NULL) == ERR_OK)
+  {
+    if (db_idempotency_renew(conn, holders, count) < 0)
+      log_warning("the claims of idempotency keys were not renewed; another try follows");
+    db_release(daemon->server->db, conn);
+  }
+  arena_free(arena);
+}
+
+void
+http_new_id(struct http_request *req, const char *prefix, char *id, size_t size)
+{
+  const struct http_claim *claim = &req->exchange->claim;
+  if (*claim->seed)
+    snprintf(id, size, "%s%s", prefix, claim->seed);
+  else
+    db_id_new(prefix, id, size);
+}
+
+bool
+http_is_second_attempt(const struct http_request *req)
+{
+  return req->exchange->claim.taken_over;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
 
 static void
 replay(struct http_exchange *exchange, const struct db_stored_answer *answer)
@@ -85,12 +162,17 @@ http_idempotency_begin(struct http_exchange *exchange)
   uint8_t digest[32];
   struct db_stored_answer answer = {0};
   http_body_digest(exchange, digest);
-  enum db_status status =
-    db_idempotency_claim(conn, req->tenant_id, req->route->name, key, digest, req->arena, &answer);
+  char holder[40];
+  db_id_new(":", holder, sizeof holder);
+  snprintf(exchange->claim.holder, sizeof exchange->claim.holder, "%s%s", req->server->instance,
+           holder);
+  enum db_status status = db_idempotency_claim(conn, req->tenant_id, req->route->name, key, digest,
+                                               exchange->claim.holder, req->arena, &answer);
   switch (status)
   {
   case DB_NONE:
     exchange->idempotency_key = key;
+    hold(exchange, &answer);
     return true;
   case DB_ROWS:
     return answer_repeated(exchange, &answer);
@@ -110,6 +192,8 @@ http_idempotency_end(struct http_exchange *exchange)
   exchange->idempotency_key = NULL;
   if (!key)
     return;
+  const char *holder = exchange->claim.holder;
+  http_claim_let_go(exchange);
   struct err_info info;
   bool own = !exchange->conn;
   if (own && db_acquire(req->server->db, 5.0, &exchange->conn, &info) != ERR_OK)
@@ -127,13 +211,13 @@ http_idempotency_end(struct http_exchange *exchange)
     char *other = exchange->replay_answer
                     ? json_dumps(exchange->replay_answer, JSON_COMPACT | JSON_ENCODE_ANY)
                     : NULL;
-    status =
-      db_idempotency_finish(exchange->conn, req->tenant_id, req->route->name, key, exchange->status,
-                            other ? other : exchange->answer_body, exchange->answer_location);
+    status = db_idempotency_finish(exchange->conn, req->tenant_id, req->route->name, key, holder,
+                                   exchange->status, other ? other : exchange->answer_body,
+                                   exchange->answer_location);
     free(other);
   }
   else
-    status = db_idempotency_drop(exchange->conn, req->tenant_id, req->route->name, key);
+    status = db_idempotency_drop(exchange->conn, req->tenant_id, req->route->name, key, holder);
   if (status < 0)
     log_warning("the answer for an idempotency key was not stored");
 }

@@ -47,6 +47,15 @@ struct http_name_value
 struct http_upload;
 struct http_sse;
 
+/* A claim on an idempotency key; in the daemon's list while it is held, under the daemon's lock. */
+struct http_claim
+{
+  struct http_claim *next, **back; /* back: NULL = not held */
+  char holder[80];
+  char seed[40];
+  bool taken_over;
+};
+
 struct http_exchange
 {
   struct http_request req;
@@ -96,6 +105,7 @@ struct http_exchange
 
   /* idempotency */
   const char *idempotency_key; /* claimed, to be finished or dropped */
+  struct http_claim claim;     /* of that key */
   bool replayed;               /* the answer is one of an earlier request */
 
   /* account */
@@ -121,6 +131,7 @@ struct http_daemon
   struct http_pool *computing;
   struct http_registry *registry;
   pthread_mutex_t lock; /* of what follows */
+  struct http_claim *claims; /* held just now */
   struct http_exchange *free_list;
   size_t free_count;
   atomic_size_t open;      /* requests begun and not completed */
@@ -191,6 +202,8 @@ void http_upload_digest(const struct http_upload *upload, crypto_generichash_sta
 /* http_idempotency.c: true when the handler should run; else it replied. */
 bool http_idempotency_begin(struct http_exchange *exchange);
 void http_idempotency_end(struct http_exchange *exchange);
+/* Holds the claim no longer (its lease runs out, if it was not finished); for one that is not held, nothing. */
+void http_claim_let_go(struct http_exchange *exchange);
 
 /* http_account.c: what a request takes from its tenant and leaves in the books. */
 

@@ -89,6 +89,7 @@ http_exchange_free(struct http_exchange *exchange)
 {
   struct http_daemon *daemon = exchange->daemon;
   struct http_request *req = &exchange->req;
+  http_claim_let_go(exchange);
   http_stream_free(exchange);
   http_request_release_db(req);
   http_body_free(exchange);

@@ -41,6 +41,7 @@
 #include "sql/db_audit.h"
 #include "server/webhook_send.h"
 #include "sql/db_job.h"
+#include "sql/db_tenant.h"
 #include "sql/db_usage.h"
 
 #define CONNECT_SECONDS 60.0
@@ -259,6 +260,9 @@ settle_database(struct program *program, struct err_info *info)
     err = db_patch_check(conn, info);
   if (!err)
     err = first_run_instance(program->data_dir, program->instance, sizeof program->instance, info);
+  /* This folder is ours alone: whoever answered requests from it before is gone. */
+  if (!err && db_idempotency_orphan(conn, program->instance) < 0)
+    log_warning("idempotency keys of requests that were cut short stay busy for a minute");
   if (!err)
     err = first_run_keys(conn, program->data_dir, info);
   db_close(conn);
@@ -442,6 +446,7 @@ serve(struct program *program)
       log_error("the guardian of the database has ended: stopping");
       return 1;
     }
+    http_daemon_renew_claims(program->server.http);
     if (clock_monotonic_s() >= forget_s)
     {
       forget_old(program);

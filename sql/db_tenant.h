@@ -130,19 +130,29 @@ struct db_stored_answer
   int status;
   const char *body;
   const char *location;
+  /* of a claim that is ours: */
+  const char *seed; /* the same for every attempt of this request: for the ids of what it makes */
+  bool taken_over;  /* an earlier attempt died, and may have made something */
 };
-/* Claims (tenant, route, key): DB_NONE = claimed, go on and finish it; DB_ROWS = somebody was first,
- * *answer says what they got. Claims older than 24 hours, and unfinished ones older than 10 minutes, are
- * taken over. */
+/* Claims (tenant, route, key) for DB_IDEMPOTENCY_LEASE_S seconds under the name of `holder`
+ * ("instance:random", never used twice): DB_NONE = claimed, go on and finish it; DB_ROWS = somebody was first,
+ * *answer says what they got. Claims older than 24 hours are forgotten; an unfinished one whose lease is past
+ * is taken over by a request with the same content. */
+#define DB_IDEMPOTENCY_LEASE_S 60
 enum db_status db_idempotency_claim(struct db_conn *conn, const char *tenant_id, const char *route,
-                                    const char *key, const uint8_t digest[32], struct arena *arena,
-                                    struct db_stored_answer *answer);
+                                    const char *key, const uint8_t digest[32], const char *holder,
+                                    struct arena *arena, struct db_stored_answer *answer);
+/* Keeps these holders' claims for another lease. */
+enum db_status db_idempotency_renew(struct db_conn *conn, const char *const *holders, size_t count);
+/* Ends the leases of all claims of an instance whose process is known to be gone. */
+enum db_status db_idempotency_orphan(struct db_conn *conn, const char *instance);
+/* DB_NONE: the claim is not the holder's any more. */
 enum db_status db_idempotency_finish(struct db_conn *conn, const char *tenant_id, const char *route,
-                                     const char *key, int status, const char *body,
-                                     const char *location);
+                                     const char *key, const char *holder, int status,
+                                     const char *body, const char *location);
 /* Forgets a claim (the answer was a 5xx). */
 enum db_status db_idempotency_drop(struct db_conn *conn, const char *tenant_id, const char *route,
-                                   const char *key);
+                                   const char *key, const char *holder);
 
 /* Settings of the installation. */
 enum db_status db_setting_get(struct db_conn *conn, const char *name, struct arena *arena,

@@ -128,6 +128,21 @@ dataset_ingest_is_images(struct http_request *req)
   return upload_files_are_images(req);
 }
 
+/* Whether an attempt of this request that died got so far that its dataset exists. Otherwise *id is a new one: of
+ * the old one there may be files about to be cleared away. */
+static bool
+made_before(struct http_request *req, struct db_conn *conn, char id[32], const char **dataset_id)
+{
+  struct db_dataset row;
+  if (db_dataset_get(conn, req->tenant_id, id, 0, req->arena, &row) == DB_ROWS)
+  {
+    *dataset_id = arena_strdup(req->arena, id);
+    return true;
+  }
+  db_id_new("ds_", id, 32);
+  return false;
+}
+
 bool
 dataset_ingest_begin(struct http_request *req, const char *const *fields, const char *name,
                      const char **dataset_id)
@@ -152,9 +167,13 @@ dataset_ingest_begin(struct http_request *req, const char *const *fields, const 
   for (size_t i = 0; i < req->part_count; i++)
     size += req->parts[i].path ? req->parts[i].size : 0;
   conn = http_db(req);
-  db_id_new("ds_", id, sizeof id);
+  if (!conn)
+    return false;
+  http_new_id(req, "ds_", id, sizeof id);
+  if (http_is_second_attempt(req) && made_before(req, conn, id, dataset_id))
+    return true;
   *dataset_id = arena_strdup(req->arena, id);
-  if (!conn || !check_room(req, conn, size) || !stage(req, id, &files))
+  if (!check_room(req, conn, size) || !stage(req, id, &files))
     return false;
   status = db_dataset_insert(conn, id, req->tenant_id, name, req->server->instance);
   if (status != DB_ROWS)

@@ -232,7 +232,7 @@ job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *requ
   bool fine;
 
   memset(plan, 0, sizeof *plan);
-  db_id_new("job_", id, sizeof id);
+  http_new_id(req, "job_", id, sizeof id);
   plan->id = arena_strdup(req->arena, id);
   json_faults_init(&faults, req->arena);
   if (!json_is_object(request))

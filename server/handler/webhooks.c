@@ -356,7 +356,9 @@ webhook_wish_take(struct http_request *req, json_t *request, struct webhook_wish
   }
   if (wish->url)
   {
-    wish->id = new_id(req, "wh_");
+    char id[40];
+    http_new_id(req, "wh_", id, sizeof id);
+    wish->id = arena_strdup(req->arena, id);
     wish->secret_made = !secret;
     wish->secret = secret ? arena_strdup(req->arena, secret) : new_secret(req);
   }

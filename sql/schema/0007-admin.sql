@@ -30,3 +30,10 @@ CREATE TABLE usage_day (
   amount      double precision NOT NULL,
   PRIMARY KEY (tenant_id, day, kind)
 );
+
+-- A claim lives as long as who answers keeps it: after a crash the request can be made again at once.
+ALTER TABLE idempotency
+  ADD holder      text,                         -- instance:random of the claim; NULL once answered
+  ADD lease_until timestamptz,
+  ADD seed        text;                         -- ids of what the request makes, kept when the claim is taken over
+CREATE INDEX idempotency_held ON idempotency (holder) WHERE holder IS NOT NULL;

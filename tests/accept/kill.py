@@ -371,6 +371,9 @@ def main():
         return 1
     if not rounds.left and not rounds.stop.is_set():
         remove(ROOT)
+    if rounds.stop.is_set() and not slow:
+        print(f"interrupted with {len(rounds.left)} rounds left: the same command goes on with them")
+        return 130
     print("FAILED" if slow or rounds.left else "passed")
     return 1 if slow or rounds.left else 0
 

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import threading
+import time
 import unittest
 
 from common import ApiTest, TOP, iris, sql  # first: it finds the harness
@@ -153,6 +154,88 @@ class ServersFault(unittest.TestCase):
             mended = api.post("/api/v1/webhooks", body, headers=key)
             self.assertEqual(mended.status, 201, mended)
             self.assertNotIn("idempotency-replayed", mended.headers)
+
+
+class KilledServer(unittest.TestCase):
+    """A server that dies between making a thing and answering: the same request finds what was made, at once."""
+
+    HANG = ("CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END"
+            " $$; CREATE TRIGGER hang BEFORE UPDATE ON idempotency FOR EACH ROW WHEN (NEW.status IS NOT NULL)"
+            " EXECUTE FUNCTION hang()")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.api = AttuneServer(engines=1)
+        cls.addClassCleanup(cls.api.close)
+        cls.api.start()
+        answer = cls.api.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
+        cls.dataset = cls.api.wait_dataset(answer.json["id"])["id"]
+
+    def die(self, send, made):
+        """Sends, kills the server once `made` says so but before it can answer, starts it again."""
+        sql(self.HANG, self.api)
+        thread = threading.Thread(target=self.fails, args=(send,))
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not made():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+        self.api.process.kill()
+        self.api.process.wait()
+        thread.join(30)
+        self.api.process = None
+        self.api.start()
+        sql("DROP TRIGGER hang ON idempotency; DROP FUNCTION hang", self.api)
+
+    def fails(self, send):
+        try:
+            self.assertIsNone(send())
+        except OSError:
+            pass
+
+    def count(self, table):
+        return int(sql(f"SELECT count(*) FROM {table}", self.api))
+
+    def same(self, table, send):
+        """The thing made before the kill is the one that is answered for, then and again."""
+        before = self.count(table)
+        self.die(send, lambda: self.count(table) > before)
+        begun = time.monotonic()
+        answer = send()
+        self.assertLess(answer.status, 300, answer)
+        self.assertLess(time.monotonic() - begun, 15)
+        self.assertNotIn("idempotency-replayed", answer.headers)
+        again = send()
+        self.assertEqual((again.status, again.json["id"]), (answer.status, answer.json["id"]), again)
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        self.assertEqual(self.count(table), before + 1)
+        self.assertEqual(self.count(f"{table} WHERE id = '{answer.json['id']}'"), 1)
+
+    def test_jobs(self):
+        body = {"dataset": self.dataset, "target": "species", "families": ["linear"], "budget": {"trials": 1},
+                "deploy_as": "killed", "webhook": "https://example.org/end"}
+        hooks = self.count("webhook")
+        self.same("job", lambda: self.api.post("/api/v1/jobs", body, headers={"Idempotency-Key": "job"}))
+        self.assertEqual(self.count("webhook"), hooks + 1)
+
+    def test_datasets(self):
+        content = iris() + iris().partition(b"\n")[2]
+        self.same("dataset", lambda: self.api.upload("/api/v1/datasets", [("file", "twice.csv", content)],
+                                                     headers={"Idempotency-Key": "dataset"}))
+
+    def test_train(self):
+        form = [("file", "iris.csv", iris()), ("target", "species"), ("families", "linear"), ("trials", "1")]
+        datasets = self.count("dataset")
+        self.same("job", lambda: self.api.upload("/api/v1/train", form, headers={"Idempotency-Key": "train"}))
+        self.assertEqual(self.count("dataset"), datasets + 1)
+
+    def test_another_content_is_still_a_mismatch(self):
+        body = {"dataset": self.dataset, "target": "species", "families": ["linear"], "budget": {"trials": 1}}
+        key = {"Idempotency-Key": "other"}
+        before = self.count("job")
+        self.die(lambda: self.api.post("/api/v1/jobs", body, headers=key), lambda: self.count("job") > before)
+        answer = self.api.post("/api/v1/jobs", {**body, "budget": {"trials": 2}}, headers=key)
+        self.assertEqual((answer.status, answer.json["code"]), (422, "idempotency_mismatch"), answer)
 
 
 if __name__ == "__main__":

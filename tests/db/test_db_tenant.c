@@ -207,83 +207,117 @@ test_stored_answers(void **state)
   (void) state;
   const char *tenant = test_db_tenant(conn, arena), *other = test_db_tenant(conn, arena);
   struct db_stored_answer answer;
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), arena, &answer),
-                   DB_NONE);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), "in_a:1", arena, &answer), DB_NONE);
   /* Somebody else's, another route's and another key's claims are others. */
-  assert_int_equal(db_idempotency_claim(conn, other, "jobs", "k", hash_of(1), arena, &answer),
-                   DB_NONE);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "datasets", "k", hash_of(1), arena, &answer),
-                   DB_NONE);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "l", hash_of(1), arena, &answer),
-                   DB_NONE);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), arena, &answer),
-                   DB_ROWS);
+  assert_int_equal(
+    db_idempotency_claim(conn, other, "jobs", "k", hash_of(1), "in_a:1", arena, &answer), DB_NONE);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "datasets", "k", hash_of(1), "in_a:1", arena, &answer),
+    DB_NONE);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "jobs", "l", hash_of(1), "in_a:1", arena, &answer), DB_NONE);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), "in_a:1", arena, &answer), DB_ROWS);
   assert_true(answer.same_content);
   assert_false(answer.finished);
-  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", 202, "{\"id\":1}", "/jobs/1"),
-                   DB_ROWS);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(2), arena, &answer),
-                   DB_ROWS);
+  assert_int_equal(
+    db_idempotency_finish(conn, tenant, "jobs", "k", "in_a:1", 202, "{\"id\":1}", "/jobs/1"),
+    DB_ROWS);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(2), "in_a:1", arena, &answer), DB_ROWS);
   assert_false(answer.same_content);
   assert_true(answer.finished);
   assert_int_equal(answer.status, 202);
   assert_string_equal(answer.body, "{\"id\":1}");
   assert_string_equal(answer.location, "/jobs/1");
-  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", 201, NULL, NULL), DB_ROWS);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), arena, &answer),
+  /* What has been answered stays. */
+  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", "in_a:1", 201, NULL, NULL),
+                   DB_NONE);
+  assert_int_equal(db_idempotency_drop(conn, tenant, "jobs", "k", "in_a:1"), DB_NONE);
+  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "l", "in_a:1", 201, NULL, NULL),
                    DB_ROWS);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "jobs", "l", hash_of(1), "in_a:2", arena, &answer), DB_ROWS);
+  assert_true(answer.finished);
   assert_null(answer.body);
   assert_null(answer.location);
-  assert_int_equal(db_idempotency_drop(conn, tenant, "jobs", "k"), DB_ROWS);
-  assert_int_equal(db_idempotency_drop(conn, tenant, "jobs", "k"), DB_NONE);
-  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", 201, NULL, NULL), DB_NONE);
-  assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(2), arena, &answer),
+  assert_int_equal(db_idempotency_drop(conn, tenant, "datasets", "k", "in_a:1"), DB_ROWS);
+  assert_int_equal(db_idempotency_drop(conn, tenant, "datasets", "k", "in_a:1"), DB_NONE);
+  assert_int_equal(db_idempotency_finish(conn, tenant, "datasets", "k", "in_a:1", 201, NULL, NULL),
                    DB_NONE);
+  assert_int_equal(
+    db_idempotency_claim(conn, tenant, "datasets", "k", hash_of(2), "in_a:1", arena, &answer),
+    DB_NONE);
 }
 
+/* Moves a claim into the past: its lease, or (of an answer) its beginning. */
 static void
-age_claim(const char *tenant, const char *age)
+age_claim(const char *tenant, const char *column, const char *age)
 {
-  test_db_sql(conn, arena,
-              "UPDATE idempotency SET created_at = now() - interval '%s' WHERE tenant_id = '%s'",
-              age, tenant);
+  test_db_sql(conn, arena, "UPDATE idempotency SET %s = %s - interval '%s' WHERE tenant_id = '%s'",
+              column, column, age, tenant);
 }
 
+static enum db_status
+claim_as(const char *tenant, const char *holder, uint8_t content, struct db_stored_answer *answer)
+{
+  *answer = (struct db_stored_answer){0};
+  return db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(content), holder, arena, answer);
+}
+
+/* A claim that nobody keeps is taken over by the same request, which is told the seed of the first attempt; the
+ * first, should it still live, has nothing to say any more. */
 static void
-test_old_claims_are_taken_over(void **state)
+test_claims_are_kept_or_taken_over(void **state)
 {
   (void) state;
+  static const char *const holders[] = {"in_p:1", "in_none:9"};
   const char *tenant = test_db_tenant(conn, arena);
   struct db_stored_answer answer;
-  enum db_status wanted[][2] = {{DB_ROWS, DB_NONE}, {DB_ROWS, DB_NONE}};
-  static const char *const ages[][2] = {{"9 minutes", "11 minutes"}, {"23 hours", "25 hours"}};
-  for (int finished = 0; finished < 2; finished++)
-  {
-    db_idempotency_drop(conn, tenant, "jobs", "k");
-    assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(1), arena, &answer),
-                     DB_NONE);
-    if (finished)
-      assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", 201, "old", "/old"),
-                       DB_ROWS);
-    for (int i = 0; i < 2; i++)
-    {
-      age_claim(tenant, ages[finished][i]);
-      assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(2), arena, &answer),
-                       wanted[finished][i]);
-    }
-    /* Taken over: the content is the new one's and there is no answer yet. */
-    assert_int_equal(db_idempotency_claim(conn, tenant, "jobs", "k", hash_of(2), arena, &answer),
-                     DB_ROWS);
-    assert_true(answer.same_content);
-    assert_false(answer.finished);
-    assert_null(answer.body);
-  }
+  assert_int_equal(claim_as(tenant, "in_p:1", 1, &answer), DB_NONE);
+  assert_false(answer.taken_over);
+  const char *seed = answer.seed;
+  assert_int_equal(strlen(seed), 20);
+  age_claim(tenant, "lease_until", "59 seconds");
+  assert_int_equal(claim_as(tenant, "in_b:1", 1, &answer), DB_ROWS);
+  assert_int_equal(db_idempotency_renew(conn, holders, 2), DB_ROWS);
+  age_claim(tenant, "lease_until", "59 seconds");
+  assert_int_equal(claim_as(tenant, "in_b:1", 1, &answer), DB_ROWS);
+  age_claim(tenant, "lease_until", "2 seconds");
+  assert_int_equal(claim_as(tenant, "in_b:1", 2, &answer), DB_ROWS);
+  assert_false(answer.same_content);
+  assert_int_equal(claim_as(tenant, "in_b:1", 1, &answer), DB_NONE);
+  assert_true(answer.taken_over);
+  assert_string_equal(answer.seed, seed);
+  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", "in_p:1", 201, "a", NULL),
+                   DB_NONE);
+  assert_int_equal(db_idempotency_drop(conn, tenant, "jobs", "k", "in_p:1"), DB_NONE);
+  assert_int_equal(db_idempotency_renew(conn, holders, 2), DB_NONE);
+  assert_int_equal(db_idempotency_orphan(conn, "in_p"), DB_NONE);
+  assert_int_equal(claim_as(tenant, "in_c:1", 1, &answer), DB_ROWS);
+  assert_int_equal(db_idempotency_orphan(conn, "in_b"), DB_ROWS);
+  assert_int_equal(claim_as(tenant, "in_c:1", 1, &answer), DB_NONE);
+  assert_string_equal(answer.seed, seed);
+  assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", "in_c:1", 201, "c", NULL),
+                   DB_ROWS);
+  assert_int_equal(db_idempotency_orphan(conn, "in_c"), DB_NONE);
+  assert_int_equal(claim_as(tenant, "in_d:1", 1, &answer), DB_ROWS);
+  assert_string_equal(answer.body, "c");
+  /* The next day it is another request. */
+  age_claim(tenant, "created_at", "23 hours");
+  assert_int_equal(claim_as(tenant, "in_d:1", 2, &answer), DB_ROWS);
+  age_claim(tenant, "created_at", "2 hours");
+  assert_int_equal(claim_as(tenant, "in_d:1", 2, &answer), DB_NONE);
+  assert_false(answer.taken_over);
+  assert_string_not_equal(answer.seed, seed);
 }
 
 /* Eight connections claim the same key at the same moment. */
 struct racer
 {
   const char *tenant;
+  char holder[20];
   pthread_barrier_t *barrier;
   int won, lost;
 };
@@ -305,7 +339,7 @@ race(void *context)
     if (!ready)
       continue;
     enum db_status status =
-      db_idempotency_claim(own, racer->tenant, "jobs", key, digest, memory, &answer);
+      db_idempotency_claim(own, racer->tenant, "jobs", key, digest, racer->holder, memory, &answer);
     racer->won += status == DB_NONE;
     racer->lost += status == DB_ROWS && answer.same_content && !answer.finished;
   }
@@ -330,6 +364,7 @@ test_race_for_a_claim(void **state)
   for (int i = 0; i < RACERS; i++)
   {
     racers[i] = (struct racer){.tenant = tenant, .barrier = &barrier};
+    snprintf(racers[i].holder, sizeof racers[i].holder, "in_r:%d", i);
     pthread_create(&threads[i], NULL, race, &racers[i]);
   }
   int won = 0, lost = 0;
@@ -356,7 +391,7 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_sessions),
                                      cmocka_unit_test(test_sign_in_code_is_used_once),
                                      cmocka_unit_test(test_stored_answers),
-                                     cmocka_unit_test(test_old_claims_are_taken_over),
+                                     cmocka_unit_test(test_claims_are_kept_or_taken_over),
                                      cmocka_unit_test(test_race_for_a_claim)};
   return cmocka_run_group_tests_name("db_tenant", tests, setup, teardown);
 }
