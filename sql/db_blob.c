@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sha256.h"
 #include "sql/db_conn.h"
 #include "sql/db_io.h"
 #include "sql/db_value.h"
@@ -27,7 +28,7 @@ struct writer
   uint64_t left; /* bytes not yet sent */
   int seq;       /* of the next chunk */
   char *piece;
-  crypto_hash_sha256_state hash;
+  struct sha256 hash;
 };
 
 static enum db_status
@@ -66,8 +67,7 @@ send_chunk(struct writer *writer)
       return db_conn_fault(writer->conn, "blob_write",
                            got < 0 ? "its bytes could not be read"
                                    : "it has fewer bytes than were announced");
-    crypto_hash_sha256_update(&writer->hash, (const unsigned char *) writer->piece,
-                              (unsigned long long) got);
+    sha256_update(&writer->hash, writer->piece, (size_t) got);
     status = send_copy(writer, writer->piece, (size_t) got);
     length -= (uint64_t) got;
     writer->left -= (uint64_t) got;
@@ -121,7 +121,7 @@ check_written(struct writer *writer, const uint8_t sha256[32])
     return db_conn_fault(writer->conn, "blob_write",
                          more < 0 ? "its bytes could not be read"
                                   : "it has more bytes than were announced");
-  crypto_hash_sha256_final(&writer->hash, digest);
+  sha256_final(&writer->hash, digest);
   if (memcmp(digest, sha256, sizeof digest) != 0)
     return db_conn_fault(writer->conn, "blob_write", "its bytes are not those of its digest");
   return DB_ROWS;
@@ -142,7 +142,7 @@ db_blob_write(struct db_conn *conn, long (*read_fn)(void *context, char *bytes, 
   writer.piece = malloc(PIECE_BYTES);
   if (writer.piece == NULL)
     return db_conn_fault(conn, "blob_write", "out of memory");
-  crypto_hash_sha256_init(&writer.hash);
+  sha256_init(&writer.hash);
   enum db_status status =
     db_exec_one(conn, &insert, DB_PARAMS(db_hash(sha256), db_int8((int64_t) bytes)),
                 DB_SCALAR(DB_INT8), NULL, &writer.blob_id);
@@ -243,8 +243,8 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
   struct arena *arena = arena_new(0);
   if (arena == NULL)
     return db_conn_fault(conn, "blob_read", "out of memory");
-  crypto_hash_sha256_state hash;
-  crypto_hash_sha256_init(&hash);
+  struct sha256 hash;
+  sha256_init(&hash);
   uint64_t left = blob.bytes;
   int seq = 0, offset = 0;
   while (left > 0)
@@ -254,7 +254,7 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
     status = find_slice(conn, blob_id, seq, offset, arena, &slice);
     if (status != DB_ROWS)
       goto out;
-    crypto_hash_sha256_update(&hash, slice.data, slice.size);
+    sha256_update(&hash, slice.data, slice.size);
     if (slice.size > left || !write_fn(context, slice.data, slice.size))
     {
       status = db_conn_fault(conn, "blob_read",
@@ -272,7 +272,7 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
     }
   }
   unsigned char digest[32];
-  crypto_hash_sha256_final(&hash, digest);
+  sha256_final(&hash, digest);
   if (memcmp(digest, blob.sha256, sizeof digest) != 0)
     status =
       db_conn_fault(conn, "blob_read", "blob %lld does not match its digest", (long long) blob_id);

@@ -1,7 +1,7 @@
 # Tests of base
 if HAVE_CMOCKA
 base_tests = tests/unit/test_base tests/unit/test_json tests/unit/test_la tests/unit/test_options \
-  tests/unit/test_proc tests/unit/test_rng tests/unit/test_space \
+  tests/unit/test_proc tests/unit/test_rng tests/unit/test_sha256 tests/unit/test_space \
   tests/unit/test_space_json tests/unit/test_text
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
@@ -18,6 +18,8 @@ tests_unit_test_proc_SOURCES = tests/unit/test_proc.c tests/harness/test_support
 tests_unit_test_proc_LDADD = $(BASE_TEST_LIBS)
 tests_unit_test_rng_SOURCES = tests/unit/test_rng.c tests/harness/test_support.h
 tests_unit_test_rng_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_sha256_SOURCES = tests/unit/test_sha256.c tests/harness/test_support.h
+tests_unit_test_sha256_LDADD = $(BASE_TEST_LIBS) $(SODIUM_LIBS)
 tests_unit_test_space_SOURCES = tests/unit/test_space.c tests/harness/space_build.h \
   tests/harness/test_support.h
 tests_unit_test_space_LDADD = $(BASE_TEST_LIBS)

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "data/atds.h"
 
 /* One array of the file that is filled from its start. */
@@ -450,8 +451,8 @@ dataset_digest(int fd, uint64_t length, char hex[65], struct err_info *info)
   if (bytes == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
   enum err err = ERR_OK;
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
+  struct sha256 sha;
+  sha256_init(&sha);
   for (uint64_t at = 0; at < length && err == ERR_OK;)
   {
     size_t want = length - at < chunk ? (size_t) (length - at) : chunk;
@@ -464,14 +465,14 @@ dataset_digest(int fd, uint64_t length, char hex[65], struct err_info *info)
       err = err_set(info, ERR_IO, "the dataset ends too early");
     else
     {
-      crypto_hash_sha256_update(&state, bytes, (unsigned long long) n);
+      sha256_update(&sha, bytes, (size_t) n);
       at += (uint64_t) n;
     }
   }
   if (err == ERR_OK)
   {
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256_final(&state, digest);
+    uint8_t digest[SHA256_BYTES];
+    sha256_final(&sha, digest);
     sodium_bin2hex(hex, 65, digest, sizeof digest);
   }
   free(bytes);
