@@ -103,6 +103,8 @@ part_begin(void *context, const struct multipart_head *head)
     return false;
   }
   part->path = arena_strdup(req->arena, upload->file.path);
+  if (!part->path)
+    http_reply_error(req, E_INTERNAL, NULL);
   return part->path != NULL;
 }
 
@@ -154,7 +156,7 @@ part_end(void *context)
   const char *text = upload->field.length ? upload->field.data : "";
   bool good =
     !memchr(text, '\0', upload->field.length) && text_utf8_valid(text, upload->field.length, NULL);
-  part->value = arena_strndup(req->arena, text, upload->field.length);
+  part->value = upload->field.failed ? NULL : arena_strndup(req->arena, text, upload->field.length);
   upload->field.length = 0;
   if (!good)
     http_reply_error(req, E_BAD_REQUEST, "A form field is not UTF-8 text.");

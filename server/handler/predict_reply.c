@@ -32,7 +32,10 @@ static void
 write_text(const char *text, struct buf *out)
 {
   json_t *string = json_string(text);
-  json_write(string, out);
+  if (string)
+    json_write(string, out);
+  else
+    out->failed = true;
   json_decref(string);
 }
 
