@@ -84,6 +84,7 @@ run_up(const struct line *line, const size_t channels)
 {
   double total[3] = {0.0, 0.0, 0.0};
   for (size_t i = 0; i <= line->have; i++)
+#pragma GCC unroll 3
     for (size_t c = 0; c < channels; c++)
     {
       line->running[i * channels + c] = total[c];
@@ -97,6 +98,7 @@ add_columns(const struct line *line, size_t x, const size_t channels, double *su
 {
   const struct cut *from = &line->cuts[x], *to = from + 1;
   const size_t first = from->whole * channels, last = to->whole * channels;
+#pragma GCC unroll 3
   for (size_t c = 0; c < channels; c++)
     sum[c] = (line->running[last + c] - line->running[first + c]) * line->whole
              + to->parts * (double) line->sums[last + c]
@@ -135,6 +137,7 @@ fit_colour(const struct line *line, uint8_t *out)
   {
     double sum[3];
     add_columns(line, x, 3, sum);
+#pragma GCC unroll 3
     for (size_t c = 0; c < 3; c++)
       *out++ = mean(sum[c], area, share);
   }
