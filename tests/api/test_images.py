@@ -8,7 +8,7 @@ import tarfile
 import unittest
 
 from common import ApiTest, gz
-from image_files import SHAPES, jpegs, png, png_head, shapes, tarred, zipped
+from image_files import SHAPES, jpeg_lying, jpegs, lying, png, png_head, png_lying, shapes, tarred, zipped
 
 
 def files_of(pictures, top="", end=".png", encode=None):
@@ -43,6 +43,17 @@ class ImageUpload(ApiTest):
                 self.assertEqual(made["channels"], 3)
                 self.assertRegex(" ".join(made["warnings"]), r"resized from \d+×\d+…\d+×\d+ to \d+×\d+")
         self.assertEqual(len(found), 1)
+
+    def test_photos_are_turned(self):
+        pictures = shapes(30)
+        upright = self.images(zipped(files_of(pictures)))
+        side = self.images(zipped(files_of(pictures, encode=lambda all: [png_lying(*one[1:]) for one in all])))
+        self.assertEqual(side["sha256"], upright["sha256"])
+        self.assertEqual((side["height"], side["width"]), (upright["height"], upright["width"]))
+        made = self.images(zipped(files_of(shapes(30, sizes=(40, 44)), end=".jpg", encode=lambda all: [
+            jpeg_lying(content) for content in jpegs([(*lying(*one[1:]), one[4]) for one in all])])))
+        straight = self.images(zipped(files_of(shapes(30, sizes=(40, 44)), end=".jpg", encode=as_jpegs)))
+        self.assertEqual((made["height"], made["width"]), (straight["height"], straight["width"]))
 
     def test_litter_and_others_are_passed_over(self):
         files = files_of(shapes(12, sizes=(16, 16), channels=(1,)))
@@ -254,6 +265,13 @@ class ImageModel(ApiTest):
                     bodies += [(one[0], content, "image/jpeg")
                                for one, content in zip(fresh, as_jpegs(fresh))]
                     self.assertGreater(self.predict(bodies), 0.75)
+
+    def test_photos_are_turned(self):
+        for one in shapes(6, seed=79, sizes=(30, 60)):
+            answers = [self.api.call("POST", "/api/v1/models/shapes/predict", body, {"Content-Type": "image/png"})
+                       for body in (png(*one[1:]), png_lying(*one[1:]))]
+            self.assertEqual([answer.status for answer in answers], [200, 200])
+            self.assertEqual(answers[0].json["predictions"], answers[1].json["predictions"])
 
     def test_forms_and_base64(self):
         fresh = shapes(9, seed=78)

@@ -22,6 +22,29 @@ def png(pixels, height, width, channels=1) -> bytes:
             + chunk(b"IEND", b""))
 
 
+def _exif(orientation) -> bytes:
+    """An Exif block that says only how an image is to be turned."""
+    return (b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0))
+
+
+def lying(pixels, height, width, channels=1):
+    """The pixels as a camera held upright stores them (a quarter turn to the left), their height and width."""
+    at = [(y * width + x) * channels for x in reversed(range(width)) for y in range(height)]
+    return b"".join(pixels[i:i + channels] for i in at), width, height
+
+
+def png_lying(pixels, height, width, channels=1) -> bytes:
+    """A PNG that lies on its side and says so."""
+    made, chunk = png(*lying(pixels, height, width, channels), channels), b"eXIf" + _exif(6)
+    return (made[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + made[33:])
+
+
+def jpeg_lying(content) -> bytes:
+    """A JPEG, made of lying pixels, that says so."""
+    segment = b"Exif\0\0" + _exif(6)
+    return content[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + content[2:]
+
+
 def png_head(width, height) -> bytes:
     """A PNG that claims a size and has next to no pixels."""
     def chunk(kind, content):
