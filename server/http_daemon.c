@@ -240,6 +240,7 @@ http_daemon_stop(struct http_daemon *daemon)
     arena_free(exchange->req.arena);
     free(exchange);
   }
+  http_daemon_forget_lapsed(daemon);
   pthread_mutex_destroy(&daemon->lock);
   free(daemon);
   return true;

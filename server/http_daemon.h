@@ -39,7 +39,8 @@ struct http_daemon_stats
 };
 void http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats);
 
-/* Renews the leases of idempotency keys whose requests are being answered: to be called every 10 seconds or so. */
+/* Renews the leases of idempotency keys whose requests are being answered, and ends those of requests whose end could
+ * not be told to the database: to be called every 10 seconds or so. */
 void http_daemon_renew_claims(struct http_daemon *daemon);
 
 /* After server->draining was set. */

@@ -44,24 +44,73 @@ http_claim_let_go(struct http_exchange *exchange)
   pthread_mutex_unlock(&exchange->daemon->lock);
 }
 
+/* The end of this claim could not be told: a copy stays until the database is back. */
+static void
+note_lapsed(struct http_exchange *exchange)
+{
+  struct http_daemon *daemon = exchange->daemon;
+  struct http_claim *copy = malloc(sizeof *copy);
+  if (!copy)
+    return; /* its lease ends by itself */
+  *copy = exchange->claim;
+  pthread_mutex_lock(&daemon->lock);
+  copy->next = daemon->lapsed;
+  daemon->lapsed = copy;
+  pthread_mutex_unlock(&daemon->lock);
+}
+
+static size_t
+copy_holders(struct arena *arena, const struct http_claim *claim, const char **holders)
+{
+  size_t count = 0;
+  for (; claim && count < RENEW_MOST; claim = claim->next)
+    if ((holders[count] = arena_strdup(arena, claim->holder)))
+      count++;
+  return count;
+}
+
+void
+http_daemon_forget_lapsed(struct http_daemon *daemon)
+{
+  pthread_mutex_lock(&daemon->lock);
+  struct http_claim *claim = daemon->lapsed;
+  daemon->lapsed = NULL;
+  pthread_mutex_unlock(&daemon->lock);
+  while (claim)
+  {
+    struct http_claim *next = claim->next;
+    free(claim);
+    claim = next;
+  }
+}
+
 void
 http_daemon_renew_claims(struct http_daemon *daemon)
 {
   struct db_conn *conn = NULL;
-  const char **holders = NULL;
-  size_t count = 0;
   struct arena *arena = arena_new(0);
-  if (arena)
-    holders = arena_array(arena, RENEW_MOST, sizeof *holders);
-  pthread_mutex_lock(&daemon->lock);
-  for (struct http_claim *claim = daemon->claims; holders && claim && count < RENEW_MOST;
-       claim = claim->next)
-    if ((holders[count] = arena_strdup(arena, claim->holder)))
-      count++;
-  pthread_mutex_unlock(&daemon->lock);
-  if (count > 0 && db_acquire(daemon->server->db, 1.0, &conn, NULL) == ERR_OK)
+  const char **held = arena ? arena_array(arena, RENEW_MOST, sizeof *held) : NULL;
+  const char **lapsed = arena ? arena_array(arena, RENEW_MOST, sizeof *lapsed) : NULL;
+  size_t held_count = 0, lapsed_count = 0;
+  if (held && lapsed)
   {
-    if (db_idempotency_renew(conn, holders, count) < 0)
+    pthread_mutex_lock(&daemon->lock);
+    held_count = copy_holders(arena, daemon->claims, held);
+    lapsed_count = copy_holders(arena, daemon->lapsed, lapsed);
+    pthread_mutex_unlock(&daemon->lock);
+  }
+  if (held_count + lapsed_count > 0 && db_acquire(daemon->server->db, 1.0, &conn, NULL) == ERR_OK)
+  {
+    enum db_status status = DB_NONE;
+    if (held_count > 0)
+      status = db_idempotency_renew(conn, held, held_count, DB_IDEMPOTENCY_LEASE_S);
+    if (status >= 0 && lapsed_count > 0)
+    {
+      status = db_idempotency_renew(conn, lapsed, lapsed_count, 0);
+      if (status >= 0)
+        http_daemon_forget_lapsed(daemon);
+    }
+    if (status < 0)
       log_warning("the claims of idempotency keys were not renewed; another try follows");
     db_release(daemon->server->db, conn);
   }
@@ -180,6 +229,7 @@ http_idempotency_begin(struct http_exchange *exchange)
   case DB_HARD:
     break;
   }
+  note_lapsed(exchange); /* the claim may have been stored all the same */
   http_reply_db(req, status, E_INTERNAL);
   return false;
 }
@@ -199,6 +249,7 @@ http_idempotency_end(struct http_exchange *exchange)
   if (own && db_acquire(req->server->db, 5.0, &exchange->conn, &info) != ERR_OK)
   {
     exchange->conn = NULL;
+    note_lapsed(exchange);
     log_warning("the answer for an idempotency key was not stored: %s", info.text);
     return;
   }
@@ -218,6 +269,8 @@ http_idempotency_end(struct http_exchange *exchange)
   }
   else
     status = db_idempotency_drop(exchange->conn, req->tenant_id, req->route->name, key, holder);
-  if (status < 0)
-    log_warning("the answer for an idempotency key was not stored");
+  if (status >= 0)
+    return;
+  note_lapsed(exchange);
+  log_warning("the answer for an idempotency key was not stored");
 }

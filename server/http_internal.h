@@ -130,8 +130,10 @@ struct http_daemon
   struct http_pool *waiting;
   struct http_pool *computing;
   struct http_registry *registry;
-  pthread_mutex_t lock; /* of what follows */
+  pthread_mutex_t lock;      /* of what follows */
   struct http_claim *claims; /* held just now */
+  struct http_claim
+    *lapsed; /* given up while the database was away: their leases are to be ended; owned */
   struct http_exchange *free_list;
   size_t free_count;
   atomic_size_t open;      /* requests begun and not completed */
@@ -204,6 +206,8 @@ bool http_idempotency_begin(struct http_exchange *exchange);
 void http_idempotency_end(struct http_exchange *exchange);
 /* Holds the claim no longer (its lease runs out, if it was not finished); for one that is not held, nothing. */
 void http_claim_let_go(struct http_exchange *exchange);
+/* Frees what is remembered of claims that were given up. */
+void http_daemon_forget_lapsed(struct http_daemon *daemon);
 
 /* http_account.c: what a request takes from its tenant and leaves in the books. */
 

@@ -78,13 +78,12 @@ db_idempotency_claim(struct db_conn *conn, const char *tenant_id, const char *ro
 }
 
 enum db_status
-db_idempotency_renew(struct db_conn *conn, const char *const *holders, size_t count)
+db_idempotency_renew(struct db_conn *conn, const char *const *holders, size_t count, double seconds)
 {
   static const struct db_statement renew = {
     "idempotency_renew", "UPDATE idempotency SET lease_until = now() + make_interval(secs => $2)"
                          " WHERE holder = ANY ($1)"};
-  return db_exec_none(conn, &renew,
-                      DB_PARAMS(db_text_array(holders, count), db_float8(DB_IDEMPOTENCY_LEASE_S)));
+  return db_exec_none(conn, &renew, DB_PARAMS(db_text_array(holders, count), db_float8(seconds)));
 }
 
 enum db_status

@@ -142,8 +142,9 @@ struct db_stored_answer
 enum db_status db_idempotency_claim(struct db_conn *conn, const char *tenant_id, const char *route,
                                     const char *key, const uint8_t digest[32], const char *holder,
                                     struct arena *arena, struct db_stored_answer *answer);
-/* Keeps these holders' claims for another lease. */
-enum db_status db_idempotency_renew(struct db_conn *conn, const char *const *holders, size_t count);
+/* Keeps these holders' claims for another lease of `seconds`; 0 ends them. */
+enum db_status db_idempotency_renew(struct db_conn *conn, const char *const *holders, size_t count,
+                                    double seconds);
 /* Ends the leases of all claims of an instance whose process is known to be gone. */
 enum db_status db_idempotency_orphan(struct db_conn *conn, const char *instance);
 /* DB_NONE: the claim is not the holder's any more. */

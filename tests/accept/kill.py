@@ -45,7 +45,8 @@ ROOT = os.path.join(tempfile.gettempdir(), f"attune-kill-{zlib.crc32(TABLE.encod
 LEASED = ("SELECT id, lease_token, trial_id IS NULL, split_part(worker, ':', 2), extract(epoch FROM lease_until)"
           " FROM unit WHERE state = 'leased'")
 PROGRESS = ("SELECT coalesce(sum(event_seq), 0), (SELECT coalesce(sum(lease_token), 0) FROM unit),"
-            " (SELECT count(*) FROM unit WHERE state NOT IN ('pending', 'leased')) FROM job")
+            " (SELECT count(*) FROM unit WHERE state NOT IN ('pending', 'leased')),"
+            " (SELECT count(*) FROM dataset WHERE state <> 'ingesting') FROM job")
 
 
 class Rounds:
@@ -193,7 +194,7 @@ def one_round(lane, number):
             if time.monotonic() >= wakes_at:
                 send(pid, signal.SIGCONT)
     else:
-        lane.killed(victim)
+        lane.killed(victim, pid)
 
         def cont():
             return None

@@ -281,7 +281,7 @@ test_claims_are_kept_or_taken_over(void **state)
   assert_int_equal(strlen(seed), 20);
   age_claim(tenant, "lease_until", "59 seconds");
   assert_int_equal(claim_as(tenant, "in_b:1", 1, &answer), DB_ROWS);
-  assert_int_equal(db_idempotency_renew(conn, holders, 2), DB_ROWS);
+  assert_int_equal(db_idempotency_renew(conn, holders, 2, 60), DB_ROWS);
   age_claim(tenant, "lease_until", "59 seconds");
   assert_int_equal(claim_as(tenant, "in_b:1", 1, &answer), DB_ROWS);
   age_claim(tenant, "lease_until", "2 seconds");
@@ -293,10 +293,13 @@ test_claims_are_kept_or_taken_over(void **state)
   assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", "in_p:1", 201, "a", NULL),
                    DB_NONE);
   assert_int_equal(db_idempotency_drop(conn, tenant, "jobs", "k", "in_p:1"), DB_NONE);
-  assert_int_equal(db_idempotency_renew(conn, holders, 2), DB_NONE);
+  assert_int_equal(db_idempotency_renew(conn, holders, 2, 60), DB_NONE);
   assert_int_equal(db_idempotency_orphan(conn, "in_p"), DB_NONE);
   assert_int_equal(claim_as(tenant, "in_c:1", 1, &answer), DB_ROWS);
   assert_int_equal(db_idempotency_orphan(conn, "in_b"), DB_ROWS);
+  assert_int_equal(claim_as(tenant, "in_p:1", 1, &answer), DB_NONE);
+  assert_string_equal(answer.seed, seed);
+  assert_int_equal(db_idempotency_renew(conn, holders, 2, 0), DB_ROWS);
   assert_int_equal(claim_as(tenant, "in_c:1", 1, &answer), DB_NONE);
   assert_string_equal(answer.seed, seed);
   assert_int_equal(db_idempotency_finish(conn, tenant, "jobs", "k", "in_c:1", 201, "c", NULL),

@@ -173,19 +173,28 @@ test_classification(void **state)
   check_blobs(id);
 }
 
+/* A job bounded by time. Without optimisation, on a busy machine, no trial may end in ten seconds: then it must say
+ * so, and four times as long must do. */
 static void
 test_regression_in_seconds(void **state)
 {
   (void) state;
   struct db_job job;
-  const char *id =
-    test_engine_job(conn, arena, tenant, numbers, "{\"target\":\"y\",\"budget\":{\"seconds\":10}}");
-  test_engine_wait(conn, arena, tenant, id, 60, &job);
+  for (int budget_s = 10;; budget_s *= 4)
+  {
+    const char *spec =
+      arena_printf(arena, "{\"target\":\"y\",\"budget\":{\"seconds\":%d}}", budget_s);
+    const char *id = test_engine_job(conn, arena, tenant, numbers, spec);
+    test_engine_wait(conn, arena, tenant, id, 60, &job);
+    double took_s = (double) (job.ended_us - job.started_us) / 1e6;
+    print_message("%d s asked, %.2f s taken, %d trials done\n", budget_s, took_s, job.trials_done);
+    assert_true(took_s < budget_s + 2);
+    if (strcmp(job.state, "succeeded") == 0 || budget_s > 10)
+      break;
+    assert_has_text(job.problem, "budget_too_short");
+  }
   assert_string_equal(job.state, "succeeded");
   assert_string_equal(job.stop_reason, "budget_seconds");
-  double took_s = (double) (job.ended_us - job.started_us) / 1e6;
-  print_message("10 s asked, %.2f s taken, %d trials done\n", took_s, job.trials_done);
-  assert_true(took_s < 12);
   json_t *report = report_of(&job);
   assert_string_equal(json_get_string(report, "metric", ""), "rmse");
   assert_true(json_get_number(report, "score", NAN)
@@ -243,13 +252,15 @@ test_nothing_to_search(void **state)
   for (size_t i = 0; i < 2; i++)
   {
     struct db_job job;
-    const char *spec = arena_printf(
-      arena,
-      "{\"target\":\"y\",\"budget\":{\"trials\":5},\"families\":[\"trees\"],"
-      "\"search\":{\"method\":\"%s\",\"space\":{\"learning_rate\":0.1,\"max_depth\":4,\"rounds\":30,"
-      "\"min_child_weight\":1,\"subsample\":1,\"colsample\":1,\"lambda\":1,\"alpha\":0,\"patience\":10}"
-      "}}",
-      methods[i]);
+    const char *spec =
+      arena_printf(arena,
+                   "{\"target\":\"y\",\"budget\":{\"trials\":5},\"families\":[\"trees\"],"
+                   "\"search\":{\"method\":\"%s\",\"space\":{\"learning_rate\":0.1,\"max_depth\":4,"
+                   "\"rounds\":30,"
+                   "\"min_child_weight\":1,\"subsample\":1,\"colsample\":1,\"lambda\":1,\"alpha\":"
+                   "0,\"patience\":10}"
+                   "}}",
+                   methods[i]);
     const char *id = test_engine_job(conn, arena, tenant, table, spec);
     test_engine_wait(conn, arena, tenant, id, 60, &job);
     assert_string_equal(job.state, "succeeded");

@@ -230,7 +230,7 @@ class Lane:
                 found.append(pid)
         return found
 
-    def killed(self, victim):
+    def killed(self, victim, pid):
         """Starts again what was killed, where nothing in Attune does it."""
         if victim == "attuned":
             self.server.process.wait()
@@ -257,8 +257,8 @@ class StandaloneLane(Lane):
         with open(os.path.join(self.server.data_dir, "socket-dir"), encoding="utf-8") as file:
             self.shell = SqlShell(file.read().strip(), "attune", "attune")
 
-    def killed(self, victim):
-        super().killed(victim)
+    def killed(self, victim, pid):
+        super().killed(victim, pid)
         if victim == "attuned":  # the socket of a private cluster moves
             self.shell.close()
             self.find_socket()
@@ -336,15 +336,15 @@ class ExternalLane(Lane):
                 [os.path.join(BUILD, "engine", "worker", "attune-engine"), "--database", self.database,
                  "--data-dir", data, "--workers", "1"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=data)
 
-    def killed(self, victim):
-        super().killed(victim)
+    def killed(self, victim, pid):
+        super().killed(victim, pid)
         if victim == "postmaster":
             self.postgres.wait()
             self.start_postgres()
-        if victim == "engine":
-            for number, engine in enumerate(self.engines):
-                if engine.poll() is not None:
-                    self.start_engine(number)
+        for number, engine in enumerate(self.engines):
+            if engine.pid == pid:
+                engine.wait()
+                self.start_engine(number)
 
     def end(self):
         self.shell.close()
