@@ -11,7 +11,7 @@
 
 #include "sql/db.h"
 
-#define ESTATE_NAME_BYTES 100
+#define ESTATE_NAME_BYTES 128
 
 struct estate
 {
