@@ -1,14 +1,16 @@
 # Allocations and system calls that fail, one after the other.
 if HAVE_CMOCKA
 ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data \
-  tests/unit/test_faults_tune
+  tests/unit/test_faults_tune tests/unit/test_runner
 check_PROGRAMS += $(ENGINE_FAULT_TESTS)
 TESTS += $(ENGINE_FAULT_TESTS)
-ENGINE_FAULT_HARNESS = tests/harness/no_memory.c tests/harness/no_memory.h tests/harness/call_fails.c \
-  tests/harness/call_fails.h tests/harness/scenario.h
+ENGINE_CALL_FAILS = tests/harness/call_fails.c tests/harness/call_fails.h
+ENGINE_FAULT_HARNESS = tests/harness/no_memory.c tests/harness/no_memory.h \
+  tests/harness/scenario.h $(ENGINE_CALL_FAILS)
 ENGINE_FAULT_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
   -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=json_loadb \
-  -Wl,--wrap=read,--wrap=pread,--wrap=write,--wrap=pwrite,--wrap=open,--wrap=mmap,--wrap=fstat \
+  $(ENGINE_CALL_WRAPS)
+ENGINE_CALL_WRAPS = -Wl,--wrap=read,--wrap=pread,--wrap=write,--wrap=pwrite,--wrap=open,--wrap=mmap,--wrap=fstat \
   -Wl,--wrap=lseek,--wrap=ftruncate,--wrap=fsync,--wrap=fchmod,--wrap=rename,--wrap=memfd_create \
   -Wl,--wrap=mkostemp,--wrap=mkdir,--wrap=pipe2,--wrap=fork,--wrap=close
 ENGINE_LIBRARY_WRAPS = -Wl,--wrap=XGDMatrixCreateFromMat,--wrap=XGDMatrixSetFloatInfo \
@@ -29,4 +31,9 @@ tests_unit_test_faults_tune_SOURCES = tests/unit/test_faults_tune.c $(ENGINE_FAU
 tests_unit_test_faults_tune_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_faults_tune_LDFLAGS = $(ENGINE_FAULT_WRAPS) $(ENGINE_LIBRARY_WRAPS) \
   -Wl,--wrap=clock_monotonic_s,--wrap=bbc_bootstraps
+tests_unit_test_runner_SOURCES = tests/unit/test_runner.c $(ENGINE_CALL_FAILS) \
+  engine/worker/runner.c engine/worker/progress.c engine/worker/tail.c engine/worker/watchdog.c \
+  engine/worker/work_dir.c engine/worker/supervisor.c
+tests_unit_test_runner_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_runner_LDFLAGS = $(ENGINE_CALL_WRAPS) -Wl,--wrap=clock_monotonic_s
 endif
