@@ -1,7 +1,8 @@
 # Allocations and system calls that fail, one after the other.
 if HAVE_CMOCKA
 ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data \
-  tests/unit/test_faults_tune tests/unit/test_runner
+  tests/unit/test_faults_tune tests/unit/test_runner \
+  tests/unit/test_worker_files
 check_PROGRAMS += $(ENGINE_FAULT_TESTS)
 TESTS += $(ENGINE_FAULT_TESTS)
 ENGINE_CALL_FAILS = tests/harness/call_fails.c tests/harness/call_fails.h
@@ -36,4 +37,9 @@ tests_unit_test_runner_SOURCES = tests/unit/test_runner.c $(ENGINE_CALL_FAILS) \
   engine/worker/work_dir.c engine/worker/supervisor.c
 tests_unit_test_runner_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_runner_LDFLAGS = $(ENGINE_CALL_WRAPS) -Wl,--wrap=clock_monotonic_s
+tests_unit_test_worker_files_SOURCES = tests/unit/test_worker_files.c $(ENGINE_FAULT_HARNESS) \
+  tests/harness/toy_data.h engine/worker/dataset_cache.c engine/worker/prepared.c \
+  engine/worker/trial_main.c engine/worker/work_dir.c
+tests_unit_test_worker_files_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_worker_files_LDFLAGS = $(ENGINE_FAULT_WRAPS) -Wl,--wrap=clock_monotonic_s
 endif
