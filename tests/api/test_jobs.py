@@ -64,6 +64,25 @@ class Jobs(ApiTest):
         self.assertEqual(self.api.post("/api/v1/models/twice/predict", row).json["version"],
                          first["model"]["version"])
 
+    def test_nothing_to_search(self):
+        """With every parameter fixed there is one trial for each family, and the best is deployed."""
+        dataset = self.upload(iris())["id"]
+        fixed = {"linear": {"penalty": 0.01, "l1_ratio": 0},
+                 "trees": {"learning_rate": 0.3, "max_depth": 3, "min_child_weight": 1, "subsample": 1, "colsample": 1,
+                           "alpha": 0, "lambda": 1, "rounds": 20, "patience": 5}}
+        for families, method in ((["linear"], "bayes"), (["linear"], "grid"), (["linear", "trees"], "bayes")):
+            space = fixed["linear"] if len(families) == 1 else fixed
+            body = {"dataset": dataset, "target": "species", "families": families, "budget": {"trials": 20},
+                    "deploy_as": "fixed", "search": {"method": method, "space": space}}
+            done = self.run_job(body)
+            self.assertEqual((done["state"], done["stop_reason"]), ("succeeded", "exhausted"), done)
+            trials = self.api.get(f"/api/v1/jobs/{done['id']}/trials").json["items"]
+            self.assertEqual(sorted(trial["family"] for trial in trials), families)
+            for trial in trials:
+                self.assertLessEqual(fixed[trial["family"]].items(), trial["params"].items(), trial)
+            said = self.api.post("/api/v1/models/fixed/predict", {"rows": [{"petal_width": 0.2}]})
+            self.assertEqual((said.status, said.json["version"]), (200, done["model"]["version"]), said)
+
     def test_idempotency(self):
         dataset = self.upload(iris())["id"]
         body = {"dataset": dataset, "target": "species", "budget": {"trials": 1}, "families": ["linear"]}
