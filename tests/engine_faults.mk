@@ -1,6 +1,7 @@
 # Allocations and system calls that fail, one after the other.
 if HAVE_CMOCKA
-ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_data \
+ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_base \
+  tests/unit/test_faults_model tests/unit/test_faults_data \
   tests/unit/test_faults_tune tests/unit/test_runner \
   tests/unit/test_worker_files
 check_PROGRAMS += $(ENGINE_FAULT_TESTS)
@@ -9,7 +10,7 @@ ENGINE_CALL_FAILS = tests/harness/call_fails.c tests/harness/call_fails.h
 ENGINE_FAULT_HARNESS = tests/harness/no_memory.c tests/harness/no_memory.h \
   tests/harness/scenario.h $(ENGINE_CALL_FAILS)
 ENGINE_FAULT_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=json_loadb \
+  -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=strdup,--wrap=json_loadb,--wrap=json_loads \
   $(ENGINE_CALL_WRAPS)
 ENGINE_CALL_WRAPS = -Wl,--wrap=read,--wrap=pread,--wrap=write,--wrap=pwrite,--wrap=open,--wrap=mmap,--wrap=fstat \
   -Wl,--wrap=lseek,--wrap=ftruncate,--wrap=fsync,--wrap=fchmod,--wrap=rename,--wrap=memfd_create \
@@ -42,4 +43,11 @@ tests_unit_test_worker_files_SOURCES = tests/unit/test_worker_files.c $(ENGINE_F
   engine/worker/trial_main.c engine/worker/work_dir.c
 tests_unit_test_worker_files_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_worker_files_LDFLAGS = $(ENGINE_FAULT_WRAPS) -Wl,--wrap=clock_monotonic_s
+tests_unit_test_faults_base_SOURCES = tests/unit/test_faults_base.c $(ENGINE_FAULT_HARNESS)
+tests_unit_test_faults_base_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_faults_base_LDFLAGS = $(ENGINE_FAULT_WRAPS)
+tests_unit_test_faults_model_SOURCES = tests/unit/test_faults_model.c $(ENGINE_FAULT_HARNESS) \
+  tests/harness/library_fails.c tests/harness/toy_fit.h tests/harness/toy_data.h
+tests_unit_test_faults_model_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_faults_model_LDFLAGS = $(ENGINE_FAULT_WRAPS) $(ENGINE_LIBRARY_WRAPS)
 endif

@@ -126,14 +126,19 @@ static json_t *
 list_json(const struct family_param *param)
 {
   json_t *list = json_array();
+  int failed = 0;
 
   for (size_t i = 0; param->kind == FAMILY_CHOICE && param->choices[i]; i++)
-    json_array_append_new(list, json_string(param->choices[i]));
+    failed |= json_array_append_new(list, json_string(param->choices[i]));
   for (size_t i = 0; param->kind == FAMILY_ORDINAL && param->values[i] > 0; i++)
-    json_array_append_new(list, json_integer((json_int_t) param->values[i]));
-  return list;
+    failed |= json_array_append_new(list, json_integer((json_int_t) param->values[i]));
+  if (!failed)
+    return list;
+  json_decref(list);
+  return NULL;
 }
 
+/* A space with a member missing would be another space: all of it or NULL. */
 static json_t *
 param_json(const struct family_param *param, const struct model_data_shape *shape)
 {
@@ -144,29 +149,35 @@ param_json(const struct family_param *param, const struct model_data_shape *shap
     return param->kind == FAMILY_CHOICE ? json_string(param->choices[(size_t) fallback])
                                         : number_json(param, fallback);
   json_t *object = json_object();
-  json_object_set_new(object, "type", json_string(types[param->kind]));
+  int failed = json_object_set_new(object, "type", json_string(types[param->kind]));
   if (param->kind == FAMILY_CHOICE)
   {
-    json_object_set_new(object, "choices", list_json(param));
-    json_object_set_new(object, "default", json_string(param->choices[(size_t) fallback]));
+    failed |= json_object_set_new(object, "choices", list_json(param));
+    failed |=
+      json_object_set_new(object, "default", json_string(param->choices[(size_t) fallback]));
   }
   else if (param->kind == FAMILY_ORDINAL)
   {
-    json_object_set_new(object, "values", list_json(param));
-    json_object_set_new(object, "default", number_json(param, fallback));
+    failed |= json_object_set_new(object, "values", list_json(param));
+    failed |= json_object_set_new(object, "default", number_json(param, fallback));
   }
   else
   {
     fallback = fmin(fmax(fallback, param->low), param->high);
-    json_object_set_new(object, "low", number_json(param, param->low));
-    json_object_set_new(object, "high", number_json(param, param->high));
-    json_object_set_new(object, "scale", json_string(param->log_scale ? "log" : "linear"));
-    json_object_set_new(object, "default", number_json(param, fallback));
+    failed |= json_object_set_new(object, "low", number_json(param, param->low));
+    failed |= json_object_set_new(object, "high", number_json(param, param->high));
+    failed |=
+      json_object_set_new(object, "scale", json_string(param->log_scale ? "log" : "linear"));
+    failed |= json_object_set_new(object, "default", number_json(param, fallback));
   }
   if (param->when_name)
-    json_object_set_new(object, "when", json_pack("{s:[s]}", param->when_name, param->when_choice));
-  json_object_set_new(object, "help", json_string(param->help));
-  return object;
+    failed |= json_object_set_new(object, "when",
+                                  json_pack("{s:[s]}", param->when_name, param->when_choice));
+  failed |= json_object_set_new(object, "help", json_string(param->help));
+  if (!failed)
+    return object;
+  json_decref(object);
+  return NULL;
 }
 
 json_t *

@@ -17,6 +17,7 @@ struct merge
   const char *pointer;
   struct arena *arena;
   struct json_faults *faults;
+  bool no_memory; /* the space is not what was asked for */
 };
 
 static const char *
@@ -72,14 +73,19 @@ merge_object(const json_t *old, const json_t *given)
 {
   bool replace = json_object_get(given, "type") != NULL || !json_is_object(old);
   json_t *merged = replace ? json_object() : json_copy((json_t *) old);
+  /* Jansson's copies leave out what there is no memory for. */
+  int failed = !replace && !json_equal(merged, old);
 
-  if (!merged)
-    return NULL;
   for (const char *const *kept = (const char *const[]){"help", "when", NULL}; replace && *kept;
        kept++)
     if (json_is_object(old) && json_object_get(old, *kept))
-      json_object_set(merged, *kept, json_object_get(old, *kept));
-  json_object_update(merged, (json_t *) given);
+      failed |= json_object_set(merged, *kept, json_object_get(old, *kept));
+  failed |= json_object_update(merged, (json_t *) given);
+  if (failed)
+  {
+    json_decref(merged);
+    return NULL;
+  }
   if (!json_object_get(given, "default"))
   {
     const json_t *fallback = json_object_get(merged, "default");
@@ -95,7 +101,7 @@ merge_object(const json_t *old, const json_t *given)
 }
 
 static void
-merge_param(const struct merge *merge, const char *name, const json_t *given)
+merge_param(struct merge *merge, const char *name, const json_t *given)
 {
   const char *pointer = json_pointer(merge->arena, merge->pointer, name);
   const struct family_param *param = family_param_find(merge->family, name, merge->shape);
@@ -111,7 +117,7 @@ merge_param(const struct merge *merge, const char *name, const json_t *given)
   if (!json_is_object(given))
   {
     check_legal(merge, param, given, pointer);
-    json_object_set(merge->space, name, (json_t *) given);
+    merge->no_memory |= json_object_set(merge->space, name, (json_t *) given) != 0;
     return;
   }
   check_object_legal(merge, param, given, pointer);
@@ -119,7 +125,7 @@ merge_param(const struct merge *merge, const char *name, const json_t *given)
     json_fault_add(merge->faults, pointer, "write {\"type\": \"int\", \"low\": …, \"high\": …}",
                    "%s.%s is fixed by default, so its range needs a \"type\"", merge->family, name);
   else
-    json_object_set_new(merge->space, name, merge_object(old, given));
+    merge->no_memory |= json_object_set_new(merge->space, name, merge_object(old, given)) != 0;
 }
 
 /* Whether a parent that is fixed, or narrowed to fewer choices, can still take `choice`. */
@@ -138,13 +144,15 @@ parent_can_be(const json_t *parent, const json_t *choice)
 }
 
 /* After the overrides: a condition on a fixed parent is decided now. A parameter whose condition can
- * no longer hold leaves the space; one whose parent is fixed as wanted becomes unconditional. */
-static void
+ * no longer hold leaves the space; one whose parent is fixed as wanted becomes unconditional. False without
+ * memory. */
+static bool
 settle_conditions(json_t *space)
 {
   const char *name;
   json_t *value;
   void *next;
+  int failed = 0;
 
   json_object_foreach_safe(space, next, name, value)
   {
@@ -154,7 +162,9 @@ settle_conditions(json_t *space)
     void *after;
     if (!json_is_object(value) || !json_is_object(when))
       continue;
+    const json_t *told = when;
     when = json_deep_copy(when);
+    failed |= !json_equal(when, told);
     json_object_foreach_safe(when, after, parent_name, wanted)
     {
       const json_t *parent = json_object_get(space, parent_name);
@@ -163,13 +173,13 @@ settle_conditions(json_t *space)
       copy = json_array();
       size_t index;
       json_t *choice;
-      json_array_foreach(wanted, index, choice) if (parent_can_be(parent, choice))
+      json_array_foreach(wanted, index, choice) if (parent_can_be(parent, choice)) failed |=
         json_array_append(copy, choice);
       possible = possible && json_array_size(copy) > 0;
       if (!json_is_object(parent))
         json_object_del(when, parent_name);
       else
-        json_object_set(when, parent_name, copy);
+        failed |= json_object_set(when, parent_name, copy);
       json_decref(copy);
     }
     if (!possible)
@@ -177,14 +187,16 @@ settle_conditions(json_t *space)
     else
     {
       json_t *changed = json_copy(value);
+      failed |= !json_equal(changed, value);
       if (json_object_size(when))
-        json_object_set(changed, "when", when);
+        failed |= json_object_set(changed, "when", when);
       else
         json_object_del(changed, "when");
-      json_object_set_new(space, name, changed);
+      failed |= json_object_set_new(space, name, changed);
     }
     json_decref(when);
   }
+  return !failed;
 }
 
 /* {"dropout": 0.1} for one family is taken as {"mlp": {"dropout": 0.1}}. */
@@ -252,8 +264,13 @@ job_space_merge(const char *const *families, size_t family_count,
     }
     if (json_is_object(given))
       json_object_foreach((json_t *) given, name, value) merge_param(&merge, name, value);
-    settle_conditions(merge.space);
-    json_object_set_new(joined, families[i], merge.space);
+    merge.no_memory |= !settle_conditions(merge.space);
+    merge.no_memory |= json_object_set_new(joined, families[i], merge.space) != 0;
+    if (merge.no_memory)
+    {
+      json_decref(joined);
+      return NULL;
+    }
   }
   return joined;
 }

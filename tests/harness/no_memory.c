@@ -22,6 +22,9 @@ char *__wrap_strdup(const char *text);
 json_t *__real_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *error);
 json_t *__wrap_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *error);
 
+json_t *__real_json_loads(const char *text, size_t flags, json_error_t *error);
+json_t *__wrap_json_loads(const char *text, size_t flags, json_error_t *error);
+
 static size_t countdown; /* 0 = none fails any more */
 static bool sticky, failed, json_spared;
 
@@ -86,6 +89,18 @@ __wrap_json_loadb(const char *bytes, size_t length, size_t flags, json_error_t *
   size_t kept = countdown;
   countdown = 0;
   json_t *value = __real_json_loadb(bytes, length, flags, error);
+  countdown = kept;
+  return value;
+}
+
+json_t *
+__wrap_json_loads(const char *text, size_t flags, json_error_t *error)
+{
+  if (!json_spared && fails())
+    return NULL;
+  size_t kept = countdown;
+  countdown = 0;
+  json_t *value = __real_json_loads(text, flags, error);
   countdown = kept;
   return value;
 }

@@ -44,7 +44,8 @@ run_upload(const struct upload *upload)
   lseek(upload->input, 0, SEEK_SET);
   if (upload->labels >= 0)
     lseek(upload->labels, 0, SEEK_SET);
-  json_t *edit = upload->edit != NULL ? json_loads(upload->edit, 0, NULL) : NULL;
+  json_t *edit =
+    upload->edit != NULL ? json_loadb(upload->edit, strlen(upload->edit), 0, NULL) : NULL;
   struct ingest_work work = {.input = upload->input,
                              .labels = upload->labels,
                              .edit = edit,

@@ -103,7 +103,7 @@ open_job(struct job *job, const char *path, const char *request)
   struct err_info info = {0};
   job->path = path;
   assert_int_equal(dataset_open(path, &dataset, &info), ERR_OK);
-  job->spec = json_loads(request, 0, NULL);
+  job->spec = json_loadb(request, strlen(request), 0, NULL);
   job->schema = json_deep_copy(dataset_schema(dataset));
   dataset_close(dataset);
   if (tune_data_open(path, job->spec, job->schema, &job->data, &info) != ERR_OK)
@@ -187,7 +187,7 @@ static bool
 fit(const struct job *job, const char *family, const char *text)
 {
   struct tune_unit_result result;
-  json_t *point = json_loads(text, 0, NULL);
+  json_t *point = json_loadb(text, strlen(text), 0, NULL);
   struct tune_unit unit = {.family = family, .params = point, .trial = 7, .fold = 0};
   bool done = point != NULL && tune_unit_run(job->data, &unit, &result, NULL) == ERR_OK;
   if (done)
