@@ -19,3 +19,14 @@ server_attuned_faults_SOURCES = $(server_attuned_SOURCES) tests/harness/faults.c
 server_attuned_faults_CPPFLAGS = $(server_attuned_CPPFLAGS) $(PQ_CFLAGS)
 server_attuned_faults_LDADD = $(server_attuned_LDADD)
 server_attuned_faults_LDFLAGS = $(SERVER_FAULT_WRAPS)
+
+# What the engine asks of the database, failing at each step.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/db/test_db_faults
+TESTS += tests/db/test_db_faults
+tests_db_test_db_faults_SOURCES = tests/db/test_db_faults.c tests/harness/test_work.h tests/harness/faults.c \
+  tests/harness/faults.h
+tests_db_test_db_faults_CPPFLAGS = $(SQL_TEST_CPPFLAGS) $(MHD_CFLAGS) $(CURL_CFLAGS)
+tests_db_test_db_faults_LDADD = $(SQL_TEST_LIBS) $(MHD_LIBS) $(CURL_LIBS)
+tests_db_test_db_faults_LDFLAGS = $(SERVER_FAULT_WRAPS)
+endif
