@@ -1,6 +1,6 @@
 # Tests of data
 if HAVE_CMOCKA
-DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_dataset tests/unit/test_encode \
+DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode \
   tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_issues tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
@@ -11,6 +11,8 @@ DATA_TEST_LIBS = engine/libdata.a engine/libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS
 DATA_FIXTURE = tests/harness/data_fixture.h tests/harness/test_support.h
 tests_unit_test_csv_SOURCES = tests/unit/test_csv.c tests/harness/test_support.h
 tests_unit_test_csv_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_data_odd_SOURCES = tests/unit/test_data_odd.c $(DATA_FIXTURE)
+tests_unit_test_data_odd_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_dataset_SOURCES = tests/unit/test_dataset.c $(DATA_FIXTURE)
 tests_unit_test_dataset_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_encode_SOURCES = tests/unit/test_encode.c $(DATA_FIXTURE)
