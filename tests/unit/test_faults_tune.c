@@ -471,11 +471,123 @@ test_without_memory(void **state)
     scenario_without_memory(&scenarios[i]);
 }
 
+/* More trials than are mixed: the best of each family is there all the same, and those that can't be served are
+ * left out. */
+static void
+test_many_trials(void **state)
+{
+  (void) state;
+  struct tune_trial trials[17];
+  struct tune_fold_output dropped[2] = {{0}, {0}};
+  struct tune_outcome outcome;
+  struct err_info info = {0};
+  for (size_t t = 0; t < 17; t++)
+  {
+    trials[t] = classes.trials[t % TRIALS];
+    trials[t].number = (int) t + 1;
+  }
+  trials[0].folds = dropped; /* its outputs are not kept any more */
+  struct tune_fold_output unserved[2];
+  memcpy(unserved, trials[1].folds, sizeof unserved);
+  unserved[0].model = NULL;
+  trials[1].folds = unserved;
+  trials[15].family = "trees";
+  trials[16].family = "mlp";
+  struct tune_finish finish = {.trials = trials,
+                               .trial_count = 17,
+                               .seconds = INFINITY,
+                               .dataset_id = "ds_1",
+                               .dataset_sha256 = "00"};
+  clock_step = 0.0015;
+  if (tune_finish_run(classes.data, &finish, &outcome, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  clock_step = 0;
+  json_t *member;
+  size_t index;
+  double weights = 0;
+  assert_true(json_array_size(json_object_get(outcome.report, "members")) > 0);
+  json_array_foreach(json_object_get(outcome.report, "members"), index, member)
+  {
+    json_int_t number = json_get_integer(member, "trial", 0);
+    assert_true(number > 2 && number <= 17);
+    weights += json_get_number(member, "weight", NAN);
+  }
+  assert_near(weights, 1, 1e-9);
+  tune_outcome_clear(&outcome);
+  finish.trial_count = 2;
+  assert_int_equal(tune_finish_run(classes.data, &finish, &outcome, &info), ERR_NOT_FOUND);
+  finish.trial_count = 0;
+  assert_int_equal(tune_finish_run(classes.data, &finish, &outcome, &info), ERR_NOT_FOUND);
+}
+
+/* What a model may cost is the job's to say: a dear mix gives way to one model. */
+static void
+test_a_dear_mix(void **state)
+{
+  (void) state;
+  struct job cheap = {0};
+  struct tune_outcome outcome;
+  open_job(&cheap, paths[0],
+           "{\"target\":\"kind\",\"validation\":{\"folds\":2},\"metric\":\"log_loss\","
+           "\"budget\":{\"trials\":9,\"max_predict_us\":1000},\"search\":{\"seed\":4}}");
+  struct tune_finish finish = {.trials = classes.trials,
+                               .trial_count = TRIALS,
+                               .seconds = INFINITY,
+                               .dataset_id = "ds_1",
+                               .dataset_sha256 = "00"};
+  clock_step = 0.0015;
+  assert_int_equal(tune_finish_run(cheap.data, &finish, &outcome, NULL), ERR_OK);
+  clock_step = 0;
+  assert_int_equal(json_array_size(json_object_get(outcome.report, "members")), 1);
+  assert_string_equal(outcome.family, "linear");
+  assert_true(outcome.us_per_row > 1000);
+  tune_outcome_clear(&outcome);
+  close_job(&cheap);
+}
+
+static void
+test_bad_jobs(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *request, *text;
+  } cases[] = {
+    {"{\"target\":\"kind\",\"class_weight\":{\"tulip\":2}}", "tulip"},
+    {"{\"target\":\"kind\",\"sample_weight\":\"flag\"}", "flag"},
+    {"{\"target\":\"kind\",\"sample_weight\":\"nothing\"}", "nothing"},
+    {"{\"target\":\"kind\",\"sample_weight\":\"long\"}", "weights must be 0 or more"},
+    {"{\"target\":\"kind\",\"sample_weight\":\"when\"}", "weight"},
+    {"{\"target\":\"kind\",\"metric\":\"rmse\"}", "rmse"},
+    {"{\"target\":\"value\",\"metric\":\"mcc\"}", "mcc"},
+    {"{\"target\":\"kind\",\"metric\":\"top_5_accuracy\"}", "top_5_accuracy"},
+    {"{\"target\":\"kind\",\"validation\":{\"group\":\"flag\",\"folds\":5}}", "flag"},
+    {"{\"target\":\"kind\",\"validation\":{\"time\":\"nothing\"}}", "nothing"},
+    {"{}", "target"},
+    {"[]", "object"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    struct tune_data *data = NULL;
+    struct err_info info = {0};
+    json_t *spec = json_loads(cases[i].request, 0, NULL);
+    enum err err = tune_data_open(paths[0], spec, classes.schema, &data, &info);
+    if (err != ERR_INVALID)
+      fail_msg("%s: %s", cases[i].request, err_name(err));
+    assert_null(data);
+    assert_has_text(info.text, cases[i].text);
+    json_decref(spec);
+  }
+  tune_data_close(NULL);
+}
+
 int
 main(int argc, char **argv)
 {
   (void) argc;
   scenario_restart_without_cache(argv);
-  static const struct CMUnitTest tests[] = {cmocka_unit_test(test_without_memory)};
+  static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_without_memory), cmocka_unit_test(test_many_trials),
+    cmocka_unit_test(test_a_dear_mix), cmocka_unit_test(test_bad_jobs)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
