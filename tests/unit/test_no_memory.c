@@ -238,6 +238,77 @@ run_search(void)
   return done;
 }
 
+/* Every method over a space with all kinds of parameters, after an earlier search, with trials that fail, are
+ * forgotten or come from another process. */
+static bool
+search_by(const char *method, const struct space *space)
+{
+  static const double values[] = {0.3, 0.2, 0.9};
+  struct search *search = NULL;
+  double point[6], first[6], prior[18], mean, sd;
+  for (size_t p = 0; p < space->count; p++)
+  {
+    first[p] = space_from_unit(&space->params[p], 0.4);
+    for (size_t k = 0; k < 3; k++)
+      prior[k * space->count + p] = space_from_unit(&space->params[p], 0.3 * (double) k);
+  }
+  struct search_spec spec = {.method = method,
+                             .space = space,
+                             .seed = 2,
+                             .expected_trials = 16,
+                             .grid_resolution = 2,
+                             .first_points = first,
+                             .first_count = 1,
+                             .prior_points = prior,
+                             .prior_values = values,
+                             .prior_count = 3};
+  bool done = search_new(&spec, &search, NULL) == ERR_OK;
+  for (uint64_t trial = 1; done && trial <= 9; trial++)
+  {
+    done = search_ask(search, trial, point, NULL) == ERR_OK;
+    if (done && trial == 1)
+      memcpy(first, point, space->count * sizeof *point); /* made legal */
+    if (done && trial == 4)
+      done = search_tell_failed(search, trial, true, NULL) == ERR_OK;
+    else if (done && trial == 5)
+      done = search_tell_failed(search, trial, false, NULL) == ERR_OK;
+    else if (done && trial != 6) /* which stays pending */
+      done = search_tell(search, trial, point[0] + 0.1 * (double) (trial % 3), 1, NULL) == ERR_OK;
+  }
+  if (done)
+    done = search_note_ask(search, 20, first, NULL) == ERR_OK;
+  if (done && search_predict(search, first, &mean, &sd) == ERR_OK)
+    done = isfinite(mean) && sd >= 0;
+  done = done && search_best(search, NULL, NULL, NULL);
+  search_free(search);
+  return done;
+}
+
+static bool
+run_search_methods(void)
+{
+  static const char text[] =
+    "{\"lr\":{\"type\":\"float\",\"low\":0.001,\"high\":1,\"scale\":\"log\"},"
+    "\"kind\":{\"type\":\"categorical\",\"choices\":[\"p\",\"q\",\"r\"]},"
+    "\"n\":{\"type\":\"int\",\"low\":1,\"high\":9,\"when\":{\"kind\":[\"p\"]}},"
+    "\"flag\":{\"type\":\"bool\"},\"size\":{\"type\":\"ordinal\",\"values\":[8,16,32]}}";
+  struct json_faults faults;
+  struct space *space = NULL;
+  json_t *value = NULL;
+  struct arena *arena = arena_new(0);
+  bool done = arena != NULL && json_parse(text, strlen(text), 8, &value, NULL) == ERR_OK;
+  if (done)
+  {
+    json_faults_init(&faults, arena);
+    done = space_from_json(value, "", arena, &space, &faults) == ERR_OK;
+  }
+  for (const struct search_method_info *method = search_methods(); done && method->name; method++)
+    done = search_by(method->name, space);
+  json_decref(value);
+  arena_free(arena);
+  return done;
+}
+
 static bool
 train(const char *family, const char *params_text, const struct dataset *dataset,
       const struct task *its_task)
@@ -370,6 +441,14 @@ SCENARIO(encode, false)
 SCENARIO(row_batch, true)
 SCENARIO(png, false)
 SCENARIO(search, false)
+
+static void
+test_search_methods(void **state)
+{
+  (void) state;
+  scenario_without_memory(&(struct scenario){"search_methods", run_search_methods, true, 60, true});
+}
+
 SCENARIO(train_linear, true)
 SCENARIO(train_mlp, true)
 SCENARIO(model_linear, true)
@@ -381,13 +460,13 @@ main(int argc, char **argv)
   (void) argc;
   scenario_restart_without_cache(argv);
   static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_json),      cmocka_unit_test(test_space),
-    cmocka_unit_test(test_job_spec),  cmocka_unit_test(test_ingest_csv),
-    cmocka_unit_test(test_split),     cmocka_unit_test(test_encode),
-    cmocka_unit_test(test_row_batch), cmocka_unit_test(test_png),
-    cmocka_unit_test(test_search),    cmocka_unit_test(test_train_linear),
-    cmocka_unit_test(test_train_mlp), cmocka_unit_test(test_model_linear),
-    cmocka_unit_test(test_model_mlp),
+    cmocka_unit_test(test_json),         cmocka_unit_test(test_space),
+    cmocka_unit_test(test_job_spec),     cmocka_unit_test(test_ingest_csv),
+    cmocka_unit_test(test_split),        cmocka_unit_test(test_encode),
+    cmocka_unit_test(test_row_batch),    cmocka_unit_test(test_png),
+    cmocka_unit_test(test_search),       cmocka_unit_test(test_search_methods),
+    cmocka_unit_test(test_train_linear), cmocka_unit_test(test_train_mlp),
+    cmocka_unit_test(test_model_linear), cmocka_unit_test(test_model_mlp),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
