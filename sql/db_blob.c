@@ -28,7 +28,7 @@ struct writer
   uint64_t left; /* bytes not yet sent */
   int seq;       /* of the next chunk */
   char *piece;
-  struct sha256 hash;
+  struct sha256 *hash;
 };
 
 static enum db_status
@@ -67,7 +67,7 @@ send_chunk(struct writer *writer)
       return db_conn_fault(writer->conn, "blob_write",
                            got < 0 ? "its bytes could not be read"
                                    : "it has fewer bytes than were announced");
-    sha256_update(&writer->hash, writer->piece, (size_t) got);
+    sha256_update(writer->hash, writer->piece, (size_t) got);
     status = send_copy(writer, writer->piece, (size_t) got);
     length -= (uint64_t) got;
     writer->left -= (uint64_t) got;
@@ -121,7 +121,8 @@ check_written(struct writer *writer, const uint8_t sha256[32])
     return db_conn_fault(writer->conn, "blob_write",
                          more < 0 ? "its bytes could not be read"
                                   : "it has more bytes than were announced");
-  sha256_final(&writer->hash, digest);
+  sha256_end(writer->hash, digest);
+  writer->hash = NULL;
   if (memcmp(digest, sha256, sizeof digest) != 0)
     return db_conn_fault(writer->conn, "blob_write", "its bytes are not those of its digest");
   return DB_ROWS;
@@ -140,18 +141,20 @@ db_blob_write(struct db_conn *conn, long (*read_fn)(void *context, char *bytes, 
   struct writer writer = {
     .conn = conn, .read_fn = read_fn, .context = context, .left = bytes, .seq = 0};
   writer.piece = malloc(PIECE_BYTES);
-  if (writer.piece == NULL)
-    return db_conn_fault(conn, "blob_write", "out of memory");
-  sha256_init(&writer.hash);
-  enum db_status status =
-    db_exec_one(conn, &insert, DB_PARAMS(db_hash(sha256), db_int8((int64_t) bytes)),
-                DB_SCALAR(DB_INT8), NULL, &writer.blob_id);
+  writer.hash = sha256_new();
+  enum db_status status = DB_ROWS;
+  if (writer.piece == NULL || writer.hash == NULL)
+    status = db_conn_fault(conn, "blob_write", "out of memory");
+  if (status == DB_ROWS)
+    status = db_exec_one(conn, &insert, DB_PARAMS(db_hash(sha256), db_int8((int64_t) bytes)),
+                         DB_SCALAR(DB_INT8), NULL, &writer.blob_id);
   while (status == DB_ROWS && writer.left > 0)
     status = copy_chunks(&writer);
   if (status == DB_ROWS)
     status = check_written(&writer, sha256);
   if (status == DB_ROWS)
     *blob_id = writer.blob_id;
+  sha256_end(writer.hash, NULL);
   free(writer.piece);
   return status;
 }
@@ -241,10 +244,12 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
   if (status != DB_ROWS)
     return status;
   struct arena *arena = arena_new(0);
-  if (arena == NULL)
-    return db_conn_fault(conn, "blob_read", "out of memory");
-  struct sha256 hash;
-  sha256_init(&hash);
+  struct sha256 *hash = sha256_new();
+  if (arena == NULL || hash == NULL)
+  {
+    status = db_conn_fault(conn, "blob_read", "out of memory");
+    goto out;
+  }
   uint64_t left = blob.bytes;
   int seq = 0, offset = 0;
   while (left > 0)
@@ -254,7 +259,7 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
     status = find_slice(conn, blob_id, seq, offset, arena, &slice);
     if (status != DB_ROWS)
       goto out;
-    sha256_update(&hash, slice.data, slice.size);
+    sha256_update(hash, slice.data, slice.size);
     if (slice.size > left || !write_fn(context, slice.data, slice.size))
     {
       status = db_conn_fault(conn, "blob_read",
@@ -272,11 +277,13 @@ db_blob_read(struct db_conn *conn, int64_t blob_id,
     }
   }
   unsigned char digest[32];
-  sha256_final(&hash, digest);
+  sha256_end(hash, digest);
+  hash = NULL;
   if (memcmp(digest, blob.sha256, sizeof digest) != 0)
     status =
       db_conn_fault(conn, "blob_read", "blob %lld does not match its digest", (long long) blob_id);
 out:
+  sha256_end(hash, NULL);
   arena_free(arena);
   return status;
 }

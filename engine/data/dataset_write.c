@@ -448,11 +448,10 @@ dataset_digest(int fd, uint64_t length, char hex[65], struct err_info *info)
 {
   const size_t chunk = (size_t) 1 << 18;
   unsigned char *bytes = malloc(chunk);
-  if (bytes == NULL)
-    return err_set(info, ERR_MEMORY, "out of memory");
+  struct sha256 *sha = sha256_new();
   enum err err = ERR_OK;
-  struct sha256 sha;
-  sha256_init(&sha);
+  if (bytes == NULL || sha == NULL)
+    err = err_set(info, ERR_MEMORY, "out of memory");
   for (uint64_t at = 0; at < length && err == ERR_OK;)
   {
     size_t want = length - at < chunk ? (size_t) (length - at) : chunk;
@@ -465,16 +464,14 @@ dataset_digest(int fd, uint64_t length, char hex[65], struct err_info *info)
       err = err_set(info, ERR_IO, "the dataset ends too early");
     else
     {
-      sha256_update(&sha, bytes, (size_t) n);
+      sha256_update(sha, bytes, (size_t) n);
       at += (uint64_t) n;
     }
   }
+  uint8_t digest[SHA256_BYTES];
+  sha256_end(sha, digest);
   if (err == ERR_OK)
-  {
-    uint8_t digest[SHA256_BYTES];
-    sha256_final(&sha, digest);
     sodium_bin2hex(hex, 65, digest, sizeof digest);
-  }
   free(bytes);
   return err;
 }
