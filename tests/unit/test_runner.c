@@ -145,7 +145,7 @@ tell_epochs(const char *folder)
 static int
 eat(void)
 {
-  size_t size = (size_t) 64 << 20;
+  size_t size = (size_t) 160 << 20;
   volatile char *memory = malloc(size);
   for (size_t i = 0; memory != NULL && i < size; i += 1024)
     memory[i] = 1;
@@ -171,7 +171,9 @@ be_trial(const char *folder)
   test_path(path, folder, "how");
   if (file_read_all(path, 100, &how, NULL) != ERR_OK)
     return 9;
-  const char *name = how.data;
+  char name[32];
+  snprintf(name, sizeof name, "%s", how.data);
+  buf_free(&how);
   if (strcmp(name, "epochs") == 0)
     return tell_epochs(folder);
   if (strcmp(name, "rubbish") == 0)

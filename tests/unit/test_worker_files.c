@@ -485,7 +485,9 @@ test_trial_with_a_full_disk(void **state)
     char path[TEST_PATH_SIZE];
     test_path(path, trial.path, "result.json");
     unlink(path);
-    assert_int_equal(work_dir_write_json(&trial, "unit.json", unit_of(fit), NULL), ERR_OK);
+    json_t *unit = unit_of(fit);
+    assert_int_equal(work_dir_write_json(&trial, "unit.json", unit, NULL), ERR_OK);
+    json_decref(unit);
     call_fails_from(CALL_FULL, nth, false);
     int status = trial_main(trial.path);
     reached = call_fails_end();
