@@ -4,7 +4,8 @@ ENGINE_TEST_LIBS = tests/harness/libtestdb.a $(ENGINE_LIBS) sql/libdb.a engine/l
   $(ENGINE_SYSLIBS) $(SQL_LIBS) $(CMOCKA_LIBS)
 ENGINE_UNIT_LIBS = $(ENGINE_LIBS) $(ENGINE_SYSLIBS) $(CMOCKA_LIBS)
 ENGINE_UNIT_TESTS = tests/unit/test_bbc tests/unit/test_tune_decide tests/unit/test_tune_study \
-  tests/unit/test_tail tests/unit/test_tune_rows tests/unit/test_tune_unit
+  tests/unit/test_tail tests/unit/test_tune_rows tests/unit/test_tune_unit \
+  tests/unit/test_engine_program
 check_PROGRAMS += $(ENGINE_UNIT_TESTS)
 TESTS += $(ENGINE_UNIT_TESTS)
 tests_unit_test_bbc_SOURCES = tests/unit/test_bbc.c
@@ -15,6 +16,9 @@ tests_unit_test_tune_study_SOURCES = tests/unit/test_tune_study.c
 tests_unit_test_tune_study_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tail_SOURCES = tests/unit/test_tail.c engine/worker/tail.c
 tests_unit_test_tail_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_engine_program_SOURCES = tests/unit/test_engine_program.c \
+  engine/worker/estate.c engine/worker/work_dir.c
+tests_unit_test_engine_program_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_rows_SOURCES = tests/unit/test_tune_rows.c
 tests_unit_test_tune_rows_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_unit_SOURCES = tests/unit/test_tune_unit.c
