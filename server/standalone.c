@@ -23,6 +23,10 @@
 #include "base/log.h"
 #include "server/guardian.h"
 
+#ifdef ATTUNE_COVERAGE
+void __gcov_dump(void);
+#endif
+
 struct standalone
 {
   char data_dir[CLUSTER_PATH_MAX];
@@ -161,7 +165,11 @@ start_guardian(struct standalone *standalone, struct cluster *cluster, struct er
     close(command[1]);
     close(report[0]);
     setpgid(0, 0);
-    _exit(guardian_main(cluster, standalone->data_dir, command[0], report[1]));
+    int status = guardian_main(cluster, standalone->data_dir, command[0], report[1]);
+#ifdef ATTUNE_COVERAGE
+    __gcov_dump(); /* _exit leaves the counts behind */
+#endif
+    _exit(status);
   }
   close(command[0]);
   close(report[1]);
