@@ -79,6 +79,14 @@ def setUpModule():
     FaultsTest.world = World()
 
 
+def tearDownModule():
+    """It ends as it should, and a sanitizer finds nothing lost."""
+    api = FaultsTest.world.api
+    log = api.log()
+    status = api.stop()
+    assert status == 0, f"exit status {status}\n{log}\n{api.log(20000)}"
+
+
 class FaultsTest(unittest.TestCase):
     """What a sweep does, and what can be asked for."""
 
