@@ -406,15 +406,16 @@ class Start(FaultsTest):
     """attuned starts, or says in a line why not and ends with 1."""
 
     def start(self, kind, nth, code):
-        folder = tempfile.mkdtemp(prefix="start-", dir=self.folder)
         with open(os.path.join(self.api.data_dir, "conninfo"), encoding="utf-8") as file:
             conninfo = file.read().strip()
-        one = AttuneServer(["--database", conninfo], data_dir=folder, environment=self.faults.environment(),
-                           program="attuned-faults")
+        return self.attempt(["--database", conninfo], tempfile.mkdtemp(prefix="start-", dir=self.folder), kind, nth, code)
+
+    def attempt(self, arguments, folder, kind, nth, code):
+        one = AttuneServer(data_dir=folder, environment=self.faults.environment(), program="attuned-faults")
         self.faults.arm(kind, nth, code=code, state="XX000")
         process = subprocess.Popen(
             [os.path.join(BUILD, "server", one.program), "--data-dir", folder, "--listen", f"127.0.0.1:{one.port}",
-             "--database", conninfo, "--log-level", "error"], env={**os.environ, **one.environment, **ONE_THREAD},
+             *arguments, "--log-level", "error"], env={**os.environ, **one.environment, **ONE_THREAD},
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             deadline = time.monotonic() + 30
@@ -452,6 +453,16 @@ class Start(FaultsTest):
 
     def test_files(self):
         self.sweep_start(faults.FILE)
+
+    def test_with_a_database_of_its_own(self):
+        """Whatever failed before, the next start finds all it needs."""
+        folder = os.path.join(self.folder, "own")
+        for kind, nths in ((faults.NONE, (0,)), (faults.SYSTEM, range(1, 9, 2)), (faults.FILE, range(1, 40, 5)),
+                           (faults.MEMORY, range(1, 20, 5)), (faults.NONE, (0,))):
+            for nth in nths:
+                with self.subTest(kind=kind, nth=nth):
+                    fired = self.attempt(["--engines", "0"], folder, kind, nth, errno.EAGAIN)
+                    self.assertEqual(fired > 0, kind != faults.NONE)
 
     def test_memory(self):
         self.sweep_start(faults.MEMORY, step=4)
