@@ -388,6 +388,71 @@ test_wishes_of_the_caller(void **state)
   json_decref(change);
 }
 
+static bool
+always(void *context)
+{
+  (void) context;
+  return true;
+}
+
+/* A parser that dies, hangs or talks rubbish, in the real one's place. */
+static void
+test_false_parsers(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *script;
+    bool cancelled;
+    enum err err;
+    const char *says;
+  } cases[] = {
+    {"exit 0", false, ERR_INTERNAL, "ended with code 0 without a report"},
+    {"exit 7", false, ERR_INTERNAL, "ended with code 7"},
+    {"kill -SEGV $$", false, ERR_INTERNAL, "signal 11"},
+    {"kill -KILL $$", false, ERR_LIMIT, "of computing"},
+    {"kill -XCPU $$", false, ERR_LIMIT, "of computing"},
+    {"kill -SYS $$", false, ERR_INVALID, "reading the file was stopped"},
+    {"echo rubbish >&6", false, ERR_INTERNAL, "without a report"},
+    {"echo '{\"ok\":true}' >&6", false, ERR_INTERNAL, "without a report"},
+    {"echo '{\"ok\":true,\"schema\":{},\"sha256\":\"12\"}' >&6", false, ERR_INTERNAL, "report"},
+    {"echo '{\"ok\":false}' >&6", false, ERR_INTERNAL, "could not be read"},
+    {"echo '{\"ok\":false,\"status\":\"memory\"}' >&6", false, ERR_LIMIT, "too much memory"},
+    {"echo '{\"ok\":false,\"status\":\"invalid\",\"message\":\"odd\"}' >&6", false, ERR_INVALID,
+     "odd"},
+    {"exec sleep 20", true, ERR_CANCELLED, "was cancelled"},
+    {"exec sleep 20", false, ERR_TIMEOUT, "could not be read within 2 s"},
+  };
+  char folder[TEST_PATH_SIZE], program[TEST_PATH_SIZE], text[300];
+  test_make_dir(folder);
+  test_path(program, folder, "attune-ingest");
+  setenv("ATTUNE_LIBEXECDIR", folder, 1);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    struct ingest_result result;
+    struct err_info info = {0};
+    int input = fixture_file("a\n1\n", 4), output = fixture_file("", 0);
+    struct ingest_request request = {.input_fd = input,
+                                     .labels_fd = -1,
+                                     .output_fd = output,
+                                     .limits = INGEST_LIMITS_DEFAULT,
+                                     .cancelled = cases[i].cancelled ? always : NULL};
+    request.limits.max_seconds = 1;
+    snprintf(text, sizeof text, "#!/bin/sh\n%s\n", cases[i].script);
+    assert_int_equal(file_write_atomic(program, text, strlen(text), 0700, NULL), ERR_OK);
+    enum err err = ingest_run(&request, &result, &info);
+    if (err != cases[i].err)
+      fail_msg("%s: %s: %s", cases[i].script, err_name(err), info.text);
+    assert_has_text(info.text, cases[i].says);
+    assert_null(result.schema);
+    ingest_result_clear(&result);
+    close(input);
+    close(output);
+  }
+  unsetenv("ATTUNE_LIBEXECDIR");
+  test_remove_dir(folder);
+}
+
 int
 main(void)
 {
@@ -400,6 +465,7 @@ main(void)
     cmocka_unit_test(test_damaged_datasets),
     cmocka_unit_test(test_options_of_the_parser),
     cmocka_unit_test(test_wishes_of_the_caller),
+    cmocka_unit_test(test_false_parsers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
