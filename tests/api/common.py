@@ -154,11 +154,14 @@ def sql(statement, of=None) -> str:
     with open(os.path.join((of or server()).data_dir, "conninfo"), encoding="utf-8") as file:
         conninfo = file.read().strip()
     command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", statement]
+    more = {}
     if os.geteuid() == 0:
         account = pwd.getpwnam("postgres")
-        return subprocess.run(command, check=True, capture_output=True, text=True, cwd="/",
-                              user=account.pw_uid, group=account.pw_gid, extra_groups=[]).stdout
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        more = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", **more)
+    if run.returncode != 0:
+        raise AssertionError(f"{statement}: {run.stderr}")
+    return run.stdout
 
 
 def other_tenant() -> Client:

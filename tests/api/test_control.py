@@ -46,7 +46,9 @@ class Control(ApiTest):
 
     def finish_phase(self, job):
         """Makes the job look as if its model were being made, on an engine that is slow."""
-        sql(f"UPDATE unit SET state = 'cancelled' WHERE job_id = '{job['id']}' AND state IN ('pending','leased');"
+        # The job's row first, as every program locks it: a worker may be at its units.
+        sql(f"SELECT 1 FROM job WHERE id = '{job['id']}' FOR UPDATE;"
+            f"UPDATE unit SET state = 'cancelled' WHERE job_id = '{job['id']}' AND state IN ('pending','leased');"
             f"UPDATE trial SET state = 'cancelled' WHERE job_id = '{job['id']}' AND state = 'running';"
             f"UPDATE job SET phase = 'finish', stop_reason = 'budget_seconds' WHERE id = '{job['id']}';"
             f"INSERT INTO unit (job_id, state, lease_until, attempts) VALUES ('{job['id']}', 'leased',"
