@@ -39,10 +39,6 @@ read_query(struct look *look)
     return false;
   look->target = http_query(req, "target");
   look->task = http_query(req, "task");
-  if (look->target && !*look->target)
-    look->target = NULL;
-  if (look->task && !*look->task)
-    look->task = NULL;
   return true;
 }
 
