@@ -202,13 +202,14 @@ class Away(unittest.TestCase):
         predictor.join(30)
         return hook, path, job, ended, listener, predictor, upload, parsed, during, slowest
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=150):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.api.get("/readyz").status == 200 and self.api.get("/api/v1/jobs").status == 200:
                 return True
             time.sleep(0.1)
-        raise AssertionError("it did not come back:\n" + self.api.log())
+        told = [line for line in self.api.log(10**7).splitlines() if "PostgreSQL" in line or "guardian" in line]
+        raise AssertionError("it did not come back:\n" + "\n".join(told[-40:]) + self.api.log())
 
     def check(self, fault):
         hook, path, job, ended, listener, predictor, upload, parsed, during, slowest = self.scene(fault)
