@@ -308,6 +308,18 @@ cluster_is_alive(struct cluster *cluster)
   return false;
 }
 
+/* PostgreSQL refuses to start over a lock file without a number, which is what one leaves that was killed between
+ * making and filling it. Nobody else can be starting: DATA_DIR/lock is ours, and our postmaster is dead. */
+static void
+remove_empty_lock(const char *directory, const char *name)
+{
+  char path[CLUSTER_PATH_MAX + 64];
+  struct stat st;
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && unlink(path) == 0)
+    log_warning("removed %s, which a PostgreSQL that was killed left empty", path);
+}
+
 static enum err
 start_postmaster(struct cluster *cluster, struct err_info *info)
 {
@@ -324,6 +336,8 @@ start_postmaster(struct cluster *cluster, struct err_info *info)
       unsigned ended = end_leftover_backends(cluster);
       if (ended)
         log_warning("ended %u processes that a dead PostgreSQL left behind", ended);
+      remove_empty_lock(cluster->pgdata, "postmaster.pid");
+      remove_empty_lock(cluster->socket_dir, ".s.PGSQL.5432.lock");
       cluster->postmaster = spawn(cluster, "postgres", argv);
       if (cluster->postmaster < 0)
         return err_set_errno(info, ERR_UNAVAILABLE, errno, "could not start PostgreSQL");

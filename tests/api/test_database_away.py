@@ -250,6 +250,24 @@ class Away(unittest.TestCase):
         self.check(KeptDown)
 
 
+class EmptyLock(unittest.TestCase):
+    def test_a_lock_left_empty(self):
+        """A PostgreSQL killed between making and filling its lock file does not keep the next from starting."""
+        with AttuneServer(engines=0) as server:
+            with open(os.path.join(server.data_dir, "socket-dir"), encoding="ascii") as file:
+                sockets = file.read().strip()
+            path = os.path.join(server.data_dir, "pg", "postmaster.pid")
+            for pid in find(server, "postmaster"):
+                os.kill(pid, signal.SIGSTOP)  # so that it can't write it again
+                open(path, "w", encoding="ascii").close()
+                open(os.path.join(sockets, ".s.PGSQL.5432.lock"), "w", encoding="ascii").close()
+                os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 30
+            while server.get("/readyz").status != 200 or "left empty" not in server.log(10**6):
+                self.assertLess(time.monotonic(), deadline, server.log())
+                time.sleep(0.1)
+
+
 class Stalled(unittest.TestCase):
     def test_body_that_stops(self):
         """A client that sends half a body and then nothing is let go, and what it held is free again."""
