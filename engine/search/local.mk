@@ -6,14 +6,17 @@ engine_libsearch_a_SOURCES = \
   engine/search/bayes.c \
   engine/search/enumerate.c engine/search/enumerate.h \
   engine/search/features.c engine/search/features.h \
+  engine/search/fidelity.c engine/search/fidelity.h \
   engine/search/gp.c engine/search/gp.h \
   engine/search/gp_fit.c \
   engine/search/gp_kernel.c engine/search/gp_kernel.h \
   engine/search/grid.c \
   engine/search/lbfgs.c engine/search/lbfgs.h \
   engine/search/outcome.c engine/search/outcome.h \
+  engine/search/pareto.c \
   engine/search/random.c \
   engine/search/search.c engine/search/search.h engine/search/search_internal.h \
+  engine/search/search_log.c \
   engine/search/seen.c \
   engine/search/sobol.c engine/search/sobol.h \
   engine/search/sobol_sequence.c engine/search/sobol_sequence.h \

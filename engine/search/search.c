@@ -23,13 +23,54 @@ search_methods(void)
   return methods;
 }
 
-static const struct search_kind *
-find_kind(const char *name)
+static const struct search_method_info step_methods[] = {
+  {"asha", "random points, of which the best third goes on at each rung of steps"},
+  {"hyperband", "random points in brackets that begin with few or with many steps"},
+  {NULL, NULL}};
+
+const struct search_method_info *
+search_step_methods(void)
 {
-  for (size_t k = 0; name && k < sizeof kinds / sizeof *kinds; k++)
+  return step_methods;
+}
+
+/* The method behind a name; a name that stands for a stopping rule sets that, too. */
+static enum err
+find_kind(const struct search_spec *spec, const struct search_kind **kind,
+          enum search_stopping *stopping, struct err_info *info)
+{
+  const char *name = spec->method ? spec->method : "";
+  enum search_stopping rule = spec->stopping;
+  *kind = NULL;
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     if (strcmp(kinds[k]->name, name) == 0)
-      return kinds[k];
-  return NULL;
+      *kind = kinds[k];
+  if (strcmp(name, "asha") == 0)
+    rule = SEARCH_STOPPING_ASHA;
+  else if (strcmp(name, "hyperband") == 0)
+    rule = SEARCH_STOPPING_HYPERBAND;
+  else if (!*kind)
+    return err_set(info, ERR_INVALID,
+                   "unknown search method \"%s\"; there are bayes, random, sobol, grid, asha and "
+                   "hyperband",
+                   name);
+  *stopping = rule;
+  if (*kind)
+    return ERR_OK;
+  *kind = &search_kind_random;
+  if (spec->stopping != SEARCH_STOPPING_NONE && spec->stopping != rule)
+    return err_set(info, ERR_INVALID, "method %s goes with no other stopping rule", name);
+  return ERR_OK;
+}
+
+static enum err
+check_counts(const struct search_spec *spec, struct err_info *info)
+{
+  if (spec->objective_count > SEARCH_OBJECTIVES_MAX)
+    return err_set(info, ERR_INVALID, "at most %d objectives", SEARCH_OBJECTIVES_MAX);
+  if (spec->constraint_count > SEARCH_CONSTRAINTS_MAX)
+    return err_set(info, ERR_INVALID, "at most %d constraints", SEARCH_CONSTRAINTS_MAX);
+  return ERR_OK;
 }
 
 static bool
@@ -96,12 +137,16 @@ copy_priors(struct search *search, const struct search_spec *spec)
 enum err
 search_new(const struct search_spec *spec, struct search **search, struct err_info *info)
 {
-  const struct search_kind *kind = find_kind(spec->method);
-  if (!kind)
-    return err_set(info, ERR_INVALID,
-                   "unknown search method \"%s\"; there are bayes, random, "
-                   "sobol and grid",
-                   spec->method ? spec->method : "");
+  const struct search_kind *kind;
+  enum search_stopping stopping = spec->stopping;
+  struct fidelity fidelity;
+  enum err err = find_kind(spec, &kind, &stopping, info);
+  if (!err)
+    err = check_counts(spec, info);
+  if (!err)
+    err = fidelity_init(&fidelity, spec, stopping, info);
+  if (err)
+    return err;
   if (!has_choice(spec->space))
     kind = &search_kind_random; /* one point, then the end: nothing for a method to choose */
   struct search *s = calloc(1, sizeof *s);
@@ -112,7 +157,10 @@ search_new(const struct search_spec *spec, struct search **search, struct err_in
   s->expected_trials = spec->expected_trials;
   s->grid_resolution = spec->grid_resolution;
   s->cardinality = space_cardinality(spec->space);
-  enum err err = copy_first_points(s, spec);
+  s->objective_count = spec->objective_count ? spec->objective_count : 1;
+  s->constraint_count = spec->constraint_count;
+  s->fidelity = fidelity;
+  err = copy_first_points(s, spec);
   if (!err)
     err = copy_priors(s, spec);
   if (err)
@@ -136,184 +184,17 @@ search_free(struct search *search)
     return;
   if (search->kind)
     search->kind->stop(search->state);
+  for (size_t t = 0; t < search->count; t++)
+    free(search->trials[t].curve);
   free(search->ended);
+  free(search->rungs);
+  free(search->results);
   free(search->points);
   free(search->trials);
   free(search->prior_values);
   free(search->prior_points);
   free(search->first_points);
   free(search);
-}
-
-size_t
-search_own_count(const struct search *search)
-{
-  size_t planned = 0;
-  for (size_t t = 0; t < search->count; t++)
-    planned += search->trials[t].planned;
-  return search->count - planned;
-}
-
-/* The first of the first points that is not taken, or NULL. */
-static const double *
-next_first_point(const struct search *search, const struct search_seen *seen)
-{
-  for (size_t k = 0; k < search->first_count; k++)
-  {
-    const double *point = search->first_points + k * search->space->count;
-    if (!search_seen_has(seen, point))
-      return point;
-  }
-  return NULL;
-}
-
-static bool
-grow(struct search *search)
-{
-  if (search->count < search->capacity)
-    return true;
-  size_t width = search->space->count;
-  size_t capacity = search->capacity ? 2 * search->capacity : 32;
-  if (capacity > SIZE_MAX / sizeof(struct search_trial)
-      || (width > 0 && capacity > SIZE_MAX / 8 / width))
-    return false;
-  struct search_trial *trials = realloc(search->trials, capacity * sizeof *trials);
-  if (!trials)
-    return false;
-  search->trials = trials;
-  double *points = realloc(search->points, capacity * width * sizeof *points + 1);
-  if (!points)
-    return false;
-  search->points = points;
-  size_t *ended = realloc(search->ended, capacity * sizeof *ended);
-  if (!ended)
-    return false;
-  search->ended = ended;
-  search->capacity = capacity;
-  return true;
-}
-
-static struct search_trial *
-find_pending(struct search *search, uint64_t id)
-{
-  for (size_t t = search->count; t-- > 0;)
-    if (search->trials[t].id == id && search->trials[t].state == SEARCH_PENDING)
-      return &search->trials[t];
-  return NULL;
-}
-
-static enum err
-check_new_trial(const struct search *search, uint64_t id, struct err_info *info)
-{
-  for (size_t t = 0; t < search->count; t++)
-    if (search->trials[t].id == id)
-      return err_set(info, ERR_CONFLICT, "trial %llu has been asked for already",
-                     (unsigned long long) id);
-  return ERR_OK;
-}
-
-static enum err
-append(struct search *search, uint64_t id, const double *point, bool planned, struct err_info *info)
-{
-  if (!grow(search))
-    return err_set(info, ERR_MEMORY, "out of memory");
-  size_t width = search->space->count;
-  search->trials[search->count] =
-    (struct search_trial){.id = id, .state = SEARCH_PENDING, .planned = planned, .value = NAN};
-  memcpy(search->points + search->count * width, point, width * sizeof *point);
-  search->count++;
-  return ERR_OK;
-}
-
-enum err
-search_ask(struct search *search, uint64_t trial, double *point, struct err_info *info)
-{
-  enum err err = check_new_trial(search, trial, info);
-  if (err)
-    return err;
-  struct search_seen seen;
-  if (search_seen_init(&seen, search))
-    return err_set(info, ERR_MEMORY, "out of memory");
-  const double *first = next_first_point(search, &seen);
-  bool exhausted = (double) seen.count >= search->cardinality;
-  search_seen_clear(&seen);
-  if (exhausted)
-    return err_set(info, ERR_NOT_FOUND, "every point of the space has been tried");
-  if (first)
-    memcpy(point, first, search->space->count * sizeof *point);
-  else
-    err = search->kind->ask(search, search->state, point, info);
-  return err ? err : append(search, trial, point, first != NULL, info);
-}
-
-enum err
-search_note_ask(struct search *search, uint64_t trial, const double *point, struct err_info *info)
-{
-  enum err err = check_new_trial(search, trial, info);
-  if (err)
-    return err;
-  if (!space_contains(search->space, point))
-    return err_set(info, ERR_INVALID, "the point of trial %llu is not one of this space",
-                   (unsigned long long) trial);
-  struct search_seen seen;
-  if (search_seen_init(&seen, search))
-    return err_set(info, ERR_MEMORY, "out of memory");
-  const double *first = next_first_point(search, &seen);
-  search_seen_clear(&seen);
-  bool planned = first && space_points_equal(search->space, first, point);
-  return append(search, trial, point, planned, info);
-}
-
-static enum err
-end_trial(struct search *search, uint64_t id, enum search_state state, double value,
-          struct err_info *info)
-{
-  struct search_trial *trial = find_pending(search, id);
-  if (!trial)
-    return err_set(info, ERR_NOT_FOUND, "trial %llu is not pending", (unsigned long long) id);
-  trial->state = state;
-  trial->value = value;
-  if (state != SEARCH_FORGOTTEN)
-    search->ended[search->ended_count++] = (size_t) (trial - search->trials);
-  return ERR_OK;
-}
-
-enum err
-search_tell(struct search *search, uint64_t trial, double value, double seconds,
-            struct err_info *info)
-{
-  (void) seconds;
-  if (!isfinite(value))
-    return end_trial(search, trial, SEARCH_FAILED, NAN, info);
-  return end_trial(search, trial, SEARCH_DONE, value, info);
-}
-
-enum err
-search_tell_failed(struct search *search, uint64_t trial, bool failed, struct err_info *info)
-{
-  return end_trial(search, trial, failed ? SEARCH_FAILED : SEARCH_FORGOTTEN, NAN, info);
-}
-
-bool
-search_best(const struct search *search, uint64_t *trial, double *value, double *point)
-{
-  const struct search_trial *best = NULL;
-  for (size_t k = 0; k < search->ended_count; k++)
-  {
-    const struct search_trial *t = &search->trials[search->ended[k]];
-    if (t->state == SEARCH_DONE && (!best || t->value < best->value))
-      best = t;
-  }
-  if (!best)
-    return false;
-  if (trial)
-    *trial = best->id;
-  if (value)
-    *value = best->value;
-  if (point)
-    memcpy(point, search_point(search, (size_t) (best - search->trials)),
-           search->space->count * sizeof *point);
-  return true;
 }
 
 enum err

@@ -3,22 +3,37 @@
 #define ATTUNE_SEARCH_SEARCH_INTERNAL_H
 
 #include "base/rng.h"
+#include "search/fidelity.h"
 #include "search/search.h"
 
 enum search_state
 {
   SEARCH_PENDING,
+  SEARCH_PAUSED, /* at its rung, waiting to be continued */
   SEARCH_DONE,
   SEARCH_FAILED,
+  SEARCH_PRUNED, /* ended before its full run; what it measured counts */
   SEARCH_FORGOTTEN
+};
+
+struct search_measured
+{
+  double step, value;
 };
 
 struct search_trial
 {
   uint64_t id;
   enum search_state state;
-  bool planned; /* one of the first points */
-  double value; /* of a done trial */
+  bool planned;  /* one of the first points */
+  bool feasible; /* of a done trial: it meets the constraints */
+  double value;  /* of a done trial: its first objective */
+  /* Where trials have steps (fidelity.h) */
+  size_t bracket;
+  size_t target;  /* the rung it runs to */
+  size_t reached; /* rungs reached so far */
+  struct search_measured *curve;
+  size_t curve_count, curve_capacity;
 };
 
 /* A way of choosing points. `state` is the method's own; every choice follows from the log alone. */
@@ -51,11 +66,15 @@ struct search
   double *prior_values; /* (prior_count), finite */
   size_t prior_count;
   double cardinality;
+  size_t objective_count, constraint_count;
+  struct fidelity fidelity;
 
   /* The log: trials in the order of their asks, and those with a value or failure in the order of
    * their tells. */
   struct search_trial *trials; /* (count) */
   double *points;              /* (count, space->count) */
+  double *results;             /* (count, objectives then constraints), of done trials */
+  double *rungs;               /* (count, fidelity.count): the value at each rung reached */
   size_t count, capacity;
   size_t *ended; /* (ended_count) indexes of trials done or failed */
   size_t ended_count;
@@ -67,10 +86,24 @@ search_point(const struct search *search, size_t trial)
   return search->points + trial * search->space->count;
 }
 
+/* Objectives and constraints of a done trial. */
+static inline const double *
+search_results(const struct search *search, size_t trial)
+{
+  return search->results + trial * (search->objective_count + search->constraint_count);
+}
+
+/* Whether an ended trial's point and value are to count as a success. */
+static inline bool
+search_is_success(const struct search_trial *trial)
+{
+  return trial->state == SEARCH_DONE && trial->feasible;
+}
+
 /* Asks so far that were the method's own choice: the number of the next one. */
 size_t search_own_count(const struct search *search);
 
-/* The points that are taken (pending, done or failed), for a quick look-up. */
+/* The points that are taken (all but forgotten ones), for a quick look-up. */
 struct search_seen
 {
   const struct search *search;
