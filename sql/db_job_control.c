@@ -7,6 +7,7 @@
 
 #include "sql/db_exec.h"
 #include "sql/db_job_log.h"
+#include "sql/db_work_internal.h"
 
 /* The budget's clock goes on from here: what lay between was not the budget's. */
 #define GO_ON_SQL                                                                                  \
@@ -231,7 +232,8 @@ tell(struct db_conn *conn, const struct control *control, enum job_stage to)
 {
   char data[128];
   snprintf(data, sizeof data, "{\"state\": \"%s\", \"phase\": \"%s\"%s}", job_stage_state(to),
-           job_stage_phase(to), to == JOB_CANCELLING ? ", \"cancel_requested\": true" : "");
+           job_stage_phase(to),
+           to == JOB_CANCELLING || to == JOB_ENDING ? ", \"cancel_requested\": true" : "");
   enum db_status status = db_event_insert(
     conn, control->id, "state", to == JOB_CANCELLED ? "{\"state\": \"cancelled\"}" : data);
   if (status == DB_ROWS && to == JOB_CANCELLED)
@@ -265,6 +267,8 @@ control_locked(struct db_conn *conn, struct control *control, struct arena *aren
     status = change(conn, control, stage, move.to);
   if (status == DB_ROWS)
     status = tell(conn, control, move.to);
+  if (status == DB_ROWS && move.to == JOB_ENDING)
+    status = work_hurry(conn, control->id, arena);
   /* A refusal has changed nothing. */
   return status < DB_NONE ? status : DB_ROWS;
 }

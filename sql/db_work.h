@@ -42,6 +42,7 @@ struct db_work_unit
   int job_leased;  /* units of the job at work, this one included */
   const char *stop_reason; /* why the search ended, NULL while it goes on */
   const char *schema;      /* of the dataset version, JSON text */
+  bool hurried; /* the job was cancelled when only its finish was left: it is to be a short one */
 };
 
 /* Claims one pending or expired unit of a running job: a finish first, then the oldest trial's next
@@ -62,7 +63,9 @@ enum db_work_stop
   DB_WORK_STOP_PAUSE = 1,  /* give the unit back: it is done again after the pause */
   DB_WORK_STOP_ENDED = 2,  /* the job has ended */
   DB_WORK_STOP_CANCEL = 3, /* a cancelled job does not need this trial */
-  DB_WORK_STOP_TIME = 4    /* the search's seconds are used up */
+  DB_WORK_STOP_TIME = 4,   /* the search's seconds are used up */
+  DB_WORK_STOP_HURRY =
+    5 /* only for a finish: it is to be done again, shorter, unless it is short already */
 };
 struct db_work_pulse
 {

@@ -48,7 +48,8 @@ static const struct db_column unit_columns[] = {
   {DB_INT4, offsetof(struct db_work_unit, fold_count), 0},
   {DB_INT4, offsetof(struct db_work_unit, job_leased), 0},
   {DB_TEXT, offsetof(struct db_work_unit, stop_reason), 0},
-  {DB_JSON, offsetof(struct db_work_unit, schema), 0}};
+  {DB_JSON, offsetof(struct db_work_unit, schema), 0},
+  {DB_BOOL, offsetof(struct db_work_unit, hurried), 0}};
 
 static enum db_status
 read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
@@ -62,8 +63,7 @@ read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
     " ELSE 'Infinity' END,"
     " (SELECT count(*) FROM unit f WHERE f.trial_id = u.trial_id)::int,"
     " (SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased')::int,"
-    " j.stop_reason, v.schema"
-    " FROM unit u JOIN job j ON j.id = u.job_id"
+    " j.stop_reason, v.schema, " WORK_SQL_HURRIED " FROM unit u JOIN job j ON j.id = u.job_id"
     " JOIN dataset_version v ON v.dataset_id = j.dataset_id AND v.version = j.dataset_version"
     " LEFT JOIN trial t ON t.id = u.trial_id WHERE u.id = $1"};
   return db_exec_one(conn, &get, DB_PARAMS(db_int8(unit_id)), DB_COLUMNS(unit_columns),
@@ -123,7 +123,8 @@ db_work_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
     " WHERE u.id = $1 AND " WORK_SQL_HELD(
       "u.") " AND j.id = u.job_id"
             " RETURNING CASE WHEN j.state = 'paused' THEN 1 WHEN j.state <> 'running' THEN 2"
-            "   WHEN u.trial_id IS NULL THEN 0 WHEN j.cancel_requested THEN 3"
+            "   WHEN u.trial_id IS NULL THEN CASE WHEN " WORK_SQL_HURRIED " THEN 5 ELSE 0 END"
+            "   WHEN j.cancel_requested THEN 3"
             "   WHEN " WORK_SQL_PAST_SEARCH " THEN 4 ELSE 0 END,"
             " CASE WHEN u.trial_id IS NULL OR " WORK_SQL_SECONDS " = 0 THEN NULL"
             "   ELSE " WORK_SQL_SECONDS " - " WORK_SQL_RESERVE " - " WORK_SQL_ELAPSED " END"};

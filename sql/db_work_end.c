@@ -120,6 +120,24 @@ stop_search(struct db_conn *conn, struct stop *stop, struct arena *arena)
   return status < DB_NONE ? status : DB_ROWS;
 }
 
+enum db_status
+work_hurry(struct db_conn *conn, const char *job_id, struct arena *arena)
+{
+  static const struct db_statement mark = {
+    "work_hurry", "UPDATE job SET stop_reason = 'cancelled' WHERE id = $1"};
+  struct work_job job;
+  size_t cancelled = 0;
+  enum db_status status =
+    work_cancel_trials(conn, job_id, cancel_reason("cancelled"), arena, &cancelled);
+  if (status == DB_ROWS && cancelled > 0)
+    status = db_exec_none(conn, &mark, DB_PARAMS(db_text(job_id)));
+  if (status == DB_ROWS)
+    status = work_job_lock(conn, job_id, arena, &job);
+  if (status == DB_ROWS)
+    status = work_settle(conn, &job, arena);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
 static enum db_status
 stop_in_tx(struct db_conn *conn, void *context)
 {

@@ -1,4 +1,5 @@
-/* Private to sql/db_work*.c: the job's row under its lock, and the steps that several of them share. */
+/* Private to sql/db_work*.c and sql/db_job_control.c: the job's row under its lock, and the steps that several of
+ * them share. */
 #ifndef ATTUNE_SQL_DB_WORK_INTERNAL_H
 #define ATTUNE_SQL_DB_WORK_INTERNAL_H
 
@@ -20,6 +21,8 @@
 #define WORK_SQL_PAST_SEARCH                                                                       \
   "(" WORK_SQL_SECONDS " > 0 AND " WORK_SQL_ELAPSED " >= " WORK_SQL_SECONDS " - " WORK_SQL_RESERVE \
   ")"
+/* Cancelled when there was nothing left to do but the finish. */
+#define WORK_SQL_HURRIED "(j.cancel_requested AND j.stop_reason IS DISTINCT FROM 'cancelled')"
 /* Fewer units at work than the job allows. */
 #define WORK_SQL_HAS_ROOM                                                                          \
   "(coalesce((j.spec->'search'->>'parallel')::int, 0) = 0 OR"                                      \
@@ -87,13 +90,22 @@ struct work_trial_end
 enum db_status work_trial_end(struct db_conn *conn, const char *job_id,
                               const struct work_trial_end *end, struct arena *arena);
 
-/* Cancels every unit and trial of the job that is not over. */
+/* Cancels every trial of the job that is not over, and its units; *count (may be NULL): how many there were. */
+enum db_status work_cancel_trials(struct db_conn *conn, const char *job_id, const char *reason,
+                                  struct arena *arena, size_t *count);
+
+/* The same, and the finish. */
 enum db_status work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason,
                                 struct arena *arena);
 
 /* A job whose search has ended: once its last unit has gone it gets its finish unit or, without a single
  * done trial, its end. The job's row is locked. */
 enum db_status work_settle(struct db_conn *conn, const struct work_job *job, struct arena *arena);
+
+/* A job whose search has ended is cancelled (its flag is set): trials still at work are cancelled with their units, as
+ * if the search had been, and the finish need wait for them no longer. One that is being made already ends soon
+ * (WORK_SQL_HURRIED). The job's row is locked. */
+enum db_status work_hurry(struct db_conn *conn, const char *job_id, struct arena *arena);
 
 /* Ends the job as failed with a problem; its units must be over. */
 enum db_status work_job_fail(struct db_conn *conn, const struct work_job *job, const char *code,

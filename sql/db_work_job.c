@@ -222,7 +222,8 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
 }
 
 enum db_status
-work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason, struct arena *arena)
+work_cancel_trials(struct db_conn *conn, const char *job_id, const char *reason,
+                   struct arena *arena, size_t *cancelled)
 {
   struct live
   {
@@ -231,10 +232,6 @@ work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason, s
   static const struct db_statement list = {
     "work_live_trials",
     "SELECT id FROM trial WHERE job_id = $1 AND state = 'running' ORDER BY number"};
-  static const struct db_statement finish = {
-    "work_cancel_finish",
-    "UPDATE unit SET state = 'cancelled', ended_at = now(), lease_until = NULL"
-    " WHERE job_id = $1 AND trial_id IS NULL AND state IN ('pending','leased')"};
   static const struct db_column columns[] = {{DB_TEXT, offsetof(struct live, id), 0}};
   size_t count = 0;
   enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(job_id)), DB_COLUMNS(columns),
@@ -249,7 +246,20 @@ work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason, s
                                  .reason = reason};
     status = work_trial_end(conn, job_id, &end, arena);
   }
-  if (status >= DB_NONE)
+  if (cancelled != NULL)
+    *cancelled = count;
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+enum db_status
+work_cancel_live(struct db_conn *conn, const char *job_id, const char *reason, struct arena *arena)
+{
+  static const struct db_statement finish = {
+    "work_cancel_finish",
+    "UPDATE unit SET state = 'cancelled', ended_at = now(), lease_until = NULL"
+    " WHERE job_id = $1 AND trial_id IS NULL AND state IN ('pending','leased')"};
+  enum db_status status = work_cancel_trials(conn, job_id, reason, arena, NULL);
+  if (status == DB_ROWS)
     status = db_exec_none(conn, &finish, DB_PARAMS(db_text(job_id)));
   return status < DB_NONE ? status : DB_ROWS;
 }

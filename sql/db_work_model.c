@@ -219,7 +219,8 @@ close_job(struct db_conn *conn, const struct publication *publication, const str
     "   WHERE u.job_id = $1 AND old.id = u.id AND u.model_blob IS NOT NULL"
     "   AND u.trial_id NOT IN (SELECT id FROM kept) RETURNING old.model_blob)"
     " DELETE FROM blob WHERE id IN (SELECT model_blob FROM dropped)"};
-  bool cancelled = job->stop_reason != NULL && strcmp(job->stop_reason, "cancelled") == 0;
+  bool cancelled = job->cancel_requested
+                   || (job->stop_reason != NULL && strcmp(job->stop_reason, "cancelled") == 0);
   enum db_status status = db_exec_none(
     conn, &unit,
     DB_PARAMS(db_int8(publication->lease->unit_id), db_int8(publication->lease->lease_token)));

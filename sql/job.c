@@ -10,10 +10,11 @@ static const struct
   const char *state, *phase;
   bool cancel_requested;
 } rows[JOB_STAGE_COUNT] = {
-  [JOB_QUEUED] = {"queued", "search", false},     [JOB_SEARCHING] = {"running", "search", false},
-  [JOB_CANCELLING] = {"running", "search", true}, [JOB_FINISHING] = {"running", "finish", false},
-  [JOB_PAUSED] = {"paused", "search", false},     [JOB_SUCCEEDED] = {"succeeded", "ended", false},
-  [JOB_FAILED] = {"failed", "ended", false},      [JOB_CANCELLED] = {"cancelled", "ended", true},
+  [JOB_QUEUED] = {"queued", "search", false},      [JOB_SEARCHING] = {"running", "search", false},
+  [JOB_CANCELLING] = {"running", "search", true},  [JOB_FINISHING] = {"running", "finish", false},
+  [JOB_ENDING] = {"running", "finish", true},      [JOB_PAUSED] = {"paused", "search", false},
+  [JOB_SUCCEEDED] = {"succeeded", "ended", false}, [JOB_FAILED] = {"failed", "ended", false},
+  [JOB_CANCELLED] = {"cancelled", "ended", true},
 };
 
 #define TO(stage)                                                                                  \
@@ -58,17 +59,25 @@ static const struct job_move moves[JOB_STAGE_COUNT][JOB_VERB_COUNT] = {
                       [JOB_EXTEND] = NO(CANCELLING, JOB_CANCELLING),
                       [JOB_CANCEL] = STAY(JOB_CANCELLING),
                       [JOB_TRY] = NO(CANCELLING, JOB_CANCELLING),
-                      [JOB_STOP] = TO(JOB_FINISHING),
+                      [JOB_STOP] = TO(JOB_ENDING),
                       [JOB_END] = NO(EARLY, JOB_CANCELLING),
                       [JOB_FAIL] = TO(JOB_FAILED)},
   [JOB_FINISHING] = {[JOB_PAUSE] = NO(FINISHING, JOB_FINISHING),
                      [JOB_RESUME] = STAY(JOB_FINISHING),
                      [JOB_EXTEND] = TO(JOB_SEARCHING),
-                     [JOB_CANCEL] = STAY(JOB_FINISHING),
+                     [JOB_CANCEL] = TO(JOB_ENDING),
                      [JOB_TRY] = NO(FINISHING, JOB_FINISHING),
                      [JOB_STOP] = STAY(JOB_FINISHING),
                      [JOB_END] = TO(JOB_SUCCEEDED),
                      [JOB_FAIL] = TO(JOB_FAILED)},
+  [JOB_ENDING] = {[JOB_PAUSE] = NO(CANCELLING, JOB_ENDING),
+                  [JOB_RESUME] = NO(CANCELLING, JOB_ENDING),
+                  [JOB_EXTEND] = NO(CANCELLING, JOB_ENDING),
+                  [JOB_CANCEL] = STAY(JOB_ENDING),
+                  [JOB_TRY] = NO(CANCELLING, JOB_ENDING),
+                  [JOB_STOP] = STAY(JOB_ENDING),
+                  [JOB_END] = TO(JOB_CANCELLED),
+                  [JOB_FAIL] = TO(JOB_FAILED)},
   [JOB_PAUSED] = {[JOB_PAUSE] = STAY(JOB_PAUSED),
                   [JOB_RESUME] = TO(JOB_SEARCHING),
                   [JOB_EXTEND] = TO(JOB_PAUSED),
@@ -87,9 +96,9 @@ job_stage_of(const char *state, const char *phase, bool cancel_requested, enum j
 {
   for (int i = 0; i < JOB_STAGE_COUNT; i++)
   {
-    /* Only a search under way is another stage when its end was asked for. */
-    bool told = strcmp(phase, "search") == 0 && cancel_requested;
-    bool tells = strcmp(rows[i].phase, "search") == 0 && rows[i].cancel_requested;
+    /* Once it has ended it does not matter whether its end was asked for. */
+    bool told = strcmp(phase, "ended") != 0 && cancel_requested;
+    bool tells = strcmp(rows[i].phase, "ended") != 0 && rows[i].cancel_requested;
     if (strcmp(rows[i].state, state) == 0 && strcmp(rows[i].phase, phase) == 0 && told == tells)
     {
       *stage = (enum job_stage) i;

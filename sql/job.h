@@ -14,12 +14,13 @@ enum job_stage
   JOB_SEARCHING,
   JOB_CANCELLING, /* searching, told to end with its best */
   JOB_FINISHING,  /* the search has ended, the model is being made */
+  JOB_ENDING,     /* finishing, told to end with what there is */
   JOB_PAUSED,
   JOB_SUCCEEDED,
   JOB_FAILED,
   JOB_CANCELLED
 };
-#define JOB_STAGE_COUNT 8
+#define JOB_STAGE_COUNT 9
 
 enum job_verb
 {

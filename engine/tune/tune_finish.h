@@ -38,7 +38,7 @@ struct tune_finish
   const struct tune_trial *trials; /* best first */
   size_t trial_count;
   bool provisional;
-  bool simple;    /* no ensemble: for the last attempt of a finish that failed before */
+  bool simple;    /* no ensemble: for a last attempt after failures, or one in a hurry */
   double seconds; /* how long it may take; INFINITY = as long as it needs */
   const char *dataset_id;
   const char *dataset_sha256; /* hexadecimal */

@@ -179,6 +179,10 @@ obey(struct running *running, enum db_work_stop stop)
   case DB_WORK_STOP_TIME:
     ask_stop(running, RUNNER_CANCELLED, "the job's time was used up");
     break;
+  case DB_WORK_STOP_HURRY:
+    if (!running->runner->short_already)
+      ask_stop(running, RUNNER_HURRIED, "the job was cancelled, so it is done again, shorter");
+    break;
   }
 }
 

@@ -20,6 +20,7 @@ enum runner_end
   RUNNER_KILLED,    /* killed from outside: worth another attempt */
   RUNNER_CANCELLED, /* told to stop: the job was cancelled, or its time is used up */
   RUNNER_PAUSED,    /* told to stop: the job is paused, the work waits */
+  RUNNER_HURRIED,   /* told to stop: it is to be done again, shorter */
   RUNNER_LOST,      /* the lease is not ours any more */
   RUNNER_STOPPING   /* the worker is to stop */
 };
@@ -35,6 +36,7 @@ struct runner
   const struct db_work_lease *lease; /* NULL: nothing to keep, no epochs */
   uint64_t memory_bytes;             /* resident; 0 = no limit */
   double seconds;                    /* when it is killed as failed; 0 = no limit */
+  bool short_already;                /* a finish that need not be hurried */
   double stop_after_s; /* when it is asked to stop; INFINITY = never; follows the budget */
 };
 

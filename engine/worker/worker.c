@@ -55,6 +55,7 @@ worker_record_failure(struct worker *worker, const struct db_work_lease *lease,
     worker_give_up(worker, lease, DB_WORK_CANCELLED, run->reason);
     break;
   case RUNNER_PAUSED:
+  case RUNNER_HURRIED:
   case RUNNER_STOPPING:
   /* A heartbeat that was answered late may have renewed the lease all the same: given back, nobody waits
    * for its end. Where it has gone to another worker, our token is refused. */

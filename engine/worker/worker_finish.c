@@ -18,6 +18,7 @@
 #define PUBLISH_INTERVAL_S 10.0
 #define PUBLISH_SECONDS 60.0
 #define FINISH_SECONDS 900.0
+#define CANCELLED_SECONDS 10.0 /* who cancels does not want to wait */
 #define RECORD_TRIES 200
 #define LAST_ATTEMPT DB_WORK_MAX_ATTEMPTS
 
@@ -120,15 +121,24 @@ gather(struct finishing *work, json_t *trials)
 
 /* ---- the unit ---------------------------------------------------------------------------------------- */
 
-/* How long the finish may take: what is left of the budget, at least a little. */
+/* How long the finish may take: what is left of the budget, at least a little; INFINITY = as long as it needs. */
 static double
 finish_seconds(const struct finishing *work)
 {
-  double budget_s = worker_budget_seconds(work->spec);
-  if (!(budget_s > 0))
-    return FINISH_SECONDS;
-  double reserve_s = db_work_reserve_s(budget_s), left_s = work->unit->budget_left_s;
-  return left_s > 0.3 * reserve_s ? left_s : 0.3 * reserve_s;
+  const char *reason = work->unit->stop_reason;
+  double seconds = INFINITY, budget_s = worker_budget_seconds(work->spec);
+  if (budget_s > 0)
+    seconds = fmax(work->unit->budget_left_s, 0.3 * db_work_reserve_s(budget_s));
+  if (work->unit->hurried || (reason != NULL && strcmp(reason, "cancelled") == 0))
+    seconds = fmin(seconds, CANCELLED_SECONDS);
+  return seconds;
+}
+
+/* No ensemble: the last attempt leaves out what may have failed before, a hurried one what takes time. */
+static bool
+is_simple(const struct finishing *work)
+{
+  return !work->provisional && (work->unit->hurried || work->unit->attempts >= LAST_ATTEMPT);
 }
 
 static enum err
@@ -137,16 +147,16 @@ write_unit(struct finishing *work, const char *path, json_t *trials, struct err_
   const struct db_work_unit *unit = work->unit;
   char hex[65];
   dataset_hex(unit->dataset_sha256, hex);
-  json_t *json = json_pack(
-    "{s:s, s:s, s:s, s:I, s:O, s:O, s:O, s:b, s:b, s:s, s:s, s:{s:i, s:i, s:i}}", "mode", "finish",
-    "job", unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", work->spec,
-    "schema", work->schema, "trials", trials, "provisional", work->provisional, "simple",
-    !work->provisional && unit->attempts >= LAST_ATTEMPT, "dataset_id", unit->dataset_id,
-    "dataset_sha256", hex, "counts", "done", work->job.trials_done, "failed",
-    work->job.trials_failed, "cancelled", work->job.trials_cancelled);
+  json_t *json =
+    json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:O, s:b, s:b, s:s, s:s, s:{s:i, s:i, s:i}}", "mode",
+              "finish", "job", unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec",
+              work->spec, "schema", work->schema, "trials", trials, "provisional",
+              work->provisional, "simple", is_simple(work), "dataset_id", unit->dataset_id,
+              "dataset_sha256", hex, "counts", "done", work->job.trials_done, "failed",
+              work->job.trials_failed, "cancelled", work->job.trials_cancelled);
   if (json != NULL && work->job.stop_reason != NULL)
     json_object_set_new(json, "stop_reason", json_string(work->job.stop_reason));
-  if (json != NULL && !work->provisional && worker_budget_seconds(work->spec) > 0)
+  if (json != NULL && !work->provisional && isfinite(finish_seconds(work)))
     json_object_set_new(json, "seconds", json_real(finish_seconds(work)));
   enum err err = work_dir_write_json(&work->dir, "unit.json", json, info);
   json_decref(json);
@@ -273,7 +283,7 @@ run(struct finishing *work, struct runner_result *result, struct err_info *info)
   struct outcome outcome = {0};
   double most_s = work->provisional ? PUBLISH_SECONDS : FINISH_SECONDS;
   struct runner runner = {.conn = work->worker->conn,
-                          .listener = NULL,
+                          .listener = work->provisional ? NULL : work->worker->listener,
                           .watchdog = work->worker->watchdog,
                           .dir = &work->dir,
                           .hold_fd = work->worker->estate.fd,
@@ -281,6 +291,8 @@ run(struct finishing *work, struct runner_result *result, struct err_info *info)
                           .lease = work->provisional ? NULL : work->lease,
                           .memory_bytes = work->worker->options->memory_bytes,
                           .seconds = most_s,
+                          .short_already =
+                            is_simple(work) || finish_seconds(work) <= CANCELLED_SECONDS,
                           .stop_after_s = INFINITY};
   enum db_status status = DB_NONE;
   runner_run(&runner, result);
@@ -313,6 +325,9 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
   struct runner_result result = {.end = RUNNER_KILLED};
   struct err_info info = {0};
   enum db_status status = DB_NONE;
+  const char *how = unit->hurried      ? " (without an ensemble, for it was cancelled)"
+                    : is_simple(&work) ? " (without an ensemble this last time)"
+                                       : "";
   enum err err = work_dir_make(&work.dir, worker->estate.path, "finish", &info);
   if (err == ERR_OK)
     err = set_up(&work, &info);
@@ -321,8 +336,7 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
     worker_tell(
       worker, unit, LOG_LEVEL_INFO, NULL,
       "the finish has begun, attempt %d: the best of %d trials, an ensemble, the report%s",
-      unit->attempts, work.job.trials_done,
-      unit->attempts >= LAST_ATTEMPT ? " (without an ensemble this last time)" : "");
+      unit->attempts, work.job.trials_done, how);
     status = run(&work, &result, &info);
   }
   else
@@ -342,8 +356,8 @@ worker_finish(struct worker *worker, const struct db_work_unit *unit)
       worker_give_up(worker, &lease, DB_WORK_RETRY, "the model could not be stored");
     return;
   }
-  worker_tell(worker, unit, LOG_LEVEL_WARNING, result.said, "the finish was not done: %s",
-              result.reason);
+  worker_tell(worker, unit, result.end == RUNNER_HURRIED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+              result.said, "the finish was not done: %s", result.reason);
   /* A failure may come of what the last attempt leaves out, so it is tried again, too. */
   if (result.end == RUNNER_FAILED || result.end == RUNNER_CANCELLED)
     result.end = RUNNER_KILLED;

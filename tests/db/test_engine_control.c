@@ -295,6 +295,86 @@ test_crash_is_told(void **state)
   assert_int_equal(told, 1);
 }
 
+/* Ends within a moment, cancelled, with the final version of a model. */
+static void
+check_soon_cancelled(const char *job)
+{
+  struct db_job row;
+  assert_int_equal(control(job, JOB_CANCEL), JOB_MOVED);
+  double asked_s = clock_monotonic_s();
+  assert_int_equal(control(job, JOB_CANCEL), JOB_STAYED);
+  assert_int_equal(control(job, JOB_PAUSE), JOB_REFUSED_CANCELLING);
+  test_engine_wait(conn, arena, tenant, job, 10 * SLOW, &row);
+  print_message("ended %.2f s after its cancellation\n", clock_monotonic_s() - asked_s);
+  assert_string_equal(row.state, "cancelled");
+  assert_true(row.model_version > 0);
+  assert_string_equal(sql("SELECT v.final::text FROM model_version v JOIN job j"
+                          " ON j.model_id = v.model_id AND j.model_version = v.version"
+                          " WHERE j.id = '%s'",
+                          job),
+                      "true");
+  assert_string_equal(sql("SELECT count(*)::text FROM unit WHERE job_id = '%s'"
+                          " AND state IN ('pending','leased')",
+                          job),
+                      "0");
+}
+
+/* All trials of the budget are made, the last one would go on for minutes: cancelled, the job ends with the first. */
+static void
+test_cancel_last_trials(void **state)
+{
+  (void) state;
+  pid_t second = test_engine_start(dir, 1, NULL);
+  const char *job =
+    test_engine_job(conn, arena, tenant, table,
+                    "{\"target\":\"y\",\"families\":[\"linear\",\"mlp\"],\"budget\":{\"trials\":2},"
+                    "\"validation\":{\"holdout\":0.2},\"search\":{\"space\":{\"mlp\":{"
+                    "\"units\":1024,\"layers\":4,\"epochs\":2000}}}}");
+  wait_for("SELECT j.phase || ' ' || t.state FROM job j JOIN trial t ON t.job_id = j.id"
+           " AND t.number = 1 WHERE j.id = '%s'",
+           job, "finish done", 60);
+  check_soon_cancelled(job);
+  assert_string_equal(
+    sql("SELECT string_agg(family || ' ' || state, ', ' ORDER BY number) FROM trial"
+        " WHERE job_id = '%s'",
+        job),
+    "linear done, mlp cancelled");
+  assert_string_equal(sql("SELECT stop_reason FROM job WHERE id = '%s'", job), "cancelled");
+  test_engine_stop(second, SIGTERM);
+}
+
+/* A finish that takes long (its process sleeps) is begun again, shorter, when the job is cancelled. */
+static void
+test_cancel_finish(void **state)
+{
+  (void) state;
+  pid_t pids[4];
+  const char *job = start_quick_job("random", 2);
+  double end_s = clock_monotonic_s() + 60 * SLOW;
+  for (size_t found = 0; found == 0 && clock_monotonic_s() < end_s; usleep(1000))
+    if (strcmp(sql("SELECT count(*)::text FROM unit WHERE job_id = '%s' AND trial_id IS NULL"
+                   " AND state = 'leased'",
+                   job),
+               "1")
+        == 0)
+      found = test_engine_find(engine, "--trial", pids, 4);
+  assert_int_equal(kill(pids[0], SIGSTOP), 0);
+  check_soon_cancelled(job);
+  assert_string_equal(sql("SELECT attempts || ' ' || lease_token FROM unit WHERE job_id = '%s'"
+                          " AND trial_id IS NULL",
+                          job),
+                      "1 2");
+  assert_string_equal(sql("SELECT report->'ensemble'->>'used' FROM model_version v JOIN job j"
+                          " ON j.model_id = v.model_id AND j.model_version = v.version"
+                          " WHERE j.id = '%s'",
+                          job),
+                      "false");
+  assert_string_equal(sql("SELECT count(*)::text FROM job_log WHERE job_id = '%s' AND message LIKE"
+                          " 'the finish was not done: the job was cancelled%%'",
+                          job),
+                      "1");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -303,7 +383,8 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_pause_in_a_trial),     cmocka_unit_test(test_same_trials),
     cmocka_unit_test(test_extend_after_the_end), cmocka_unit_test(test_kill_while_pausing),
-    cmocka_unit_test(test_crash_is_told),
+    cmocka_unit_test(test_crash_is_told),        cmocka_unit_test(test_cancel_last_trials),
+    cmocka_unit_test(test_cancel_finish),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
