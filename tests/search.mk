@@ -34,4 +34,9 @@ tests_bench_search_vs_random_SOURCES = tests/bench/search_vs_random.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_bench_search_vs_random_LDADD = $(SEARCH_TEST_LIBS)
 
+# Attune's search for the bench against peers (tests/bench/search/README.md).
+EXTRA_PROGRAMS += tests/bench/search/attune_ask
+tests_bench_search_attune_ask_SOURCES = tests/bench/search/attune_ask.c
+tests_bench_search_attune_ask_LDADD = $(SEARCH_TEST_LIBS)
+
 EXTRA_DIST += tests/num/gen_gp.py tests/num/gen_special.py tests/num/gen_sobol_table.py
