@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Which problems may be looked at while the search is tuned, and which are reported: writes split.json.
 
-A random half of every kind, drawn once before anything was run and never again: the file is kept as it
-is, and a problem added later is drawn here by its own name alone.
+A random half of every kind, drawn once before anything was run and never again: the file is kept as it is.
 """
 
 import json
