@@ -229,8 +229,15 @@ bayes_predict(const struct search *search, void *state, const double *point, dou
   return err;
 }
 
+static struct surrogate *
+bayes_surrogate(void *state)
+{
+  return &((struct bayes *) state)->surrogate;
+}
+
 const struct search_kind search_kind_bayes = {.name = "bayes",
                                               .start = bayes_start,
                                               .stop = bayes_stop,
                                               .ask = bayes_ask,
-                                              .predict = bayes_predict};
+                                              .predict = bayes_predict,
+                                              .surrogate = bayes_surrogate};

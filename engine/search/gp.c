@@ -225,6 +225,12 @@ gp_row(const struct gp *gp, size_t index)
 }
 
 double
+gp_noise(const struct gp *gp)
+{
+  return gp->noise;
+}
+
+double
 gp_log_likelihood(const struct gp *gp)
 {
   double sum = -0.5 * (double) gp->n * LOG_TWO_PI;

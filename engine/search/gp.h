@@ -76,6 +76,9 @@ enum err gp_append(struct gp *gp, const double *row);
 size_t gp_count(const struct gp *gp);
 const double *gp_row(const struct gp *gp, size_t index);
 
+/* Variance of the noise. */
+double gp_noise(const struct gp *gp);
+
 /* log p(y | θ) without the priors, with the profiled mean. */
 double gp_log_likelihood(const struct gp *gp);
 

@@ -7,10 +7,15 @@ engine_libsearch_a_SOURCES = \
   engine/search/enumerate.c engine/search/enumerate.h \
   engine/search/features.c engine/search/features.h \
   engine/search/fidelity.c engine/search/fidelity.h \
+  engine/search/gain.c engine/search/gain.h \
   engine/search/gp.c engine/search/gp.h \
   engine/search/gp_fit.c \
   engine/search/gp_kernel.c engine/search/gp_kernel.h \
   engine/search/grid.c \
+  engine/search/importance.c engine/search/importance.h engine/search/importance_internal.h \
+  engine/search/importance_anova.c \
+  engine/search/importance_trials.c \
+  engine/search/insight.c engine/search/insight.h \
   engine/search/lbfgs.c engine/search/lbfgs.h \
   engine/search/outcome.c engine/search/outcome.h \
   engine/search/pareto.c \
@@ -18,6 +23,7 @@ engine_libsearch_a_SOURCES = \
   engine/search/search.c engine/search/search.h engine/search/search_internal.h \
   engine/search/search_log.c \
   engine/search/seen.c \
+  engine/search/slice.c engine/search/slice.h \
   engine/search/sobol.c engine/search/sobol.h \
   engine/search/sobol_sequence.c engine/search/sobol_sequence.h \
   engine/search/sobol_table.c engine/search/sobol_table.h \

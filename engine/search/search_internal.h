@@ -36,6 +36,8 @@ struct search_trial
   size_t curve_count, curve_capacity;
 };
 
+struct surrogate;
+
 /* A way of choosing points. `state` is the method's own; every choice follows from the log alone. */
 struct search_kind
 {
@@ -45,6 +47,8 @@ struct search_kind
   enum err (*ask)(const struct search *search, void *state, double *point, struct err_info *info);
   enum err (*predict)(const struct search *search, void *state, const double *point, double *mean,
                       double *sd);
+  /* The model that the method keeps of the log; NULL where it has none. */
+  struct surrogate *(*surrogate)(void *state);
 };
 
 extern const struct search_kind search_kind_bayes;

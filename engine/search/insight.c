@@ -1,0 +1,178 @@
+#include <config.h>
+
+#include "search/insight.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 256
+
+size_t
+insight_finite_count(const struct search *search)
+{
+  size_t count = 0;
+  for (size_t k = 0; k < search->ended_count; k++)
+    count += search->trials[search->ended[k]].state == SEARCH_DONE;
+  return count;
+}
+
+static size_t
+pending_count(const struct search *search)
+{
+  size_t count = 0;
+  for (size_t t = 0; t < search->count; t++)
+    count += search->trials[t].state == SEARCH_PENDING;
+  return count;
+}
+
+/* The incumbents, by the model and by the values; of those that meet the constraints if any does. */
+static enum err
+find_best(struct insight *insight)
+{
+  const struct search *search = insight->search;
+  const struct surrogate_data *data = &insight->data;
+  bool feasible = false;
+  double least = INFINITY;
+  insight->means = calloc(data->n + 1, sizeof *insight->means);
+  enum err err = insight->means
+                   ? gp_predict_many(insight->gp, data->n, data->x, insight->means, NULL)
+                   : ERR_MEMORY;
+  insight->best_mean = INFINITY;
+  insight->worst = -INFINITY;
+  for (size_t i = 0; i < data->own; i++)
+    feasible |= search_is_success(&search->trials[search->ended[i]]);
+  for (size_t i = 0; !err && i < data->own; i++)
+  {
+    const struct search_trial *trial = &search->trials[search->ended[i]];
+    insight->worst = fmax(insight->worst, data->y[i]);
+    if (isnan(data->values[i]) || (feasible && !search_is_success(trial)))
+      continue;
+    insight->best_mean = fmin(insight->best_mean, insight->means[i]);
+    if (data->values[i] < least)
+    {
+      least = data->values[i];
+      insight->best_point = search_point(search, search->ended[i]);
+    }
+  }
+  return err;
+}
+
+enum err
+insight_open(struct search *search, struct insight *insight)
+{
+  *insight = (struct insight){.search = search};
+  if (insight_finite_count(search) < INSIGHT_LEAST)
+    return ERR_NOT_FOUND;
+  enum err err = ERR_OK;
+  if (search->kind->surrogate)
+    insight->surrogate = search->kind->surrogate(search->state);
+  else
+  {
+    err = surrogate_init(&insight->own, search);
+    insight->surrogate = &insight->own;
+  }
+  if (!err && features_own_width(&insight->surrogate->features) == 0)
+    err = ERR_NOT_FOUND;
+  if (!err)
+    err = surrogate_posterior(insight->surrogate, search, pending_count(search), &insight->data,
+                              &insight->gp);
+  if (!err)
+    err = find_best(insight);
+  if (err)
+    insight_close(insight);
+  return err;
+}
+
+void
+insight_close(struct insight *insight)
+{
+  free(insight->means);
+  gp_free(insight->gp);
+  if (insight->gp)
+    surrogate_data_clear(&insight->data);
+  if (insight->surrogate == &insight->own)
+    surrogate_clear(&insight->own);
+  memset(insight, 0, sizeof *insight);
+}
+
+enum err
+insight_predict(struct insight *insight, size_t count, const double *points, double *mean,
+                double *variance)
+{
+  const struct features *features = &insight->surrogate->features;
+  size_t width = features->layout.width, n = insight->search->space->count;
+  double *rows = calloc(CHUNK * width + 1, sizeof *rows);
+  enum err err = rows ? ERR_OK : ERR_MEMORY;
+  for (size_t from = 0; !err && from < count; from += CHUNK)
+  {
+    size_t some = count - from < CHUNK ? count - from : CHUNK;
+    for (size_t i = 0; i < some; i++)
+      features_encode(features, points + (from + i) * n, rows + i * width);
+    err = gp_predict_many(insight->gp, some, rows, mean + from, variance ? variance + from : NULL);
+  }
+  free(rows);
+  return err;
+}
+
+enum err
+insight_add_pending(struct insight *insight)
+{
+  const struct search *search = insight->search;
+  const struct features *features = &insight->surrogate->features;
+  double *row = calloc(features->layout.width + 1, sizeof *row);
+  enum err err = row ? ERR_OK : ERR_MEMORY;
+  for (size_t t = 0; !err && t < search->count; t++)
+    if (search->trials[t].state == SEARCH_PENDING)
+    {
+      features_encode(features, search_point(search, t), row);
+      err = gp_append(insight->gp, row);
+    }
+  free(row);
+  return err;
+}
+
+double
+insight_value(const struct insight *insight, double outcome)
+{
+  return outcome_value(&insight->data.outcome, outcome);
+}
+
+double
+insight_sd(const struct insight *insight, double outcome, double variance)
+{
+  double sd = sqrt(variance);
+  return 0.5 * (insight_value(insight, outcome + sd) - insight_value(insight, outcome - sd));
+}
+
+static bool
+condition_has(const struct space_condition *condition, double value)
+{
+  for (size_t v = 0; v < condition->value_count; v++)
+    if (condition->values[v] == value)
+      return true;
+  return false;
+}
+
+/* Opens a parameter: its parents first, each at a value that all conditions on it allow. */
+static void
+open_param(const struct space *space, size_t param, size_t pick, double *point)
+{
+  const struct space_param *p = &space->params[param];
+  for (size_t c = 0; c < p->condition_count; c++)
+  {
+    const struct space_condition *condition = &p->conditions[c];
+    open_param(space, condition->parent, pick, point);
+    if (!condition_has(condition, point[condition->parent]) && condition->value_count)
+      point[condition->parent] = condition->values[pick % condition->value_count];
+  }
+}
+
+bool
+insight_set(const struct space *space, size_t param, double value, size_t pick, double *point)
+{
+  open_param(space, param, pick, point);
+  point[param] = value;
+  space_repair(space, point);
+  return point[param] == value && space_contains(space, point);
+}

@@ -1,0 +1,56 @@
+/* The model of a search opened for questions: what the values are like over the space.
+ *
+ * The questions are asked after the fact (importance.h, slice.h, gain.h) and of any method: where the
+ * method has a model of its own that one is used, else one is fitted to the log. Everything follows from
+ * the seed and the log; the search's later suggestions are not touched. One thread at a time.
+ * Private to engine/search/.
+ */
+#ifndef ATTUNE_SEARCH_INSIGHT_H
+#define ATTUNE_SEARCH_INSIGHT_H
+
+#include "search/search_internal.h"
+#include "search/surrogate.h"
+
+#define INSIGHT_LEAST 4 /* trials with a value; fewer say nothing */
+
+struct insight
+{
+  struct search *search;
+  struct surrogate own;        /* where the method has none */
+  struct surrogate *surrogate; /* the method's, or own */
+  struct surrogate_data data;
+  struct gp *gp;
+  double *means;    /* (data.own): posterior means of the outcomes at the trials that ended */
+  double best_mean; /* the lowest of those of trials with a value that meet the constraints, if any
+                        does */
+  double worst;     /* the highest outcome of all trials */
+  const double
+    *best_point; /* of the one of these with the lowest value; borrowed from the search */
+};
+
+/* Trials with a value. */
+size_t insight_finite_count(const struct search *search);
+
+/* ERR_NOT_FOUND with fewer than INSIGHT_LEAST trials with a value, or nothing to choose in the space;
+ * ERR_DIVERGED when no covariance fits the values; ERR_MEMORY. */
+enum err insight_open(struct search *search, struct insight *insight);
+void insight_close(struct insight *insight);
+
+/* Means and variances of the outcomes at `count` points (count, space->count); `variance` may be NULL.
+ * ERR_MEMORY. */
+enum err insight_predict(struct insight *insight, size_t count, const double *points, double *mean,
+                         double *variance);
+
+/* From now on the variances are those once the pending trials are known. ERR_MEMORY. */
+enum err insight_add_pending(struct insight *insight);
+
+/* The value behind an outcome; and a standard deviation in the units of the values. */
+double insight_value(const struct insight *insight, double outcome);
+double insight_sd(const struct insight *insight, double outcome, double variance);
+
+/* Sets what `param` hangs on so that it is active, and then the parameter itself; the others are made legal
+ * again. `pick` chooses among several values that open it. False where that can't be had: forbidden
+ * combinations, or `value` is none of its own. */
+bool insight_set(const struct space *space, size_t param, double value, size_t pick, double *point);
+
+#endif
