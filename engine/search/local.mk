@@ -19,6 +19,7 @@ engine_libsearch_a_SOURCES = \
   engine/search/lbfgs.c engine/search/lbfgs.h \
   engine/search/outcome.c engine/search/outcome.h \
   engine/search/pareto.c \
+  engine/search/parzen.c engine/search/parzen.h \
   engine/search/random.c \
   engine/search/search.c engine/search/search.h engine/search/search_internal.h \
   engine/search/search_log.c \
@@ -28,4 +29,6 @@ engine_libsearch_a_SOURCES = \
   engine/search/sobol_sequence.c engine/search/sobol_sequence.h \
   engine/search/sobol_table.c engine/search/sobol_table.h \
   engine/search/special.c engine/search/special.h \
-  engine/search/surrogate.c engine/search/surrogate.h
+  engine/search/standing.c engine/search/standing.h \
+  engine/search/surrogate.c engine/search/surrogate.h \
+  engine/search/tpe.c

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct search_kind *const kinds[] = {&search_kind_bayes, &search_kind_random,
-                                                  &search_kind_sobol, &search_kind_grid};
+static const struct search_kind *const kinds[] = {
+  &search_kind_bayes, &search_kind_random, &search_kind_sobol, &search_kind_grid, &search_kind_tpe};
 
 static const struct search_method_info methods[] = {
   {"bayes", "a Gaussian process with expected improvement: each trial is placed where the "
             "results so far promise most"},
+  {"tpe", "Parzen estimators: points that are likely among the good trials and unlikely among the "
+          "others"},
   {"random", "independent random points"},
   {"sobol", "points spread evenly over the space, whatever the results"},
   {"grid", "every combination of a few values of each parameter, once"},
@@ -50,10 +52,11 @@ find_kind(const struct search_spec *spec, const struct search_kind **kind,
   else if (strcmp(name, "hyperband") == 0)
     rule = SEARCH_STOPPING_HYPERBAND;
   else if (!*kind)
-    return err_set(info, ERR_INVALID,
-                   "unknown search method \"%s\"; there are bayes, random, sobol, grid, asha and "
-                   "hyperband",
-                   name);
+    return err_set(
+      info, ERR_INVALID,
+      "unknown search method \"%s\"; there are bayes, tpe, random, sobol, grid, asha and "
+      "hyperband",
+      name);
   *stopping = rule;
   if (*kind)
     return ERR_OK;

@@ -55,6 +55,7 @@ extern const struct search_kind search_kind_bayes;
 extern const struct search_kind search_kind_random;
 extern const struct search_kind search_kind_sobol;
 extern const struct search_kind search_kind_grid;
+extern const struct search_kind search_kind_tpe;
 
 struct search
 {

@@ -172,7 +172,7 @@ run_function(const struct options *options, const struct search_function *functi
   size_t count = 0;
   const struct result *random = NULL;
   int failed = 0;
-  static const char *const order[] = {"random", "sobol", "bayes", NULL};
+  static const char *const order[] = {"random", "sobol", "tpe", "bayes", NULL};
   for (size_t k = 0; order[k] && !failed; k++)
   {
     if (!listed(options->methods, order[k]))
@@ -239,10 +239,11 @@ main(int argc, char **argv)
   struct options options = {.seeds = 20, .first_seed = 1, .marks = {30}, .mark_count = 1};
   if (parse(argc, argv, &options))
   {
-    fprintf(stderr,
-            "usage: %s [--seeds N] [--first-seed N] [--trials 25,50,100] "
-            "[--know-budget 0|1] [--methods random,sobol,bayes] [--functions branin,hartmann6]\n",
-            argv[0]);
+    fprintf(
+      stderr,
+      "usage: %s [--seeds N] [--first-seed N] [--trials 25,50,100] "
+      "[--know-budget 0|1] [--methods random,sobol,tpe,bayes] [--functions branin,hartmann6]\n",
+      argv[0]);
     return 2;
   }
   printf("function,method,trials,seeds,mean_best,se,median_regret,mean_log10_regret,se_better_than_"

@@ -60,7 +60,7 @@ start(const char *method, const struct space *space, uint64_t seed)
   return search;
 }
 
-static const char *const open_methods[] = {"bayes", "random", "sobol"};
+static const char *const open_methods[] = {"bayes", "tpe", "random", "sobol"};
 
 /* One entry of a log as the database would keep it. */
 struct event
@@ -161,6 +161,7 @@ replays_give_the_same(void **state)
   (void) state;
   cold_equals_warm("bayes", &mixed, 60, 2);
   cold_equals_warm("bayes", &line, 30, 0);
+  cold_equals_warm("tpe", &mixed, 60, 2);
   cold_equals_warm("random", &mixed, 60, 2);
   cold_equals_warm("sobol", &mixed, 60, 0);
 }
@@ -308,9 +309,10 @@ static void
 odd_values_are_survived(void **state)
 {
   (void) state;
-  for (int variant = 0; variant < 8; variant++)
+  for (int run = 0; run < 16; run++)
   {
-    struct search *search = start("bayes", &mixed, (uint64_t) variant);
+    int variant = run % 8;
+    struct search *search = start(run < 8 ? "bayes" : "tpe", &mixed, (uint64_t) variant);
     double point[WIDTH];
     for (size_t t = 0; t < 30; t++)
     {
@@ -376,7 +378,7 @@ static void
 first_points_come_first(void **state)
 {
   (void) state;
-  static const char *const methods[] = {"bayes", "random", "sobol", "grid"};
+  static const char *const methods[] = {"bayes", "tpe", "random", "sobol", "grid"};
   for (size_t m = 0; m < COUNT(methods); m++)
   {
     /* The second needs repair (a momentum that is not active), the third is the first again. */
@@ -408,7 +410,7 @@ static void
 discrete_spaces_end(void **state)
 {
   (void) state;
-  static const char *const methods[] = {"bayes", "random", "sobol", "grid"};
+  static const char *const methods[] = {"bayes", "tpe", "random", "sobol", "grid"};
   for (size_t m = 0; m < COUNT(methods); m++)
     for (int told = 0; told < 2; told++)
     {

@@ -1,4 +1,4 @@
-/* The Bayesian method finds known minima within a stated number of trials, for fixed seeds. */
+/* The methods find known minima within a stated number of trials, for fixed seeds. */
 #include <config.h>
 
 #include <math.h>
@@ -41,11 +41,11 @@ regret(const char *name, const char *method, size_t trials, size_t workers, uint
 }
 
 static double
-worst_of(const char *name, size_t trials, size_t workers)
+worst_of(const char *name, const char *method, size_t trials, size_t workers)
 {
   double worst = 0;
   for (uint64_t seed = 1; seed <= 4; seed++)
-    worst = fmax(worst, regret(name, "bayes", trials, workers, seed));
+    worst = fmax(worst, regret(name, method, trials, workers, seed));
   return worst;
 }
 
@@ -53,18 +53,33 @@ static void
 minima_are_found(void **state)
 {
   (void) state;
-  assert_true(worst_of("branin", 40, 1) < 0.01);
-  assert_true(worst_of("hartmann6", 60, 1) < 0.2); /* a local minimum lies 0.12 above */
-  assert_true(worst_of("sphere10", 60, 1) < 0.01);
-  assert_true(worst_of("tuning7", 60, 1) < 0.03);
+  assert_true(worst_of("branin", "bayes", 40, 1) < 0.01);
+  assert_true(worst_of("hartmann6", "bayes", 60, 1) < 0.2); /* a local minimum lies 0.12 above */
+  assert_true(worst_of("sphere10", "bayes", 60, 1) < 0.01);
+  assert_true(worst_of("tuning7", "bayes", 60, 1) < 0.03);
 }
 
 static void
 parallel_workers_find_them_too(void **state)
 {
   (void) state;
-  assert_true(worst_of("branin", 48, 4) < 0.05);
-  assert_true(worst_of("hartmann6", 80, 4) < 0.3);
+  assert_true(worst_of("branin", "bayes", 48, 4) < 0.05);
+  assert_true(worst_of("hartmann6", "bayes", 80, 4) < 0.3);
+}
+
+static void
+other_methods_need_longer(void **state)
+{
+  (void) state;
+  assert_true(worst_of("branin", "tpe", 100, 1) < 0.1);
+  assert_true(worst_of("hartmann6", "tpe", 150, 1) < 0.4);
+  assert_true(worst_of("sphere10", "tpe", 200, 1) < 0.1);
+  assert_true(worst_of("tuning7", "tpe", 100, 1) < 0.03);
+  assert_true(worst_of("branin", "tpe", 120, 4) < 0.1);
+  assert_true(worst_of("branin", "random", 1000, 1) < 0.3);
+  assert_true(worst_of("branin", "sobol", 1000, 1) < 0.2);
+  assert_true(worst_of("tuning7", "random", 2000, 1) < 0.06);
+  assert_true(worst_of("tuning7", "sobol", 2000, 1) < 0.06);
 }
 
 int
@@ -73,6 +88,7 @@ main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(minima_are_found),
     cmocka_unit_test(parallel_workers_find_them_too),
+    cmocka_unit_test(other_methods_need_longer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,9 +290,9 @@ points_are_always_legal(void **state)
   {
     struct random_space r;
     make_space(&rng, &r);
-    static const char *const methods[] = {"random", "sobol", "grid", "bayes"};
+    static const char *const methods[] = {"random", "sobol", "grid", "tpe", "bayes"};
     bool by_process = round % 20 == 0;
-    struct search_spec spec = {.method = methods[by_process ? 3 : round % 3],
+    struct search_spec spec = {.method = methods[by_process ? 4 : round % 4],
                                .space = &r.space,
                                .seed = (uint64_t) round,
                                .grid_resolution = 2};
