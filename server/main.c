@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,6 +47,7 @@
 
 #define CONNECT_SECONDS 60.0
 #define FORGET_SECONDS 3600.0
+#define LINK_AGAIN_SECONDS 5.0
 
 static const struct option_def own_options[] = {
   {.name = "database",
@@ -136,6 +138,8 @@ struct program
   char base[300]; /* http://127.0.0.1:8080 */
   struct server server;
   int signal_fd;
+  double
+    link_s; /* when the link that signs a browser in is tried next; INFINITY once it is printed */
 };
 
 /* ---- start, step by step --------------------------------------------------------------------------- */
@@ -368,6 +372,24 @@ print_sign_in_url(struct program *program, struct err_info *info)
   return err;
 }
 
+/* Nobody is served worse for want of the link: while the database can't give it, it is asked for again. Where there
+ * is no key to sign in with there is none to be had. */
+static void
+offer_sign_in(struct program *program)
+{
+  struct err_info info = {0};
+  bool first = program->link_s <= 0.0;
+  if (clock_monotonic_s() < program->link_s)
+    return;
+  enum err err = print_sign_in_url(program, &info);
+  if (err && first)
+    log_warning("no link that signs a browser in yet: %s", info.text);
+  if (err == ERR_OK || err == ERR_NOT_FOUND)
+    program->link_s = INFINITY;
+  else
+    program->link_s = clock_monotonic_s() + LINK_AGAIN_SECONDS;
+}
+
 static enum err
 print_another_url(struct program *program, struct err_info *info)
 {
@@ -431,7 +453,7 @@ serve(struct program *program)
     fds[1].fd = standalone_watch_fd(program->standalone);
   for (;;)
   {
-    int ready = poll(fds, 2, 10000);
+    int ready = poll(fds, 2, isfinite(program->link_s) ? 1000 : 10000);
     if (ready < 0 && errno != EINTR)
       return 1;
     if (ready > 0 && fds[0].revents)
@@ -446,6 +468,7 @@ serve(struct program *program)
       log_error("the guardian of the database has ended: stopping");
       return 1;
     }
+    offer_sign_in(program);
     http_daemon_renew_claims(program->server.http);
     if (clock_monotonic_s() >= forget_s)
     {
@@ -526,7 +549,7 @@ run(struct program *program)
   if (!err)
   {
     log_info("serving at %s", program->base);
-    err = print_sign_in_url(program, &info);
+    offer_sign_in(program);
   }
   if (err)
     log_error("%s", info.text);

@@ -7,15 +7,17 @@ is read, a webhook is to be told. ATTUNE_AWAY_SECONDS sets how long (10 here; `m
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 import unittest
 
 import common  # noqa: F401  (finds the harness)
 from attune_server import AttuneServer
-from common import iris
+from common import iris, sql
 from kills import find, start_job
 from test_webhooks import Receiver
 
@@ -266,6 +268,28 @@ class EmptyLock(unittest.TestCase):
             while server.get("/readyz").status != 200 or "left empty" not in server.log(10**6):
                 self.assertLess(time.monotonic(), deadline, server.log())
                 time.sleep(0.1)
+
+
+class LinkLater(unittest.TestCase):
+    def test_database_goes_at_the_start(self):
+        """A database that is gone right after the start keeps nobody from serving: the sign-in link comes later."""
+        with AttuneServer(engines=0) as first:
+            with open(os.path.join(first.data_dir, "conninfo"), encoding="ascii") as file:
+                conninfo = file.read().strip()
+            first.sign_in_link()
+            sql("ALTER TABLE sign_in_code RENAME TO sign_in_code_away", first)
+            own = tempfile.mkdtemp(prefix="attune-test-")
+            self.addCleanup(shutil.rmtree, own, True)
+            shutil.copy(os.path.join(first.data_dir, "admin.key"), own)
+            with AttuneServer(["--database", conninfo], data_dir=own) as second:
+                deadline = time.monotonic() + 20
+                while "no link that signs a browser in yet" not in second.log():
+                    self.assertLess(time.monotonic(), deadline, second.log())
+                    time.sleep(0.05)
+                self.assertEqual(second.get("/readyz").status, 200)
+                sql("ALTER TABLE sign_in_code_away RENAME TO sign_in_code", first)
+                self.assertIn("/sign-in#code=", second.sign_in_link())
+                self.assertEqual(second.stop(), 0)
 
 
 class Stalled(unittest.TestCase):
