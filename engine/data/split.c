@@ -3,6 +3,8 @@
 #include "data/split_internal.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,20 @@
 #define DEFAULT_FOLDS 5
 #define MOST_FOLDS 50
 #define SPLIT_STREAM 0x53504c4954u /* keeps these random numbers apart from others of the seed */
+
+enum err
+split_refuse(const struct split_work *work, const char *member, const char *hint,
+             struct err_info *info, const char *format, ...)
+{
+  char text[sizeof info->text];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  work->refusal->member = member;
+  snprintf(work->refusal->hint, sizeof work->refusal->hint, "%s", hint);
+  return err_set(info, ERR_INVALID, "%s", text);
+}
 
 /* ---- by rows ---------------------------------------------------------------------------------------- */
 
@@ -120,12 +136,15 @@ choose_kind(const struct split_work *work, struct split *split, struct reserve *
   const struct split_spec *spec = work->spec;
   bool holdout = spec->holdout > 0 || (spec->fold_count == 0 && work->used >= HOLDOUT_ROWS);
   if (spec->holdout < 0 || spec->holdout > 0.5 || isnan(spec->holdout))
-    return err_set(info, ERR_INVALID, "the holdout must be a share from 0 to 0.5");
+    return split_refuse(work, "holdout", "give a share such as 0.2", info,
+                        "the holdout must be a share from 0 to 0.5");
   if (spec->fold_count == 1 || spec->fold_count > MOST_FOLDS)
-    return err_set(info, ERR_INVALID, "the number of folds must be from 2 to %d", MOST_FOLDS);
+    return split_refuse(work, "folds", "leave it out for the default", info,
+                        "the number of folds must be from 2 to %d", MOST_FOLDS);
   if (work->used < TASK_MIN_ROWS)
-    return err_set(info, ERR_INVALID, "only %zu rows have a label%s; at least %d are needed",
-                   work->used, work->time != NULL ? " and a time" : "", TASK_MIN_ROWS);
+    return split_refuse(work, work->time != NULL ? "time" : NULL, "add rows", info,
+                        "only %zu rows have a label%s; at least %d are needed", work->used,
+                        work->time != NULL ? " and a time" : "", TASK_MIN_ROWS);
   if (holdout)
   {
     double share = spec->holdout > 0 ? spec->holdout : HOLDOUT_SHARE;
@@ -161,6 +180,7 @@ fit_units(const struct split_work *work, struct split *split, struct err_info *i
   size_t need = folds ? split->fold_count + extra : 3;
   const char *what = work->time != NULL ? "different times" : "groups";
   const struct column *column = work->time != NULL ? work->time : work->group;
+  char hint[80];
   if (have >= need || column == NULL)
     return ERR_OK;
   if (folds && work->spec->fold_count == 0 && have >= 2 + extra)
@@ -168,16 +188,15 @@ fit_units(const struct split_work *work, struct split *split, struct err_info *i
     split->fold_count = have - extra;
     return ERR_OK;
   }
+  snprintf(hint, sizeof hint, "ask for at most %zu folds", have - extra);
   if (folds && have >= 2 + extra)
-    return err_set(info, ERR_INVALID,
-                   "column \"%.60s\" has only %zu %s with a label, and %zu folds need %zu; ask for "
-                   "at most %zu folds",
-                   column->name, have, what, split->fold_count, need, have - extra);
-  return err_set(info, ERR_INVALID,
-                 "column \"%.60s\" has only %zu %s with a label, and %s need%s %zu; choose another "
-                 "column, or add rows",
-                 column->name, have, what, folds ? "folds" : "a holdout", folds ? "" : "s",
-                 folds ? 2 + extra : 3);
+    return split_refuse(work, "folds", hint, info,
+                        "column \"%.60s\" has only %zu %s with a label, and %zu folds need %zu",
+                        column->name, have, what, split->fold_count, need);
+  return split_refuse(
+    work, work->time != NULL ? "time" : "group", "choose another column, or add rows", info,
+    "column \"%.60s\" has only %zu %s with a label, and %s need%s %zu", column->name, have, what,
+    folds ? "folds" : "a holdout", folds ? "" : "s", folds ? 2 + extra : 3);
 }
 
 static void
@@ -224,16 +243,17 @@ deal(const struct split_work *work, struct split *split, const struct reserve *r
 }
 
 static enum err
-find_column(const struct dataset *dataset, const char *name, const struct column **column,
-            struct err_info *info)
+find_column(const struct split_work *work, const char *member, const char *name,
+            const struct column **column, struct err_info *info)
 {
-  const struct table *table = dataset_table(dataset);
+  const struct table *table = dataset_table(work->dataset);
   size_t index = table != NULL && name != NULL ? table_find(table, name) : SIZE_MAX;
   *column = NULL;
   if (name == NULL)
     return ERR_OK;
   if (index == SIZE_MAX)
-    return err_set(info, ERR_INVALID, "there is no column \"%.60s\" to split by", name);
+    return split_refuse(work, member, "choose another column", info,
+                        "there is no column \"%.60s\" to split by", name);
   *column = &table->columns[index];
   return ERR_OK;
 }
@@ -241,12 +261,13 @@ find_column(const struct dataset *dataset, const char *name, const struct column
 static enum err
 find_columns(struct split_work *work, struct err_info *info)
 {
-  enum err err = find_column(work->dataset, work->spec->group, &work->group, info);
+  enum err err = find_column(work, "group", work->spec->group, &work->group, info);
   if (err == ERR_OK)
-    err = find_column(work->dataset, work->spec->time, &work->time, info);
+    err = find_column(work, "time", work->spec->time, &work->time, info);
   if (err == ERR_OK && work->time != NULL && work->time->number == NULL)
-    err = err_set(info, ERR_INVALID, "column \"%.60s\" holds no times or numbers to order rows by",
-                  work->spec->time);
+    err =
+      split_refuse(work, "time", "choose another column", info,
+                   "column \"%.60s\" holds no times or numbers to order rows by", work->spec->time);
   return err;
 }
 
@@ -269,12 +290,12 @@ make(struct split_work *work, struct split *split, struct err_info *info)
 }
 
 enum err
-split_make(const struct dataset *dataset, const struct task *task, const struct split_spec *spec,
-           struct split **result, struct err_info *info)
+split_try(const struct dataset *dataset, const struct task *task, const struct split_spec *spec,
+          struct split **result, struct split_refusal *refusal, struct err_info *info)
 {
   *result = NULL;
   size_t rows = dataset_row_count(dataset);
-  struct split_work work = {.dataset = dataset, .task = task, .spec = spec};
+  struct split_work work = {.dataset = dataset, .task = task, .spec = spec, .refusal = refusal};
   struct split *split = calloc(1, sizeof *split);
   enum err err = ERR_MEMORY;
   rng_init(&work.rng, spec->seed, SPLIT_STREAM);
@@ -300,6 +321,18 @@ out:
   }
   *result = split;
   return err;
+}
+
+enum err
+split_make(const struct dataset *dataset, const struct task *task, const struct split_spec *spec,
+           struct split **split, struct err_info *info)
+{
+  struct split_refusal refusal = {.hint = ""};
+  struct err_info note = {.text = ""};
+  enum err err = split_try(dataset, task, spec, split, &refusal, &note);
+  if (err == ERR_INVALID)
+    return err_set(info, err, "%.330s; %s", note.text, refusal.hint);
+  return err == ERR_OK ? ERR_OK : err_set(info, err, "%s", note.text);
 }
 
 void

@@ -54,6 +54,14 @@ struct split
   uint32_t *order_of; /* per row: its place in time, equal for equal times; NULL without a time */
 };
 
+/* Why rows can't be split as the spec asks. */
+struct split_refusal
+{
+  const char *
+    member; /* of the spec: "holdout", "folds", "group", "time"; NULL = the rows don't do, however split */
+  char hint[160]; /* the remedy */
+};
+
 #define SPLIT_TRAIN_ONLY 255
 #define SPLIT_REPORT 254
 #define SPLIT_UNUSED 253 /* the target or the time is missing */
@@ -62,6 +70,10 @@ struct split
  * without rows, training rows of one class only. */
 enum err split_make(const struct dataset *dataset, const struct task *task,
                     const struct split_spec *spec, struct split **split, struct err_info *info);
+/* The same; on ERR_INVALID *refusal says what stands in the way, and the text leaves the remedy out. */
+enum err split_try(const struct dataset *dataset, const struct task *task,
+                   const struct split_spec *spec, struct split **split,
+                   struct split_refusal *refusal, struct err_info *info);
 void split_free(struct split *split);
 
 /* Row indexes, ascending, newly allocated (caller frees): the training and the validation rows of a

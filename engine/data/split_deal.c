@@ -228,19 +228,26 @@ refuse_training_rows(const struct split_work *work, const struct split *split, s
 {
   const char *holds =
     work->task->kind == TASK_REGRESSION ? "have the same target value" : "are of the same class";
-  const char *why = "";
+  const char *why = "", *member = NULL;
   if (work->time != NULL)
+  {
     why = ", because they are the earliest";
+    member = "time";
+  }
   else if (work->group != NULL)
+  {
     why = ", because groups stay together";
+    member = "group";
+  }
   if (split->kind == SPLIT_HOLDOUT)
-    return err_set(info, ERR_INVALID,
-                   "all training rows %s%s; ask for a smaller holdout, or validate otherwise",
-                   holds, why);
-  return err_set(info, ERR_INVALID,
-                 "all training rows of fold %zu of %zu %s%s; ask for %s, or validate otherwise",
-                 fold + 1, split->fold_count, holds, why,
-                 work->time != NULL ? "fewer folds, or a holdout" : "another number of folds");
+    return split_refuse(work, member != NULL ? member : "holdout",
+                        "ask for a smaller holdout, or validate otherwise", info,
+                        "all training rows %s%s", holds, why);
+  return split_refuse(
+    work, member != NULL ? member : "folds",
+    work->time != NULL ? "ask for fewer folds, or a holdout, or validate otherwise"
+                       : "ask for another number of folds, or validate otherwise",
+    info, "all training rows of fold %zu of %zu %s%s", fold + 1, split->fold_count, holds, why);
 }
 
 enum err
@@ -256,8 +263,8 @@ split_check_parts(const struct split_work *work, const struct split *split, stru
   if (split->kind == SPLIT_HOLDOUT)
     filled = filled && contents[SPLIT_REPORT].rows > 0 && contents[SPLIT_TRAIN_ONLY].rows > 0;
   if (!filled)
-    return err_set(info, ERR_INVALID,
-                   "there are too few different rows to keep some for validation; add rows");
+    return split_refuse(work, NULL, "add rows", info,
+                        "there are too few different rows to keep some for validation");
   for (size_t f = 0; f < split->fold_count; f++)
   {
     struct content train = contents[SPLIT_TRAIN_ONLY];

@@ -36,7 +36,13 @@ struct split_work
   struct split_unit *units;  /* in the order in which they are dealt */
   size_t unit_count;
   size_t time_count; /* different times of units */
+  struct split_refusal *refusal;
 };
+
+/* ERR_INVALID with the text; notes the member (NULL = the rows themselves) and the remedy. */
+enum err split_refuse(const struct split_work *work, const char *member, const char *hint,
+                      struct err_info *info, const char *format, ...)
+  __attribute__((format(printf, 5, 6)));
 
 /* Fills stratum, strata and used; leaves out rows without a target or a time. */
 enum err split_find_strata(struct split_work *work, struct split *split);

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/space.h"
 #include "data/metric.h"
+#include "data/split.h"
 #include "model/model.h"
 
 struct job_spec
@@ -82,6 +83,9 @@ enum err job_spec_from_json(const json_t *request, const struct job_spec_context
 /* True for the columns of group, time and sample weight; and how many of them there are. */
 bool job_spec_is_special_column(const struct job_spec *spec, const char *name);
 size_t job_spec_special_columns(const struct job_spec *spec);
+
+/* How its rows are to be split; borrows from the spec. */
+struct split_spec job_spec_split(const struct job_spec *spec);
 
 /* The normal form: every default filled in (new reference). */
 json_t *job_spec_to_json(const struct job_spec *spec);

@@ -297,6 +297,17 @@ job_spec_special_columns(const struct job_spec *spec)
                    + (spec->sample_weight != NULL));
 }
 
+struct split_spec
+job_spec_split(const struct job_spec *spec)
+{
+  return (struct split_spec){.seed = spec->seed,
+                             .holdout = spec->holdout,
+                             .fold_count = spec->folds,
+                             .group = spec->group_column,
+                             .time = spec->time_column,
+                             .unstratified = !spec->stratify && !spec->time_column};
+}
+
 void
 job_spec_read_rows(struct job_spec_rows *rows)
 {

@@ -252,12 +252,7 @@ derive(struct tune_data *data, const json_t *stored_spec, const json_t *schema,
                    task_kind_name(data->task.kind));
   measure_shape(data);
   data->shape.encoded = family_encoded_columns(schema, data->spec->target);
-  struct split_spec split = {.seed = data->spec->seed,
-                             .holdout = data->spec->holdout,
-                             .fold_count = data->spec->folds,
-                             .group = data->spec->group_column,
-                             .time = data->spec->time_column,
-                             .unstratified = !data->spec->stratify && !data->spec->time_column};
+  struct split_spec split = job_spec_split(data->spec);
   err = split_make(data->dataset, &data->task, &split, &data->split, info);
   if (err == ERR_OK)
     err = decide_by_class_weights(data, info);

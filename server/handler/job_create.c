@@ -21,6 +21,8 @@
 /* A dataset that is not on this machine is fetched for the full check only when it is small: the engine
  * checks again anyway. */
 #define CHECK_BYTES (INT64_C(64) << 20)
+/* More rows than this would be sorted by group, time and content for too long, and take too much memory. */
+#define SPLIT_ROWS 5000000u
 
 /* A seed that JSON readers with doubles keep exactly. */
 static json_int_t
@@ -122,6 +124,9 @@ check_task(struct job_plan *plan, const struct dataset *dataset, struct arena *a
              ? spec->metric
              : metric_default(&plan->task, count_classes(arena, &plan->task, dataset));
   job_rows_check(spec, dataset, &plan->task, metric, arena, faults);
+  if (plan->dataset.bytes <= CHECK_BYTES
+      || ((spec->group_column || spec->time_column) && dataset_row_count(dataset) <= SPLIT_ROWS))
+    plan->split_known = job_rows_split(spec, dataset, &plan->task, arena, &plan->split, faults);
   json_object_set_new(plan->form, "metric", json_string(metric_name(metric)));
   json_object_set_new(plan->form, "task", json_string(task_kind_name(plan->task.kind)));
 }

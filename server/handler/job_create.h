@@ -6,6 +6,7 @@
 #include "data/task.h"
 #include "model/job_spec.h"
 #include "server/http.h"
+#include "server/handler/job_rows.h"
 #include "server/handler/webhooks.h"
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
@@ -19,6 +20,8 @@ struct job_plan
   struct job_spec *spec;
   bool task_known; /* the task was derived from the rows, not from the schema alone */
   struct task task;
+  bool split_known; /* its rows were split as the engine will split them */
+  struct job_rows_split split;
   struct webhook_wish webhook; /* of its end */
   struct db_job_origin origin; /* set by the caller before the insert; the key is filled in */
   json_t *form;                /* what is stored: the normal form, completed */

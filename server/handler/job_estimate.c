@@ -84,6 +84,13 @@ estimate_init(struct estimate *estimate, const struct http_request *req,
     estimate->valid_rows = (size_t) part;
     estimate->train_rows = rows - (size_t) fmin(2.0 * part, 0.9 * (double) rows);
   }
+  if (plan->split_known)
+  {
+    estimate->folded = plan->split.folded;
+    estimate->folds = plan->split.fits;
+    estimate->train_rows = plan->split.train_rows;
+    estimate->valid_rows = plan->split.valid_rows;
+  }
   estimate->factor = server->machine_factor > 0.0 ? server->machine_factor : 1.0;
   estimate->workers_known = !options_text(server->options, "database");
   estimate->workers = 1;

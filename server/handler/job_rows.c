@@ -67,6 +67,75 @@ check_weights(const struct job_spec *spec, const struct dataset *dataset,
                    "every weight in \"%.60s\" is 0", spec->sample_weight);
 }
 
+/* ---- the split -------------------------------------------------------------------------------------- */
+
+/* Means over the folds; the folds of one ordered in time train on what comes before them. */
+static void
+measure_split(const struct split *split, struct job_rows_split *measured)
+{
+  size_t rows[256] = {0}, valid = 0, train = 0;
+
+  for (size_t row = 0; row < split->row_count; row++)
+    rows[split->fold_of[row]]++;
+  for (size_t f = 0; f < split->fold_count; f++)
+  {
+    valid += rows[f];
+    train += rows[SPLIT_TRAIN_ONLY];
+    for (size_t other = 0; other < split->fold_count; other++)
+      train += other < f || (other > f && !split->time_ordered) ? rows[other] : 0;
+  }
+  *measured = (struct job_rows_split){.folded = split->kind == SPLIT_FOLDS,
+                                      .fits = split->fold_count,
+                                      .train_rows = train / split->fold_count,
+                                      .valid_rows = valid / split->fold_count};
+}
+
+/* Points at the member only where the caller gave it. */
+static void
+tell_refusal(const struct job_spec *spec, const struct split_refusal *refusal, const char *text,
+             struct arena *arena, struct json_faults *faults)
+{
+  const char *member = refusal->member ? refusal->member : "", *value = NULL;
+  struct json_fault fault = {.pointer = "/validation", .message = text, .hint = refusal->hint};
+
+  if (!refusal->member)
+    fault.pointer = "/dataset";
+  else if (strcmp(member, "group") == 0)
+    value = spec->group_column;
+  else if (strcmp(member, "time") == 0)
+    value = spec->time_column;
+  else if (strcmp(member, "folds") == 0 && spec->folds > 0)
+    value = arena_printf(arena, "%zu", spec->folds);
+  else if (strcmp(member, "holdout") == 0 && spec->holdout > 0.0)
+    value = arena_printf(arena, "%g", spec->holdout);
+  if (value)
+    fault.pointer = json_pointer(arena, "/validation", member);
+  fault.value = value;
+  json_fault_add_full(faults, &fault);
+}
+
+bool
+job_rows_split(const struct job_spec *spec, const struct dataset *dataset, const struct task *task,
+               struct arena *arena, struct job_rows_split *measured, struct json_faults *faults)
+{
+  struct split_spec wanted = job_spec_split(spec);
+  struct split_refusal refusal = {.hint = ""};
+  struct err_info info = {.text = ""};
+  struct split *split = NULL;
+  enum err err = split_try(dataset, task, &wanted, &split, &refusal, &info);
+
+  if (err == ERR_OK)
+  {
+    measure_split(split, measured);
+    split_free(split);
+  }
+  else if (err == ERR_INVALID)
+    tell_refusal(spec, &refusal, info.text, arena, faults);
+  return err == ERR_OK;
+}
+
+/* ---- all the rest ------------------------------------------------------------------------------------ */
+
 void
 job_rows_check(const struct job_spec *spec, const struct dataset *dataset, const struct task *task,
                enum metric metric, struct arena *arena, struct json_faults *faults)

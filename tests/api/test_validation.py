@@ -84,11 +84,39 @@ class Validation(ApiTest):
         lines = cells(200).decode().split()
         lines = [lines[0] + ",clinic"] + [line + f",c{i % 4}" for i, line in enumerate(lines[1:])]
         dataset = self.upload("\n".join(lines).encode())["id"]
-        job = self.run_job({"dataset": dataset, "target": "diagnosis", "budget": {"trials": 1},
-                            "validation": {"group": "clinic", "folds": 6}})
-        self.assertEqual(job["state"], "failed")
-        self.assertIn("only 4 groups", str(job["error"]))
-        self.assertIn("6 folds", str(job["error"]))
+        request = {"dataset": dataset, "target": "diagnosis", "budget": {"trials": 1},
+                   "validation": {"group": "clinic", "folds": 6}}
+        for query in ("", "?validate_only=1"):
+            answer = self.api.post("/api/v1/jobs" + query, request)
+            self.problem(answer, 422, "invalid", "/validation/folds")
+            fault = answer.json["faults"][0]
+            self.assertEqual((fault["value"], fault["hint"]), ("6", "ask for at most 4 folds"))
+            self.assertIn("only 4 groups", fault["message"])
+        # by rule there are as many folds as there are groups, and the plan says so
+        del request["validation"]["folds"]
+        plan = self.api.post("/api/v1/jobs?validate_only=1", request).json
+        self.assertEqual((plan["split"]["fits_per_trial"], plan["split"]["train_rows"]), (4, 150))
+        done = self.run_job({**request, "families": ["linear"]})
+        self.assertEqual(done["state"], "succeeded")
+        self.problem(self.api.post(f"/api/v1/jobs/{done['id']}/clone", {"validation": {"group": "clinic", "folds": 5}}),
+                     422, "invalid", "/validation/folds")
+
+    def test_splits_that_cannot_be(self):
+        """What only the rows can tell is told before a job is taken."""
+        lines = ["x,same,few,when,seldom,label"]
+        lines += [f"{i * i % 97},here,d{i % 2},{i // 20},{i if i < 5 else ''},{'late' if i >= 40 else 'early'}" for i in range(60)]
+        dataset = self.upload("\n".join(lines).encode())["id"]
+        for validation, pointer, value in (({"group": "same"}, "/validation/group", "same"),
+                                           ({"group": "few", "holdout": 0.2}, "/validation/group", "few"),
+                                           ({"time": "when", "folds": 4}, "/validation/folds", "4"),
+                                           ({"time": "when"}, "/validation/time", "when"),
+                                           ({"time": "seldom"}, "/validation/time", "seldom")):
+            with self.subTest(validation=validation):
+                answer = self.api.post("/api/v1/jobs?validate_only=1", {"dataset": dataset, "target": "label",
+                                                                        "validation": validation})
+                self.problem(answer, 422, "invalid", pointer)
+                self.assertEqual(answer.json["faults"][0]["value"], value)
+                self.assertTrue(answer.json["faults"][0]["hint"])
 
     def test_every_kind_verifies(self):
         data = self.upload(prices())["id"]

@@ -466,6 +466,17 @@ test_refusals(void **state)
   assert_int_equal(task_make(fixture.dataset, "sorted", NULL, fixture.arena, &task, &info), ERR_OK);
   expect_refusal(&fixture, &task, (struct split_spec){.fold_count = 5, .group = "four"},
                  "only 4 groups with a label, and 5 folds need 5; ask for at most 4 folds");
+  struct split_refusal refusal;
+  struct split *split;
+  assert_int_equal(split_try(fixture.dataset, &task,
+                             &(struct split_spec){.fold_count = 5, .group = "four"}, &split,
+                             &refusal, &info),
+                   ERR_INVALID);
+  assert_null(split);
+  assert_string_equal(info.text,
+                      "column \"four\" has only 4 groups with a label, and 5 folds need 5");
+  assert_string_equal(refusal.member, "folds");
+  assert_string_equal(refusal.hint, "ask for at most 4 folds");
   expect_refusal(&fixture, &task, (struct split_spec){.holdout = 0.2, .group = "two"},
                  "only 2 groups with a label, and a holdout needs 3");
   expect_refusal(&fixture, &task, (struct split_spec){.fold_count = 7, .time = "at"},
@@ -477,7 +488,7 @@ test_refusals(void **state)
   expect_refusal(&fixture, &task, (struct split_spec){.time = "two"}, "no times or numbers");
   expect_refusal(&fixture, &task, (struct split_spec){.group = "none"}, "no column \"none\"");
   /* By rule there are as many folds as groups. */
-  struct split *split = make_split(&fixture, "two", (struct split_spec){.group = "four"}, &task);
+  split = make_split(&fixture, "two", (struct split_spec){.group = "four"}, &task);
   assert_int_equal(split->fold_count, 4);
   split_free(split);
   fixture_free(&fixture);
