@@ -35,6 +35,7 @@
 #include "server/model_cache.h"
 #include "server/rate.h"
 #include "server/server.h"
+#include "server/sign_in_link.h"
 #include "server/spool.h"
 #include "server/standalone.h"
 #include "server/tls.h"
@@ -47,7 +48,6 @@
 
 #define CONNECT_SECONDS 60.0
 #define FORGET_SECONDS 3600.0
-#define LINK_AGAIN_SECONDS 5.0
 
 static const struct option_def own_options[] = {
   {.name = "database",
@@ -138,8 +138,7 @@ struct program
   char base[300]; /* http://127.0.0.1:8080 */
   struct server server;
   int signal_fd;
-  double
-    link_s; /* when the link that signs a browser in is tried next; INFINITY once it is printed */
+  struct sign_in_link link;
 };
 
 /* ---- start, step by step --------------------------------------------------------------------------- */
@@ -355,39 +354,11 @@ start_server(struct program *program, struct err_info *info)
 
 /* ---- the links ------------------------------------------------------------------------------------- */
 
-static enum err
-print_sign_in_url(struct program *program, struct err_info *info)
+static struct sign_in_link
+link_of(const struct program *program)
 {
-  struct db_conn *conn = NULL;
-  char url[512];
-  enum err err = db_connect(program->conninfo, "attuned sign-in", &conn, info);
-  if (!err)
-    err = first_run_sign_in_url(conn, program->data_dir, program->base, url, sizeof url, info);
-  db_close(conn);
-  if (!err)
-  {
-    printf("%s\n", url);
-    fflush(stdout);
-  }
-  return err;
-}
-
-/* Nobody is served worse for want of the link: while the database can't give it, it is asked for again. Where there
- * is no key to sign in with there is none to be had. */
-static void
-offer_sign_in(struct program *program)
-{
-  struct err_info info = {0};
-  bool first = program->link_s <= 0.0;
-  if (clock_monotonic_s() < program->link_s)
-    return;
-  enum err err = print_sign_in_url(program, &info);
-  if (err && first)
-    log_warning("no link that signs a browser in yet: %s", info.text);
-  if (err == ERR_OK || err == ERR_NOT_FOUND)
-    program->link_s = INFINITY;
-  else
-    program->link_s = clock_monotonic_s() + LINK_AGAIN_SECONDS;
+  return (struct sign_in_link){
+    .conninfo = program->conninfo, .data_dir = program->data_dir, .base = program->base};
 }
 
 static enum err
@@ -403,7 +374,8 @@ print_another_url(struct program *program, struct err_info *info)
   }
   if (!err)
     err = first_run_read_base(program->data_dir, program->base, sizeof program->base, info);
-  return err ? err : print_sign_in_url(program, info);
+  program->link = link_of(program);
+  return err ? err : sign_in_link_print(&program->link, info);
 }
 
 /* ---- while it runs --------------------------------------------------------------------------------- */
@@ -453,7 +425,7 @@ serve(struct program *program)
     fds[1].fd = standalone_watch_fd(program->standalone);
   for (;;)
   {
-    int ready = poll(fds, 2, isfinite(program->link_s) ? 1000 : 10000);
+    int ready = poll(fds, 2, isfinite(program->link.next_s) ? 1000 : 10000);
     if (ready < 0 && errno != EINTR)
       return 1;
     if (ready > 0 && fds[0].revents)
@@ -468,7 +440,7 @@ serve(struct program *program)
       log_error("the guardian of the database has ended: stopping");
       return 1;
     }
-    offer_sign_in(program);
+    sign_in_link_offer(&program->link);
     http_daemon_renew_claims(program->server.http);
     if (clock_monotonic_s() >= forget_s)
     {
@@ -549,7 +521,8 @@ run(struct program *program)
   if (!err)
   {
     log_info("serving at %s", program->base);
-    offer_sign_in(program);
+    program->link = link_of(program);
+    sign_in_link_offer(&program->link);
   }
   if (err)
     log_error("%s", info.text);
