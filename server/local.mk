@@ -93,6 +93,7 @@ server_libserver_a_SOURCES += \
   server/handler/job_warm.c server/handler/job_warm.h \
   server/handler/job_control.c \
   server/handler/job_logs.c \
+  server/handler/job_search.c \
   server/handler/jobs.c \
   server/handler/models.c \
   server/handler/verify.c \
@@ -114,4 +115,5 @@ server_libserver_a_SOURCES += \
   server/json_view.c server/json_view.h \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \
+  server/search_json.c server/search_json.h \
   server/names.c server/names.h

@@ -14,6 +14,7 @@ sql_libdb_a_SOURCES = \
   sql/db_io.c sql/db_io.h \
   sql/db_idempotency.c \
   sql/db_ingest.c \
+  sql/db_insight.c sql/db_insight.h \
   sql/db_job.c sql/db_job.h \
   sql/db_job_control.c \
   sql/db_job_log.c sql/db_job_log.h \

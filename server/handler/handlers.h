@@ -31,6 +31,12 @@ enum http_outcome handle_jobs_cancel(struct http_request *req);
 /* job_logs.c */
 enum http_outcome handle_job_logs(struct http_request *req);
 
+/* job_search.c */
+enum http_outcome handle_job_importance(struct http_request *req);
+enum http_outcome handle_job_slices(struct http_request *req);
+enum http_outcome handle_job_pairs(struct http_request *req);
+enum http_outcome handle_job_gain(struct http_request *req);
+
 /* trials.c */
 enum http_outcome handle_trials_list(struct http_request *req);
 enum http_outcome handle_trials_get(struct http_request *req);

@@ -10,6 +10,7 @@ import secrets
 import sys
 import unittest
 from base64 import urlsafe_b64encode
+from urllib.parse import urlencode
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 from attune_server import Client  # noqa: E402
@@ -36,6 +37,8 @@ class Route:
         self.name = operation["operationId"]
         self.public = operation.get("security") == []
         self.scopes = self.needed()
+        self.query = {one["name"]: one["example"] for one in operation.get("parameters", [])
+                      if one.get("in") == "query" and one.get("required") and "example" in one}
         self.root = self.name in ("createTenant", "listTenants", "changeTenant", "deleteTenant")
 
     def needed(self):
@@ -58,6 +61,8 @@ class Route:
     def url(self, values):
         parts = [values[part[1:-1]] if part.startswith("{") else part for part in self.path.split("/")]
         url = "/".join(parts)
+        if self.query:
+            url += "?" + urlencode(self.query)
         return f"{url}?job={values['job']}" if self.name == "events" else url
 
     def placeholders(self):
@@ -77,7 +82,7 @@ class AccessTest(ApiTest):
     @classmethod
     def make_all(cls):
         answer = cls.api.upload("/api/v1/train?wait=60", [
-            ("file", "iris.csv", iris()), ("target", "species"), ("trials", "1"), ("families", "linear"),
+            ("file", "iris.csv", iris()), ("target", "species"), ("trials", "4"), ("families", "linear"),
             ("name", "access")], timeout=90)
         assert answer.status == 200, answer
         cls.own = {"dataset": answer.json["dataset"]["id"], "job": answer.json["id"], "model": "access", "version": "1",

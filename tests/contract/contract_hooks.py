@@ -198,6 +198,9 @@ def steer_query(case, query, chance):
         found["version"] = 1
     if label == "GET /api/v1/events":
         found["job"] = [SEEDS["job"]]
+    for name, param in (("param", "linear.penalty"), ("x", "linear.penalty"), ("y", "linear.l1_ratio")):
+        if name in found and chance % 3:
+            found[name] = param
     if "cursor" in found and chance % 3:
         del found["cursor"]
     return found
