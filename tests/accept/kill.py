@@ -37,6 +37,7 @@ PARTS = ("trial", "worker", "engine")  # whose units go to others
 MOMENTS = ("search", "finish", "publish", "upload", "ingest")
 RESUME_S = 15.0
 LEASE_S = 12.0
+SETTLE_S = 120.0  # at the end: so long without anything new is a standstill
 LONGEST_S = 90.0  # a lane that takes longer is given up
 FIELDS = ("round", "lane", "kind", "victim", "signal", "phase", "seconds", "ok")
 HERE = os.path.join(BUILD, "accept")
@@ -222,17 +223,31 @@ def asked_of(lane):
 
 
 def answers(lane, job, name, version):
-    """What a model says to its training table's first rows; None when the server is away."""
+    """What a model says to rows like its training table's. OSError when the server is away or busy."""
     report = lane.server.get(f"/api/v1/models/{name}/versions/{version}/report", timeout=30)
     rows = [{"sepal_length": 5.1, "petal_width": 0.2, "a": 0.5, "b": -1.0, "colour": "red"},
             {"sepal_length": 6.3, "sepal_width": 3.0, "a": -0.5, "c": 2.0, "colour": "blue"}]
     said = lane.server.post(f"/api/v1/models/{name}@{version}/predict", {"rows": rows}, timeout=30)
+    if 503 in (report.status, said.status):
+        raise OSError("busy")
     if report.status != 200 or said.status != 200:
         raise AssertionError(f"the model of {job} does not answer: {report} {said}")
     stored = lane.shell.rows(f"SELECT report->>'score', score FROM model_version WHERE job_id = '{job}' AND final")
     if [float(value) for value in stored[0]] != [report.json["score"]] * 2:
         raise AssertionError(f"the report of {job} says {report.json['score']}, the database {stored}")
     return said.json["predictions"], said.json.get("probabilities")
+
+
+def answers_patiently(lane, job, name, version):
+    """As answers, from a server that may still be busy with its start."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return answers(lane, job, name, version)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def verify(lane, job, name, version):
@@ -245,7 +260,8 @@ def verify(lane, job, name, version):
 
 
 def check_ended(lane, all_of_them=False):
-    """Looks at jobs that have ended since the last time; their faults are kept by the lane."""
+    """Looks at jobs that have ended since the last time; their faults are kept by the lane. False when the server
+    was busy: such jobs are looked at again the next time (`all_of_them`: stops at the first)."""
     new = {job: trials for job, trials in asked_of(lane).items() if job not in lane.checked}
     for job, faults in check_jobs(lane.shell, new).items():
         lane.faults += faults
@@ -257,31 +273,51 @@ def check_ended(lane, all_of_them=False):
                 lane.checked[job] = (model[0], answers(lane, job, *model[0]))
                 verify(lane, job, *model[0])
             except OSError:
-                if all_of_them:
-                    raise
                 del lane.checked[job]
+                if all_of_them:
+                    return False
             except AssertionError as error:
                 lane.faults.append(str(error))
+    return True
+
+
+def check_all_ended(lane):
+    """As check_ended, until the server, which may have lost its database a moment ago, has answered for every job."""
+    end = time.monotonic() + 60
+    while not check_ended(lane, True):
+        if time.monotonic() > end:
+            lane.faults.append("the server is busy for a minute with nothing to do")
+            return
+        time.sleep(0.5)
+
+
+def wait_ended(lane):
+    """Until nothing runs or waits; false when nothing has happened for SETTLE_S."""
+    seen, since = None, time.monotonic()
+    while True:
+        if lane.shell.patiently("SELECT count(*) FROM job WHERE state IN ('queued', 'running')"
+                                " UNION ALL SELECT count(*) FROM dataset WHERE state = 'ingesting'") == [["0"], ["0"]]:
+            return True
+        now = lane.shell.patiently(PROGRESS)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() > since + SETTLE_S:
+            return False
+        time.sleep(0.3)
 
 
 def settle(lane):
     """No more jobs: all that are left end, everything is checked, also after a start anew and an orderly end."""
     lane.stop()
-    end = time.monotonic() + 300
-    while time.monotonic() < end:
-        if lane.shell.patiently("SELECT count(*) FROM job WHERE state IN ('queued', 'running')"
-                                " UNION ALL SELECT count(*) FROM dataset WHERE state = 'ingesting'") == [["0"], ["0"]]:
-            break
-        time.sleep(0.3)
-    else:
+    if not wait_ended(lane):
         lane.faults.append(f"jobs that never ended: {lane.shell.rows(JOBS_LEFT)}")
-    check_ended(lane, True)
+    check_all_ended(lane)
     lane.faults += check_database(lane.shell, lane.accepted)
     if not lane.end():
         lane.faults.append("processes were left, or ended badly")
     lane.start()
     for job, said in lane.checked.items():
-        if said and answers(lane, job, *said[0]) != said[1]:
+        if said and answers_patiently(lane, job, *said[0]) != said[1]:
             lane.faults.append(f"the model of {job} answers differently after a start anew")
     if not lane.end():
         lane.faults.append("processes were left after the second end")
