@@ -38,13 +38,10 @@ tests_bench_search_vs_random_SOURCES = tests/bench/search_vs_random.c \
 tests_bench_search_vs_random_LDADD = $(SEARCH_TEST_LIBS)
 
 # Attune's search for the bench against peers (tests/bench/search/README.md).
-EXTRA_PROGRAMS += tests/bench/search/attune_ask
+EXTRA_PROGRAMS += tests/bench/search/attune_ask tests/bench/search/latency
 tests_bench_search_attune_ask_SOURCES = tests/bench/search/attune_ask.c
 tests_bench_search_attune_ask_LDADD = $(SEARCH_TEST_LIBS)
+tests_bench_search_latency_SOURCES = tests/bench/search/latency.c
+tests_bench_search_latency_LDADD = $(SEARCH_TEST_LIBS)
 
 EXTRA_DIST += tests/num/gen_gp.py tests/num/gen_special.py tests/num/gen_sobol_table.py
-EXTRA_DIST += tests/bench/search/README.md tests/bench/search/engines.py \
-  tests/bench/search/problems.py tests/bench/search/real.py tests/bench/search/report.py \
-  tests/bench/search/requirements-optuna.txt tests/bench/search/results.py \
-  tests/bench/search/run.py tests/bench/search/split.json tests/bench/search/split.py \
-  tests/bench/search/worker.py

@@ -604,7 +604,7 @@ def nested(name):
 
 
 def all_problems():
-    """Name → problem; the real tuning tasks are added where their tables are (real.py)."""
+    """Name → problem; the real tuning tasks are in real.py."""
     made = smooth_problems() + variant_problems()
     made += [network_problem("network6", 0.0), network_problem("network6-noise", 0.02), spike_problem("spike5")]
     made += conditional_problems()

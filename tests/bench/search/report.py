@@ -17,6 +17,7 @@ import statistics
 import sys
 
 import problems
+import real
 import results
 import run
 
@@ -166,7 +167,7 @@ def main():
     parser.add_argument("--pending", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="every problem, best for the first engine first")
     options = parser.parse_args()
-    made, names = problems.all_problems(), run.pick_problems(options.problems)
+    made, names = real.all_problems(), run.pick_problems(options.problems)
     rows = results.read()
     engines = [Engine(text, rows, options.pending) for text in options.engines.split(",")]
     empty = [e.name for e in engines if not e.cells]

@@ -17,7 +17,7 @@ import sys
 import threading
 
 import engines
-import problems
+import real
 import results
 import split
 
@@ -46,7 +46,7 @@ def environment_python(name):
 
 def pick_problems(text):
     """Names by "tune", "report", "all", "conditional", a kind, or names; comma-separated."""
-    made, halves, picked = problems.all_problems(), split.load(), []
+    made, halves, picked = real.all_problems(), split.load(), []
     for word in text.split(","):
         if word in halves:
             picked += [n for n in halves[word] if n in made]
@@ -102,7 +102,7 @@ def main():
     parser.add_argument("--pending", type=int, default=1, help="trials asked for at once")
     parser.add_argument("--parallel", type=int, default=1)
     options = parser.parse_args()
-    made, names = problems.all_problems(), pick_problems(options.problems)
+    made, names = real.all_problems(), pick_problems(options.problems)
     for engine in options.engines.split(","):
         environment_python(engines.ENGINES[engine][0])
         finished = {results.key(row) for row in results.read(engine)}
