@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Evaluates random configurations of the real tuning tasks once; the forests of real.py are fitted to them.
-Needs scikit-learn (requirements-real.txt).
+Needs scikit-learn: goes on in an environment that has it.
 
 real_models.py [--rows 1500] [--seconds 150] [TASK …]      `seconds` of processor time at most for each task
 
@@ -13,13 +13,21 @@ import csv
 import math
 import os
 import shutil
+import sys
 import time
 import warnings
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
-import numpy as np  # noqa: E402
+import run  # noqa: E402
+
+try:
+    import numpy as np
+    import sklearn  # noqa: F401
+except ImportError:
+    python = run.environment_python("real")
+    os.execv(python, [python, *sys.argv])
 from sklearn import (datasets, ensemble, linear_model, metrics, model_selection, neighbors,  # noqa: E402
                      neural_network, pipeline, preprocessing, svm, tree)
 
