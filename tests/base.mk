@@ -2,7 +2,7 @@
 if HAVE_CMOCKA
 base_tests = tests/unit/test_base tests/unit/test_json tests/unit/test_la tests/unit/test_options \
   tests/unit/test_proc tests/unit/test_rng tests/unit/test_sha256 tests/unit/test_space \
-  tests/unit/test_space_json tests/unit/test_text
+  tests/unit/test_space_json tests/unit/test_space_rules tests/unit/test_text
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 BASE_TEST_LIBS = engine/libbase.a $(CMOCKA_LIBS) $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm -lpthread
@@ -26,6 +26,9 @@ tests_unit_test_space_LDADD = $(BASE_TEST_LIBS)
 tests_unit_test_space_json_SOURCES = tests/unit/test_space_json.c tests/harness/space_build.h \
   tests/harness/test_support.h
 tests_unit_test_space_json_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_space_rules_SOURCES = tests/unit/test_space_rules.c tests/harness/space_build.h \
+  tests/harness/test_support.h
+tests_unit_test_space_rules_LDADD = $(BASE_TEST_LIBS)
 tests_unit_test_text_SOURCES = tests/unit/test_text.c tests/harness/test_support.h
 tests_unit_test_text_LDADD = $(BASE_TEST_LIBS)
 endif

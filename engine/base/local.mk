@@ -19,10 +19,17 @@ engine_libbase_a_SOURCES = \
   engine/base/sha256.c engine/base/sha256.h \
   engine/base/space.c engine/base/space.h \
   engine/base/space_count.c \
+  engine/base/space_draw.c \
+  engine/base/space_internal.h \
   engine/base/space_json.c engine/base/space_json.h \
   engine/base/space_json_internal.h \
   engine/base/space_json_join.c \
   engine/base/space_json_point.c \
+  engine/base/space_json_rules.c \
   engine/base/space_json_value.c \
+  engine/base/space_prior.c \
+  engine/base/space_relation.c engine/base/space_relation.h \
+  engine/base/space_repair.c \
+  engine/base/space_rules.c \
   engine/base/text.c engine/base/text.h
 engine_libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(OPENBLAS_CFLAGS)

@@ -217,7 +217,7 @@ start_value(const struct space_param *param)
 }
 
 void
-space_repair(const struct space *space, double *point)
+space_settle(const struct space *space, double *point)
 {
   for (size_t i = 0; i < space->count; i++)
   {
@@ -241,28 +241,25 @@ space_contains(const struct space *space, const double *point)
     if (!legal)
       return false;
   }
-  return true;
+  return space_allowed(space, point);
 }
 
-void
-space_point_from_unit(const struct space *space, const double *unit, double *point)
+bool
+space_try_unit(const struct space *space, const double *unit, double *point)
 {
   for (size_t i = 0; i < space->count; i++)
   {
     double value = space_from_unit(&space->params[i], isnan(unit[i]) ? 0.5 : unit[i]);
     point[i] = space_active(space, i, point) ? value : NAN;
   }
+  return space_allowed(space, point);
 }
 
 void
-space_sample(const struct space *space, struct rng *rng, double *point)
+space_point_from_unit(const struct space *space, const double *unit, double *point)
 {
-  for (size_t i = 0; i < space->count; i++)
-  {
-    /* drawn also for inactive ones, so that positions in the stream don't depend on values */
-    double value = space_from_unit(&space->params[i], rng_double(rng));
-    point[i] = space_active(space, i, point) ? value : NAN;
-  }
+  if (!space_try_unit(space, unit, point))
+    space_repair(space, point);
 }
 
 void
@@ -270,6 +267,8 @@ space_default_point(const struct space *space, double *point)
 {
   for (size_t i = 0; i < space->count; i++)
     point[i] = space_active(space, i, point) ? start_value(&space->params[i]) : NAN;
+  if (!space_allowed(space, point))
+    space_repair(space, point);
 }
 
 bool

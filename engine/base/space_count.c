@@ -1,6 +1,6 @@
 #include <config.h>
 
-#include "base/space.h"
+#include "base/space_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,10 +11,15 @@
  * Parameters that no unanswered condition links are independent: their counts multiply. Within a
  * linked group the first parameter (whose parents are all answered) is given each value that some
  * condition names, and "any other value" once for all the others; the counts add. So the work grows
- * with how entangled the conditions are, not with the number of values. */
+ * with how entangled the conditions are, not with the number of values.
+ *
+ * Rules link as conditions do. In a group with rules, the parameters that rules name and those that they
+ * depend on are walked through value by value; what is left is counted as above at each end. */
 
 #define COUNT_SATURATED 1e15
-#define COUNT_STEPS_MAX 1000000L
+#define COUNT_STEPS_MAX 20000000L
+#define RULED_STEPS_MAX 200000L
+#define SHARE_DRAWS 4000 /* of the estimate where that is not enough */
 #define OTHER_VALUE (-INFINITY) /* equal to no legal value */
 
 struct counter
@@ -22,6 +27,7 @@ struct counter
   const struct space *space;
   double *point;
   bool *answered;
+  size_t *place; /* of a parameter among the open ones + 1 */
   long steps;
   bool gave_up;
 };
@@ -57,13 +63,11 @@ group_root(size_t *group, size_t i)
   return i;
 }
 
-static size_t
-position_of(const size_t *members, size_t count, size_t index)
+static void
+link_groups(size_t *group, size_t i, size_t j)
 {
-  for (size_t i = 0; i < count; i++)
-    if (members[i] == index)
-      return i;
-  return SIZE_MAX;
+  size_t a = group_root(group, i), b = group_root(group, j);
+  group[a > b ? a : b] = a < b ? a : b;
 }
 
 /* The distinct legal values of `parent` that conditions of `members` name, into `values`. */
@@ -114,8 +118,9 @@ count_group(struct counter *counter, const size_t *members, size_t count)
   if (count == 1)
     return levels;
 
-  double *values =
-    malloc((named_values_bound(counter, first, members + 1, count - 1) + 1) * sizeof *values);
+  size_t bound = named_values_bound(counter, first, members + 1, count - 1);
+  double *values = malloc((bound + 1) * sizeof *values);
+  counter->steps += (long) bound;
   if (!values)
   {
     counter->gave_up = true;
@@ -144,25 +149,26 @@ static double
 count_open(struct counter *counter, const size_t *open, size_t count, size_t *group, size_t *part)
 {
   for (size_t i = 0; i < count; i++)
+  {
     group[i] = i;
+    counter->place[open[i]] = i + 1;
+  }
   for (size_t i = 0; i < count; i++)
   {
     const struct space_param *param = &counter->space->params[open[i]];
+    counter->steps += (long) param->condition_count;
     for (size_t j = 0; j < param->condition_count; j++)
-    {
-      size_t parent = position_of(open, i, param->conditions[j].parent);
-      if (parent != SIZE_MAX)
-      {
-        size_t a = group_root(group, parent), b = group_root(group, i);
-        group[a > b ? a : b] = a < b ? a : b;
-      }
-    }
+      if (counter->place[param->conditions[j].parent])
+        link_groups(group, counter->place[param->conditions[j].parent] - 1, i);
   }
+  for (size_t i = 0; i < count; i++)
+    counter->place[open[i]] = 0;
   double product = 1.0;
   for (size_t i = 0; i < count; i++)
   {
     if (group_root(group, i) != i)
       continue;
+    counter->steps += (long) (count - i);
     size_t size = 0;
     for (size_t j = i; j < count; j++)
       if (group_root(group, j) == i)
@@ -179,7 +185,8 @@ count_members(struct counter *counter, const size_t *members, size_t count)
   if (count == 0 || counter->gave_up)
     return 1.0;
   size_t *scratch = calloc(count, 4 * sizeof *scratch);
-  if (!scratch || ++counter->steps > COUNT_STEPS_MAX)
+  counter->steps += (long) count;
+  if (!scratch || counter->steps > COUNT_STEPS_MAX)
   {
     counter->gave_up = true;
     free(scratch);
@@ -215,29 +222,179 @@ has_continuous(const struct space *space)
   return false;
 }
 
+/* ---- with rules ------------------------------------------------------------------------------------ */
+
+/* One group of linked parameters: the core is walked through, the rest counted at each end. */
+struct ruled_group
+{
+  struct counter *counter;
+  size_t *rest;
+  size_t rest_count;
+  double total;
+};
+
+static bool
+count_leaf(struct space_walk *walk, bool open)
+{
+  struct ruled_group *group = walk->context;
+  struct counter *counter = group->counter;
+  group->total += open ? INFINITY : count_members(counter, group->rest, group->rest_count);
+  walk->steps -= (long) group->rest_count / 8;
+  return !counter->gave_up && isfinite(group->total);
+}
+
+/* Points of the members of one group, of which `core` marks those to be walked through. */
+static double
+count_ruled_group(struct counter *counter, const bool *core, const size_t *members, size_t count,
+                  size_t *scratch)
+{
+  struct ruled_group group = {.counter = counter, .rest = scratch};
+  size_t *walked = scratch + count;
+  struct space_walk walk = {.space = counter->space,
+                            .members = walked,
+                            .point = counter->point,
+                            .steps = RULED_STEPS_MAX,
+                            .leaf = count_leaf,
+                            .context = &group};
+  for (size_t i = 0; i < count; i++)
+  {
+    if (core[members[i]])
+      walked[walk.count++] = members[i];
+    else
+      group.rest[group.rest_count++] = members[i];
+    counter->answered[members[i]] = core[members[i]];
+  }
+  bool ended = walk.count > 0 ? space_walk_run(&walk) : count_leaf(&walk, false);
+  counter->gave_up = counter->gave_up || (!ended && isfinite(group.total));
+  for (size_t i = 0; i < count; i++)
+  {
+    counter->answered[members[i]] = false;
+    counter->point[members[i]] = NAN;
+  }
+  return group.total;
+}
+
+/* The product over the groups that conditions and rules link. `scratch`: 4 × space->count. */
+static double
+count_ruled(struct counter *counter, const bool *core, size_t *scratch)
+{
+  const struct space *space = counter->space;
+  size_t n = space->count, *group = scratch, *members = scratch + n;
+  for (size_t i = 0; i < n; i++)
+  {
+    group[i] = i;
+    counter->point[i] = NAN;
+  }
+  for (size_t i = 0; i < n; i++)
+    for (size_t c = 0; c < space->params[i].condition_count; c++)
+      link_groups(group, space->params[i].conditions[c].parent, i);
+  for (size_t rule = 0; rule < space_rule_count(space); rule++)
+    for (size_t k = 1; k < space_rule_width(space, rule); k++)
+      link_groups(group, space_rule_param(space, rule, 0), space_rule_param(space, rule, k));
+  double product = 1.0;
+  for (size_t i = 0; i < n && !counter->gave_up; i++)
+  {
+    if (group_root(group, i) != i)
+      continue;
+    size_t count = 0;
+    for (size_t j = i; j < n; j++)
+      if (group_root(group, j) == i)
+        members[count++] = j;
+    double points = count_ruled_group(counter, core, members, count, scratch + 2 * n);
+    if (points == 0.0)
+      return 0.0; /* not ∞ · 0 */
+    product *= points;
+  }
+  return product;
+}
+
+/* The share of points, drawn parameter by parameter, that keep the rules. */
+static double
+allowed_share(const struct space *space, double *unit, double *point)
+{
+  struct rng rng;
+  rng_init(&rng, UINT64_C(0x7368617265), 0);
+  int allowed = 0;
+  for (int i = 0; i < SHARE_DRAWS; i++)
+  {
+    for (size_t p = 0; p < space->count; p++)
+      unit[p] = rng_double(&rng);
+    allowed += space_try_unit(space, unit, point);
+  }
+  return fmax((double) allowed, 0.25) / SHARE_DRAWS;
+}
+
+/* ---- the whole space --------------------------------------------------------------------------------- */
+
+struct count_memory
+{
+  double *point, *unit;
+  bool *answered, *core;
+  size_t *scratch, *place;
+};
+
+static double
+count_space(const struct space *space, const struct count_memory *memory, bool *exact)
+{
+  size_t n = space->count;
+  struct counter counter = {.space = space,
+                            .point = memory->point,
+                            .answered = memory->answered,
+                            .place = memory->place};
+  if (space_has_rules(space))
+  {
+    space_rules_mark(space, true, memory->core);
+    double total = count_ruled(&counter, memory->core, memory->scratch);
+    if (!counter.gave_up)
+      return total;
+    *exact = false;
+    counter.gave_up = false;
+    counter.steps = 0;
+    memset(memory->answered, 0, n * sizeof *memory->answered);
+    memset(memory->place, 0, n * sizeof *memory->place);
+  }
+  for (size_t i = 0; i < n; i++)
+    memory->scratch[i] = i;
+  double total = count_members(&counter, memory->scratch, n);
+  if (counter.gave_up)
+  {
+    *exact = false;
+    total = has_continuous(space) ? INFINITY : COUNT_SATURATED;
+  }
+  if (space_has_rules(space) && isfinite(total))
+    total = fmax(1.0, round(total * allowed_share(space, memory->unit, memory->point)));
+  return total;
+}
+
+double
+space_count(const struct space *space, bool *exact)
+{
+  bool counted = true;
+  size_t n = space->count;
+  struct count_memory memory = {.point = calloc(2 * n + 1, sizeof(double)),
+                                .answered = calloc(2 * n + 1, sizeof(bool)),
+                                .scratch = calloc(4 * n + 1, sizeof(size_t)),
+                                .place = calloc(n + 1, sizeof(size_t))};
+  double total = has_continuous(space) ? INFINITY : COUNT_SATURATED;
+  if (memory.point && memory.answered && memory.scratch && memory.place)
+  {
+    memory.unit = memory.point + n;
+    memory.core = memory.answered + n;
+    total = count_space(space, &memory, &counted);
+  }
+  else
+    counted = false;
+  free(memory.place);
+  free(memory.scratch);
+  free(memory.answered);
+  free(memory.point);
+  if (exact)
+    *exact = counted;
+  return isinf(total) ? INFINITY : fmin(total, COUNT_SATURATED);
+}
+
 double
 space_cardinality(const struct space *space)
 {
-  if (space->count == 0)
-    return 1.0;
-  size_t count = space->count;
-  struct counter counter = {.space = space};
-  counter.point = calloc(count, sizeof *counter.point);
-  counter.answered = calloc(count, sizeof *counter.answered);
-  size_t *members = calloc(count, sizeof *members);
-  double total = 1.0;
-  if (!counter.point || !counter.answered || !members)
-    counter.gave_up = true;
-  else
-  {
-    for (size_t i = 0; i < count; i++)
-      members[i] = i;
-    total = count_members(&counter, members, count);
-  }
-  free(members);
-  free(counter.answered);
-  free(counter.point);
-  if (counter.gave_up)
-    return has_continuous(space) ? INFINITY : COUNT_SATURATED;
-  return isinf(total) ? INFINITY : fmin(total, COUNT_SATURATED);
+  return space_count(space, NULL);
 }

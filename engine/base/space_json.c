@@ -18,6 +18,10 @@ static const struct json_field prior_fields[] = {
   {.name = "sd", .kind = JSON_KIND_NUMBER, .required = true},
   JSON_FIELD_END};
 
+static const struct json_field weights_fields[] = {
+  {.name = "weights", .kind = JSON_KIND_ARRAY, .required = true, .min = 1, .max = SPACE_VALUES_MAX},
+  JSON_FIELD_END};
+
 #define COMMON_FIELDS                                                                              \
   {.name = "type", .kind = JSON_KIND_STRING, .required = true, .choices = type_choices},           \
     {.name = "when", .kind = JSON_KIND_OBJECT, .hint = "give {\"parent\": [legal values]}"},       \
@@ -50,17 +54,22 @@ static const struct json_field int_fields[] = {
 static const struct json_field ordinal_fields[] = {
   COMMON_FIELDS,
   {.name = "values", .kind = JSON_KIND_ARRAY, .required = true, VALUE_BOUNDS},
+  {.name = "prior", .kind = JSON_KIND_OBJECT, .members = weights_fields},
   {.name = "default", .kind = JSON_KIND_ANY},
   JSON_FIELD_END};
 
 static const struct json_field categorical_fields[] = {
   COMMON_FIELDS,
   {.name = "choices", .kind = JSON_KIND_ARRAY, .required = true, VALUE_BOUNDS},
+  {.name = "prior", .kind = JSON_KIND_OBJECT, .members = weights_fields},
   {.name = "default", .kind = JSON_KIND_ANY},
   JSON_FIELD_END};
 
 static const struct json_field bool_fields[] = {
-  COMMON_FIELDS, {.name = "default", .kind = JSON_KIND_ANY}, JSON_FIELD_END};
+  COMMON_FIELDS,
+  {.name = "prior", .kind = JSON_KIND_OBJECT, .members = weights_fields},
+  {.name = "default", .kind = JSON_KIND_ANY},
+  JSON_FIELD_END};
 
 static const struct json_field fixed_fields[] = {
   COMMON_FIELDS, {.name = "value", .kind = JSON_KIND_ANY, .required = true}, JSON_FIELD_END};
@@ -185,6 +194,47 @@ read_prior(struct builder *builder, struct draft *draft)
                    "must be above 0");
 }
 
+/* {"weights": […]}: one for each value, in their order (of a boolean: false, true). */
+static void
+read_weights(struct builder *builder, struct draft *draft)
+{
+  struct space_param *param = &draft->param;
+  const json_t *weights = json_object_get(json_object_get(draft->json, "prior"), "weights");
+  if (!weights)
+    return;
+  struct arena *scratch = builder->faults->arena;
+  const char *place =
+    json_pointer(scratch, json_pointer(scratch, draft->pointer, "prior"), "weights");
+  if (json_array_size(weights) != param->value_count)
+  {
+    json_fault_add(builder->faults, place, "give one weight for each value, in their order",
+                   "has %zu weights for %zu values", json_array_size(weights), param->value_count);
+    return;
+  }
+  param->prior_weights =
+    arena_array(builder->arena, param->value_count, sizeof *param->prior_weights);
+  if (!param->prior_weights)
+  {
+    builder->out_of_memory = true;
+    return;
+  }
+  double sum = 0.0;
+  bool good = true;
+  for (size_t i = 0; i < param->value_count; i++)
+  {
+    const json_t *weight = json_array_get(weights, i);
+    param->prior_weights[i] = json_is_number(weight) ? json_number_value(weight) : NAN;
+    good = good && param->prior_weights[i] >= 0.0;
+    sum += param->prior_weights[i];
+  }
+  if (!good || !(sum > 0.0) || !isfinite(sum))
+    json_fault_add(builder->faults, place, "give numbers such as [3, 1, 1]",
+                   "must be numbers of 0 or more, not all 0");
+  for (size_t i = 0; i < param->value_count; i++)
+    param->prior_weights[i] /= sum;
+  param->has_prior = true;
+}
+
 static void
 read_range(struct builder *builder, struct draft *draft)
 {
@@ -307,6 +357,9 @@ read_param(struct builder *builder, struct draft *draft)
                   json_pointer(scratch, draft->pointer, "value"), &draft->param);
     break;
   }
+  if (faults->count == before && draft->param.kind != SPACE_FLOAT
+      && draft->param.kind != SPACE_INT)
+    read_weights(builder, draft);
   if (faults->count == before)
     read_default(builder, draft);
   draft->sound = faults->count == before;
@@ -441,6 +494,16 @@ place_params(struct builder *builder, struct space *space)
         "let at least one of them stand without \"when\"", "these conditions go round in a circle");
 }
 
+static size_t
+count_params(const json_t *object)
+{
+  size_t count = 0;
+  const char *name;
+  json_t *json;
+  json_object_foreach((json_t *) object, name, json) count += !space_is_reserved(name);
+  return count;
+}
+
 enum err
 space_from_json(const json_t *object, const char *pointer, struct arena *arena,
                 struct space **space, struct json_faults *faults)
@@ -453,7 +516,7 @@ space_from_json(const json_t *object, const char *pointer, struct arena *arena,
                    "a search space must be an object");
     return ERR_INVALID;
   }
-  size_t count = json_object_size(object);
+  size_t count = count_params(object);
   if (count > SPACE_PARAMS_MAX)
   {
     json_fault_add(faults, pointer, NULL, "has %zu parameters, more than %d", count,
@@ -472,6 +535,8 @@ space_from_json(const json_t *object, const char *pointer, struct arena *arena,
   json_t *json;
   json_object_foreach((json_t *) object, name, json)
   {
+    if (space_is_reserved(name))
+      continue;
     struct draft *draft = &builder.drafts[index++];
     draft->param.name = arena_strdup(arena, name);
     draft->json = json;
@@ -489,6 +554,7 @@ space_from_json(const json_t *object, const char *pointer, struct arena *arena,
   place_params(&builder, built);
   if (faults->count != before)
     return ERR_INVALID;
-  *space = built;
-  return ERR_OK;
+  enum err err = space_rules_from_json(object, pointer, arena, built, faults);
+  *space = err ? NULL : built;
+  return err;
 }

@@ -5,12 +5,15 @@
 #include <jansson.h>
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/space.h"
 
 /* Limits on what a caller may send. */
 #define SPACE_PARAMS_MAX 1000
 #define SPACE_VALUES_MAX 1000
 #define SPACE_NAME_MAX 128
+#define SPACE_RULES_MAX 200        /* forbidden combinations, and relations */
+#define SPACE_RULE_PARTS_MAX 4000  /* their values and terms together */
 
 /* The legal value of `param` that `json` stands for, as stored in a point. NULL when it is one, else
  * a sentence (in the arena or static) on what it must be; *stored is then untouched. */
@@ -24,5 +27,19 @@ json_t *space_stored_to_json(const struct space_param *param, double stored);
 bool space_value_from_json(const json_t *json, struct arena *arena, struct space_value *value);
 json_t *space_value_to_json(const struct space_value *value);
 bool space_values_equal(const struct space_value *a, const struct space_value *b);
+
+/* Members of a space that start with "$" are no parameters but rules. */
+bool space_is_reserved(const char *name);
+
+/* Reads "$forbidden" and "$relations" of `object` into a space whose parameters are complete. Faults of all
+ * rules; ERR_INVALID when there were any, also when no point is left. ERR_MEMORY. */
+enum err space_rules_from_json(const json_t *object, const char *pointer, struct arena *arena,
+                               struct space *space, struct json_faults *faults);
+
+/* Adds them to `object`; not 0 when out of memory. */
+int space_rules_to_json(const struct space *space, json_t *object);
+
+/* A rule as it would be written, in the arena; NULL when out of memory. */
+const char *space_rule_text(const struct space *space, size_t rule, struct arena *arena);
 
 #endif

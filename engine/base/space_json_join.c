@@ -2,6 +2,7 @@
 
 #include "base/space_json.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/space_json_internal.h"
@@ -49,6 +50,64 @@ set_family_param(struct arena *arena, const json_t *families, struct space_param
     if (!param->values[index++].text)
       return false;
   }
+  return true;
+}
+
+/* Appends the rules of a part whose parameters start at `offset` of the joined space. */
+static bool
+join_rules(struct arena *arena, const struct space *part, size_t offset, struct space *joined)
+{
+  for (size_t k = 0; k < part->forbidden_count; k++)
+  {
+    struct space_forbidden *to = &joined->forbidden[joined->forbidden_count++];
+    *to = part->forbidden[k];
+    to->clauses = arena_array(arena, to->count, sizeof *to->clauses);
+    if (!to->clauses)
+      return false;
+    for (size_t c = 0; c < to->count; c++)
+    {
+      to->clauses[c] = part->forbidden[k].clauses[c];
+      to->clauses[c].param += offset;
+    }
+  }
+  for (size_t k = 0; k < part->relation_count; k++)
+  {
+    struct space_relation *to = &joined->relations[joined->relation_count++];
+    *to = part->relations[k];
+    to->params = arena_array(arena, to->count, sizeof *to->params);
+    if (!to->params)
+      return false;
+    for (size_t c = 0; c < to->count; c++)
+      to->params[c] = part->relations[k].params[c] + offset;
+  }
+  return true;
+}
+
+/* Each family keeps its own rules, and its values in the witness. */
+static bool
+join_all_rules(struct arena *arena, struct space *const *parts, size_t part_count,
+               struct space *joined)
+{
+  size_t forbidden = 0, relations = 0, offset = 1;
+  for (size_t i = 0; i < part_count; i++)
+  {
+    forbidden += parts[i]->forbidden_count;
+    relations += parts[i]->relation_count;
+  }
+  joined->forbidden = arena_array(arena, forbidden, sizeof *joined->forbidden);
+  joined->relations = arena_array(arena, relations, sizeof *joined->relations);
+  double *witness = arena_array(arena, joined->count, sizeof *witness);
+  if (!joined->forbidden || !joined->relations || !witness)
+    return false;
+  for (size_t i = 0; i < part_count; offset += parts[i++]->count)
+  {
+    if (!join_rules(arena, parts[i], offset, joined))
+      return false;
+    for (size_t p = 0; p < parts[i]->count; p++)
+      witness[offset + p] = parts[i]->witness ? parts[i]->witness[p] : NAN;
+  }
+  if (space_has_rules(joined))
+    joined->witness = witness;
   return true;
 }
 
@@ -101,6 +160,8 @@ space_join_families(const json_t *families, const char *pointer, struct arena *a
         return ERR_MEMORY;
     index++;
   }
+  if (!join_all_rules(arena, parts, family_count, joined))
+    return ERR_MEMORY;
   *space = joined;
   return ERR_OK;
 }

@@ -34,6 +34,18 @@ values_to_json(const struct space_param *param)
 }
 
 static json_t *
+weights_to_json(const struct space_param *param)
+{
+  json_t *array = json_array();
+  int failed = array == NULL;
+  for (size_t i = 0; i < param->value_count; i++)
+    failed |= json_array_append_new(array, json_real(param->prior_weights[i]));
+  json_t *object = failed ? NULL : json_pack("{s:O}", "weights", array);
+  json_decref(array);
+  return object;
+}
+
+static json_t *
 conditions_to_json(const struct space *space, const struct space_param *param)
 {
   json_t *object = json_object();
@@ -101,6 +113,8 @@ param_to_json(const struct space *space, const struct space_param *param)
   case SPACE_BOOL:
     break;
   }
+  if (param->prior_weights)
+    failed |= json_object_set_new(object, "prior", weights_to_json(param));
   if (param->has_default && param->kind != SPACE_FIXED)
     failed |= json_object_set_new(object, "default", space_stored_to_json(param, param->fallback));
   if (param->condition_count > 0)
@@ -124,6 +138,11 @@ space_to_json(const struct space *space)
       json_decref(object);
       object = NULL;
     }
+  if (object && space_rules_to_json(space, object) != 0)
+  {
+    json_decref(object);
+    object = NULL;
+  }
   return object;
 }
 
@@ -202,6 +221,21 @@ read_value(const struct space *space, size_t index, const json_t *value, const c
   return !fault;
 }
 
+static void
+add_broken_rule(const struct space *space, const double *point, const char *pointer,
+                struct json_faults *faults)
+{
+  size_t rule = space_broken_rule(space, point);
+  if (rule == SIZE_MAX)
+    return;
+  const char *text = space_rule_text(space, rule, faults->arena);
+  bool forbidden = rule < space->forbidden_count;
+  json_fault_add(faults, pointer, "change one of the parameters it names",
+                 forbidden ? "the space forbids the combination %s"
+                           : "breaks the space's relation %s",
+                 text ? text : "");
+}
+
 enum err
 space_point_from_json(const struct space *space, const json_t *object, const char *pointer,
                       double *point, struct json_faults *faults)
@@ -222,5 +256,7 @@ space_point_from_json(const struct space *space, const json_t *object, const cha
     if (parents_known(&space->params[i], known))
       known[i] = read_value(space, i, json_object_get(object, space->params[i].name), pointer,
                             point, faults);
+  if (faults->count == before)
+    add_broken_rule(space, point, pointer, faults);
   return faults->count == before ? ERR_OK : ERR_INVALID;
 }

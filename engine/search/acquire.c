@@ -153,10 +153,21 @@ make_candidates(struct work *w)
     free(unit);
     return ERR_MEMORY;
   }
+  uint32_t index = 0;
   for (size_t c = 0; c < SPREAD_COUNT; c++)
   {
-    sobol_sequence_point(sequence, (uint32_t) c, unit);
-    space_point_from_unit(w->space, unit, w->points + c * n);
+    /* points that break a rule are left out, and only when most do are they moved into the space */
+    double *point = w->points + c * n;
+    bool allowed = false;
+    while (!allowed && index < 4 * SPREAD_COUNT)
+    {
+      sobol_sequence_point(sequence, index++, unit);
+      allowed = space_try_unit(w->space, unit, point);
+    }
+    if (allowed)
+      continue;
+    sobol_sequence_point(sequence, index++, unit);
+    space_point_from_unit(w->space, unit, point);
   }
   sobol_sequence_free(sequence);
   free(unit);

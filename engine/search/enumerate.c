@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#define SKIPS_MAX 500000 /* steps in one walk that lead to no point */
+
 struct enumerate
 {
   const struct space *space;
@@ -13,6 +15,7 @@ struct enumerate
   size_t *at;      /* (space->count): the present level */
   double **values; /* (space->count): the levels where they are spread, NULL where all are taken */
   double *point;
+  size_t skips;
   bool started, finished;
 };
 
@@ -94,6 +97,13 @@ enumerate_restart(struct enumerate *e)
 {
   e->started = false;
   e->finished = false;
+  e->skips = 0;
+}
+
+bool
+enumerate_gave_up(const struct enumerate *e)
+{
+  return e->skips > SKIPS_MAX;
 }
 
 /* Sets the parameters from `from` on to their first level, or NaN where inactive. */
@@ -116,11 +126,11 @@ write_from(struct enumerate *e, size_t from)
       e->point[i] = space_param_level(&e->space->params[i], (double) e->at[i]);
 }
 
-/* Moves the last active parameter that has a level left; false when none has. */
+/* Moves the last active parameter before `end` that has a level left; false when none has. */
 static bool
-advance(struct enumerate *e)
+advance(struct enumerate *e, size_t end)
 {
-  for (size_t i = e->space->count; i-- > 0;)
+  for (size_t i = end; i-- > 0;)
     if (!isnan(e->point[i]) && e->at[i] + 1 < e->levels[i])
     {
       e->at[i]++;
@@ -131,22 +141,32 @@ advance(struct enumerate *e)
   return false;
 }
 
-bool
-enumerate_next(struct enumerate *e, double *point)
+/* To the next point that keeps the rules. While one is broken, so it is by every point that agrees in the
+ * parameters up to the last that the rule names: those are skipped together. */
+static bool
+move_on(struct enumerate *e)
 {
-  if (e->finished)
-    return false;
-  if (!e->started)
+  bool there = !e->finished;
+  if (there && e->started)
+    there = advance(e, e->space->count);
+  else if (there)
   {
     e->started = true;
     reset_from(e, 0);
     write_from(e, 0);
   }
-  else if (!advance(e))
-  {
-    e->finished = true;
+  size_t rule;
+  while (there && (rule = space_broken_rule(e->space, e->point)) != SIZE_MAX)
+    there = ++e->skips <= SKIPS_MAX && advance(e, space_rule_last(e->space, rule) + 1);
+  e->finished = !there;
+  return there;
+}
+
+bool
+enumerate_next(struct enumerate *e, double *point)
+{
+  if (!move_on(e))
     return false;
-  }
   for (size_t i = 0; i < e->space->count; i++)
     point[i] = e->point[i];
   return true;
@@ -157,18 +177,9 @@ enumerate_count(struct enumerate *e, size_t limit)
 {
   size_t count = 0;
   enumerate_restart(e);
-  while (count < limit && !e->finished)
-  {
-    if (!e->started)
-    {
-      e->started = true;
-      reset_from(e, 0);
-      write_from(e, 0);
-    }
-    else if (!advance(e))
-      break;
+  while (count < limit && move_on(e))
     count++;
-  }
+  count = enumerate_gave_up(e) ? limit : count;
   enumerate_restart(e);
   return count;
 }

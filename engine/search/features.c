@@ -25,39 +25,30 @@ column_value(const struct space_param *param, double value)
   return features_is_nominal(param) ? value : space_to_unit(param, value);
 }
 
-/* Whether parameter `index` depends, itself or through its parents, on `root` being `value`. */
-static bool
-hangs_on(const struct space *space, size_t index, size_t root, double value)
+#define ANY_VALUE (-INFINITY)
+
+/* Which parameters depend, themselves or through their parents, on `root` being `value` (ANY_VALUE: on it at
+ * all). hanging: (space->count); parents come first. */
+static void
+mark_hanging(const struct space *space, size_t root, double value, bool *hanging)
 {
-  const struct space_param *param = &space->params[index];
-  for (size_t c = 0; c < param->condition_count; c++)
+  for (size_t i = 0; i < space->count; i++)
   {
-    const struct space_condition *condition = &param->conditions[c];
-    if (condition->parent != root)
+    const struct space_param *param = &space->params[i];
+    hanging[i] = false;
+    for (size_t c = 0; c < param->condition_count && !hanging[i]; c++)
     {
-      if (hangs_on(space, condition->parent, root, value))
-        return true;
-      continue;
+      const struct space_condition *condition = &param->conditions[c];
+      hanging[i] = condition->parent == root ? value == ANY_VALUE : hanging[condition->parent];
+      for (size_t v = 0; condition->parent == root && v < condition->value_count; v++)
+        hanging[i] = hanging[i] || condition->values[v] == value;
     }
-    for (size_t v = 0; v < condition->value_count; v++)
-      if (condition->values[v] == value)
-        return true;
   }
-  return false;
 }
 
-static bool
-hangs_on_any(const struct space *space, size_t index, size_t root)
-{
-  for (size_t v = 0; v < space->params[root].value_count; v++)
-    if (hangs_on(space, index, root, (double) v))
-      return true;
-  return false;
-}
-
-/* The categorical that at least half of the other columns hang on, or SIZE_MAX. */
+/* The categorical that at least half of the other columns hang on, or SIZE_MAX. `hanging` is scratch. */
 static size_t
-find_family_column(const struct features *f)
+find_family_column(const struct features *f, bool *hanging)
 {
   const struct space *space = f->space;
   for (size_t k = 0; k < f->layout.width; k++)
@@ -65,10 +56,11 @@ find_family_column(const struct features *f)
     const struct space_param *param = &space->params[f->params[k]];
     if (param->kind != SPACE_CATEGORICAL || param->condition_count)
       continue;
-    size_t hanging = 0;
+    size_t count = 0;
+    mark_hanging(space, f->params[k], ANY_VALUE, hanging);
     for (size_t j = 0; j < f->layout.width; j++)
-      hanging += j != k && hangs_on_any(space, f->params[j], f->params[k]);
-    if (hanging > 0 && 2 * hanging >= f->layout.width - 1)
+      count += hanging[f->params[j]];
+    if (count > 0 && 2 * count >= f->layout.width - 1)
       return k;
   }
   return SIZE_MAX;
@@ -89,11 +81,16 @@ block_add(struct gp_block *block, size_t column, bool nominal)
   block->count++;
 }
 
+/* `scratch` has room for two flags for each parameter. */
 static void
-fill_blocks(struct features *f, size_t family)
+fill_blocks(struct features *f, size_t family, bool *scratch)
 {
   const struct space *space = f->space;
   size_t width = f->layout.width;
+  bool *conditional = scratch, *opened = scratch + space->count;
+  memset(scratch, 0, 2 * space->count * sizeof *scratch);
+  if (family != SIZE_MAX)
+    mark_hanging(space, f->params[family], ANY_VALUE, conditional);
   for (size_t b = 0; b < f->layout.block_count; b++)
   {
     struct gp_block *block = &f->layout.blocks[b];
@@ -103,17 +100,16 @@ fill_blocks(struct features *f, size_t family)
       block->gated = true;
       block->gate = family;
       block->gate_value = (double) (b - 1);
+      mark_hanging(space, f->params[family], block->gate_value, opened);
     }
     for (size_t k = 0; k < width; k++)
     {
       size_t index = f->params[k];
-      bool conditional =
-        family != SIZE_MAX && k != family && hangs_on_any(space, index, f->params[family]);
       bool in;
       if (b == 0)
-        in = !conditional;
-      else if (conditional)
-        in = hangs_on(space, index, f->params[family], block->gate_value);
+        in = !conditional[index];
+      else if (conditional[index])
+        in = opened[index];
       else
         in = k != family;
       if (in)
@@ -141,7 +137,8 @@ features_init(struct features *f, const struct space *space)
   f->task = SIZE_MAX;
   f->params = calloc(space->count + 1, sizeof *f->params);
   f->absent = calloc(space->count + 1, sizeof *f->absent);
-  if (!f->params || !f->absent)
+  bool *flags = calloc(2 * space->count + 1, sizeof *flags);
+  if (!f->params || !f->absent || !flags)
     goto fail;
   for (size_t i = 0; i < space->count; i++)
   {
@@ -153,17 +150,19 @@ features_init(struct features *f, const struct space *space)
                                    : features_is_nominal(param) ? 0
                                                                 : 0.5;
   }
-  size_t family = find_family_column(f);
+  size_t family = find_family_column(f, flags);
   f->layout.block_count = family == SIZE_MAX ? 1 : 1 + space->params[f->params[family]].value_count;
   f->layout.blocks = calloc(f->layout.block_count, sizeof *f->layout.blocks);
   f->storage = calloc(f->layout.block_count * (f->layout.width + 1), sizeof *f->storage);
   if (!f->layout.blocks || !f->storage)
     goto fail;
-  fill_blocks(f, family);
+  fill_blocks(f, family, flags);
   drop_empty_blocks(&f->layout);
+  free(flags);
   return ERR_OK;
 
 fail:
+  free(flags);
   features_clear(f);
   return ERR_MEMORY;
 }

@@ -59,8 +59,12 @@ choose_resolution(const struct search *search, size_t *resolution)
 }
 
 static enum err
-refuse_grid(struct err_info *info)
+refuse_grid(size_t count, struct err_info *info)
 {
+  if (count == 0)
+    return err_set(info, ERR_INVALID,
+                   "no point of the grid keeps the rules of the space; raise the resolution, or search with "
+                   "another method");
   return err_set(info, ERR_INVALID,
                  "the grid would have more than %d points; fix some parameters, lower the "
                  "resolution, or search with another method",
@@ -90,10 +94,10 @@ grid_start(const struct search *search, void **state, struct err_info *info)
     return err_set(info, err, "out of memory");
   }
   count = enumerate_count(grid->walk, GRID_POINTS_MAX + 1);
-  if (count > GRID_POINTS_MAX)
+  if (count == 0 || count > GRID_POINTS_MAX)
   {
     grid_stop(grid);
-    return refuse_grid(info);
+    return refuse_grid(count, info);
   }
   *state = grid;
   return ERR_OK;
@@ -111,7 +115,7 @@ search_grid_size(const struct search_spec *spec, size_t *count, struct err_info 
     err = count_points(spec->space, resolution, GRID_POINTS_MAX + 1, count);
   if (err)
     return err_set(info, err, "out of memory");
-  return *count > GRID_POINTS_MAX ? refuse_grid(info) : ERR_OK;
+  return *count == 0 || *count > GRID_POINTS_MAX ? refuse_grid(*count, info) : ERR_OK;
 }
 
 static size_t

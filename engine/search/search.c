@@ -104,6 +104,16 @@ copy_first_points(struct search *search, const struct search_spec *spec)
   return ERR_OK;
 }
 
+/* Writes an earlier point made legal. Where it breaks one of this space's rules, no point near it has its
+ * value: false. */
+static bool
+take_prior(const struct space *space, const double *from, double *point)
+{
+  memcpy(point, from, space->count * sizeof *point);
+  space_settle(space, point);
+  return space_allowed(space, point);
+}
+
 /* Keeps the finite ones, best first (of equals the earlier), so that their order does not matter. */
 static enum err
 copy_priors(struct search *search, const struct search_spec *spec)
@@ -120,7 +130,9 @@ copy_priors(struct search *search, const struct search_spec *spec)
   for (size_t k = 0; k < spec->prior_count; k++)
   {
     double value = spec->prior_values[k];
-    if (!isfinite(value))
+    const double *from = spec->prior_points + k * width;
+    if (!isfinite(value)
+        || !take_prior(search->space, from, search->prior_points + search->prior_count * width))
       continue;
     size_t at = search->prior_count++;
     for (; at > 0 && search->prior_values[at - 1] > value; at--)
@@ -130,9 +142,7 @@ copy_priors(struct search *search, const struct search_spec *spec)
              width * sizeof *search->prior_points);
     }
     search->prior_values[at] = value;
-    memcpy(search->prior_points + at * width, spec->prior_points + k * width,
-           width * sizeof *search->prior_points);
-    space_repair(search->space, search->prior_points + at * width);
+    take_prior(search->space, from, search->prior_points + at * width);
   }
   return ERR_OK;
 }
@@ -159,7 +169,10 @@ search_new(const struct search_spec *spec, struct search **search, struct err_in
   s->seed = spec->seed;
   s->expected_trials = spec->expected_trials;
   s->grid_resolution = spec->grid_resolution;
-  s->cardinality = space_cardinality(spec->space);
+  bool exact;
+  s->cardinality = space_count(spec->space, &exact);
+  if (!exact && isfinite(s->cardinality))
+    s->cardinality = 1e300; /* nobody is told that a space is exhausted because of an estimate */
   s->objective_count = spec->objective_count ? spec->objective_count : 1;
   s->constraint_count = spec->constraint_count;
   s->fidelity = fidelity;

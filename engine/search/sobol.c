@@ -11,6 +11,11 @@ sobol_start(const struct search *search, struct sobol_sequence **sequence)
                             sequence);
 }
 
+/* Under rules, index + k · 2^20 (k = 1, 2 …) steps in for an index whose point breaks one: each such
+ * stretch of the sequence is as even as the first. */
+#define STRETCH_BITS 20
+#define STRETCHES 64
+
 enum err
 sobol_choose(const struct search *search, const struct sobol_sequence *sequence,
              const struct search_seen *seen, double *point)
@@ -19,10 +24,14 @@ sobol_choose(const struct search *search, const struct sobol_sequence *sequence,
   double *unit = calloc(search->space->count + 1, sizeof *unit);
   if (!unit)
     return ERR_MEMORY;
-  sobol_sequence_point(sequence, (uint32_t) index, unit);
-  space_point_from_unit(search->space, unit, point);
+  bool allowed = false;
+  for (uint32_t k = 0; k < STRETCHES && !allowed; k++)
+  {
+    sobol_sequence_point(sequence, (uint32_t) index + (k << STRETCH_BITS), unit);
+    allowed = space_try_unit(search->space, unit, point);
+  }
   free(unit);
-  if (!search_seen_has(seen, point))
+  if (allowed && !search_seen_has(seen, point))
     return ERR_OK;
   struct rng rng;
   rng_init(&rng, search->seed, rng_mix(UINT64_C(0x736f6231), index));
