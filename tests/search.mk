@@ -2,7 +2,8 @@
 SEARCH_TEST_LIBS = engine/libsearch.a engine/libbase.a $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
-  tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance
+  tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance \
+  tests/unit/test_search_rules
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
 tests_unit_test_gp_SOURCES = tests/unit/test_gp.c tests/unit/test_search_near.h \
@@ -23,6 +24,9 @@ tests_unit_test_search_rungs_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_SOURCES = tests/unit/test_search_importance.c \
   tests/unit/test_search_near.h tests/bench/search_functions.c tests/bench/search_functions.h
 tests_unit_test_search_importance_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_search_rules_SOURCES = tests/unit/test_search_rules.c \
+  tests/harness/space_build.h tests/harness/space_random.h
+tests_unit_test_search_rules_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_warm_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_gp_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_acquire_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)

@@ -24,6 +24,7 @@ engine_libbase_a_SOURCES = \
   engine/base/space_json.c engine/base/space_json.h \
   engine/base/space_json_internal.h \
   engine/base/space_json_join.c \
+  engine/base/space_json_param.c \
   engine/base/space_json_point.c \
   engine/base/space_json_rules.c \
   engine/base/space_json_value.c \

@@ -119,7 +119,8 @@ struct space
   size_t forbidden_count;
   struct space_relation *relations;
   size_t relation_count;
-  const double *witness; /* with rules: (count) values that settled keep them all (in a joined space with
+  const double
+    *witness; /* with rules: (count) values that settled keep them all (in a joined space with
                             any family), or NULL when none are known */
 };
 

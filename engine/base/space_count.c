@@ -19,7 +19,7 @@
 #define COUNT_SATURATED 1e15
 #define COUNT_STEPS_MAX 20000000L
 #define RULED_STEPS_MAX 200000L
-#define SHARE_DRAWS 4000 /* of the estimate where that is not enough */
+#define SHARE_DRAWS 4000        /* of the estimate where that is not enough */
 #define OTHER_VALUE (-INFINITY) /* equal to no legal value */
 
 struct counter
@@ -337,10 +337,8 @@ static double
 count_space(const struct space *space, const struct count_memory *memory, bool *exact)
 {
   size_t n = space->count;
-  struct counter counter = {.space = space,
-                            .point = memory->point,
-                            .answered = memory->answered,
-                            .place = memory->place};
+  struct counter counter = {
+    .space = space, .point = memory->point, .answered = memory->answered, .place = memory->place};
   if (space_has_rules(space))
   {
     space_rules_mark(space, true, memory->core);

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DRAWS 64           /* that may break a rule before a point is repaired */
+#define DRAWS 64 /* that may break a rule before a point is repaired */
 #define MIX_SWEEPS 3
-#define MIX_LOOKS 400L         /* points looked at meanwhile */
-#define SHRINKS 12         /* of the interval that one parameter is drawn from */
+#define MIX_LOOKS 400L /* points looked at meanwhile */
+#define SHRINKS 12     /* of the interval that one parameter is drawn from */
 #define FIND_DRAWS 400
 #define FIND_STEPS 200000L /* of the walk through what the rules name */
 

@@ -12,8 +12,31 @@
 #define SPACE_PARAMS_MAX 1000
 #define SPACE_VALUES_MAX 1000
 #define SPACE_NAME_MAX 128
-#define SPACE_RULES_MAX 200        /* forbidden combinations, and relations */
-#define SPACE_RULE_PARTS_MAX 4000  /* their values and terms together */
+#define SPACE_RULES_MAX 200       /* forbidden combinations, and relations */
+#define SPACE_RULE_PARTS_MAX 4000 /* their values and terms together */
+
+/* A parameter on its way into the space. */
+struct space_draft
+{
+  struct space_param param;
+  const json_t *json;
+  const char *pointer;
+  bool sound;  /* read without fault */
+  bool placed; /* already in the space's order */
+  size_t position;
+};
+
+struct space_builder
+{
+  struct arena *arena;
+  struct json_faults *faults;
+  struct space_draft *drafts;
+  size_t count;
+  bool out_of_memory;
+};
+
+/* Reads everything of one parameter but its conditions. */
+void space_draft_read(struct space_builder *builder, struct space_draft *draft);
 
 /* The legal value of `param` that `json` stands for, as stored in a point. NULL when it is one, else
  * a sentence (in the arena or static) on what it must be; *stored is then untouched. */

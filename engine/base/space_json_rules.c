@@ -48,8 +48,9 @@ nearest_name(const struct rules *rules, const char *name)
 
 /* ---- forbidden combinations -------------------------------------------------------------------------- */
 
-static const struct json_field range_fields[] = {
-  {.name = "min", .kind = JSON_KIND_NUMBER}, {.name = "max", .kind = JSON_KIND_NUMBER}, JSON_FIELD_END};
+static const struct json_field range_fields[] = {{.name = "min", .kind = JSON_KIND_NUMBER},
+                                                 {.name = "max", .kind = JSON_KIND_NUMBER},
+                                                 JSON_FIELD_END};
 
 /* An ordinal's range becomes the list of its values that lie in it. */
 static bool
@@ -128,8 +129,7 @@ read_values(struct rules *rules, const char *place, const json_t *json, struct s
   {
     const json_t *value = listed ? json_array_get(json, i) : json;
     double stored;
-    const char *fault =
-      space_stored_from_json(param, value, rules->faults->arena, &stored);
+    const char *fault = space_stored_from_json(param, value, rules->faults->arena, &stored);
     if (!fault)
       clause->values[clause->value_count++] = stored;
     else if (param->kind != SPACE_FIXED) /* another value than the fixed one: never met */
@@ -218,8 +218,7 @@ read_relation(struct rules *rules, const char *place, const char *text)
   struct space_relation *relations = &space->relations[space->relation_count];
   struct space_relation_fault fault;
   size_t count;
-  enum err err =
-    space_relation_parse(text, space, rules->arena, relations, &count, &fault);
+  enum err err = space_relation_parse(text, space, rules->arena, relations, &count, &fault);
   if (err == ERR_INVALID)
     json_fault_add(rules->faults, place, fault.hint, "%s", fault.message);
   rules->out_of_memory = rules->out_of_memory || err == ERR_MEMORY;
@@ -290,12 +289,13 @@ check_reserved(struct rules *rules, const json_t *object, const char *pointer)
 {
   const char *name;
   json_t *value;
-  json_object_foreach((json_t *) object, name, value)
-    if (space_is_reserved(name) && strcmp(name, FORBIDDEN) != 0 && strcmp(name, RELATIONS) != 0)
-      json_fault_add(rules->faults, json_pointer(rules->faults->arena, pointer, name),
-                     "a parameter's name may not start with \"$\"; rules are \"" FORBIDDEN
-                     "\" and \"" RELATIONS "\"",
-                     "unknown rule");
+  json_object_foreach((json_t *) object, name, value) if (space_is_reserved(name)
+                                                          && strcmp(name, FORBIDDEN) != 0
+                                                          && strcmp(name, RELATIONS) != 0)
+    json_fault_add(rules->faults, json_pointer(rules->faults->arena, pointer, name),
+                   "a parameter's name may not start with \"$\"; rules are \"" FORBIDDEN
+                   "\" and \"" RELATIONS "\"",
+                   "unknown rule");
 }
 
 /* The rules contradict each other, or almost. */
@@ -305,8 +305,7 @@ add_empty(const struct rules *rules, const char *pointer, bool certain)
   const struct space *space = rules->space;
   const char *name = space->relation_count == 0 ? FORBIDDEN : RELATIONS;
   bool both = space->relation_count > 0 && space->forbidden_count > 0;
-  json_fault_add(rules->faults,
-                 both ? pointer : json_pointer(rules->faults->arena, pointer, name),
+  json_fault_add(rules->faults, both ? pointer : json_pointer(rules->faults->arena, pointer, name),
                  "take a rule away, or widen the ranges of the parameters it names",
                  certain ? "no point of the space keeps all rules"
                          : "no point that keeps all rules could be found");

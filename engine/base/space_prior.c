@@ -41,8 +41,8 @@ space_prior_log(const struct space *space, const double *point)
     if (!param->prior_weights)
       sum += range_log(param, point[i]);
     else
-      sum += log(fmax(param->prior_weights[(size_t) point[i]] * (double) param->value_count,
-                      LEAST_SHARE));
+      sum += log(
+        fmax(param->prior_weights[(size_t) point[i]] * (double) param->value_count, LEAST_SHARE));
   }
   return sum;
 }

@@ -195,8 +195,7 @@ refuse_unknown(struct parser *parser)
   for (size_t i = 0; names && i < space->count; i++)
     names[i] = space->params[i].name;
   const char *nearest = names ? text_nearest(parser->word.name, names, space->count) : NULL;
-  return refuse(parser,
-                arena_printf(parser->arena, "unknown parameter \"%s\"", parser->word.name),
+  return refuse(parser, arena_printf(parser->arena, "unknown parameter \"%s\"", parser->word.name),
                 nearest ? arena_printf(parser->arena, "did you mean \"%s\"?", nearest)
                         : "name parameters of this space; a name with other characters than "
                           "letters, digits, \"_\" and \".\" stands in quotes: 'max-units'");
@@ -216,8 +215,7 @@ find_param(struct parser *parser, size_t *index)
     numeric = param->values[i].kind == SPACE_VALUE_NUMBER;
   if (!numeric)
     return refuse(parser,
-                  arena_printf(parser->arena, "\"%s\" has values that are no numbers",
-                               param->name),
+                  arena_printf(parser->arena, "\"%s\" has values that are no numbers", param->name),
                   "rule out combinations of its values with \"$forbidden\"");
   return true;
 }

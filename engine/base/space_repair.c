@@ -10,10 +10,10 @@
 #define BACK_HALVINGS 12
 #define ROUNDS_LEAST 24
 #define ROUNDS_MOST 200
-#define EAGER_ROUND 8    /* from here on relations are overdone a little: corners are reached then */
+#define EAGER_ROUND 8 /* from here on relations are overdone a little: corners are reached then */
 #define CLAUSES_TRIED 32 /* of one combination */
 #define ASIDE 1e-6       /* how far a continuous parameter moves out of what is forbidden */
-#define TRIES 64         /* fresh starts where moving the point leads nowhere and no witness is known */
+#define TRIES 64 /* fresh starts where moving the point leads nowhere and no witness is known */
 
 /* ---- relations ----------------------------------------------------------------------------------- */
 
@@ -133,7 +133,8 @@ static bool
 fix_forbidden(const struct space *space, size_t rule, double *point, double *from, double *trial)
 {
   const struct space_forbidden *forbidden = &space->forbidden[rule];
-  size_t n = space->count, tried = forbidden->count < CLAUSES_TRIED ? forbidden->count : CLAUSES_TRIED;
+  size_t n = space->count,
+         tried = forbidden->count < CLAUSES_TRIED ? forbidden->count : CLAUSES_TRIED;
   double best = INFINITY;
   memcpy(from, point, n * sizeof *from);
   for (size_t k = 0; k < tried; k++)
@@ -181,7 +182,8 @@ space_rules_fix(const struct space *space, double *point, double *scratch)
     if (rule == SIZE_MAX)
       return true;
     start = rule + 1; /* each rule gets its turn */
-    double overdo = round < EAGER_ROUND ? 0.0 : fmin(0.05 * (double) (round - EAGER_ROUND + 1), 0.9);
+    double overdo =
+      round < EAGER_ROUND ? 0.0 : fmin(0.05 * (double) (round - EAGER_ROUND + 1), 0.9);
     bool fixed = rule < space->forbidden_count
                    ? fix_forbidden(space, rule, point, scratch, scratch + space->count)
                    : fix_relation(space, rule, overdo, point, scratch);
@@ -209,7 +211,8 @@ pull_back(const struct space *space, const double *wanted, double *point, double
     {
       double way = 0.5 * (reached + beyond);
       for (size_t j = 0; j < n; j++)
-        trial[j] = isnan(point[j]) ? wanted[j] : point[j]; /* what opens again takes its old value */
+        trial[j] =
+          isnan(point[j]) ? wanted[j] : point[j]; /* what opens again takes its old value */
       trial[i] = way == 1.0 ? wanted[i] : space_from_unit(param, here + way * (there - here));
       space_settle(space, trial);
       if (!space_allowed(space, trial))

@@ -62,9 +62,10 @@ static enum err
 refuse_grid(size_t count, struct err_info *info)
 {
   if (count == 0)
-    return err_set(info, ERR_INVALID,
-                   "no point of the grid keeps the rules of the space; raise the resolution, or search with "
-                   "another method");
+    return err_set(
+      info, ERR_INVALID,
+      "no point of the grid keeps the rules of the space; raise the resolution, or search with "
+      "another method");
   return err_set(info, ERR_INVALID,
                  "the grid would have more than %d points; fix some parameters, lower the "
                  "resolution, or search with another method",

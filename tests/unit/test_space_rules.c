@@ -8,10 +8,10 @@
 #include "tests/harness/space_build.h"
 
 #define XY                                                                                         \
-  "\"x\":{\"type\":\"float\",\"low\":0,\"high\":1},"                                                \
+  "\"x\":{\"type\":\"float\",\"low\":0,\"high\":1},"                                               \
   "\"y\":{\"type\":\"float\",\"low\":0,\"high\":1}"
 #define AB                                                                                         \
-  "\"a\":{\"type\":\"int\",\"low\":1,\"high\":9},"                                                  \
+  "\"a\":{\"type\":\"int\",\"low\":1,\"high\":9},"                                                 \
   "\"b\":{\"type\":\"int\",\"low\":1,\"high\":9}"
 #define KIND "\"kind\":{\"type\":\"categorical\",\"choices\":[\"p\",\"q\",\"r\"]}"
 
@@ -178,10 +178,9 @@ static void
 relations_mean_decimal_numbers(void **state)
 {
   (void) state;
-  struct built built =
-    build_good("{\"x\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.1},"
-               "\"y\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.1},"
-               "\"$relations\":[\"x + y <= 0.3\"]}");
+  struct built built = build_good("{\"x\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.1},"
+                                  "\"y\":{\"type\":\"float\",\"low\":0,\"high\":1,\"step\":0.1},"
+                                  "\"$relations\":[\"x + y <= 0.3\"]}");
   assert_true(space_contains(built.space, (double[]){0.1, 0.2})); /* 0.30000000000000004 */
   assert_false(space_contains(built.space, (double[]){0.2, 0.2}));
   assert_near(space_cardinality(built.space), 10, 0);
@@ -313,7 +312,8 @@ repairs_move_as_little_as_they_can(void **state)
 
 /* Few random points keep these: a simplex in ten dimensions, a narrow band, a needle of integers. */
 static const char *const narrow[] = {
-  "{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1},\"b\":{\"type\":\"float\",\"low\":0,\"high\":1},"
+  "{\"a\":{\"type\":\"float\",\"low\":0,\"high\":1},\"b\":{\"type\":\"float\",\"low\":0,\"high\":1}"
+  ","
   "\"c\":{\"type\":\"float\",\"low\":0,\"high\":1},\"d\":{\"type\":\"float\",\"low\":0,\"high\":1},"
   "\"e\":{\"type\":\"float\",\"low\":0,\"high\":1},\"f\":{\"type\":\"float\",\"low\":0,\"high\":1},"
   "\"g\":{\"type\":\"float\",\"low\":0,\"high\":1},\"h\":{\"type\":\"float\",\"low\":0,\"high\":1},"
@@ -438,9 +438,8 @@ beliefs_weigh_points(void **state)
   /* in all a density over the unit interval */
   double sum = 0;
   for (int i = 0; i < 2000; i++)
-    sum += exp(space_prior_log(space,
-                               (double[]){space_from_unit(&space->params[0], (i + 0.5) / 2000), 0,
-                                          NAN, 1})
+    sum += exp(space_prior_log(
+                 space, (double[]){space_from_unit(&space->params[0], (i + 0.5) / 2000), 0, NAN, 1})
                - log(1.5) - log(2))
            / 2000;
   assert_near(sum, 1, 1e-3);
