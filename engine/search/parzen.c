@@ -12,6 +12,8 @@
 #define SPREAD_TRUST 2.0 /* points' worth of belief in the spread of a uniform distribution */
 #define FULL_WEIGHT 25   /* the newest so many points count in full */
 #define DRAW_TRIES 100
+#define RULE_TRIES 24 /* points drawn that break a rule of the space before one is moved into it */
+#define LEAST_SHARE 1e-6 /* of a value whose weight is 0 */
 #define LOG_SQRT_TWO_PI 0.91893853320467274178
 #define LN10 2.30258509299404568402
 
@@ -76,6 +78,14 @@ static double
 draw_prior(const struct space_param *param, struct rng *rng)
 {
   double mean, sd;
+  if (param->prior_weights)
+  {
+    double left = rng_double(rng);
+    size_t value = 0;
+    while (value + 1 < param->value_count && (left -= param->prior_weights[value]) >= 0)
+      value++;
+    return (double) value;
+  }
   double unit = belief(param, &mean, &sd) ? draw_normal(rng, mean, sd) : rng_double(rng);
   return space_from_unit(param, unit);
 }
@@ -83,17 +93,30 @@ draw_prior(const struct space_param *param, struct rng *rng)
 void
 parzen_sample_prior(const struct space *space, struct rng *rng, double *point)
 {
-  for (size_t i = 0; i < space->count; i++)
-    point[i] = space_active(space, i, point) ? draw_prior(&space->params[i], rng) : NAN;
+  for (int k = 0; k < RULE_TRIES; k++)
+  {
+    for (size_t i = 0; i < space->count; i++)
+      point[i] = space_active(space, i, point) ? draw_prior(&space->params[i], rng) : NAN;
+    if (space_allowed(space, point))
+      return;
+  }
+  space_repair(space, point);
 }
 
-/* log density of the beforehand at a unit coordinate; a nominal's values share it evenly. */
+/* log density of the beforehand at a unit coordinate; without weights a nominal's values share it evenly. */
 static double
 log_prior(const struct space_param *param, double unit)
 {
   double mean, sd;
+  double levels = space_param_levels(param);
+  if (param->prior_weights)
+  {
+    double value = features_is_nominal(param) ? unit : fmin(floor(unit * levels), levels - 1);
+    double share = fmax(param->prior_weights[(size_t) value], LEAST_SHARE);
+    return log(features_is_nominal(param) ? share : share * levels);
+  }
   if (features_is_nominal(param))
-    return -log(space_param_levels(param));
+    return -log(levels);
   if (!belief(param, &mean, &sd))
     return 0;
   double z = (unit - mean) / sd;
@@ -217,8 +240,8 @@ draw_around(const struct parzen *p, const struct space_param *param, double unit
   return space_from_unit(param, rng_double(rng));
 }
 
-void
-parzen_sample(const struct parzen *p, struct rng *rng, double *point)
+static void
+draw_from_kernels(const struct parzen *p, struct rng *rng, double *point)
 {
   size_t n = p->space->count, kernel = 0;
   double left = rng_double(rng);
@@ -234,6 +257,18 @@ parzen_sample(const struct parzen *p, struct rng *rng, double *point)
     else
       point[i] = draw_prior(param, rng);
   }
+}
+
+void
+parzen_sample(const struct parzen *p, struct rng *rng, double *point)
+{
+  for (int k = 0; k < RULE_TRIES; k++)
+  {
+    draw_from_kernels(p, rng, point);
+    if (space_allowed(p->space, point))
+      return;
+  }
+  space_repair(p->space, point);
 }
 
 /* Adds the log density of one parameter to that of every kernel. */
