@@ -32,7 +32,7 @@ unit_space(size_t dims)
   static const char *const names[DIMS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
   for (size_t i = 0; i < dims; i++)
     unit_params[i] = (struct space_param){.name = names[i], .kind = SPACE_FLOAT, .high = 1};
-  return (struct space){unit_params, dims};
+  return (struct space){.params = unit_params, .count = dims};
 }
 
 /* A search that has tried `trials` points of its own choice. */
@@ -181,7 +181,7 @@ choices_and_whole_numbers_have_shares(void **state)
     {.name = "whole", .kind = SPACE_INT, .low = 1, .high = 4, .step = 1},
     {.name = "switch", .kind = SPACE_BOOL, .values = switched, .value_count = 2},
     {.name = "fixed", .kind = SPACE_FIXED, .values = choices, .value_count = 1}};
-  struct space space = {params, 4};
+  struct space space = {.params = params, .count = 4};
   struct search *search = searched(&space, "sobol", 5, 24, discrete);
   struct search_importance importance = importance_of(search, 0);
   assert_int_equal(importance.count, 3);
@@ -206,7 +206,7 @@ static struct space_param family_params[3] = {
   {.name = "family", .kind = SPACE_CATEGORICAL, .values = families, .value_count = 2},
   {.name = "p.a", .kind = SPACE_FLOAT, .high = 1, .conditions = &is_first, .condition_count = 1},
   {.name = "q.b", .kind = SPACE_FLOAT, .high = 1, .conditions = &is_second, .condition_count = 1}};
-static const struct space family_space = {family_params, 3};
+static const struct space family_space = {.params = family_params, .count = 3};
 
 static void
 a_conditional_parameter_counts_where_it_is_active(void **state)
