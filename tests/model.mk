@@ -14,7 +14,7 @@ tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
 EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
-model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec \
+model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
   tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
@@ -27,6 +27,8 @@ tests_num_test_net_gradient_SOURCES = tests/num/test_net_gradient.c tests/harnes
 tests_num_test_net_gradient_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_job_cost_SOURCES = tests/unit/test_job_cost.c tests/harness/test_support.h
 tests_unit_test_job_cost_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_job_stop_SOURCES = tests/unit/test_job_stop.c tests/harness/test_support.h
+tests_unit_test_job_stop_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_job_spec_SOURCES = tests/unit/test_job_spec.c tests/harness/test_support.h
 tests_unit_test_job_spec_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_model_file_SOURCES = tests/unit/test_model_file.c $(toy_sources)

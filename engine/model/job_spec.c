@@ -58,7 +58,7 @@ static const struct json_field validation_fields[] = {
 struct spec_fields
 {
   struct json_field budget[5];
-  struct json_field search[8];
+  struct json_field search[9];
   struct json_field top[14];
 };
 
@@ -86,7 +86,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = 1e9,
      .hint = "the most microseconds one prediction may take"},
     JSON_FIELD_END};
-  const struct json_field search[8] = {
+  const struct json_field search[9] = {
     {.name = "method",
      .kind = JSON_KIND_STRING,
      .nullable = true,
@@ -113,6 +113,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = NAME_LENGTH_MAX,
      .hint = "the id of an earlier job, such as job_…"},
     {.name = "warm_start", .kind = JSON_KIND_ARRAY, .nullable = true},
+    {.name = "stop_when", .kind = JSON_KIND_OBJECT, .nullable = true, .members = job_stop_fields},
     JSON_FIELD_END};
 
   memcpy(fields->budget, budget, sizeof budget);
@@ -323,6 +324,7 @@ read_search(struct reading *reading)
   spec->seed = (uint64_t) fmax(json_get_number(search, "seed", 0.0), 0.0);
   spec->parallel = (size_t) fmax(json_get_number(search, "parallel", 0.0), 0.0);
   spec->grid_resolution = (size_t) fmax(json_get_number(search, "grid_resolution", 5.0), 0.0);
+  job_stop_read(search, spec, reading->faults);
 }
 
 static void
@@ -408,6 +410,7 @@ normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
     return NULL;
   job_spec_write_rows(spec, form);
   job_warm_write(search, form);
+  job_stop_write(spec, form);
   if (spec->target)
     json_object_set_new(form, "target", json_string(spec->target));
   if (spec->task_name)

@@ -58,6 +58,10 @@ struct job_spec
   const char *warm_start_from; /* NULL = none */
   const double *warm_points, *warm_values;
   size_t warm_count;
+  /* When the search ends for want of gain (search/gain.h), in the units of the metric; NaN = whatever. */
+  bool has_stop_when;
+  double stop_expected_gain, stop_regret_bound;
+  size_t stop_after_trials; /* done ones, at least */
 };
 
 /* What may be asked for; from the callers' tables and limits. */
@@ -71,7 +75,7 @@ struct job_spec_context
 
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
  * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
- * search{method,seed,space,parallel,grid_resolution,warm_start_from,warm_start}, families[],
+ * search{method,seed,space,parallel,grid_resolution,warm_start_from,warm_start,stop_when}, families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
  * weights by class), sample_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the

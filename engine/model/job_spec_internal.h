@@ -33,6 +33,12 @@ enum err job_warm_read(const json_t *search, struct job_spec *spec, struct arena
 /* Keeps them in the normal form. */
 void job_warm_write(const json_t *search, json_t *form);
 
+/* Reads search.stop_when, whose members are those of job_stop_fields, into the spec; and adds it to the
+ * normal form. */
+extern const struct json_field job_stop_fields[];
+void job_stop_read(const json_t *search, struct job_spec *spec, struct json_faults *faults);
+void job_stop_write(const struct job_spec *spec, json_t *form);
+
 /* Adds "validation", "class_weight" and "sample_weight" to the normal form. */
 void job_spec_write_rows(const struct job_spec *spec, json_t *form);
 

@@ -209,6 +209,12 @@ measure(struct insight *insight, struct hunt *hunt, struct search_gain *gain)
   return ERR_OK;
 }
 
+size_t
+search_done_count(const struct search *search)
+{
+  return insight_finite_count(search);
+}
+
 enum err
 search_gain_left(struct search *search, struct search_gain *gain, struct err_info *info)
 {

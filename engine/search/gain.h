@@ -22,6 +22,9 @@ struct search_gain
   double noise;   /* standard deviation of a repeated trial */
 };
 
+/* Trials with a value. */
+size_t search_done_count(const struct search *search);
+
 /* ERR_NOT_FOUND without a model: too few trials with a value, nothing to choose, or values that no
  * process fits; ERR_MEMORY. The search's later suggestions are not touched. */
 enum err search_gain_left(struct search *search, struct search_gain *gain, struct err_info *info);

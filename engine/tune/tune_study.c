@@ -9,6 +9,7 @@
 #include "base/space_json.h"
 #include "model/family_cost.h"
 #include "search/search.h"
+#include "tune/tune_gain.h"
 
 /* Suggestions that would end too late are passed over, up to so many at a time. */
 #define MOST_PASSED_OVER 6
@@ -473,6 +474,11 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
     return ERR_OK;
   /* An ask that was never logged (its transaction failed) is undone by starting again. */
   enum err err = study->spoiled || study->pending != 0 ? rebuild(study, info) : ERR_OK;
+  if (err == ERR_OK && tune_gain_is_over(study->spec, study->search, &suggestion->gain))
+  {
+    stop_with(suggestion, "no_gain", false);
+    return ERR_OK;
+  }
   if (err == ERR_OK)
     err = ask_in_time(study, situation, &found, info);
   if (err == ERR_NOT_FOUND)

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "model/job_spec.h"
+#include "search/gain.h"
 
 struct tune_study;
 
@@ -55,7 +56,9 @@ enum tune_decision
 struct tune_suggestion
 {
   enum tune_decision decision;
-  const char *stop_reason; /* "budget_trials", "budget_seconds", "target_score" or "exhausted" */
+  const char
+    *stop_reason; /* "budget_trials", "budget_seconds", "target_score", "exhausted" or "no_gain" */
+  struct search_gain gain; /* of a stop with "no_gain" */
   bool cancel_running;     /* with a stop: trials at work are of no use any more */
   const char *family;      /* of the spec */
   json_t *params;          /* without the family's prefix; caller's reference */

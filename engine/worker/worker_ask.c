@@ -89,11 +89,25 @@ tell_start(struct db_conn *conn, const struct db_work_job *job, const struct pre
 }
 
 static enum db_status
+tell_gain(struct db_conn *conn, const struct db_work_job *job, const struct search_gain *gain)
+{
+  enum db_status status = db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
+                                     "no further trial: after %zu the best next one is expected to "
+                                     "gain %.3g, none can be better by more"
+                                     " than %.3g; a repeated trial would differ by %.3g",
+                                     gain->trials, gain->expected, gain->regret_bound, gain->noise);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+static enum db_status
 tell_stop(struct db_conn *conn, const struct db_work_job *job, const struct prepared *prepared,
-          const char *reason, double left_s)
+          const struct tune_suggestion *suggestion, double left_s)
 {
   const struct job_spec *spec = prepared->data->spec;
+  const char *reason = suggestion->stop_reason;
   double quickest_s = INFINITY;
+  if (strcmp(reason, "no_gain") == 0)
+    return tell_gain(conn, job, &suggestion->gain);
   if (strcmp(reason, "budget_seconds") != 0 || !(left_s > 0))
     return DB_ROWS;
   for (size_t i = 0; i < spec->family_count; i++)
@@ -121,7 +135,7 @@ act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
     status = db_work_stop_search(conn, job, suggestion->stop_reason, suggestion->cancel_running);
     asking->stopped = status == DB_ROWS;
     if (status == DB_ROWS)
-      status = tell_stop(conn, job, prepared, suggestion->stop_reason, left_s);
+      status = tell_stop(conn, job, prepared, suggestion, left_s);
     return status;
   case TUNE_WAIT:
     break;

@@ -270,6 +270,9 @@ extended_spec(struct http_request *req, const struct db_job *job)
   }
   if (ext.faults.count == 0)
     check_room(&ext);
+  if (ext.faults.count == 0 && job->stop_reason && strcmp(job->stop_reason, "no_gain") == 0)
+    /* Who wants more trials than the rule gave wants them without it. */
+    json_object_del(json_object_get(spec, "search"), "stop_when");
   if (ext.faults.count == 0)
     return spec;
   http_reply_faults(req, E_INVALID, &ext.faults);

@@ -102,6 +102,25 @@ class Learned(ApiTest):
         self.problem(self.api.get("/api/v1/jobs/job_none/importance"), 404, "job_not_found")
         self.problem(other_tenant().get(self.path + "/importance"), 404, "job_not_found")
 
+    def test_stop_when_little_is_to_be_gained(self):
+        body = {"dataset": self.dataset, "target": "species", "budget": {"trials": 8}, "families": ["linear"]}
+        for rule, place in (({}, ""), ({"expected_gain": -1}, "/expected_gain"), ({"gain": 1}, "/gain"),
+                            ({"expected_gain": 1, "after_trials": 2}, "/after_trials")):
+            self.problem(self.api.post("/api/v1/jobs", {**body, "search": {"stop_when": rule}}), 422, "invalid",
+                         "/search/stop_when" + place)
+        rule = {"expected_gain": 10, "regret_bound": 10, "after_trials": 5}
+        job = self.run_job({**body, "search": {"seed": 1, "parallel": 1, "stop_when": rule}})
+        self.assertEqual((job["state"], job["stop_reason"], job["trials"]["done"]), ("succeeded", "no_gain", 5), job)
+        self.assertEqual(job["spec"]["search"]["stop_when"], rule)
+        path = f"/api/v1/jobs/{job['id']}"
+        log = self.api.get(path + "/logs", headers={"Accept": "text/plain"}).raw.decode()
+        self.assertRegex(log, "no further trial: after 5 the best next one is expected to gain")
+        # who wants more trials gets them
+        self.assertEqual(self.api.post(path + "/extend", {"trials": 9}).status, 202)
+        job = self.api.wait_job(job["id"], 120)
+        self.assertEqual((job["stop_reason"], job["trials"]["done"]), ("budget_trials", 9), job)
+        self.assertNotIn("stop_when", job["spec"]["search"])
+
     def test_other_methods_and_deleted_datasets(self):
         dataset = self.upload(iris())["id"]
         job = self.run_job({"dataset": dataset, "target": "species", "budget": {"trials": 6}, "families": ["linear"],

@@ -82,10 +82,10 @@ log_entry(struct history *history, struct tune_study *study, struct tune_entry e
     fail_msg("%s", info.text);
 }
 
-/* Lives through `trials` trials, one after the other; a few fail or are cancelled. */
+/* Lives through `trials` trials, one after the other; with `faults` a few fail or are cancelled. */
 static void
-live(const struct fixture *fixture, struct tune_study *study, struct history *history,
-     uint64_t trials)
+live_through(const struct fixture *fixture, struct tune_study *study, struct history *history,
+             uint64_t trials, bool faults)
 {
   for (uint64_t trial = 1; trial <= trials; trial++)
   {
@@ -100,14 +100,21 @@ live(const struct fixture *fixture, struct tune_study *study, struct history *hi
     memcpy(point, suggestion.point, fixture->spec->space->count * sizeof *point);
     log_entry(history, study,
               (struct tune_entry){.kind = TUNE_ASK, .trial = trial, .point = point});
-    struct tune_entry end = {.kind = trial % 7 == 5   ? TUNE_FAILED
-                                     : trial % 7 == 6 ? TUNE_FORGET
-                                                      : TUNE_TELL,
+    struct tune_entry end = {.kind = faults && trial % 7 == 5   ? TUNE_FAILED
+                                     : faults && trial % 7 == 6 ? TUNE_FORGET
+                                                                : TUNE_TELL,
                              .trial = trial,
                              .objective = objective_of(fixture, point),
                              .seconds = 1 + 0.1 * (double) trial};
     log_entry(history, study, end);
   }
+}
+
+static void
+live(const struct fixture *fixture, struct tune_study *study, struct history *history,
+     uint64_t trials)
+{
+  live_through(fixture, study, history, trials, true);
 }
 
 static void
@@ -350,6 +357,64 @@ test_shares_of_time(void **state)
   assert_true(tune_unit_seconds(&share) > 0);
 }
 
+static struct tune_study *
+ruled_study(struct fixture *fixture, const char *rule)
+{
+  char json[200];
+  snprintf(json, sizeof json,
+           "{\"target\":\"y\",\"budget\":{\"trials\":60},\"families\":[\"linear\"],"
+           "\"search\":{\"seed\":3%s}}",
+           rule);
+  make_spec(fixture, json);
+  return new_study(fixture);
+}
+
+/* What a study with this rule says after so many trials of one without. */
+static struct tune_suggestion
+after_trials(struct fixture *fixture, const char *rule, uint64_t trials)
+{
+  struct tune_study *free_study = ruled_study(fixture, "");
+  struct history *history = calloc(1, sizeof *history);
+  struct tune_situation situation = calm(trials + 1);
+  struct tune_suggestion suggestion;
+  live_through(fixture, free_study, history, trials, false);
+  struct tune_study *study = ruled_study(fixture, rule);
+  for (size_t i = 0; i < history->count; i++)
+    assert_int_equal(tune_study_fold(study, &history->entries[i], NULL), ERR_OK);
+  assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+  json_decref(suggestion.params);
+  tune_study_free(study);
+  tune_study_free(free_study);
+  free(history);
+  return suggestion;
+}
+
+static void
+test_stops_for_want_of_gain(void **state)
+{
+  static const char much[] = ",\"stop_when\":{\"expected_gain\":1e6,\"after_trials\":8}";
+  static const char both[] =
+    ",\"stop_when\":{\"expected_gain\":1e6,\"regret_bound\":1e-12,\"after_trials\":8}";
+  struct fixture *fixture = *state;
+  char half[100];
+  assert_int_equal(after_trials(fixture, "", 40).decision, TUNE_ADD);
+  assert_int_equal(after_trials(fixture, much, 7).decision, TUNE_ADD);
+  struct tune_suggestion stop = after_trials(fixture, much, 8);
+  assert_int_equal(stop.decision, TUNE_STOP);
+  assert_string_equal(stop.stop_reason, "no_gain");
+  assert_false(stop.cancel_running);
+  assert_int_equal(stop.gain.trials, 8);
+  /* Half of that gain is too little to stop now, and as the trials go on it becomes less than that. */
+  snprintf(half, sizeof half, ",\"stop_when\":{\"expected_gain\":%.17g,\"after_trials\":8}",
+           stop.gain.expected / 2);
+  assert_int_equal(after_trials(fixture, half, 8).decision, TUNE_ADD);
+  struct tune_suggestion late = after_trials(fixture, half, 40);
+  assert_int_equal(late.decision, TUNE_STOP);
+  assert_true(late.gain.expected < stop.gain.expected / 2);
+  assert_true(late.gain.regret_bound < stop.gain.regret_bound);
+  assert_int_equal(after_trials(fixture, both, 8).decision, TUNE_ADD);
+}
+
 static int
 setup(void **state)
 {
@@ -378,6 +443,7 @@ main(void)
     study_test(test_cold_equals_warm),
     study_test(test_unlogged_ask_leaves_no_trace),
     study_test(test_reasons_to_stop),
+    study_test(test_stops_for_want_of_gain),
     study_test(test_exhausted_grid),
     study_test(test_nothing_starts_too_late),
     study_test(test_shares_of_time),
