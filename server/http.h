@@ -55,8 +55,9 @@ enum http_route_flag
   HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
   HTTP_RERUN =
     256, /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
-  HTTP_ROOT = 512,  /* only for admin keys of the installation's first tenant */
-  HTTP_LOOKS = 1024 /* not GET, but changes nothing that lasts: no row in the audit */
+  HTTP_ROOT = 512,   /* only for admin keys of the installation's first tenant */
+  HTTP_LOOKS = 1024, /* not GET, but changes nothing that lasts: no row in the audit */
+  HTTP_LOGGED = 2048 /* changes what keeps a log of its own: no row in the audit either */
 };
 
 struct http_request;

@@ -102,7 +102,7 @@ is_change(const struct http_exchange *exchange, int status)
   const struct http_request *req = &exchange->req;
   const char *only_looks = http_query(req, "validate_only");
   return req->route && req->tenant_id && req->route->method != HTTP_GET
-         && !(req->route->flags & HTTP_LOOKS) && status >= 200 && status < 300
+         && !(req->route->flags & (HTTP_LOOKS | HTTP_LOGGED)) && status >= 200 && status < 300
          && !exchange->replayed && !(only_looks && strcmp(only_looks, "0") != 0);
 }
 

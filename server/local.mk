@@ -51,7 +51,7 @@ web_files = \
   server/web/dom.js server/web/icon.svg server/web/job.js server/web/jobs.js server/web/keys.js \
   server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
 # The documents, in the order /docs lists them.
-web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md \
+web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
   api-docs/predicting.md api-docs/models.md api-docs/keys.md api-docs/webhooks.md \
   api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
 EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
@@ -94,8 +94,17 @@ server_libserver_a_SOURCES += \
   server/handler/job_control.c \
   server/handler/job_logs.c \
   server/handler/job_search.c \
+  server/handler/search_ask.c server/handler/search_ask.h \
   server/handler/jobs.c \
   server/handler/models.c \
+  server/handler/studies.c \
+  server/handler/study.h \
+  server/handler/study_ask.c \
+  server/handler/study_create.c \
+  server/handler/study_search.c \
+  server/handler/study_tell.c \
+  server/handler/study_trials.c \
+  server/handler/study_view.c \
   server/handler/verify.c \
   server/handler/dataset_issues.c \
   server/handler/predict.c \
@@ -116,4 +125,7 @@ server_libserver_a_SOURCES += \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \
   server/search_json.c server/search_json.h \
-  server/names.c server/names.h
+  server/names.c server/names.h \
+  server/study_cache.c server/study_cache.h \
+  server/study_live.c server/study_live.h \
+  server/study_spec.c server/study_spec.h

@@ -38,6 +38,7 @@
 #include "server/sign_in_link.h"
 #include "server/spool.h"
 #include "server/standalone.h"
+#include "server/study_cache.h"
 #include "server/tls.h"
 #include "server/usage.h"
 #include "sql/db_audit.h"
@@ -286,6 +287,13 @@ make_metrics(struct server *server, struct err_info *info)
   return server->metrics ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
 }
 
+static void
+wake_parked(void *context, const char *key)
+{
+  struct server *server = context;
+  http_daemon_job_news(server->http, key);
+}
+
 static enum err
 make_server(struct program *program, struct err_info *info)
 {
@@ -309,9 +317,10 @@ make_server(struct program *program, struct err_info *info)
   {
     server->auth = http_auth_new(server->db);
     server->models = model_cache_new(server->limits.model_cache_bytes);
+    server->studies = study_cache_new(server->limits.study_cache_bytes, wake_parked, server);
     server->events = event_hub_new(server, program->conninfo);
     server->rate = rate_new();
-    if (!server->auth || !server->models || !server->events || !server->rate)
+    if (!server->auth || !server->models || !server->studies || !server->events || !server->rate)
       err = err_set(info, ERR_MEMORY, "out of memory");
   }
   if (!err)
@@ -489,6 +498,7 @@ stop_server(struct program *program)
     dataset_cache_free(server->datasets);
   if (server->models)
     model_cache_free(server->models);
+  study_cache_free(server->studies);
   audit_stop(server->audit);
   usage_stop(server->usage);
   rate_free(server->rate);

@@ -14,6 +14,7 @@ struct http_auth;
 struct http_daemon;
 struct metrics;
 struct model_cache;
+struct study_cache;
 struct dataset_cache;
 struct ingest_queue;
 struct event_hub;
@@ -38,7 +39,12 @@ struct server_limits
   size_t ingest_memory_bytes;
   double job_seconds; /* largest budget */
   size_t job_trials;
-  size_t live_jobs;           /* per tenant */
+  size_t live_jobs;                       /* per tenant */
+  size_t studies;                         /* per tenant */
+  size_t study_trials;                    /* of one study */
+  size_t study_measures;                  /* of one trial */
+  size_t study_parameters, study_choices; /* of a space */
+  size_t study_cache_bytes;
   size_t keys;                /* per tenant */
   size_t tenant_bytes;        /* datasets of one tenant */
   size_t requests_per_minute; /* per tenant, of one attuned */
@@ -68,6 +74,7 @@ struct server
   struct http_daemon *http;
   struct metrics *metrics;
   struct model_cache *models;
+  struct study_cache *studies; /* searches of studies in memory (study_cache.h) */
   struct dataset_cache
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
   struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */

@@ -26,9 +26,19 @@ static const struct limit every_limit[] = {
 #define EVERY_COUNT (sizeof every_limit / sizeof every_limit[0])
 
 /* Those that make sense for one tenant, in the order they are shown. */
-static const char *const own_names[] = {
-  "requests_per_minute", "live_uploads", "upload_bytes", "tenant_bytes", "live_jobs", "job_seconds",
-  "job_trials",          "predict_rows", "keys",         "webhooks",     NULL};
+static const char *const own_names[] = {"requests_per_minute",
+                                        "live_uploads",
+                                        "upload_bytes",
+                                        "tenant_bytes",
+                                        "live_jobs",
+                                        "job_seconds",
+                                        "job_trials",
+                                        "studies",
+                                        "study_trials",
+                                        "predict_rows",
+                                        "keys",
+                                        "webhooks",
+                                        NULL};
 
 _Static_assert(sizeof own_names / sizeof own_names[0] - 1 <= TENANT_LIMITS_MAX,
                "struct tenant_limits has room for all names");

@@ -25,6 +25,8 @@ sql_libdb_a_SOURCES = \
   sql/db_patch.c sql/db_patch.h \
   sql/db_pool.c \
   sql/db_session.c \
+  sql/db_study.c sql/db_study.h \
+  sql/db_study_trial.c \
   sql/db_tenant.c sql/db_tenant.h \
   sql/db_trial.c \
   sql/db_tx.c \
@@ -54,7 +56,8 @@ sql_patches = \
   sql/schema/0005-work.sql \
   sql/schema/0006-control.sql \
   sql/schema/0007-admin.sql \
-  sql/schema/0008-webhooks.sql
+  sql/schema/0008-webhooks.sql \
+  sql/schema/0009-studies.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

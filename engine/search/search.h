@@ -102,6 +102,11 @@ struct search_suggestion
 enum err search_suggest(struct search *search, uint64_t next_trial,
                         struct search_suggestion *suggestion, double *point, struct err_info *info);
 
+/* As search_suggest, but only a paused trial whose rung lets it through: for a search that has made all of its
+ * trials. ERR_NOT_FOUND when there is none. */
+enum err search_promote(struct search *search, struct search_suggestion *suggestion, double *point,
+                        struct err_info *info);
+
 /* As search_suggest, but always a new trial. */
 enum err search_ask(struct search *search, uint64_t trial, double *point, struct err_info *info);
 

@@ -147,6 +147,17 @@ resume(struct search *search, size_t trial, struct search_suggestion *suggestion
 }
 
 enum err
+search_promote(struct search *search, struct search_suggestion *suggestion, double *point,
+               struct err_info *info)
+{
+  size_t paused = fidelity_promotion(search);
+  if (paused == SIZE_MAX)
+    return err_set(info, ERR_NOT_FOUND, "no paused trial is to go on");
+  resume(search, paused, suggestion, point);
+  return ERR_OK;
+}
+
+enum err
 search_suggest(struct search *search, uint64_t next_trial, struct search_suggestion *suggestion,
                double *point, struct err_info *info)
 {

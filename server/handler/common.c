@@ -26,6 +26,18 @@ list_page_read(struct http_request *req, struct list_page *page)
   return true;
 }
 
+bool
+list_page_number(struct http_request *req, const struct list_page *page, int64_t *after)
+{
+  *after = 0;
+  if (!page->cursor
+      || (text_parse_int64(page->cursor, strlen(page->cursor), after) && *after >= 0
+          && *after <= INT_MAX))
+    return true;
+  http_reply_error(req, E_BAD_CURSOR, NULL);
+  return false;
+}
+
 void
 reply_page(struct http_request *req, const struct list_page *page, enum db_status status,
            const void *rows, size_t count, const struct list_kind *kind)

@@ -13,6 +13,9 @@ struct list_page
 };
 bool list_page_read(struct http_request *req, struct list_page *page);
 
+/* The cursor of a list that goes by numbers: *after is 0 without one. False when it replied. */
+bool list_page_number(struct http_request *req, const struct list_page *page, int64_t *after);
+
 /* Replies with the page of a query that asked for one row more than page->limit: `view` makes an item of a
  * row, `cursor` the place after it. A status that is not DB_ROWS is answered as a bad cursor, or as 503 or 500. */
 struct list_kind

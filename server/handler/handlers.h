@@ -46,6 +46,25 @@ enum http_outcome handle_leaderboard(struct http_request *req);
 enum http_outcome handle_job_events(struct http_request *req);
 enum http_outcome handle_events(struct http_request *req);
 
+/* studies.c, study_create.c, study_ask.c, study_tell.c, study_trials.c */
+enum http_outcome handle_studies_post(struct http_request *req);
+enum http_outcome handle_studies_list(struct http_request *req);
+enum http_outcome handle_studies_get(struct http_request *req);
+enum http_outcome handle_studies_delete(struct http_request *req);
+enum http_outcome handle_study_suggest(struct http_request *req);
+enum http_outcome handle_study_measure(struct http_request *req);
+enum http_outcome handle_study_should_stop(struct http_request *req);
+enum http_outcome handle_study_complete(struct http_request *req);
+enum http_outcome handle_study_trials_list(struct http_request *req);
+enum http_outcome handle_study_trials_get(struct http_request *req);
+enum http_outcome handle_study_best(struct http_request *req);
+
+/* study_search.c */
+enum http_outcome handle_study_importance(struct http_request *req);
+enum http_outcome handle_study_slices(struct http_request *req);
+enum http_outcome handle_study_pairs(struct http_request *req);
+enum http_outcome handle_study_gain(struct http_request *req);
+
 /* models.c */
 enum http_outcome handle_models_list(struct http_request *req);
 enum http_outcome handle_models_get(struct http_request *req);

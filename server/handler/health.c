@@ -13,6 +13,7 @@
 #include "server/ingest_queue.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
+#include "server/study_cache.h"
 #include "server/web_assets.h"
 
 enum http_outcome
@@ -71,17 +72,25 @@ print_http(struct server *server, struct buf *out)
 static void
 print_caches(struct server *server, struct buf *out)
 {
-  size_t models = 0, bytes = 0;
+  size_t count = 0, bytes = 0;
   uint64_t hits = 0, misses = 0;
   unsigned waiting = 0, running = 0;
-  model_cache_stats(server->models, &models, &bytes, &hits, &misses);
+  model_cache_stats(server->models, &count, &bytes, &hits, &misses);
   ingest_queue_stats(server->ingest, &waiting, &running);
-  print_gauge(out, "attune_models_loaded", "Models in memory.", (double) models);
+  print_gauge(out, "attune_models_loaded", "Models in memory.", (double) count);
   print_gauge(out, "attune_models_bytes", "Memory of loaded models.", (double) bytes);
   metrics_print_value(out, "attune_model_cache_hits_total", "counter",
                       "Predictions that found their model in memory.", (double) hits);
   metrics_print_value(out, "attune_model_cache_misses_total", "counter",
                       "Predictions that had to load their model.", (double) misses);
+  study_cache_stats(server->studies, &count, &bytes, &hits, &misses);
+  print_gauge(out, "attune_study_cache_studies", "Studies in memory.", (double) count);
+  print_gauge(out, "attune_study_cache_bytes", "Memory of the searches of studies.",
+              (double) bytes);
+  metrics_print_value(out, "attune_study_cache_hits_total", "counter",
+                      "Calls that found their study in memory.", (double) hits);
+  metrics_print_value(out, "attune_study_cache_misses_total", "counter",
+                      "Calls that had to read their study from its log.", (double) misses);
   print_gauge(out, "attune_uploads_waiting", "Uploads waiting to be parsed.", waiting);
   print_gauge(out, "attune_uploads_parsing", "Uploads being parsed.", running);
 }

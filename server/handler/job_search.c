@@ -9,21 +9,10 @@
 
 #include "data/metric.h"
 #include "model/job_spec.h"
-#include "search/slice.h"
 #include "server/handler/common.h"
+#include "server/handler/search_ask.h"
 #include "server/json_view.h"
-#include "server/search_json.h"
 #include "sql/db_insight.h"
-
-/* More ended trials are thinned to so many: the time of an answer is bounded. */
-#define TRIALS_MOST 500
-#define PAIRS_MOST 100
-
-struct job_search
-{
-  const struct job_spec *spec;
-  struct search_json view;
-};
 
 /* ---- the search as it stands -------------------------------------------------------------------------- */
 
@@ -99,66 +88,40 @@ make_search(const struct job_spec *spec, const struct db_insight_trial *trials, 
   return err;
 }
 
-/* False when it replied; else the caller frees the search. */
 static bool
-open_search(struct http_request *req, struct job_search *opened)
+open_search(struct http_request *req, struct search_json *view)
 {
   struct db_conn *conn = http_db(req);
   struct db_insight_trial *trials = NULL;
+  const struct job_spec *spec = NULL;
   const char *schema = NULL;
   struct db_job job;
   struct err_info info;
   size_t count = 0;
 
-  *opened = (struct job_search){0};
   if (!conn || !job_find(req, conn, http_arg(req, "job"), &job))
     return false;
   enum db_status status = db_insight_schema(conn, req->tenant_id, job.id, req->arena, &schema);
   if (status == DB_ROWS)
-    status = db_insight_trials(conn, job.id, TRIALS_MOST, req->arena, &trials, &count);
+    status = db_insight_trials(conn, job.id, SEARCH_ASK_TRIALS, req->arena, &trials, &count);
   if (status < DB_NONE || !schema)
   {
     http_reply_db(req, status, E_JOB_NOT_FOUND);
     return false;
   }
-  if (!read_spec(req, &job, schema, &opened->spec))
+  if (!read_spec(req, &job, schema, &spec))
     return false;
-  enum err err = make_search(opened->spec, trials, count, &opened->view.search, &info);
+  enum err err = make_search(spec, trials, count, &view->search, &info);
   if (err)
   {
-    search_free(opened->view.search);
+    search_free(view->search);
     reply_failure(req, &info);
     return false;
   }
-  opened->view.space = opened->spec->space;
-  opened->view.higher = higher_is_better(opened->spec, trials, count);
-  opened->view.next = strcmp(opened->spec->method, "bayes") == 0;
+  view->space = spec->space;
+  view->higher = higher_is_better(spec, trials, count);
+  view->next = strcmp(spec->method, "bayes") == 0;
   return true;
-}
-
-static void
-reply(struct http_request *req, enum err err, const struct err_info *info, json_t *json)
-{
-  if (!err)
-    http_reply_json(req, 200, json);
-  else if (err == ERR_NOT_FOUND)
-    http_reply_error(req, E_TOO_FEW_TRIALS, arena_printf(req->arena, "%s.", info->text));
-  else if (err == ERR_INVALID)
-    http_reply_error(req, E_INVALID, arena_printf(req->arena, "%s.", info->text));
-  else
-    reply_failure(req, info);
-}
-
-/* A parameter of the query that must be there. NULL when it replied. */
-static const char *
-needed(struct http_request *req, const char *name)
-{
-  const char *value = http_query(req, name);
-  if (value && *value)
-    return value;
-  http_reply_error(req, E_BAD_REQUEST,
-                   arena_printf(req->arena, "Name a hyperparameter as ?%s=.", name));
-  return NULL;
 }
 
 /* ---- the questions ------------------------------------------------------------------------------------ */
@@ -166,75 +129,23 @@ needed(struct http_request *req, const char *name)
 enum http_outcome
 handle_job_importance(struct http_request *req)
 {
-  static const char *const known[] = {"focus", "pairs", NULL};
-  struct search_importance_options options = {0};
-  struct job_search opened;
-  struct err_info info;
-  json_t *json = NULL;
-  int64_t pairs;
-
-  if (!http_query_known(req, known) || !http_query_number(req, "focus", 0.01, 1, 1, &options.focus)
-      || !http_query_integer(req, "pairs", 1, PAIRS_MOST, 10, &pairs) || !open_search(req, &opened))
-    return HTTP_REPLIED;
-  options.most_pairs = (size_t) pairs;
-  enum err err = search_json_importance(&opened.view, &options, &json, &info);
-  reply(req, err, &info, json);
-  search_free(opened.view.search);
-  return HTTP_REPLIED;
+  return search_ask_importance(req, open_search);
 }
 
 enum http_outcome
 handle_job_slices(struct http_request *req)
 {
-  static const char *const known[] = {"param", "points", NULL};
-  struct job_search opened;
-  struct err_info info;
-  json_t *json = NULL;
-  const char *param;
-  int64_t points;
-
-  if (!http_query_known(req, known) || !(param = needed(req, "param"))
-      || !http_query_integer(req, "points", 2, SEARCH_SLICE_POINTS_MOST, 50, &points)
-      || !open_search(req, &opened))
-    return HTTP_REPLIED;
-  enum err err = search_json_slice(&opened.view, param, (size_t) points, &json, &info);
-  reply(req, err, &info, json);
-  search_free(opened.view.search);
-  return HTTP_REPLIED;
+  return search_ask_slice(req, open_search);
 }
 
 enum http_outcome
 handle_job_pairs(struct http_request *req)
 {
-  static const char *const known[] = {"x", "y", "points", NULL};
-  struct job_search opened;
-  struct err_info info;
-  json_t *json = NULL;
-  const char *x, *y;
-  int64_t points;
-
-  if (!http_query_known(req, known) || !(x = needed(req, "x")) || !(y = needed(req, "y"))
-      || !http_query_integer(req, "points", 2, SEARCH_PAIR_POINTS_MOST, 20, &points)
-      || !open_search(req, &opened))
-    return HTTP_REPLIED;
-  enum err err = search_json_pair(&opened.view, x, y, (size_t) points, &json, &info);
-  reply(req, err, &info, json);
-  search_free(opened.view.search);
-  return HTTP_REPLIED;
+  return search_ask_pair(req, open_search);
 }
 
 enum http_outcome
 handle_job_gain(struct http_request *req)
 {
-  static const char *const known[] = {NULL};
-  struct job_search opened;
-  struct err_info info;
-  json_t *json = NULL;
-
-  if (!http_query_known(req, known) || !open_search(req, &opened))
-    return HTTP_REPLIED;
-  enum err err = search_json_gain(&opened.view, &json, &info);
-  reply(req, err, &info, json);
-  search_free(opened.view.search);
-  return HTTP_REPLIED;
+  return search_ask_gain(req, open_search);
 }

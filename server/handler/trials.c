@@ -2,10 +2,8 @@
 
 #include "server/handler/handlers.h"
 
-#include <limits.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "server/handler/common.h"
 #include "server/json_view.h"
 #include "sql/db_job.h"
@@ -25,18 +23,6 @@ find_job(struct http_request *req, struct db_conn *conn, struct db_job *job, con
   return true;
 }
 
-/* The cursors of these lists are numbers: of the last trial, or of the last rank. */
-static bool
-cursor_number(struct http_request *req, const char *cursor, int64_t *after)
-{
-  *after = 0;
-  if (!cursor
-      || (text_parse_int64(cursor, strlen(cursor), after) && *after >= 0 && *after <= INT_MAX))
-    return true;
-  http_reply_error(req, E_BAD_CURSOR, NULL);
-  return false;
-}
-
 static enum http_outcome
 reply_trials(struct http_request *req, enum db_trial_order order)
 {
@@ -50,7 +36,7 @@ reply_trials(struct http_request *req, enum db_trial_order order)
   size_t count = 0;
   int64_t after;
 
-  if (!list_page_read(req, &page) || !cursor_number(req, page.cursor, &after))
+  if (!list_page_read(req, &page) || !list_page_number(req, &page, &after))
     return HTTP_REPLIED;
   conn = http_db(req);
   if (!conn || !find_job(req, conn, &job, &metric))

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import sys
+import time
 import unittest
 from base64 import urlsafe_b64encode
 from urllib.parse import urlencode
@@ -19,11 +20,13 @@ from common import ApiTest, iris, other_tenant, sql  # noqa: E402
 VERBS = ("get", "post", "put", "patch", "delete")
 MISSING = {"dataset": "ds_00000000000000000000", "job": "job_00000000000000000000", "trial": "1",
            "model": "nothing-here", "version": "1", "alias": "best", "key": "key_00000000000000000000",
-           "tenant": "ten_00000000000000000000", "webhook": "wh_00000000000000000000", "delivery": "1"}
+           "tenant": "ten_00000000000000000000", "webhook": "wh_00000000000000000000", "delivery": "1",
+           "study": "st_00000000000000000000", "study_trial": "tr_00000000000000000000"}
 # Bodies that are right, so that nothing but the object can be at fault.
 BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"version": 1},
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
-          "extendJob": {"trials": 1}}
+          "extendJob": {"trials": 1}, "suggestTrials": {"client_id": "a"}, "measureTrial": {"step": 1, "value": 0.5},
+          "completeTrial": {"value": 0.5}}
 # What the engines and the clocks change, or refusals themselves write.
 RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting", "webhook_delivery")
 
@@ -59,6 +62,8 @@ class Route:
         return {"read", "train", "admin"} if self.method == "GET" else {"train", "admin"}
 
     def url(self, values):
+        if "/studies/" in self.path:
+            values = {**values, "trial": values["study_trial"]}
         parts = [values[part[1:-1]] if part.startswith("{") else part for part in self.path.split("/")]
         url = "/".join(parts)
         if self.query:
@@ -98,6 +103,15 @@ class AccessTest(ApiTest):
             assert hook.status == 201, hook
             cls.own["webhook"] = hook.json["id"]
             cls.own["delivery"] = "1"
+        number = {"type": "float", "low": 0, "high": 1}
+        study = cls.api.post("/api/v1/studies", {"space": {"learning_rate": number, "units": number}})
+        assert study.status == 201, study
+        cls.own["study"] = study.json["id"]
+        path = f"/api/v1/studies/{study.json['id']}"
+        trials = cls.api.post(path + "/suggest", {"client_id": "mine", "count": 5}).json["trials"]
+        for trial in trials[1:]:
+            assert cls.api.post(f"{path}/trials/{trial['id']}/complete", {"value": trial["params"]["units"]}).status == 200
+        cls.own["study_trial"] = trials[0]["id"]
         cls.other = other_tenant()
         cls.keys = {
             "predict": cls.make_key(["predict"])[1], "one-model": cls.make_key(["predict"], model="access")[1],
@@ -164,8 +178,9 @@ class Routes(AccessTest):
             for kind, client in (("none", nobody), ("garbage", garbage), ("made up", self.stray_key()),
                                  ("revoked", revoked), ("expired", expired)):
                 with self.subTest(f"{route.name} with {kind}"):
-                    # from many addresses: guessing is slowed down for each
+                    # from many addresses and not too fast: guessing is slowed down for each and for all together
                     number += 1
+                    time.sleep(0.02)
                     client.source = f"127.0.{2 + number // 200}.{1 + number % 200}"
                     answer = self.ask(route, client, route.url(self.own))
                     self.refused(answer, 401, "unauthenticated")
@@ -298,7 +313,7 @@ class OtherTenants(AccessTest):
                 with self.subTest(route.name):
                     answer = self.ask(route, self.other, route.url(self.own))
                     if answer.status == 200 and isinstance(answer.json, dict):
-                        for name in ("dataset", "job", "key", "tenant", "trial"):
+                        for name in ("dataset", "job", "key", "tenant", "trial", "study", "study_trial"):
                             self.assertNotIn(self.own[name], answer.raw.decode())
 
 

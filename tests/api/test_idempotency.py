@@ -13,7 +13,9 @@ from attune_server import AttuneServer
 
 # POST routes that make nothing (or, signing in, something that is not stored as an answer must be: a cookie).
 MAKE_NOTHING = {"models.predict", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
-                "models.version_verify", "session.create"}
+                "models.version_verify", "session.create",
+                # repeated safely by themselves: by client_id, by step, or since they only look
+                "studies.suggest", "studies.measure", "studies.should_stop"}
 # Members that the first answer shows and no later one: path of names.
 SECRETS = {"keys.create": ["key"], "webhooks.create": ["secret"], "tenants.create": ["admin_key", "key"]}
 
@@ -48,6 +50,9 @@ class Idempotency(ApiTest):
                  .json["id"] for i in range(2)]
         form = [("file", "iris.csv", iris()), ("target", "species"), ("families", "linear")]
         name = secrets.token_hex(4)
+        space = {"space": {"x": {"type": "float", "low": 0, "high": 1}}}
+        study = cls.api.post("/api/v1/studies", space).json["id"]
+        trial = cls.api.post(f"/api/v1/studies/{study}/suggest", {"client_id": "one"}).json["trials"][0]["id"]
         # per route: how to send the request and another one
         cls.calls = {
             "jobs.create": cls.json("/api/v1/jobs", job, {**job, "budget": {"trials": 2}}),
@@ -61,6 +66,8 @@ class Idempotency(ApiTest):
                               lambda **more: cls.api.post(f"/api/v1/webhooks/{hooks[1]}/test", **more)),
             "datasets.create": cls.form("/api/v1/datasets", [("file", "iris.csv", iris())],
                                         [("file", "iris.csv", iris() + b"\n")]),
+            "studies.create": cls.json("/api/v1/studies", space, {**space, "seed": 5}),
+            "studies.complete": cls.json(f"/api/v1/studies/{study}/trials/{trial}/complete", {"value": 1}, {"value": 2}),
             "train": cls.form("/api/v1/train", form + [("trials", "1")], form + [("trials", "2")]),
         }
 
@@ -228,6 +235,17 @@ class KilledServer(unittest.TestCase):
         datasets = self.count("dataset")
         self.same("job", lambda: self.api.upload("/api/v1/train", form, headers={"Idempotency-Key": "train"}))
         self.assertEqual(self.count("dataset"), datasets + 1)
+
+    def test_results_of_trials(self):
+        """The result that was stored before the kill is answered as the request's own."""
+        study = self.api.post("/api/v1/studies", {"space": {"x": {"type": "float", "low": 0, "high": 1}}}).json["id"]
+        trial = self.api.post(f"/api/v1/studies/{study}/suggest", {"client_id": "one"}).json["trials"][0]["id"]
+        path, key = f"/api/v1/studies/{study}/trials/{trial}/complete", {"Idempotency-Key": "result"}
+        self.die(lambda: self.api.post(path, {"value": 0.25}, headers=key),
+                 lambda: self.count("study_trial WHERE state = 'done'") > 0)
+        answer = self.api.post(path, {"value": 0.25}, headers=key)
+        self.assertEqual((answer.status, answer.json.get("value")), (200, 0.25), answer)
+        self.assertEqual(self.api.post(path, {"value": 0.25}).status, 409)
 
     def test_another_content_is_still_a_mismatch(self):
         body = {"dataset": self.dataset, "target": "species", "families": ["linear"], "budget": {"trials": 1}}

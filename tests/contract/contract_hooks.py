@@ -91,6 +91,12 @@ def new_paused_job():
     return job
 
 
+def new_study_trial():
+    """One that is running, of the study that all may use."""
+    answer = CLIENT.post(f"/api/v1/studies/{SEEDS['path']['study']}/suggest", {"client_id": uuid.uuid4().hex})
+    return answer.json["trials"][0]["id"]
+
+
 def example(path, method):
     """The contract's first JSON example of a request's body, about things that are there; None without one."""
     content = PATHS.get(path, {}).get(method, {}).get("requestBody", {}).get("content", {})
@@ -135,6 +141,8 @@ def steer_path(case, path, chance):
     label = case.operation.label
     found = {name: SEEDS["path"][name] for name, value in path.items()
              if name in SEEDS["path"] and not (OUR_ID.fullmatch(str(value)) and chance % 2)}
+    if "trial" in found and "/studies/{study}/" in label:
+        found["trial"] = new_study_trial()
     own = own_item(label) if seeds.last_parameter(label) in found else None
     if own is not None:
         found[seeds.last_parameter(label)] = own
@@ -198,7 +206,8 @@ def steer_query(case, query, chance):
         found["version"] = 1
     if label == "GET /api/v1/events":
         found["job"] = [SEEDS["job"]]
-    for name, param in (("param", "linear.penalty"), ("x", "linear.penalty"), ("y", "linear.l1_ratio")):
+    first, second = ("learning_rate", "units") if "/studies/" in label else ("linear.penalty", "linear.l1_ratio")
+    for name, param in (("param", first), ("x", first), ("y", second)):
         if name in found and chance % 3:
             found[name] = param
     if "cursor" in found and chance % 3:
