@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Compares engines on finished cells (see run.py).
 
-report.py [--problems report] [--engines attune,optuna-gp,optuna-tpe] [--pending 1] [--table]
+report.py [--problems report] [--engines attune,optuna-gp,optuna-tpe] [--pending 1] [--table] [--must]
 
 Regret of a problem after so many trials = (mean over seeds of min(best score so far, clip) − optimum) /
 (clip − optimum), where clip is the median score of one random trial; 0 is perfect, 1 is what random search
 has after one trial. The first engine is compared with each of the others on the problems and seeds that all
 of them have finished; conditional problems are reported apart. An engine may be given as name:version;
-otherwise its newest version in the results counts.
+otherwise its newest version in the results counts. With --must the exit status says whether the first engine
+is as far ahead as it has to be.
 """
 
 import argparse
@@ -21,8 +22,9 @@ import real
 import results
 import run
 
-TIE, TIE_SHARE = 0.01, 0.05
+TIE, TIE_SHARE, FIRST = 0.01, 0.05, 0.6
 WORST, WORST_MORE = 1.5, 0.01
+MOST_RATIO = {25: 0.85, 50: 0.85, 100: 0.92}  # of the best peer's mean regret
 
 
 def clip_of(problem, draws=3000):
@@ -103,8 +105,10 @@ def gather(engines, names, mark, scale):
 
 
 def print_mark(engines, table, mark):
+    """Prints one mark; returns the ratio to the best peer, the share of problems on which the first engine is
+    first or tied, and the number of those on which it is far worse than GPSampler (None: nothing to print)."""
     if not table:
-        return
+        return None
     names = list(table)
     seeds = sorted(len(table[n][0]) for n in names)
     print(f"\n{mark} trials: {len(names)} problems, {seeds[0]} to {seeds[-1]} seeds")
@@ -122,12 +126,15 @@ def print_mark(engines, table, mark):
                      f"{sum(z < -1.96 for z in signs)}, worse {sum(z > 1.96 for z in signs)} (Wilcoxon)")
         print(line)
     if len(engines) < 2:
-        return
+        return None
+    best_peer = min(statistics.fmean(m) for m in means[1:])
+    ratio = statistics.fmean(means[0]) / best_peer if best_peer else math.inf
     first = 0
     for i in range(len(names)):
         best = min(means[k][i] for k in range(1, len(engines)))
         first += means[0][i] <= best + max(TIE, TIE_SHARE * best)
     print(f"  first or tied on {first} of {len(names)} ({first / len(names):.0%})")
+    far = 0
     for k in range(1, len(engines)):
         if engines[k].name != "optuna-gp":
             continue
@@ -139,6 +146,25 @@ def print_mark(engines, table, mark):
         worse = [text for _, text in sorted(worse, reverse=True)]
         print(f"  median above {WORST} x {engines[k].name}'s + {WORST_MORE} on {len(worse)}: "
               f"{', '.join(worse) or 'none'}")
+        far += len(worse)
+    return ratio, first / len(names), far
+
+
+def lacking(mark, conditional, outcome):
+    """What the first engine falls short of, as sentences."""
+    if outcome is None:
+        return [f"nothing that all have finished at {mark} trials"]
+    ratio, first, far = outcome
+    if conditional:
+        return [f"conditional problems at 60: {ratio:.3f} of the best peer's regret"] * (mark == 60 and ratio >= 1)
+    texts = []
+    if ratio > MOST_RATIO.get(mark, 1):
+        texts.append(f"{ratio:.3f} of the best peer's regret at {mark}, wanted {MOST_RATIO.get(mark, 1)}")
+    if first < FIRST:
+        texts.append(f"first or tied on {first:.0%} at {mark}")
+    if far:
+        texts.append(f"far worse than GPSampler on {far} at {mark}")
+    return texts
 
 
 def print_table(engines, table, mark):
@@ -166,6 +192,7 @@ def main():
     parser.add_argument("--conditional-marks", default="25,50,60,100")
     parser.add_argument("--pending", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="every problem, best for the first engine first")
+    parser.add_argument("--must", action="store_true", help="fail unless the first engine is far enough ahead")
     options = parser.parse_args()
     made, names = real.all_problems(), run.pick_problems(options.problems)
     rows = results.read()
@@ -174,16 +201,20 @@ def main():
     if empty:
         sys.exit(f"no finished cell of {', '.join(empty)}")
     scale = {n: (clip_of(made[n]), made[n].optimum) for n in names}
+    short = []
     for title, conditional, marks in (("Without conditions", False, options.marks),
                                       ("Conditional", True, options.conditional_marks)):
         some = [n for n in names if made[n].conditional == conditional]
         print(f"\n== {title}")
         for mark in map(int, marks.split(",")):
             table = gather(engines, some, mark, scale)
-            print_mark(engines, table, mark)
+            short += lacking(mark, conditional, print_mark(engines, table, mark))
             if options.table and table:
                 print_table(engines, table, mark)
     print_speed(engines)
+    if options.must:
+        print("\npassed" if not short else "\nFAILED: " + "; ".join(short))
+        sys.exit(1 if short else 0)
 
 
 if __name__ == "__main__":
