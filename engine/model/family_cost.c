@@ -22,7 +22,8 @@
 #define TREE_S 5e-5
 #define TREE_NODE_S 4e-6 /* per column: a node's histogram looked through */
 #define TREE_ROW_S 1e-9  /* per column and level: a row put into its bin */
-#define START_S 0.01     /* of a fit's process */
+#define START_S 0.015    /* of a fit's process: loaded, the data opened and split */
+#define KERNELS_S 0.02   /* its first product: oneDNN's kernels are made */
 
 /* Outputs of a linear model or trees of a round. */
 static double
@@ -124,6 +125,14 @@ family_cost_least(const char *family, const struct model_data_shape *shape, cons
 }
 
 /* ---- of a job ------------------------------------------------------------------------------------------ */
+
+double
+family_start_s(const char *family, const struct model_data_shape *shape)
+{
+  bool products =
+    strcmp(family, "mlp") == 0 || (strcmp(family, "linear") == 0 && outputs_of(shape) > 1.0);
+  return products ? KERNELS_S : 0.0;
+}
 
 /* The family's parameters of a point, without their prefix (new reference). */
 static json_t *

@@ -28,6 +28,10 @@ double family_cost_least(const char *family, const struct model_data_shape *shap
  * 30 ms to measure; remember it. */
 double family_machine_factor(void);
 
+/* CPU seconds that a process needs before its first fit of the family, beside being started: oneDNN makes its
+ * kernels. (Trees and linear models of one output have no use for them.) */
+double family_start_s(const char *family, const struct model_data_shape *shape);
+
 /* One fit of a family of a job: at the default point of its space, and the cheapest the space allows cut
  * down as far as it goes. */
 struct family_cost_range

@@ -20,6 +20,11 @@
 #define CLEARLY 3.0
 /* A later trial takes at most this part of the search: fits shorten themselves (tune_study.c). */
 #define TRIAL_SHARE 0.33
+/* Around the fits, on the machine whose factor is 1, measured as CPU time of workers and database over whole jobs
+ * (tests/api/test_estimate.py): a fit is claimed, its files are written and read, its result is stored; a
+ * trial is asked of the search, added and closed. */
+#define FIT_AROUND_S 0.01
+#define TRIAL_AROUND_S 0.02
 #define FINISH_S 2.0 /* the ensemble, the report, the model stored; more with many rows */
 #define FINISH_ROW_S 4e-5
 /* What is kept (worker_internal.h, decisions "Growth"). */
@@ -109,6 +114,9 @@ trial_cost(const struct estimate *estimate, const struct job_spec *spec, size_t 
 {
   struct family_cost_range cost =
     family_cost_of_job(spec, family, &estimate->shape, estimate->train_rows);
+  double start_s = family_start_s(spec->families[family], &estimate->shape);
+  cost.usual_s += start_s;
+  cost.least_s += start_s;
   cost.usual_s *= estimate->factor * (double) estimate->folds;
   cost.least_s *= estimate->factor * (double) estimate->folds;
   return cost;
@@ -205,6 +213,13 @@ view_task(const struct job_plan *plan)
                    "classes", classes);
 }
 
+/* What a trial costs beside its fits. */
+static double
+trial_overhead(const struct estimate *estimate)
+{
+  return estimate->factor * ((double) estimate->folds * FIT_AROUND_S + TRIAL_AROUND_S);
+}
+
 /* Trials that end within the budget on average, each family as often as another. */
 static double
 expected_trials(const struct estimate *estimate, const struct job_spec *spec, double points,
@@ -221,8 +236,9 @@ expected_trials(const struct estimate *estimate, const struct job_spec *spec, do
     sum += fmax(fmin(cost.usual_s, most), cost.least_s);
   }
   *trial_s = sum / (double) (spec->family_count ? spec->family_count : 1);
-  if (spec->budget_seconds > 0.0 && *trial_s > 0.0)
-    trials = fmin(trials, fmax(1.0, floor(search_s * (double) estimate->workers / *trial_s)));
+  if (spec->budget_seconds > 0.0)
+    trials = fmin(trials, fmax(1.0, floor(search_s * (double) estimate->workers
+                                          / (*trial_s + trial_overhead(estimate)))));
   return fmin(trials, points);
 }
 
@@ -255,23 +271,24 @@ view_estimate(const struct http_request *req, const struct estimate *estimate,
 {
   double trial_s, trials = expected_trials(estimate, spec, points, &trial_s);
   double finish_s = FINISH_S + FINISH_ROW_S * (double) estimate->shape.rows * estimate->factor;
-  double total_s = trials * trial_s / (double) estimate->workers + finish_s;
-  const char *basis = arena_printf(req->arena,
-                                   "the families' cost models times this machine's measured factor "
-                                   "%.2f; %s; good to a factor of 3, "
-                                   "and corrected by the first trials",
-                                   estimate->factor,
-                                   estimate->workers_known
-                                     ? "the engine processes of this server"
-                                     : "one engine process is assumed, since they run elsewhere");
+  double overhead_s = trial_overhead(estimate);
+  double total_s = trials * (trial_s + overhead_s) / (double) estimate->workers + finish_s;
+  const char *basis = arena_printf(
+    req->arena,
+    "the families' cost models times this machine's measured factor "
+    "%.2f; %s, with the processors to themselves; good to a factor of "
+    "3, and corrected by the first trials",
+    estimate->factor,
+    estimate->workers_known ? "the engine processes of this server"
+                            : "one engine process is assumed, since they run elsewhere");
 
   if (spec->budget_seconds > 0.0)
     total_s = fmin(total_s, spec->budget_seconds);
-  return json_pack("{s:I, s:o, s:f, s:o, s:o, s:s}", "workers", (json_int_t) estimate->workers,
+  return json_pack("{s:I, s:o, s:f, s:f, s:o, s:o, s:s}", "workers", (json_int_t) estimate->workers,
                    "trials", json_real_or_null(trials), "seconds_per_trial", trial_s,
-                   "total_seconds", json_real_or_null(total_s), "storage_bytes",
-                   json_real_or_null(ceil(storage_bytes(estimate, spec, trials))), "basis",
-                   basis ? basis : "");
+                   "overhead_per_trial", overhead_s, "total_seconds", json_real_or_null(total_s),
+                   "storage_bytes", json_real_or_null(ceil(storage_bytes(estimate, spec, trials))),
+                   "basis", basis ? basis : "");
 }
 
 /* The normal form as callers know it. */

@@ -1,5 +1,6 @@
 """What a job would take: the estimate, budgets that can't do, and a search that starts from an earlier one."""
 
+import os
 import unittest
 
 from common import ApiTest, cells, idx_images, idx_labels, iris, other_tenant, pictures, prices, sql
@@ -85,6 +86,38 @@ class Estimate(ApiTest):
                 ratio = max(said, 0.05) / max(trial["seconds"], 0.05)
                 self.assertLess(ratio, 6, (target, family, said, trial["seconds"]))
                 self.assertGreater(ratio, 1 / 6, (target, family, said, trial["seconds"]))
+
+    def cpu_s(self):
+        """What workers, their processes and the database have used so far."""
+        total = 0
+        for pid, command in self.api.processes():
+            program = os.path.basename(command.split(" ")[0])
+            if program.startswith("postgres") or (program == "attune-engine" and "--worker" in command):
+                try:
+                    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                        times = [int(word) for word in file.read().rsplit(")", 1)[1].split()[11:15]]
+                except OSError:
+                    continue
+                # the processes of trials count to the worker that waited for them
+                total += sum(times if program == "attune-engine" else times[:2])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def test_what_trials_cost_in_all(self):
+        """Small fits cost less than what is around them; both are foretold. In CPU time, which others at work change little."""
+        body = {"dataset": self.iris, "target": "species", "budget": {"trials": 20}, "search": {"seed": 5}}
+        said = self.plan(body)["estimate"]
+        self.run_job({**body, "budget": {"trials": 2}})
+        before = self.cpu_s()
+        job = self.run_job(body, 300)
+        used = (self.cpu_s() - before) / job["trials"]["done"]
+        told = said["seconds_per_trial"] + said["overhead_per_trial"]
+        fits = sum(trial["seconds"] for trial in self.api.get(f"/api/v1/jobs/{job['id']}/trials?limit=100").json["items"])
+        print(f"a trial: {told:.3f} s foretold, {used:.3f} s of CPU time used, {fits / 20:.3f} s of it in fits")
+        self.assertLess(max(told / used, used / told), 5)  # 3, and what a busy machine does even to CPU time
+        # what a budget in seconds gives goes by both
+        timed = self.plan({**body, "budget": {"seconds": 60}})["estimate"]
+        self.assertLess(timed["trials"] * told, 60 * timed["workers"])
+        self.assertGreater(timed["trials"] * told, 30 * timed["workers"])
 
     def test_budget_that_cannot_do(self):
         images, labels = pictures()
