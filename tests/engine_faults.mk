@@ -2,7 +2,7 @@
 if HAVE_CMOCKA
 ENGINE_FAULT_TESTS = tests/unit/test_no_memory tests/unit/test_faults_base \
   tests/unit/test_faults_model tests/unit/test_faults_data \
-  tests/unit/test_faults_tune tests/unit/test_runner \
+  tests/unit/test_faults_tune tests/unit/test_faults_search tests/unit/test_runner \
   tests/unit/test_worker_files
 check_PROGRAMS += $(ENGINE_FAULT_TESTS)
 TESTS += $(ENGINE_FAULT_TESTS)
@@ -23,6 +23,9 @@ ENGINE_LIBRARY_WRAPS = -Wl,--wrap=XGDMatrixCreateFromMat,--wrap=XGDMatrixSetFloa
 tests_unit_test_no_memory_SOURCES = tests/unit/test_no_memory.c $(ENGINE_FAULT_HARNESS) tests/harness/toy_fit.h
 tests_unit_test_no_memory_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
 tests_unit_test_no_memory_LDFLAGS = $(ENGINE_FAULT_WRAPS)
+tests_unit_test_faults_search_SOURCES = tests/unit/test_faults_search.c $(ENGINE_FAULT_HARNESS)
+tests_unit_test_faults_search_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS)
+tests_unit_test_faults_search_LDFLAGS = $(ENGINE_FAULT_WRAPS)
 tests_unit_test_faults_data_SOURCES = tests/unit/test_faults_data.c $(ENGINE_FAULT_HARNESS) \
   tests/harness/toy_data.h tests/harness/pack_files.h $(DATA_FIXTURE)
 tests_unit_test_faults_data_LDADD = $(DATA_TEST_LIBS) $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS) \

@@ -2,7 +2,7 @@
 SEARCH_TEST_LIBS = engine/libsearch.a engine/libbase.a $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
-  tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance \
+  tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
   tests/unit/test_search_rules
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
@@ -22,7 +22,10 @@ tests_unit_test_search_warm_SOURCES = tests/unit/test_search_warm.c \
 tests_unit_test_search_rungs_SOURCES = tests/unit/test_search_rungs.c
 tests_unit_test_search_rungs_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_SOURCES = tests/unit/test_search_importance.c \
-  tests/unit/test_search_near.h tests/bench/search_functions.c tests/bench/search_functions.h
+  tests/unit/test_search_near.h tests/unit/test_search_told.h
+tests_unit_test_search_slice_SOURCES = tests/unit/test_search_slice.c tests/unit/test_search_near.h \
+  tests/unit/test_search_told.h tests/bench/search_functions.c tests/bench/search_functions.h
+tests_unit_test_search_slice_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_rules_SOURCES = tests/unit/test_search_rules.c \
   tests/harness/space_build.h tests/harness/space_random.h

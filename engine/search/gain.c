@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "search/insight.h"
-#include "search/sobol_sequence.h"
 #include "search/special.h"
 
 #define SPREAD 1024 /* even points that are looked at first */
@@ -70,18 +69,15 @@ spread_out(struct hunt *hunt)
 {
   const struct search *search = hunt->insight->search;
   size_t width = hunt->space->count;
-  struct sobol_sequence *sequence;
-  enum err err = sobol_sequence_new(width, rng_mix(search->seed, UINT64_C(0x6761696e)), &sequence);
-  double *unit = hunt->around; /* not in use yet */
+  struct insight_points even;
+  enum err err = insight_points_init(&even, search, UINT64_C(0x6761696e));
   if (err)
     return err;
   for (size_t i = 0; i + 1 < SPREAD; i++)
-  {
-    sobol_sequence_point(sequence, (uint32_t) i, unit);
-    space_point_from_unit(hunt->space, unit, hunt->spread + i * width);
-  }
-  sobol_sequence_free(sequence);
-  memcpy(hunt->spread + (SPREAD - 1) * width, hunt->insight->best_point, width * sizeof *unit);
+    insight_points_next(&even, hunt->spread + i * width);
+  insight_points_clear(&even);
+  memcpy(hunt->spread + (SPREAD - 1) * width, hunt->insight->best_point,
+         width * sizeof *hunt->spread);
   return insight_predict(hunt->insight, SPREAD, hunt->spread, hunt->spread_mean,
                          hunt->spread_variance);
 }

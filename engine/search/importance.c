@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "search/sobol_sequence.h"
-
 #define POINTS_MOST 8192
 #define POINTS_LEAST 1024
 #define WORK_MOST 3e8 /* kernel terms of a sample, about a second's worth at the most */
@@ -61,8 +59,8 @@ point_count(const struct insight *insight)
 }
 
 static enum err
-fill_sample(struct insight *insight, struct importance_sample *sample,
-            const struct sobol_sequence *sequence, double *unit, double *points)
+fill_sample(struct insight *insight, struct importance_sample *sample, struct insight_points *even,
+            double *points)
 {
   const struct space *space = insight->search->space;
   for (size_t from = 0; from < sample->n; from += CHUNK)
@@ -70,8 +68,7 @@ fill_sample(struct insight *insight, struct importance_sample *sample,
     for (size_t i = 0; i < CHUNK; i++)
     {
       double *point = points + i * space->count;
-      sobol_sequence_point(sequence, (uint32_t) (from + i), unit);
-      space_point_from_unit(space, unit, point);
+      insight_points_next(even, point);
       for (size_t k = 0; k < sample->count; k++)
         sample->bins[(from + i) * sample->count + k] = bin_of(space, &sample->axes[k], point);
     }
@@ -89,19 +86,18 @@ importance_sample_init(struct insight *insight, const struct importance_axis *ax
                        struct importance_sample *sample)
 {
   size_t width = insight->search->space->count;
-  struct sobol_sequence *sequence = NULL;
+  struct insight_points even = {0};
   *sample = (struct importance_sample){.n = point_count(insight), .count = count, .axes = axes};
   sample->values = calloc(sample->n, sizeof *sample->values);
   sample->bins = calloc(sample->n, count + 1);
-  double *unit = calloc((CHUNK + 1) * width + 1, sizeof *unit);
-  uint64_t seed = rng_mix(insight->search->seed, UINT64_C(0x73686172));
-  enum err err = sample->values && sample->bins && unit ? ERR_OK : ERR_MEMORY;
+  double *points = calloc(CHUNK * width + 1, sizeof *points);
+  enum err err = sample->values && sample->bins && points ? ERR_OK : ERR_MEMORY;
   if (!err)
-    err = sobol_sequence_new(width, seed, &sequence);
+    err = insight_points_init(&even, insight->search, UINT64_C(0x73686172));
   if (!err)
-    err = fill_sample(insight, sample, sequence, unit, unit + width);
-  sobol_sequence_free(sequence);
-  free(unit);
+    err = fill_sample(insight, sample, &even, points);
+  insight_points_clear(&even);
+  free(points);
   if (err)
     importance_sample_clear(sample);
   return err;

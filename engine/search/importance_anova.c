@@ -22,17 +22,14 @@ struct groups
   size_t used;           /* groups with a point */
 };
 
+/* Also after a failure groups_clear is to be called. */
 static enum err
 groups_init(struct groups *g, size_t count)
 {
   *g = (struct groups){.count = count};
   g->sizes = calloc(count, sizeof *g->sizes);
   g->means = calloc(count, sizeof *g->means);
-  if (g->sizes && g->means)
-    return ERR_OK;
-  free(g->sizes);
-  free(g->means);
-  return ERR_MEMORY;
+  return g->sizes && g->means ? ERR_OK : ERR_MEMORY;
 }
 
 static void

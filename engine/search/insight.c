@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define CHUNK 256
+#define INSIST 4
+#define TRIES 32 /* for one point that keeps the rules */
 
 size_t
 insight_finite_count(const struct search *search)
@@ -145,6 +147,41 @@ insight_sd(const struct insight *insight, double outcome, double variance)
   return 0.5 * (insight_value(insight, outcome + sd) - insight_value(insight, outcome - sd));
 }
 
+enum err
+insight_points_init(struct insight_points *points, const struct search *search, uint64_t kind)
+{
+  uint64_t seed = rng_mix(search->seed, kind);
+  *points = (struct insight_points){.space = search->space};
+  rng_init(&points->rng, seed, 1);
+  points->unit = calloc(search->space->count + 1, sizeof *points->unit);
+  enum err err = points->unit ? ERR_OK : ERR_MEMORY;
+  if (!err)
+    err = sobol_sequence_new(search->space->count, seed, &points->sequence);
+  if (err)
+    insight_points_clear(points);
+  return err;
+}
+
+void
+insight_points_clear(struct insight_points *points)
+{
+  sobol_sequence_free(points->sequence);
+  free(points->unit);
+  memset(points, 0, sizeof *points);
+}
+
+void
+insight_points_next(struct insight_points *points, double *point)
+{
+  for (size_t i = 0; i < TRIES; i++)
+  {
+    sobol_sequence_point(points->sequence, points->index++, points->unit);
+    if (space_try_unit(points->space, points->unit, point))
+      return;
+  }
+  space_sample(points->space, &points->rng, point);
+}
+
 static bool
 condition_has(const struct space_condition *condition, double value)
 {
@@ -168,11 +205,30 @@ open_param(const struct space *space, size_t param, size_t pick, double *point)
   }
 }
 
-bool
-insight_set(const struct space *space, size_t param, double value, size_t pick, double *point)
+static bool
+holds(const struct space *space, const struct insight_setting *settings, size_t count,
+      const double *point)
 {
-  open_param(space, param, pick, point);
-  point[param] = value;
-  space_repair(space, point);
-  return point[param] == value && space_contains(space, point);
+  for (size_t k = 0; k < count; k++)
+    if (point[settings[k].param] != settings[k].value)
+      return false;
+  return space_contains(space, point);
+}
+
+bool
+insight_set(const struct space *space, const struct insight_setting *settings, size_t count,
+            size_t pick, double *point)
+{
+  for (size_t k = 0; k < count; k++)
+    open_param(space, settings[k].param, pick, point);
+  /* A repair may move what was set instead of the others: insisting moves them bit by bit. */
+  for (size_t i = 0; i < INSIST; i++)
+  {
+    for (size_t k = 0; k < count; k++)
+      point[settings[k].param] = settings[k].value;
+    space_repair(space, point);
+    if (holds(space, settings, count, point))
+      return true;
+  }
+  return false;
 }

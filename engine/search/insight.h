@@ -9,6 +9,7 @@
 #define ATTUNE_SEARCH_INSIGHT_H
 
 #include "search/search_internal.h"
+#include "search/sobol_sequence.h"
 #include "search/surrogate.h"
 
 #define INSIGHT_LEAST 4 /* trials with a value; fewer say nothing */
@@ -48,9 +49,30 @@ enum err insight_add_pending(struct insight *insight);
 double insight_value(const struct insight *insight, double outcome);
 double insight_sd(const struct insight *insight, double outcome, double variance);
 
-/* Sets what `param` hangs on so that it is active, and then the parameter itself; the others are made legal
- * again. `pick` chooses among several values that open it. False where that can't be had: forbidden
- * combinations, or `value` is none of its own. */
-bool insight_set(const struct space *space, size_t param, double value, size_t pick, double *point);
+/* Even points of the space, the same for every question of a kind: those of a Sobol sequence; under rules the
+ * ones that keep them or, where hardly any does, random ones. */
+struct insight_points
+{
+  const struct space *space;
+  struct sobol_sequence *sequence;
+  struct rng rng;
+  uint32_t index; /* of the next of the sequence */
+  double *unit;   /* (space->count) */
+};
+enum err insight_points_init(struct insight_points *points, const struct search *search,
+                             uint64_t kind);
+void insight_points_clear(struct insight_points *points);
+void insight_points_next(struct insight_points *points, double *point);
+
+/* Sets parameters and what they hang on, so that they are active; the others are made legal again. `pick`
+ * chooses among several values that open a parameter. False where that can't be had: they are never active
+ * together, a rule forbids it, or a value is none of its parameter's. */
+struct insight_setting
+{
+  size_t param;
+  double value;
+};
+bool insight_set(const struct space *space, const struct insight_setting *settings, size_t count,
+                 size_t pick, double *point);
 
 #endif

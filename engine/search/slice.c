@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "search/insight.h"
-#include "search/sobol_sequence.h"
 #include "search/special.h"
 
 #define SLICE_POINTS 50
@@ -43,19 +42,14 @@ static enum err
 draw_others(const struct search *search, size_t count, double **points)
 {
   size_t width = search->space->count;
-  struct sobol_sequence *sequence;
-  double *others = calloc((count + 1) * width + 1, sizeof *others);
-  *points = others;
-  if (!others)
+  struct insight_points even;
+  *points = calloc(count * width + 1, sizeof **points);
+  if (!*points)
     return ERR_MEMORY;
-  enum err err = sobol_sequence_new(width, rng_mix(search->seed, UINT64_C(0x736c6963)), &sequence);
+  enum err err = insight_points_init(&even, search, UINT64_C(0x736c6963));
   for (size_t i = 0; !err && i < count; i++)
-  {
-    sobol_sequence_point(sequence, (uint32_t) i, others + count * width);
-    space_point_from_unit(search->space, others + count * width, others + i * width);
-  }
-  if (!err)
-    sobol_sequence_free(sequence);
+    insight_points_next(&even, *points + i * width);
+  insight_points_clear(&even);
   return err;
 }
 
@@ -122,7 +116,7 @@ average_row(struct cut *cut, struct search_slice_row *row)
   {
     double *point = cut->points + count * space->count;
     memcpy(point, cut->others + i * space->count, space->count * sizeof *point);
-    count += insight_set(space, cut->param, row->at, i, point);
+    count += insight_set(space, &(struct insight_setting){cut->param, row->at}, 1, i, point);
   }
   row->mean = row->sd = row->spread = NAN;
   if (!count)
@@ -159,8 +153,8 @@ cut_at_best(struct cut *cut, struct search_slice *slice)
   {
     double *point = points + k * width;
     memcpy(point, insight->best_point, width * sizeof *point);
-    there[k] =
-      !isnan(point[cut->param]) && insight_set(space, cut->param, slice->rows[k].at, 0, point);
+    struct insight_setting setting = {cut->param, slice->rows[k].at};
+    there[k] = !isnan(point[cut->param]) && insight_set(space, &setting, 1, 0, point);
   }
   if (!err)
     err = insight_predict(insight, slice->count, points, mean, variance);
@@ -246,14 +240,12 @@ search_slice_clear(struct search_slice *slice)
 
 /* ---- two parameters ----------------------------------------------------------------------------------- */
 
-/* Both set, whichever opens the other. */
 static bool
 set_both(const struct space *space, const struct search_pair *pair, size_t i, size_t j, size_t pick,
          double *point)
 {
-  double x = pair->x_values[i], y = pair->y_values[j];
-  return insight_set(space, pair->x, x, pick, point) && insight_set(space, pair->y, y, pick, point)
-         && point[pair->x] == x;
+  struct insight_setting settings[2] = {{pair->x, pair->x_values[i]}, {pair->y, pair->y_values[j]}};
+  return insight_set(space, settings, 2, pick, point);
 }
 
 static enum err

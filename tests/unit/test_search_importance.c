@@ -1,5 +1,4 @@
-/* What a search says about its space: shares of functions with known variances, cuts against the model's
- * own predictions, and what is still to be gained as a problem is being solved. */
+/* What a search says about its space: shares of functions with known variances. */
 #include <config.h>
 
 #include <math.h>
@@ -11,65 +10,11 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
 #include "search/gain.h"
 #include "search/importance.h"
 #include "search/slice.h"
-#include "tests/bench/search_functions.h"
 #include "tests/unit/test_search_near.h"
-
-#define DIMS_MAX 10
-
-typedef double function(const double *point);
-
-/* ---- spaces and searches ------------------------------------------------------------------------------ */
-
-static struct space_param unit_params[DIMS_MAX];
-
-static struct space
-unit_space(size_t dims)
-{
-  static const char *const names[DIMS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
-  for (size_t i = 0; i < dims; i++)
-    unit_params[i] = (struct space_param){.name = names[i], .kind = SPACE_FLOAT, .high = 1};
-  return (struct space){.params = unit_params, .count = dims};
-}
-
-/* A search that has tried `trials` points of its own choice. */
-static struct search *
-searched(const struct space *space, const char *method, uint64_t seed, size_t trials,
-         function *value)
-{
-  struct search *search;
-  struct search_spec spec = {.method = method, .space = space, .seed = seed};
-  assert_int_equal(search_new(&spec, &search, NULL), ERR_OK);
-  for (size_t t = 0; t < trials; t++)
-  {
-    double point[DIMS_MAX];
-    assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, value(point), 1, NULL), ERR_OK);
-  }
-  return search;
-}
-
-/* A search that has been told about random points, whatever its method would have asked. */
-static struct search *
-told(const struct space *space, const char *method, uint64_t seed, size_t trials, function *value)
-{
-  struct search *search;
-  struct search_spec spec = {.method = method, .space = space, .seed = seed};
-  struct rng rng;
-  rng_init(&rng, seed, 7);
-  assert_int_equal(search_new(&spec, &search, NULL), ERR_OK);
-  for (size_t t = 0; t < trials; t++)
-  {
-    double point[DIMS_MAX];
-    space_sample(space, &rng, point);
-    assert_int_equal(search_note_ask(search, t, point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, value(point), 1, NULL), ERR_OK);
-  }
-  return search;
-}
+#include "tests/unit/test_search_told.h"
 
 static struct search_importance
 importance_of(struct search *search, double focus)
@@ -191,22 +136,6 @@ choices_and_whole_numbers_have_shares(void **state)
   search_importance_clear(&importance);
   search_free(search);
 }
-
-/* Two families with a parameter each, of which the second does nothing: 1 + 2a, or 0. */
-static double
-by_family(const double *x)
-{
-  return x[0] == 0 ? 1 + 2 * x[1] : 0;
-}
-
-static double first_value[1] = {0}, second_value[1] = {1};
-static struct space_condition is_first = {0, first_value, 1}, is_second = {0, second_value, 1};
-static struct space_value families[2] = {{.text = "p"}, {.text = "q"}};
-static struct space_param family_params[3] = {
-  {.name = "family", .kind = SPACE_CATEGORICAL, .values = families, .value_count = 2},
-  {.name = "p.a", .kind = SPACE_FLOAT, .high = 1, .conditions = &is_first, .condition_count = 1},
-  {.name = "q.b", .kind = SPACE_FLOAT, .high = 1, .conditions = &is_second, .condition_count = 1}};
-static const struct space family_space = {.params = family_params, .count = 3};
 
 static void
 a_conditional_parameter_counts_where_it_is_active(void **state)
@@ -341,144 +270,6 @@ a_constant_has_no_shares(void **state)
   search_free(search);
 }
 
-/* ---- cuts --------------------------------------------------------------------------------------------- */
-
-static double
-bowl(const double *x)
-{
-  double sum = 0;
-  for (size_t i = 0; i < 3; i++)
-    sum += (x[i] - 0.2 * (double) (i + 1)) * (x[i] - 0.2 * (double) (i + 1));
-  return 10 * sum;
-}
-
-/* The mean that search_predict gives on average over the other parameters. */
-static double
-averaged_prediction(struct search *search, const struct space *space, size_t param, double at)
-{
-  struct rng rng;
-  double sum = 0;
-  rng_init(&rng, 1, 1);
-  for (size_t i = 0; i < 500; i++)
-  {
-    double point[DIMS_MAX], mean, sd;
-    space_sample(space, &rng, point);
-    point[param] = at;
-    assert_int_equal(search_predict(search, point, &mean, &sd), ERR_OK);
-    sum += mean / 500;
-  }
-  return sum;
-}
-
-static void
-a_slice_is_what_the_model_predicts(void **state)
-{
-  (void) state;
-  struct space space = unit_space(3);
-  struct search *search = searched(&space, "bayes", 4, 16, bowl);
-  double best[DIMS_MAX], pending[DIMS_MAX];
-  assert_true(search_best(search, NULL, NULL, best));
-  struct search_slice slice;
-  assert_int_equal(search_slice(search, 1, 21, &slice, NULL), ERR_OK);
-  assert_int_equal(slice.count, 21);
-  assert_int_equal(slice.observation_count, 16);
-  size_t lowest = 0;
-  for (size_t k = 0; k < slice.count; k++)
-  {
-    double point[DIMS_MAX], mean, sd;
-    memcpy(point, best, sizeof point);
-    point[1] = slice.rows[k].at;
-    assert_near(slice.rows[k].at, 0.05 * (double) k, 1e-12);
-    assert_int_equal(search_predict(search, point, &mean, &sd), ERR_OK);
-    assert_near(slice.rows[k].best_mean, mean, 1e-9);
-    assert_near(slice.rows[k].best_sd, sd, 1e-9);
-    assert_true(slice.rows[k].sd > 0 && slice.rows[k].spread > 0);
-    lowest = slice.rows[k].mean < slice.rows[lowest].mean ? k : lowest;
-  }
-  assert_near(slice.rows[lowest].at, 0.4, 0.1);
-  for (size_t k = 0; k < slice.count; k += 10)
-    assert_near(slice.rows[k].mean, averaged_prediction(search, &space, 1, slice.rows[k].at), 0.3);
-  for (size_t k = 0; k < slice.observation_count; k++)
-    assert_int_equal(slice.observations[k].trial, k);
-
-  /* A pending trial where improvement was expected leaves less of it there. */
-  assert_int_equal(search_ask(search, 99, pending, NULL), ERR_OK);
-  struct search_slice after;
-  assert_int_equal(search_slice(search, 1, 21, &after, NULL), ERR_OK);
-  for (size_t k = 0; k < slice.count; k++)
-  {
-    assert_near(after.rows[k].best_sd, slice.rows[k].best_sd, 0);
-    assert_true(after.rows[k].log_ei <= slice.rows[k].log_ei + 1e-6);
-  }
-  search_slice_clear(&after);
-  search_slice_clear(&slice);
-  search_free(search);
-}
-
-static void
-a_pair_is_what_the_model_predicts(void **state)
-{
-  (void) state;
-  struct space space = unit_space(3);
-  struct search *search = searched(&space, "bayes", 4, 16, bowl);
-  struct search_pair pair;
-  double best[DIMS_MAX];
-  assert_true(search_best(search, NULL, NULL, best));
-  assert_int_equal(search_pair(search, 2, 0, 11, &pair, NULL), ERR_OK);
-  assert_int_equal(pair.x_count, 11);
-  assert_int_equal(pair.y_count, 11);
-  assert_int_equal(pair.observation_count, 16);
-  size_t lowest = 0;
-  for (size_t c = 0; c < 121; c++)
-  {
-    double point[DIMS_MAX], mean, sd;
-    memcpy(point, best, sizeof point);
-    point[2] = pair.x_values[c / 11];
-    point[0] = pair.y_values[c % 11];
-    assert_int_equal(search_predict(search, point, &mean, &sd), ERR_OK);
-    assert_near(pair.best_mean[c], mean, 1e-9);
-    lowest = pair.mean[c] < pair.mean[lowest] ? c : lowest;
-  }
-  assert_near(pair.x_values[lowest / 11], 0.6, 0.11);
-  assert_near(pair.y_values[lowest % 11], 0.2, 0.11);
-  search_pair_clear(&pair);
-  search_free(search);
-}
-
-static void
-cuts_open_what_is_conditional(void **state)
-{
-  (void) state;
-  struct search *search = searched(&family_space, "random", 2, 40, by_family);
-  struct search_slice slice;
-  struct search_pair pair;
-  struct err_info info;
-  assert_int_equal(search_slice(search, 1, 5, &slice, NULL), ERR_OK);
-  for (size_t k = 0; k < 5; k++)
-  {
-    assert_near(slice.rows[k].mean, 1 + 2 * slice.rows[k].at, 0.1);
-    assert_true(isnan(slice.rows[k].best_mean)); /* the best are of the other family */
-  }
-  assert_true(slice.observation_count > 10 && slice.observation_count < 30);
-  search_slice_clear(&slice);
-
-  assert_int_equal(search_slice(search, 0, 50, &slice, NULL), ERR_OK);
-  assert_int_equal(slice.count, 2);
-  assert_near(slice.rows[0].mean, 2, 0.1);
-  assert_near(slice.rows[1].mean, 0, 0.1);
-  search_slice_clear(&slice);
-
-  assert_int_equal(search_pair(search, 1, 2, 4, &pair, &info), ERR_INVALID);
-  assert_int_equal(search_pair(search, 1, 0, 4, &pair, NULL), ERR_OK);
-  for (size_t i = 0; i < 4; i++)
-  {
-    assert_near(pair.mean[i * 2], 1 + 2 * pair.x_values[i], 0.1);
-    assert_true(isnan(pair.mean[i * 2 + 1]));
-  }
-  search_pair_clear(&pair);
-  search_free(search);
-}
-
 /* ---- what is refused ---------------------------------------------------------------------------------- */
 
 static void
@@ -508,40 +299,6 @@ what_can_not_be_told_is_refused(void **state)
   assert_int_equal(search_pair(search, 1, 1, 0, &pair, &info), ERR_INVALID);
   assert_int_equal(search_pair(search, 0, 1, 41, &pair, &info), ERR_INVALID);
   search_free(search);
-}
-
-/* ---- what is still to be gained ----------------------------------------------------------------------- */
-
-static void
-the_gain_shrinks_as_a_problem_is_solved(void **state)
-{
-  (void) state;
-  const struct search_function *branin = search_function_find("branin");
-  struct search_function_space space;
-  search_function_space(branin, &space);
-  for (uint64_t seed = 1; seed <= 3; seed++)
-  {
-    struct search_spec spec = {.method = "bayes", .space = &space.space, .seed = seed};
-    struct search *search;
-    struct search_gain early = {0}, late;
-    assert_int_equal(search_new(&spec, &search, NULL), ERR_OK);
-    for (size_t t = 0; t < 45; t++)
-    {
-      double point[2];
-      assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
-      assert_int_equal(search_tell(search, t, branin->value(point, 2), 1, NULL), ERR_OK);
-      if (t == 9)
-        assert_int_equal(search_gain_left(search, &early, NULL), ERR_OK);
-    }
-    assert_int_equal(search_gain_left(search, &late, NULL), ERR_OK);
-    assert_int_equal(late.trials, 45);
-    assert_near(late.best, branin->minimum, 0.05);
-    assert_true(early.expected > 0.05 && early.regret_bound > early.expected);
-    assert_true(early.best - branin->minimum < early.regret_bound);
-    assert_true(late.expected < 0.02 && late.expected < 0.05 * early.expected);
-    assert_true(late.regret_bound < 0.2 * early.regret_bound);
-    search_free(search);
-  }
 }
 
 /* ---- determinism -------------------------------------------------------------------------------------- */
@@ -587,11 +344,7 @@ main(void)
     cmocka_unit_test(a_focus_asks_what_the_good_points_need),
     cmocka_unit_test(without_a_model_ranks_tell),
     cmocka_unit_test(a_constant_has_no_shares),
-    cmocka_unit_test(a_slice_is_what_the_model_predicts),
-    cmocka_unit_test(a_pair_is_what_the_model_predicts),
-    cmocka_unit_test(cuts_open_what_is_conditional),
     cmocka_unit_test(what_can_not_be_told_is_refused),
-    cmocka_unit_test(the_gain_shrinks_as_a_problem_is_solved),
     cmocka_unit_test(questions_change_nothing_and_have_one_answer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
