@@ -1,5 +1,7 @@
 # Tests of search
 SEARCH_TEST_LIBS = engine/libsearch.a engine/libbase.a $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm
+SEARCH_CURVES = tests/bench/search_curves.c tests/bench/search_curves.h \
+  tests/bench/search_functions.c tests/bench/search_functions.h
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
   tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
@@ -19,7 +21,7 @@ tests_unit_test_search_minima_SOURCES = tests/unit/test_search_minima.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_unit_test_search_warm_SOURCES = tests/unit/test_search_warm.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
-tests_unit_test_search_rungs_SOURCES = tests/unit/test_search_rungs.c
+tests_unit_test_search_rungs_SOURCES = tests/unit/test_search_rungs.c $(SEARCH_CURVES)
 tests_unit_test_search_rungs_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_SOURCES = tests/unit/test_search_importance.c \
   tests/unit/test_search_near.h tests/unit/test_search_told.h
@@ -43,6 +45,11 @@ EXTRA_PROGRAMS += tests/bench/search_vs_random
 tests_bench_search_vs_random_SOURCES = tests/bench/search_vs_random.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_bench_search_vs_random_LDADD = $(SEARCH_TEST_LIBS)
+
+# What stopping trials early gains, on made-up learning curves: `make tests/bench/search_rungs`.
+EXTRA_PROGRAMS += tests/bench/search_rungs
+tests_bench_search_rungs_SOURCES = tests/bench/search_rungs.c $(SEARCH_CURVES)
+tests_bench_search_rungs_LDADD = $(SEARCH_TEST_LIBS)
 
 # Attune's search for the bench against peers (tests/bench/search/README.md).
 EXTRA_PROGRAMS += tests/bench/search/attune_ask tests/bench/search/latency

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "search/acquire.h"
+#include "search/advance.h"
 #include "search/sobol.h"
 #include "search/surrogate.h"
 
@@ -55,7 +56,16 @@ start_count(const struct search *search, const struct bayes *bayes)
   size_t count = features_own_width(&bayes->surrogate.features) + 2;
   count = count < LEAST_START ? LEAST_START : count > MOST_START ? MOST_START : count;
   size_t third = search->expected_trials / 3;
+  if (fidelity_pauses(&search->fidelity)) /* these are cheap: they pause at once */
+    return count;
   return search->expected_trials && third < count ? (third < 2 ? 2 : third) : count;
+}
+
+/* Whether a trial is still to give its value: what its full run is foretold to give counts as known. */
+static bool
+is_open(const struct search_trial *trial)
+{
+  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
 }
 
 static size_t
@@ -63,8 +73,18 @@ pending_count(const struct search *search)
 {
   size_t count = 0;
   for (size_t t = 0; t < search->count; t++)
-    count += search->trials[t].state == SEARCH_PENDING;
+    count += is_open(&search->trials[t]);
   return count;
+}
+
+/* Whether a trial is among the chosen data. */
+static bool
+has_trial(const struct surrogate_data *data, const size_t *chosen, size_t count, size_t trial)
+{
+  for (size_t k = 0; k < count; k++)
+    if (data->trials[chosen[k]] == trial)
+      return true;
+  return false;
 }
 
 /* The points with the lowest posterior means, best first; returns how many. */
@@ -77,7 +97,8 @@ choose_anchors(const struct search *search, const struct surrogate_data *data, c
   for (size_t i = 0; i < data->own; i++)
   {
     bool full = count == ANCHORS;
-    if (isnan(data->values[i]) || (full && means[i] >= means[chosen[ANCHORS - 1]]))
+    if (isnan(data->values[i]) || (full && means[i] >= means[chosen[ANCHORS - 1]])
+        || has_trial(data, chosen, count, data->trials[i]))
       continue;
     size_t at = full ? ANCHORS - 1 : count++;
     for (; at > 0 && means[chosen[at - 1]] > means[i]; at--)
@@ -86,7 +107,7 @@ choose_anchors(const struct search *search, const struct surrogate_data *data, c
   }
   size_t width = search->space->count;
   for (size_t k = 0; k < count; k++)
-    memcpy(anchors + k * width, search_point(search, search->ended[chosen[k]]),
+    memcpy(anchors + k * width, search_point(search, data->trials[chosen[k]]),
            width * sizeof *anchors);
   /* Before there are enough of its own, the best of an earlier search. */
   for (size_t k = 0; count < ANCHORS && data->n > data->own && k < search->prior_count; k++)
@@ -100,7 +121,7 @@ append_pending(const struct search *search, const struct features *features, str
   double *row = calloc(features->layout.width + 1, sizeof *row);
   enum err err = row ? ERR_OK : ERR_MEMORY;
   for (size_t t = 0; !err && t < search->count; t++)
-    if (search->trials[t].state == SEARCH_PENDING)
+    if (is_open(&search->trials[t]))
     {
       features_encode(features, search_point(search, t), row);
       err = gp_append(gp, row);
@@ -113,7 +134,8 @@ append_pending(const struct search *search, const struct features *features, str
 static bool
 is_last(const struct search *search)
 {
-  return search->expected_trials && search->count + 1 >= search->expected_trials;
+  return search->expected_trials && !fidelity_pauses(&search->fidelity)
+         && search->count + 1 >= search->expected_trials;
 }
 
 static enum err
@@ -127,7 +149,7 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
   if (err)
     return err;
   double *means = calloc(data.n + ANCHORS * search->space->count, sizeof *means);
-  err = means ? gp_predict_many(gp, data.n, data.x, means, NULL) : ERR_MEMORY;
+  err = means ? surrogate_full_means(&bayes->surrogate, &data, gp, means) : ERR_MEMORY;
   if (!err)
     err = append_pending(search, features, gp);
   if (!err)
@@ -161,6 +183,8 @@ finite_count(const struct search *search)
   size_t count = 0;
   for (size_t k = 0; k < search->ended_count; k++)
     count += search->trials[search->ended[k]].state == SEARCH_DONE;
+  for (size_t k = 0; fidelity_is_modelled(&search->fidelity) && k < search->observed_count; k++)
+    count += isfinite(search->observed[k].value);
   return count;
 }
 
@@ -169,7 +193,7 @@ finite_count(const struct search *search)
 static bool
 looks_around(const struct search *search, const struct bayes *bayes)
 {
-  if (!surrogate_has_prior(search, search->ended_count))
+  if (!surrogate_has_prior(search, surrogate_own_count(search)))
     return search->count < start_count(search, bayes) || finite_count(search) < 2;
   size_t number = search_own_count(search);
   return number < 2 * WARM_LOOKS && number % 2 == 1;
@@ -196,6 +220,23 @@ bayes_ask(const struct search *search, void *state, double *point, struct err_in
     err_set(info, err,
             err == ERR_NOT_FOUND ? "every point of the space has been tried" : "out of memory");
   return err;
+}
+
+/* The paused trial to continue, or SIZE_MAX. */
+static enum err
+bayes_advance(const struct search *search, void *state, size_t *trial)
+{
+  struct bayes *bayes = state;
+  *trial = SIZE_MAX;
+  if (looks_around(search, bayes) || !advance_is_by_model(search))
+  {
+    *trial = fidelity_promotion(search);
+    return ERR_OK;
+  }
+  enum err err = advance_choose(search, &bayes->surrogate, trial);
+  if (err == ERR_DIVERGED)
+    *trial = fidelity_promotion(search);
+  return err == ERR_DIVERGED ? ERR_OK : err;
 }
 
 static enum err
@@ -239,5 +280,6 @@ const struct search_kind search_kind_bayes = {.name = "bayes",
                                               .start = bayes_start,
                                               .stop = bayes_stop,
                                               .ask = bayes_ask,
+                                              .advance = bayes_advance,
                                               .predict = bayes_predict,
                                               .surrogate = bayes_surrogate};

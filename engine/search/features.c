@@ -94,7 +94,7 @@ fill_blocks(struct features *f, size_t family, bool *scratch)
   for (size_t b = 0; b < f->layout.block_count; b++)
   {
     struct gp_block *block = &f->layout.blocks[b];
-    block->features = f->storage + b * (width + 1); /* room for the task */
+    block->features = f->storage + b * (width + 2); /* room for steps and task */
     if (b > 0)
     {
       block->gated = true;
@@ -134,9 +134,9 @@ features_init(struct features *f, const struct space *space)
 {
   memset(f, 0, sizeof *f);
   f->space = space;
-  f->task = SIZE_MAX;
-  f->params = calloc(space->count + 1, sizeof *f->params);
-  f->absent = calloc(space->count + 1, sizeof *f->absent);
+  f->step = f->task = SIZE_MAX;
+  f->params = calloc(space->count + 2, sizeof *f->params);
+  f->absent = calloc(space->count + 2, sizeof *f->absent);
   bool *flags = calloc(2 * space->count + 1, sizeof *flags);
   if (!f->params || !f->absent || !flags)
     goto fail;
@@ -153,7 +153,7 @@ features_init(struct features *f, const struct space *space)
   size_t family = find_family_column(f, flags);
   f->layout.block_count = family == SIZE_MAX ? 1 : 1 + space->params[f->params[family]].value_count;
   f->layout.blocks = calloc(f->layout.block_count, sizeof *f->layout.blocks);
-  f->storage = calloc(f->layout.block_count * (f->layout.width + 1), sizeof *f->storage);
+  f->storage = calloc(f->layout.block_count * (f->layout.width + 2), sizeof *f->storage);
   if (!f->layout.blocks || !f->storage)
     goto fail;
   fill_blocks(f, family, flags);
@@ -167,23 +167,32 @@ fail:
   return ERR_MEMORY;
 }
 
-enum err
-features_init_tasks(struct features *f, const struct space *space)
+static size_t
+add_column(struct features *f, bool nominal)
 {
-  enum err err = features_init(f, space);
-  if (err)
-    return err;
-  f->task = f->layout.width++;
-  f->params[f->task] = SIZE_MAX;
+  size_t column = f->layout.width++;
+  f->params[column] = SIZE_MAX;
   for (size_t b = 0; b < f->layout.block_count; b++)
-    block_add(&f->layout.blocks[b], f->task, true);
-  return ERR_OK;
+    block_add(&f->layout.blocks[b], column, nominal);
+  return column;
+}
+
+void
+features_add_step(struct features *f)
+{
+  f->step = add_column(f, false);
+}
+
+void
+features_add_task(struct features *f)
+{
+  f->task = add_column(f, true);
 }
 
 size_t
 features_own_width(const struct features *f)
 {
-  return f->layout.width - (f->task != SIZE_MAX);
+  return f->layout.width - (f->task != SIZE_MAX) - (f->step != SIZE_MAX);
 }
 
 void
@@ -199,6 +208,8 @@ features_clear(struct features *f)
 void
 features_encode(const struct features *f, const double *point, double *row)
 {
+  if (f->step != SIZE_MAX)
+    row[f->step] = 1;
   if (f->task != SIZE_MAX)
     row[f->task] = 0;
   for (size_t k = 0; k < features_own_width(f); k++)

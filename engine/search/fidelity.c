@@ -134,8 +134,13 @@ fidelity_measure(struct search *search, size_t trial, double step, double value)
 {
   const struct fidelity *f = &search->fidelity;
   struct search_trial *t = &search->trials[trial];
+  size_t before = t->reached;
   while (t->reached < f->count && step >= f->steps[t->reached])
     search->rungs[trial * f->count + t->reached++] = value;
+  /* The full run's value is the one it is ended with. */
+  if (t->reached > before && t->reached < f->count)
+    search->observed[search->observed_count++] =
+      (struct search_observed){trial, t->reached - 1, value};
   return f->count && t->reached > t->target && t->reached < f->count;
 }
 
@@ -150,6 +155,88 @@ fidelity_value(const struct search *search, size_t trial, size_t rung)
   if (t->state == SEARCH_DONE && rung + 1 == search->fidelity.count)
     return t->value;
   return t->state == SEARCH_FAILED && rung <= t->target ? INFINITY : NAN;
+}
+
+/* ---- rungs as data ----------------------------------------------------------------------------------- */
+
+struct gain
+{
+  size_t rung;
+  double value;
+};
+
+static int
+compare_gains(const void *a, const void *b)
+{
+  const struct gain *x = a, *y = b;
+  if (x->rung != y->rung)
+    return x->rung < y->rung ? -1 : 1;
+  return x->value < y->value ? -1 : x->value > y->value;
+}
+
+/* What trials gained from each rung to the next, among the first n observations; returns how many. */
+static size_t
+collect_gains(const struct search *search, size_t n, struct gain *last, struct gain *gains)
+{
+  size_t count = 0;
+  for (size_t t = 0; t < search->count; t++)
+    last[t] = (struct gain){SIZE_MAX, 0};
+  for (size_t i = 0; i < n; i++)
+  {
+    const struct search_observed *seen = &search->observed[i];
+    struct gain *before = &last[seen->trial];
+    if (isnan(seen->value))
+      continue;
+    if (before->rung != SIZE_MAX && before->rung + 1 == seen->rung)
+      gains[count++] = (struct gain){before->rung, seen->value - before->value};
+    *before = (struct gain){seen->rung, seen->value};
+  }
+  return count;
+}
+
+enum err
+fidelity_offsets(const struct search *search, size_t n, double *offsets)
+{
+  struct gain *last = calloc(search->count + n + 1, sizeof *last);
+  if (!last)
+    return ERR_MEMORY;
+  struct gain *gains = last + search->count;
+  size_t count = collect_gains(search, n, last, gains), end = count;
+  qsort(gains, count, sizeof *gains, compare_gains);
+  offsets[search->fidelity.count - 1] = 0;
+  for (size_t rung = search->fidelity.count - 1; rung-- > 0;)
+  {
+    size_t from = end;
+    while (from > 0 && gains[from - 1].rung == rung)
+      from--;
+    offsets[rung] = offsets[rung + 1];
+    if (end > from)
+      offsets[rung] += 0.5 * (gains[(from + end - 1) / 2].value + gains[(from + end) / 2].value);
+    end = from;
+  }
+  free(last);
+  return ERR_OK;
+}
+
+double
+fidelity_coordinate(const struct search *search, size_t rung)
+{
+  return search->fidelity.count > 1 ? (double) rung / (double) (search->fidelity.count - 1) : 1;
+}
+
+double
+fidelity_spent(const struct search *search)
+{
+  double spent = 0;
+  for (size_t t = 0; t < search->count; t++)
+  {
+    const struct search_trial *trial = &search->trials[t];
+    double last = trial->curve_count ? trial->curve[trial->curve_count - 1].step : 0;
+    if (trial->state == SEARCH_PENDING)
+      last = fmax(last, search->fidelity.steps[trial->target]);
+    spent += last;
+  }
+  return spent;
 }
 
 /* ---- promotion --------------------------------------------------------------------------------------- */

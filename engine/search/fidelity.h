@@ -62,6 +62,23 @@ void fidelity_continue(struct search *search, size_t trial);
 /* Takes a finite measurement in; whether the trial pauses now. */
 bool fidelity_measure(struct search *search, size_t trial, double step, double value);
 
+/* Whether a model of the values has to know how far trials have come. */
+static inline bool
+fidelity_is_modelled(const struct fidelity *fidelity)
+{
+  return fidelity->count > 1 && fidelity->stopping != SEARCH_STOPPING_NONE;
+}
+
+/* For each rung (fidelity.count) what is to be added to its values to be like those of full runs: the
+ * sum of the median gains from rung to rung among the first n observations. ERR_MEMORY. */
+enum err fidelity_offsets(const struct search *search, size_t n, double *offsets);
+
+/* Where a rung lies between the first (0) and the full run (1) on a scale of log steps. */
+double fidelity_coordinate(const struct search *search, size_t rung);
+
+/* Steps run so far, those of pending trials until their rungs included. */
+double fidelity_spent(const struct search *search);
+
 /* A trial's value at a rung; INFINITY where it failed on its way there; NaN where it has not been. */
 double fidelity_value(const struct search *search, size_t trial, size_t rung);
 

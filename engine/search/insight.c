@@ -38,23 +38,23 @@ find_best(struct insight *insight)
   double least = INFINITY;
   insight->means = calloc(data->n + 1, sizeof *insight->means);
   enum err err = insight->means
-                   ? gp_predict_many(insight->gp, data->n, data->x, insight->means, NULL)
+                   ? surrogate_full_means(insight->surrogate, data, insight->gp, insight->means)
                    : ERR_MEMORY;
   insight->best_mean = INFINITY;
   insight->worst = -INFINITY;
   for (size_t i = 0; i < data->own; i++)
-    feasible |= search_is_success(&search->trials[search->ended[i]]);
+    feasible |= search_is_success(&search->trials[data->trials[i]]);
   for (size_t i = 0; !err && i < data->own; i++)
   {
-    const struct search_trial *trial = &search->trials[search->ended[i]];
+    const struct search_trial *trial = &search->trials[data->trials[i]];
     insight->worst = fmax(insight->worst, data->y[i]);
-    if (isnan(data->values[i]) || (feasible && !search_is_success(trial)))
+    if (trial->state != SEARCH_DONE || (feasible && !search_is_success(trial)))
       continue;
     insight->best_mean = fmin(insight->best_mean, insight->means[i]);
-    if (data->values[i] < least)
+    if (trial->value < least)
     {
-      least = data->values[i];
-      insight->best_point = search_point(search, search->ended[i]);
+      least = trial->value;
+      insight->best_point = search_point(search, data->trials[i]);
     }
   }
   return err;

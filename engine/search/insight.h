@@ -21,7 +21,7 @@ struct insight
   struct surrogate *surrogate; /* the method's, or own */
   struct surrogate_data data;
   struct gp *gp;
-  double *means;    /* (data.own): posterior means of the outcomes at the trials that ended */
+  double *means;    /* (data.n): posterior means of the outcomes of full runs at the data */
   double best_mean; /* the lowest of those of trials with a value that meet the constraints, if any
                         does */
   double worst;     /* the highest outcome of all trials */

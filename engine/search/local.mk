@@ -3,6 +3,7 @@ noinst_LIBRARIES += engine/libsearch.a
 engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd
 engine_libsearch_a_SOURCES = \
   engine/search/acquire.c engine/search/acquire.h \
+  engine/search/advance.c engine/search/advance.h \
   engine/search/bayes.c \
   engine/search/enumerate.c engine/search/enumerate.h \
   engine/search/features.c engine/search/features.h \

@@ -202,6 +202,7 @@ search_free(struct search *search)
     search->kind->stop(search->state);
   for (size_t t = 0; t < search->count; t++)
     free(search->trials[t].curve);
+  free(search->observed);
   free(search->ended);
   free(search->rungs);
   free(search->results);

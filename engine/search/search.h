@@ -148,7 +148,8 @@ enum err search_tell(struct search *search, uint64_t trial, double value, double
                      struct err_info *info);
 
 /* Ends a pending or paused trial that gave no value: bad there (failed = true, is avoided from now on),
- * or unknown (failed = false: cancelled, lost; it is just forgotten, its measurements too). */
+ * or unknown (failed = false: cancelled, lost; it is just forgotten, or counts as pruned if it has
+ * reached a rung). */
 enum err search_tell_failed(struct search *search, uint64_t trial, bool failed,
                             struct err_info *info);
 

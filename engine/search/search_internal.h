@@ -21,6 +21,13 @@ struct search_measured
   double step, value;
 };
 
+/* A value that a trial with steps had at a rung, or at its end (the last rung); NaN: it failed there. */
+struct search_observed
+{
+  size_t trial, rung;
+  double value;
+};
+
 struct search_trial
 {
   uint64_t id;
@@ -45,6 +52,8 @@ struct search_kind
   enum err (*start)(const struct search *search, void **state, struct err_info *info);
   void (*stop)(void *state);
   enum err (*ask)(const struct search *search, void *state, double *point, struct err_info *info);
+  /* The paused trial that is to be continued now, or SIZE_MAX; NULL = as the stopping rule says. */
+  enum err (*advance)(const struct search *search, void *state, size_t *trial);
   enum err (*predict)(const struct search *search, void *state, const double *point, double *mean,
                       double *sd);
   /* The model that the method keeps of the log; NULL where it has none. */
@@ -83,6 +92,9 @@ struct search
   size_t count, capacity;
   size_t *ended; /* (ended_count) indexes of trials done or failed */
   size_t ended_count;
+  /* Where trials have steps, the values by which they are known, in the order of the log. */
+  struct search_observed *observed; /* (observed_count) */
+  size_t observed_count, observed_capacity;
 };
 
 static inline const double *
@@ -104,6 +116,9 @@ search_is_success(const struct search_trial *trial)
 {
   return trial->state == SEARCH_DONE && trial->feasible;
 }
+
+/* Makes room for one more observation. */
+enum err search_reserve_observed(struct search *search);
 
 /* Asks so far that were the method's own choice: the number of the next one. */
 size_t search_own_count(const struct search *search);

@@ -146,11 +146,26 @@ resume(struct search *search, size_t trial, struct search_suggestion *suggestion
   memcpy(point, search_point(search, trial), search->space->count * sizeof *point);
 }
 
+/* The paused trial that is to go on, or SIZE_MAX. */
+static enum err
+choose_paused(const struct search *search, size_t *paused, struct err_info *info)
+{
+  enum err err = ERR_OK;
+  if (fidelity_pauses(&search->fidelity) && search->kind->advance)
+    err = search->kind->advance(search, search->state, paused);
+  else
+    *paused = fidelity_promotion(search);
+  return err ? err_set(info, err, "out of memory") : ERR_OK;
+}
+
 enum err
 search_promote(struct search *search, struct search_suggestion *suggestion, double *point,
                struct err_info *info)
 {
-  size_t paused = fidelity_promotion(search);
+  size_t paused;
+  enum err err = choose_paused(search, &paused, info);
+  if (err)
+    return err;
   if (paused == SIZE_MAX)
     return err_set(info, ERR_NOT_FOUND, "no paused trial is to go on");
   resume(search, paused, suggestion, point);
@@ -164,7 +179,10 @@ search_suggest(struct search *search, uint64_t next_trial, struct search_suggest
   enum err err = check_new_trial(search, next_trial, info);
   if (err)
     return err;
-  size_t paused = fidelity_promotion(search);
+  size_t paused;
+  err = choose_paused(search, &paused, info);
+  if (err)
+    return err;
   if (paused == SIZE_MAX)
   {
     err = search_ask(search, next_trial, point, info);
@@ -211,12 +229,44 @@ search_note_continue(struct search *search, uint64_t trial, struct err_info *inf
 
 /* ---- what trials give -------------------------------------------------------------------------------- */
 
+enum err
+search_reserve_observed(struct search *search)
+{
+  if (search->observed_count < search->observed_capacity)
+    return ERR_OK;
+  size_t capacity = search->observed_capacity ? 2 * search->observed_capacity : 32;
+  struct search_observed *grown = resized(search->observed, capacity, 1, sizeof *grown);
+  if (!grown)
+    return ERR_MEMORY;
+  search->observed = grown;
+  search->observed_capacity = capacity;
+  return ERR_OK;
+}
+
+/* Ends a trial; there is room for an observation where trials have steps. */
 static void
 end_trial(struct search *search, struct search_trial *trial, enum search_state state)
 {
+  size_t index = index_of(search, trial);
   trial->state = state;
-  if (state == SEARCH_DONE || state == SEARCH_FAILED)
-    search->ended[search->ended_count++] = index_of(search, trial);
+  if (state != SEARCH_DONE && state != SEARCH_FAILED)
+    return;
+  search->ended[search->ended_count++] = index;
+  if (search->fidelity.count)
+    search->observed[search->observed_count++] = (struct search_observed){
+      index, state == SEARCH_DONE ? search->fidelity.count - 1 : trial->target, trial->value};
+}
+
+/* The trial that is to be ended, with room for what is observed then. */
+static enum err
+find_to_end(struct search *search, uint64_t id, struct search_trial **trial, struct err_info *info)
+{
+  *trial = find_open(search, id, true, info);
+  if (!*trial)
+    return ERR_NOT_FOUND;
+  if (search->fidelity.count && search_reserve_observed(search))
+    return err_set(info, ERR_MEMORY, "out of memory");
+  return ERR_OK;
 }
 
 static enum err
@@ -244,6 +294,8 @@ search_measure(struct search *search, uint64_t trial, double step, double value,
     return ERR_NOT_FOUND;
   if (!isfinite(step) || step <= 0)
     return err_set(info, ERR_INVALID, "a step is a positive number");
+  if (search_reserve_observed(search))
+    return err_set(info, ERR_MEMORY, "out of memory");
   double last = t->curve_count ? t->curve[t->curve_count - 1].step : 0;
   if (step <= last)
     return err_set(info, ERR_CONFLICT,
@@ -269,9 +321,10 @@ enum err
 search_tell_result(struct search *search, uint64_t trial, const struct search_result *result,
                    struct err_info *info)
 {
-  struct search_trial *t = find_open(search, trial, true, info);
-  if (!t)
-    return ERR_NOT_FOUND;
+  struct search_trial *t;
+  enum err err = find_to_end(search, trial, &t, info);
+  if (err)
+    return err;
   size_t objectives = search->objective_count, constraints = search->constraint_count;
   double *kept = search->results + index_of(search, t) * (objectives + constraints);
   bool finite = true, feasible = true;
@@ -300,19 +353,24 @@ search_tell(struct search *search, uint64_t trial, double value, double seconds,
 enum err
 search_tell_failed(struct search *search, uint64_t trial, bool failed, struct err_info *info)
 {
-  struct search_trial *t = find_open(search, trial, true, info);
-  if (!t)
-    return ERR_NOT_FOUND;
-  end_trial(search, t, failed ? SEARCH_FAILED : SEARCH_FORGOTTEN);
+  struct search_trial *t;
+  enum err err = find_to_end(search, trial, &t, info);
+  if (err)
+    return err;
+  end_trial(search, t,
+            failed       ? SEARCH_FAILED
+            : t->reached ? SEARCH_PRUNED /* what it measured stays known */
+                         : SEARCH_FORGOTTEN);
   return ERR_OK;
 }
 
 enum err
 search_prune(struct search *search, uint64_t trial, struct err_info *info)
 {
-  struct search_trial *t = find_open(search, trial, true, info);
-  if (!t)
-    return ERR_NOT_FOUND;
+  struct search_trial *t;
+  enum err err = find_to_end(search, trial, &t, info);
+  if (err)
+    return err;
   end_trial(search, t, SEARCH_PRUNED);
   return ERR_OK;
 }

@@ -26,10 +26,13 @@ enum err
 surrogate_init(struct surrogate *s, const struct search *search)
 {
   memset(s, 0, sizeof *s);
-  enum err err = surrogate_has_prior(search, 0) ? features_init_tasks(&s->features, search->space)
-                                                : features_init(&s->features, search->space);
+  enum err err = features_init(&s->features, search->space);
   if (err)
     return err;
+  if (fidelity_is_modelled(&search->fidelity))
+    features_add_step(&s->features);
+  if (surrogate_has_prior(search, 0))
+    features_add_task(&s->features);
   size_t count = gp_theta_count(&s->features.layout);
   s->theta = calloc(count, sizeof *s->theta);
   s->other = calloc(count, sizeof *s->other);
@@ -55,6 +58,7 @@ surrogate_clear(struct surrogate *s)
 void
 surrogate_data_clear(struct surrogate_data *data)
 {
+  free(data->trials);
   free(data->values);
   free(data->y);
   free(data->x);
@@ -97,7 +101,39 @@ align_prior(const struct surrogate *s, struct surrogate_data *data)
   return err;
 }
 
-/* The first n own trials, and the earlier results where they take part. */
+size_t
+surrogate_own_count(const struct search *search)
+{
+  return fidelity_is_modelled(&search->fidelity) ? search->observed_count : search->ended_count;
+}
+
+/* The first n own data: trials that ended or, where rungs are modelled, values at rungs. */
+static enum err
+own_data(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
+         size_t n)
+{
+  size_t width = s->features.layout.width;
+  double offsets[FIDELITY_RUNGS_MAX];
+  bool rungs = s->features.step != SIZE_MAX;
+  if (rungs && fidelity_offsets(search, n, offsets))
+    return ERR_MEMORY;
+  for (size_t i = 0; i < n; i++)
+  {
+    double *row = data->x + i * width;
+    data->trials[i] = rungs ? search->observed[i].trial : search->ended[i];
+    features_encode(&s->features, search_point(search, data->trials[i]), row);
+    if (rungs)
+    {
+      row[s->features.step] = fidelity_coordinate(search, search->observed[i].rung);
+      data->values[i] = search->observed[i].value + offsets[search->observed[i].rung];
+    }
+    else
+      data->values[i] = search->trials[data->trials[i]].value; /* NaN if it failed */
+  }
+  return ERR_OK;
+}
+
+/* The first n own data, and the earlier results where they take part. */
 static enum err
 data_init(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
           enum outcome_warp warp, size_t n)
@@ -110,13 +146,10 @@ data_init(struct surrogate_data *data, const struct surrogate *s, const struct s
   data->x = calloc(data->n * width + 1, sizeof *data->x);
   data->y = calloc(data->n + 1, sizeof *data->y);
   data->values = calloc(data->n + 1, sizeof *data->values);
-  enum err err = data->x && data->y && data->values ? ERR_OK : ERR_MEMORY;
-  for (size_t i = 0; !err && i < n; i++)
-  {
-    const struct search_trial *trial = &search->trials[search->ended[i]];
-    features_encode(&s->features, search_point(search, search->ended[i]), data->x + i * width);
-    data->values[i] = trial->state == SEARCH_DONE ? trial->value : NAN;
-  }
+  data->trials = calloc(n + 1, sizeof *data->trials);
+  enum err err = data->x && data->y && data->values && data->trials ? ERR_OK : ERR_MEMORY;
+  if (!err)
+    err = own_data(data, s, search, n);
   if (!err)
     err = outcome_fit(warp, n, data->values, data->y, &data->outcome);
   if (!err && priors)
@@ -390,7 +423,7 @@ enum err
 surrogate_posterior(struct surrogate *s, const struct search *search, size_t spare,
                     struct surrogate_data *data, struct gp **gp)
 {
-  size_t own = search->ended_count;
+  size_t own = surrogate_own_count(search);
   enum err err = ensure_prior(s, search);
   if (!err && own)
     err = ensure_fit(s, search, own);
@@ -402,5 +435,23 @@ surrogate_posterior(struct surrogate *s, const struct search *search, size_t spa
                spare, gp);
   if (err)
     surrogate_data_clear(data);
+  return err;
+}
+
+enum err
+surrogate_full_means(const struct surrogate *s, const struct surrogate_data *data, struct gp *gp,
+                     double *means)
+{
+  size_t width = s->features.layout.width;
+  if (s->features.step == SIZE_MAX)
+    return gp_predict_many(gp, data->n, data->x, means, NULL);
+  double *rows = malloc((data->n * width + 1) * sizeof *rows);
+  if (!rows)
+    return ERR_MEMORY;
+  memcpy(rows, data->x, data->n * width * sizeof *rows);
+  for (size_t i = 0; i < data->n; i++)
+    rows[i * width + s->features.step] = 1;
+  enum err err = gp_predict_many(gp, data->n, rows, means, NULL);
+  free(rows);
   return err;
 }

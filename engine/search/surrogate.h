@@ -46,18 +46,23 @@ struct surrogate
   bool alone;    /* it went against them */
 };
 
-/* What the process is given: the log's first `own` trials that ended, then an earlier search's. */
+/* What the process is given: the log's first `own` trials that ended (where rungs are modelled: values
+ * that trials had at rungs, brought to the level of full runs), then an earlier search's results. */
 struct surrogate_data
 {
   size_t n, own;
   double *x;      /* (n, width) */
   double *y;      /* (n) outcomes */
   double *values; /* (n), NaN for failed trials and those of an earlier search */
+  size_t *trials; /* (own): the trial of each; NULL in the data of a fit */
   struct outcome outcome;
 };
 
 enum err surrogate_init(struct surrogate *surrogate, const struct search *search);
 void surrogate_clear(struct surrogate *surrogate);
+
+/* How many data the log has for a process. */
+size_t surrogate_own_count(const struct search *search);
 
 /* Whether an earlier search's results take part in a process over so many own trials. */
 bool surrogate_has_prior(const struct search *search, size_t own);
@@ -66,6 +71,10 @@ bool surrogate_has_prior(const struct search *search, size_t own);
  * outputs are the caller's to free. ERR_MEMORY; ERR_DIVERGED when no covariance fits the values. */
 enum err surrogate_posterior(struct surrogate *surrogate, const struct search *search, size_t spare,
                              struct surrogate_data *data, struct gp **gp);
+
+/* The posterior mean of a full run at the point of each datum, into means (data->n). ERR_MEMORY. */
+enum err surrogate_full_means(const struct surrogate *surrogate, const struct surrogate_data *data,
+                              struct gp *gp, double *means);
 void surrogate_data_clear(struct surrogate_data *data);
 
 #endif

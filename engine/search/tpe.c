@@ -155,7 +155,7 @@ static size_t
 start_count(const struct search *search)
 {
   size_t third = search->expected_trials / 3;
-  if (search->expected_trials && third < START_COUNT)
+  if (search->expected_trials && !fidelity_pauses(&search->fidelity) && third < START_COUNT)
     return third < 2 ? 2 : third;
   return START_COUNT;
 }

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
+#include "search/gain.h"
 #include "search/search.h"
+#include "tests/bench/search_curves.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -44,6 +46,12 @@ constant_curve(double x, double step)
 {
   (void) step;
   return x;
+}
+
+static double
+bowl(double x, double step)
+{
+  return (x - 0.3) * (x - 0.3) + 1 / step;
 }
 
 /* What the rule should do next, worked out plainly: the trial to continue, or `count` for a new one.
@@ -381,6 +389,81 @@ results_have_fronts_and_limits(void **state)
   search_free(search);
 }
 
+/* The model behind the questions asked of a search knows the rungs, too. */
+static void
+what_is_left_to_gain_is_known(void **state)
+{
+  (void) state;
+  struct search_spec spec = {
+    .method = "bayes", .space = &line, .stopping = SEARCH_STOPPING_ASHA, .most_steps = 9};
+  struct search *search = start(&spec);
+  double point;
+  for (uint64_t turn = 0; turn < 60; turn++)
+  {
+    struct search_suggestion s = run_one(search, search_count(search), bowl, &point);
+    if (s.until_step == 9)
+      assert_int_equal(search_tell(search, s.trial, bowl(point, 9), 1, NULL), ERR_OK);
+  }
+  struct search_gain gain;
+  struct err_info info;
+  assert_int_equal(search_gain_left(search, &gain, &info), ERR_OK);
+  assert_true(fabs(gain.best - bowl(0.3, 9)) < 0.02 && gain.expected < 0.02);
+  double mean, sd;
+  point = 0.5;
+  assert_int_equal(search_predict(search, &point, &mean, &sd), ERR_OK);
+  assert_true(fabs(mean - bowl(0.5, 9)) < 0.1);
+  search_free(search);
+}
+
+static double
+mean_of(const struct curves *curves, const char *name, size_t budget, uint64_t seeds)
+{
+  double sum = 0;
+  for (size_t w = 0; w < curve_way_count; w++)
+    for (uint64_t seed = 1; strcmp(curve_ways[w].name, name) == 0 && seed <= seeds; seed++)
+      sum += curves_run(curves, &curve_ways[w], budget, 27, seed, NULL) / (double) seeds;
+  return sum;
+}
+
+/* For the same steps, stopping early must be worth it, slow starters or not: against full runs, and
+ * against running all for one step and the best to the end. */
+static void
+the_model_of_rungs_pays(void **state)
+{
+  (void) state;
+  static const size_t tasks[] = {1, 4}; /* plain-hartmann6, slow-hartmann6 */
+  for (size_t k = 0; k < COUNT(tasks); k++)
+  {
+    struct curves curves;
+    curves_init(&curves, &curve_tasks[tasks[k]]);
+    double rungs = mean_of(&curves, "bayes+asha", 8, 5);
+    double full = mean_of(&curves, "bayes", 8, 5), top = mean_of(&curves, "top", 8, 5);
+    print_message("%s: with rungs %.2f, full runs %.2f, one step then the top %.2f\n",
+                  curve_tasks[tasks[k]].name, rungs, full, top);
+    assert_true(rungs < full - 1 && rungs < top - 0.3);
+  }
+}
+
+/* The minimum of the plain task is that of Branin's function, moved. */
+static void
+every_rule_finds_the_minimum(void **state)
+{
+  (void) state;
+  static const char *const ways[] = {"asha", "hyperband", "tpe+asha", "bayes+median",
+                                     "bayes+hyperband"};
+  static const size_t budgets[] = {60, 60, 30, 20, 20};
+  struct curves curves;
+  curves_init(&curves, &curve_tasks[0]);
+  double least = (curves.function->minimum - curves.mean) / curves.sd
+                 + curve_tasks[0].height * pow(27, -curve_tasks[0].power);
+  for (size_t k = 0; k < COUNT(ways); k++)
+  {
+    double above = mean_of(&curves, ways[k], budgets[k], 3) - least;
+    print_message("%s: %.4f above\n", ways[k], above);
+    assert_true(above >= 0 && above < 0.06);
+  }
+}
+
 int
 main(void)
 {
@@ -394,6 +477,9 @@ main(void)
     cmocka_unit_test(bad_steps_are_refused),
     cmocka_unit_test(an_exhausted_space_continues_the_paused),
     cmocka_unit_test(results_have_fronts_and_limits),
+    cmocka_unit_test(what_is_left_to_gain_is_known),
+    cmocka_unit_test(the_model_of_rungs_pays),
+    cmocka_unit_test(every_rule_finds_the_minimum),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
