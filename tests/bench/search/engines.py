@@ -3,6 +3,7 @@
 An engine is made for one problem and one seed and has
   ask() → (handle, params)   or None when it has nothing more to propose
   tell(handle, value)        value None = the trial failed
+and `told` (a class attribute; absent = False), whether it is told the number of trials,
 and `spent`, the microseconds of the last ask or tell where it counts them itself (else None: the worker's
 clock is used). ENGINES maps a name to (environment, class); every environment is a virtual environment
 of its own, made from requirements-ENVIRONMENT.txt, and only there the peer is imported.
@@ -292,7 +293,7 @@ class Smac:
     given. A failed trial costs as much as the worst so far: with its own default, infinity, its model of the
     costs can't be fitted."""
 
-    spent = None
+    spent, told = None, True
 
     def __init__(self, problem, seed, budget):
         import logging
@@ -301,7 +302,7 @@ class Smac:
         import smac
         warnings.simplefilter("ignore")
         logging.disable(logging.ERROR)
-        self.smac, self.problem, self.worst, self.told = smac, problem, 0.0, False
+        self.smac, self.problem, self.worst, self.any = smac, problem, 0.0, False
         self.folder = tempfile.TemporaryDirectory()
         space = ConfigSpace.ConfigurationSpace(seed=seed)
         made = {}
@@ -347,8 +348,8 @@ class Smac:
         if value is None:
             self.facade.tell(handle, TrialValue(cost=self.worst, status=StatusType.CRASHED))
         else:
-            self.worst = max(value, self.worst) if self.told else value
-            self.told = True
+            self.worst = max(value, self.worst) if self.any else value
+            self.any = True
             self.facade.tell(handle, TrialValue(cost=value, status=StatusType.SUCCESS))
 
 
