@@ -9,8 +9,13 @@
 #include "base/json.h"
 #include "base/space.h"
 
+/* The rules of a space are members beside its parameters, whose names don't start with "$":
+ *   "$forbidden": [{"opt": "sgd", "batch": [256, 512], "lr": {"min": 0.1}}, …] each object a combination of
+ *     values that may not come together;
+ *   "$relations": ["a < b", "a + 2*b <= 1", …] linear relations between numbers (space_relation.h). */
+
 /* Builds a space in the arena from an object of parameters. Every fault (unknown member, low ≥ high,
- * log scale with low ≤ 0, no values, `when` on an unknown parameter or in a circle, a default outside …) goes
+ * log scale with low ≤ 0, no values, `when` on an unknown parameter or in a circle, a default outside, rules that leave no point …) goes
  * to `faults` under `pointer`. Parameters are ordered so that parents come first, otherwise as written.
  * ERR_INVALID when there were faults. */
 enum err space_from_json(const json_t *object, const char *pointer, struct arena *arena,
@@ -30,5 +35,8 @@ enum err space_point_from_json(const struct space *space, const json_t *object, 
  * {"mlp": {space…}, "trees": {space…}}, in its order; names become "mlp.learning_rate" and so on. */
 enum err space_join_families(const json_t *families, const char *pointer, struct arena *arena,
                              struct space **space, struct json_faults *faults);
+
+/* Whether the text of a relation names a parameter; false where it can't be read that far. */
+bool space_relation_names(const char *text, const char *name);
 
 #endif

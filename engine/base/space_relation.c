@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/space_json.h"
 #include "base/space_json_internal.h"
 #include "base/text.h"
 

@@ -33,7 +33,4 @@ enum err space_relation_parse(const char *text, const struct space *space, struc
 void space_relation_print(const struct space *space, const struct space_relation *relation,
                           struct buf *out);
 
-/* Whether the text names a parameter; false where it can't be read that far. */
-bool space_relation_names(const char *text, const char *name);
-
 #endif

@@ -100,10 +100,22 @@ merge_object(const json_t *old, const json_t *given)
   return merged;
 }
 
+/* Rules stand as they are given: a family has none of its own. */
+static bool
+is_rule(const char *name)
+{
+  return name[0] == '$';
+}
+
 static void
 merge_param(struct merge *merge, const char *name, const json_t *given)
 {
   const char *pointer = json_pointer(merge->arena, merge->pointer, name);
+  if (is_rule(name))
+  {
+    merge->no_memory |= json_object_set(merge->space, name, (json_t *) given) != 0;
+    return;
+  }
   const struct family_param *param = family_param_find(merge->family, name, merge->shape);
   const json_t *old = json_object_get(merge->space, name);
 
@@ -128,88 +140,23 @@ merge_param(struct merge *merge, const char *name, const json_t *given)
     merge->no_memory |= json_object_set_new(merge->space, name, merge_object(old, given)) != 0;
 }
 
-/* Whether a parent that is fixed, or narrowed to fewer choices, can still take `choice`. */
-static bool
-parent_can_be(const json_t *parent, const json_t *choice)
-{
-  const json_t *choices = json_object_get(parent, "choices"), *item;
-  size_t index;
-
-  if (!json_is_object(parent))
-    return json_equal(parent, choice);
-  if (!json_is_array(choices))
-    return true;
-  json_array_foreach((json_t *) choices, index, item) if (json_equal(item, choice)) return true;
-  return false;
-}
-
-/* After the overrides: a condition on a fixed parent is decided now. A parameter whose condition can
- * no longer hold leaves the space; one whose parent is fixed as wanted becomes unconditional. False without
- * memory. */
-static bool
-settle_conditions(json_t *space)
-{
-  const char *name;
-  json_t *value;
-  void *next;
-  int failed = 0;
-
-  json_object_foreach_safe(space, next, name, value)
-  {
-    const char *parent_name;
-    json_t *wanted, *copy, *when = json_object_get(value, "when");
-    bool possible = true;
-    void *after;
-    if (!json_is_object(value) || !json_is_object(when))
-      continue;
-    const json_t *told = when;
-    when = json_deep_copy(when);
-    failed |= !json_equal(when, told);
-    json_object_foreach_safe(when, after, parent_name, wanted)
-    {
-      const json_t *parent = json_object_get(space, parent_name);
-      if (!parent || !json_is_array(wanted))
-        continue; /* space_from_json says what is wrong with it */
-      copy = json_array();
-      size_t index;
-      json_t *choice;
-      json_array_foreach(wanted, index, choice) if (parent_can_be(parent, choice)) failed |=
-        json_array_append(copy, choice);
-      possible = possible && json_array_size(copy) > 0;
-      if (!json_is_object(parent))
-        json_object_del(when, parent_name);
-      else
-        failed |= json_object_set(when, parent_name, copy);
-      json_decref(copy);
-    }
-    if (!possible)
-      json_object_del(space, name);
-    else
-    {
-      json_t *changed = json_copy(value);
-      failed |= !json_equal(changed, value);
-      if (json_object_size(when))
-        failed |= json_object_set(changed, "when", when);
-      else
-        json_object_del(changed, "when");
-      failed |= json_object_set_new(space, name, changed);
-    }
-    json_decref(when);
-  }
-  return !failed;
-}
-
 /* {"dropout": 0.1} for one family is taken as {"mlp": {"dropout": 0.1}}. */
 static bool
 is_flat(const json_t *overrides, size_t family_count)
 {
   const char *name;
   json_t *value;
+  bool families = false;
 
   if (family_count != 1)
     return false;
-  json_object_foreach((json_t *) overrides, name, value) if (!model_family_find(name)) return true;
-  return false;
+  json_object_foreach((json_t *) overrides, name, value)
+  {
+    if (!model_family_find(name) && !is_rule(name))
+      return true;
+    families = families || !is_rule(name);
+  }
+  return !families;
 }
 
 static void
@@ -225,7 +172,11 @@ check_family_names(const json_t *overrides, const char *const *families, size_t 
     for (size_t i = 0; i < family_count; i++)
       known = known || strcmp(families[i], name) == 0;
     const char *pointer = json_pointer(arena, SPACE_POINTER, name);
-    if (!known)
+    if (is_rule(name))
+      json_fault_add(faults, pointer,
+                     arena_printf(arena, "write {\"%s\": {\"%s\": […]}}", families[0], name),
+                     "rules are told within a family");
+    else if (!known)
       json_fault_add(faults, pointer,
                      "name a family of this job first: {\"mlp\": {\"dropout\": 0.1}}",
                      "\"%s\" is not a family of this job", name);
@@ -264,7 +215,7 @@ job_space_merge(const char *const *families, size_t family_count,
     }
     if (json_is_object(given))
       json_object_foreach((json_t *) given, name, value) merge_param(&merge, name, value);
-    merge.no_memory |= !settle_conditions(merge.space);
+    merge.no_memory |= !job_space_settle(merge.space);
     merge.no_memory |= json_object_set_new(joined, families[i], merge.space) != 0;
     if (merge.no_memory)
     {

@@ -14,6 +14,11 @@ json_t *job_space_merge(const char *const *families, size_t family_count,
                         const struct model_data_shape *shape, const json_t *overrides,
                         struct arena *arena, struct json_faults *faults);
 
+/* After the overrides: a condition on a fixed parent is decided now. A parameter whose condition can no
+ * longer be met leaves the space, with what depends on it and the rules that name it; one whose parent is
+ * fixed as wanted becomes unconditional. False without memory. */
+bool job_space_settle(json_t *space);
+
 /* What the reader of validation and weights is given; fills the spec and adds faults. */
 struct job_spec_rows
 {

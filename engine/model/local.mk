@@ -5,6 +5,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_shape.c \
   engine/model/job_space.c \
   engine/model/job_stop.c \
+  engine/model/job_space_settle.c \
   engine/model/job_warm.c \
   engine/model/family_cost.c engine/model/family_cost.h \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \

@@ -380,6 +380,61 @@ test_overrides(void **state)
   done(&reading);
 }
 
+/* Rules are told within a family (or flat), and those about what has left the space go with it. */
+static void
+test_rules(void **state)
+{
+  (void) state;
+  struct reading reading;
+
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"$relations\": "
+    "[\"units <= 8*epochs\"], \"$forbidden\": [{\"optimizer\": \"sgd\", \"units\": {\"min\": "
+    "129}}, {\"momentum\": {\"min\": 0.95}}]}}}");
+  const struct space *space = reading.spec->space;
+  assert_int_equal(space->relation_count, 1);
+  assert_int_equal(space->forbidden_count, 2);
+  double *point = test_calloc(space->count, sizeof *point);
+  struct rng rng;
+  rng_init(&rng, 4, 0);
+  size_t units = space_find(space, "mlp.units"), epochs = space_find(space, "mlp.epochs");
+  for (int i = 0; i < 200; i++)
+  {
+    space_sample(space, &rng, point);
+    assert_true(space_contains(space, point));
+    assert_true(point[units] <= 8 * space_param_number(&space->params[epochs], point[epochs]));
+  }
+  test_free(point);
+  done(&reading);
+
+  /* adamw has no momentum: the combination with it can't come up */
+  read_good(&reading, table_schema,
+            "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"optimizer\": \"adamw\", "
+            "\"$relations\": [\"momentum < dropout\", \"units <= 8*epochs\"], "
+            "\"$forbidden\": [{\"momentum\": {\"min\": 0.95}}, {\"optimizer\": \"sgd\"}]}}}}");
+  assert_int_equal(reading.spec->space->relation_count, 1);
+  assert_int_equal(reading.spec->space->forbidden_count, 0);
+  done(&reading);
+
+  read_spec(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"search\": {\"space\": {\"$relations\": [\"units < epochs\"]}}}");
+  expect_fault(&reading, "/search/space/$relations", "within a family");
+  done(&reading);
+  read_spec(&reading, table_schema,
+            "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"$relations\": [\"units < "
+            "epoch\"]}}}}");
+  expect_fault(&reading, "/search/space/mlp/$relations/0", "unknown parameter \"epoch\"");
+  done(&reading);
+  read_spec(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"$relations\": "
+    "[\"units < 2\"]}}}");
+  expect_fault(&reading, "/search/space/$relations/0", "can never hold");
+  done(&reading);
+}
+
 /* What is stored reads back to the same job, and to the same stored form. */
 static void
 test_normal_form(void **state)
@@ -396,7 +451,11 @@ test_normal_form(void **state)
     "{\"type\": \"ordinal\", \"values\": [8, 16]}}}}, \"class_weight\": \"balanced\"}",
     "{\"target\": \"kind\", \"class_weight\": {\"b\": 2.5}, \"sample_weight\": \"x\", "
     "\"validation\": {\"time\": \"price\"}}",
-    "{\"target\": \"kind\", \"validation\": {\"stratify\": false, \"group\": \"sold\"}}"};
+    "{\"target\": \"kind\", \"validation\": {\"stratify\": false, \"group\": \"sold\"}}",
+    "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"$relations\": [\"units <= "
+    "8*epochs\"], "
+    "\"$forbidden\": [{\"optimizer\": \"sgd\", \"units\": {\"min\": 129}}]}, \"trees\": "
+    "{\"$relations\": [\"max_depth <= 9\"]}}}}"};
 
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
   {
@@ -483,8 +542,8 @@ main(void)
     cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
     cmocka_unit_test(test_single_faults), cmocka_unit_test(test_rows),
     cmocka_unit_test(test_row_faults),    cmocka_unit_test(test_all_faults_at_once),
-    cmocka_unit_test(test_overrides),     cmocka_unit_test(test_normal_form),
-    cmocka_unit_test(test_family_spaces),
+    cmocka_unit_test(test_overrides),     cmocka_unit_test(test_rules),
+    cmocka_unit_test(test_normal_form),   cmocka_unit_test(test_family_spaces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
