@@ -255,6 +255,9 @@ read_all_relations(struct rules *rules, const char *pointer, const json_t *list)
     else
       json_fault_add(rules->faults, place, NULL, "must be a text such as \"a < b\"");
   }
+  if (space->relation_count > SPACE_RULES_MAX)
+    json_fault_add(rules->faults, pointer, NULL, "has %zu comparisons, more than %d",
+                   space->relation_count, SPACE_RULES_MAX);
 }
 
 /* ---- both --------------------------------------------------------------------------------------------- */

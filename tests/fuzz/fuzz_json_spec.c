@@ -47,6 +47,29 @@ read_spec(const json_t *request, const char *schema_text, struct arena *arena)
   json_decref(schema);
 }
 
+/* Draws and repairs end within the space. */
+static void
+draw_points(const struct space *space, struct arena *arena)
+{
+  double *point = arena_array(arena, space->count + 1, sizeof *point);
+  struct rng rng;
+  if (point == NULL)
+    abort();
+  rng_init(&rng, 1, 0);
+  for (int i = 0; i < 4; i++)
+  {
+    space_sample(space, &rng, point);
+    if (!space_contains(space, point))
+      abort();
+    for (size_t p = 0; p < space->count; p++)
+      point[p] = 1e3 * rng_normal(&rng);
+    space_repair(space, point);
+    if (!space_contains(space, point))
+      abort();
+  }
+  space_cardinality(space);
+}
+
 static void
 read_space(const json_t *object, struct arena *arena)
 {
@@ -54,8 +77,17 @@ read_space(const json_t *object, struct arena *arena)
   struct space *space = NULL;
   json_faults_init(&faults, arena);
   if (space_from_json(object, "/space", arena, &space, &faults) == ERR_OK)
-    json_decref(space_to_json(space));
-  space_join_families(object, "/space", arena, &space, &faults);
+  {
+    struct space *again = NULL;
+    json_t *back = space_to_json(space);
+    if (back == NULL || space_from_json(back, "", arena, &again, &faults) != ERR_OK)
+      abort(); /* what is written can be read */
+    json_decref(back);
+    draw_points(space, arena);
+    draw_points(again, arena);
+  }
+  if (space_join_families(object, "/space", arena, &space, &faults) == ERR_OK)
+    draw_points(space, arena);
 }
 
 int

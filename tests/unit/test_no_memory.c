@@ -58,8 +58,11 @@ run_space(void)
   static const char text[] =
     "{\"a\": {\"lr\": {\"type\": \"float\", \"low\": 0.001, \"high\": 1, \"scale\": \"log\"},"
     " \"kind\": {\"type\": \"categorical\", \"choices\": [\"p\", \"q\"]},"
-    " \"n\": {\"type\": \"int\", \"low\": 1, \"high\": 9, \"when\": {\"kind\": [\"p\"]}}},"
-    " \"b\": {\"size\": {\"type\": \"ordinal\", \"values\": [8, 16]}}}";
+    " \"n\": {\"type\": \"int\", \"low\": 1, \"high\": 9, \"when\": {\"kind\": [\"p\"]}},"
+    " \"$relations\": [\"n <= 10*lr\"], \"$forbidden\": [{\"kind\": \"q\", \"lr\": {\"max\": "
+    "0.01}}]},"
+    " \"b\": {\"size\": {\"type\": \"ordinal\", \"values\": [8, 16], \"prior\": {\"weights\": [1, "
+    "2]}}}}";
   struct json_faults faults;
   struct space *space = NULL;
   json_t *value = NULL, *back = NULL;
@@ -291,7 +294,9 @@ run_search_methods(void)
     "{\"lr\":{\"type\":\"float\",\"low\":0.001,\"high\":1,\"scale\":\"log\"},"
     "\"kind\":{\"type\":\"categorical\",\"choices\":[\"p\",\"q\",\"r\"]},"
     "\"n\":{\"type\":\"int\",\"low\":1,\"high\":9,\"when\":{\"kind\":[\"p\"]}},"
-    "\"flag\":{\"type\":\"bool\"},\"size\":{\"type\":\"ordinal\",\"values\":[8,16,32]}}";
+    "\"flag\":{\"type\":\"bool\"},\"size\":{\"type\":\"ordinal\",\"values\":[8,16,32]},"
+    "\"$relations\":[\"n <= size\",\"100*lr <= size + 0.1*n\"],"
+    "\"$forbidden\":[{\"kind\":\"q\",\"size\":8,\"flag\":true}]}";
   struct json_faults faults;
   struct space *space = NULL;
   json_t *value = NULL;
