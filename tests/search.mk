@@ -5,7 +5,7 @@ SEARCH_CURVES = tests/bench/search_curves.c tests/bench/search_curves.h \
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
   tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
-  tests/unit/test_search_rules
+  tests/unit/test_search_rules tests/unit/test_search_odd
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
 tests_unit_test_gp_SOURCES = tests/unit/test_gp.c tests/unit/test_search_near.h \
@@ -31,6 +31,8 @@ tests_unit_test_search_slice_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_rules_SOURCES = tests/unit/test_search_rules.c \
   tests/harness/space_build.h tests/harness/space_random.h
+tests_unit_test_search_odd_SOURCES = tests/unit/test_search_odd.c tests/harness/space_build.h
+tests_unit_test_search_odd_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_rules_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_warm_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_gp_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
