@@ -113,6 +113,7 @@ make_admin_key(struct db_conn *conn, const char *data_dir, const char *tenant_id
 {
   char id[40], text[HTTP_TOKEN_SIZE];
   uint8_t hash[32];
+  db_id_new("key_", id, sizeof id);
   http_auth_new_key(id, text, hash);
   /* The file first: a key that nobody knows would be of no use. */
   enum err err = write_line(data_dir, "admin.key", text, 0600, info);

@@ -85,9 +85,8 @@ http_auth_new_secret(char text[HTTP_TOKEN_SIZE], uint8_t hash[32])
 }
 
 void
-http_auth_new_key(char id[40], char text[HTTP_TOKEN_SIZE], uint8_t hash[32])
+http_auth_new_key(const char *id, char text[HTTP_TOKEN_SIZE], uint8_t hash[32])
 {
-  db_id_new("key_", id, 40);
   char *at = stpcpy(text, HTTP_KEY_PREFIX);
   at = stpcpy(at, id + strlen("key_"));
   *at++ = '_';

@@ -57,8 +57,8 @@ enum http_auth_result
   HTTP_AUTH_UNAVAILABLE
 };
 
-/* Makes a new secret: the text, what to store, and for a key its id. */
-void http_auth_new_key(char id[40], char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
+/* Makes a new secret: the text and what to store; of a key with this id ("key_…"). */
+void http_auth_new_key(const char *id, char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
 void http_auth_new_secret(char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
 void http_auth_hash(const char *text, uint8_t hash[32]);
 

@@ -17,17 +17,20 @@ static const struct db_column webhook_columns[] = {
   {DB_TIME, offsetof(struct db_webhook, created_us), 0}};
 
 enum db_status
-db_webhook_insert(struct db_conn *conn, const struct db_webhook_insert *insert)
+db_webhook_insert(struct db_conn *conn, const struct db_webhook_insert *insert, struct arena *arena,
+                  const char **secret)
 {
+  /* One that is there already stays as it is; only an update gives its row back. */
   static const struct db_statement add = {
     "webhook_insert", "INSERT INTO webhook (id, tenant_id, job_id, url, secret, events)"
-                      " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING"};
-  enum db_status status =
-    db_exec_none(conn, &add,
-                 DB_PARAMS(db_text(insert->id), db_text(insert->tenant_id), db_text(insert->job_id),
-                           db_text(insert->url), db_text(insert->secret),
-                           db_text_array(insert->events, insert->event_count)));
-  return status == DB_NONE ? DB_ROWS : status;
+                      " VALUES ($1, $2, $3, $4, $5, $6)"
+                      " ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING secret"};
+  return db_exec_one(conn, &add,
+                     DB_PARAMS(db_text(insert->id), db_text(insert->tenant_id),
+                               db_text(insert->job_id), db_text(insert->url),
+                               db_text(insert->secret),
+                               db_text_array(insert->events, insert->event_count)),
+                     DB_SCALAR(DB_TEXT), arena, secret);
 }
 
 enum db_status
@@ -111,7 +114,7 @@ db_webhook_ping(struct db_conn *conn, const char *tenant_id, const char *id,
     "webhook_ping", "INSERT INTO webhook_delivery (id, webhook_id, event, event_key, payload)"
                     " SELECT $3, w.id, 'ping', $3, jsonb_build_object('webhook', w.id)"
                     " FROM webhook w WHERE w.tenant_id = $1 AND w.id = $2"
-                    " AND w.deleted_at IS NULL"};
+                    " AND w.deleted_at IS NULL ON CONFLICT (id) DO UPDATE SET id = excluded.id"};
   return db_exec_none(conn, &ping,
                       DB_PARAMS(db_text(tenant_id), db_text(id), db_text(delivery_id)));
 }

@@ -31,8 +31,10 @@ struct db_webhook_insert
   size_t event_count;
 };
 
-/* An id that is there already is this call's own, run again after a lost answer. */
-enum db_status db_webhook_insert(struct db_conn *conn, const struct db_webhook_insert *insert);
+/* An id that is there already is this call's own, run again after a lost answer, and stays as it is: *secret, the
+ * arena's, is the one it has. */
+enum db_status db_webhook_insert(struct db_conn *conn, const struct db_webhook_insert *insert,
+                                 struct arena *arena, const char **secret);
 enum db_status db_webhook_get(struct db_conn *conn, const char *tenant_id, const char *id,
                               struct arena *arena, struct db_webhook *webhook);
 /* Newest first, those of jobs left out. */

@@ -291,7 +291,7 @@ job_plan_free(struct job_plan *plan)
 struct insertion
 {
   const struct http_request *req;
-  const struct job_plan *plan;
+  struct job_plan *plan;
   const char *text;
   size_t live;
   bool too_many;
@@ -320,7 +320,7 @@ static enum db_status
 insert_plan(struct db_conn *conn, void *context)
 {
   struct insertion *insertion = context;
-  const struct job_plan *plan = insertion->plan;
+  struct job_plan *plan = insertion->plan;
   const char *tenant_id = insertion->req->tenant_id;
   struct db_job_origin origin = plan->origin;
   origin.by = insertion->req->key_id;
@@ -329,12 +329,12 @@ insert_plan(struct db_conn *conn, void *context)
     status = db_job_insert_from(conn, plan->id, tenant_id, plan->name, plan->dataset.id,
                                 plan->dataset.version, insertion->text, &origin);
   if (status == DB_ROWS)
-    status = webhook_wish_insert(conn, &plan->webhook, tenant_id, plan->id);
+    status = webhook_wish_insert(conn, &plan->webhook, tenant_id, plan->id, insertion->req->arena);
   return status;
 }
 
 bool
-job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan)
+job_plan_insert(struct http_request *req, struct db_conn *conn, struct job_plan *plan)
 {
   struct buf text = {0};
 

@@ -35,6 +35,6 @@ bool job_plan_make(struct http_request *req, struct db_conn *conn, const json_t 
 void job_plan_free(struct job_plan *plan);
 
 /* Inserts the job unless the tenant has too many live ones. False when it replied. */
-bool job_plan_insert(struct http_request *req, struct db_conn *conn, const struct job_plan *plan);
+bool job_plan_insert(struct http_request *req, struct db_conn *conn, struct job_plan *plan);
 
 #endif

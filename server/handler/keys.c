@@ -43,6 +43,12 @@ key_view(const struct db_key *key)
                    "revoked_at", time_or_null(key->revoked_us), "usable", key->usable);
 }
 
+bool
+key_is_new(const struct db_key *key, const uint8_t hash[32])
+{
+  return memcmp(key->hash, hash, sizeof key->hash) == 0;
+}
+
 struct key_request
 {
   const char *name;
@@ -146,6 +152,7 @@ handle_keys_post(struct http_request *req)
   struct insertion insertion = {.req = req, .wanted = &wanted, .id = id};
   if (!read_request(req, &wanted) || !(conn = http_db(req)))
     return HTTP_REPLIED;
+  http_new_id(req, "key_", id, sizeof id);
   http_auth_new_key(id, text, insertion.hash);
   enum db_status status = db_tx_run(conn, "key_create", insert_key, &insertion);
   if (insertion.too_many)
@@ -163,7 +170,8 @@ handle_keys_post(struct http_request *req)
   }
   json_t *view = key_view(&key);
   http_reply_replay(req, json_copy(view));
-  json_object_set_new(view, "key", json_string(text));
+  if (key_is_new(&key, insertion.hash))
+    json_object_set_new(view, "key", json_string(text));
   http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/keys/%s", id), view);
   return HTTP_REPLIED;
 }

@@ -141,7 +141,8 @@ handle_tenants_post(struct http_request *req)
                                .limits = limits ? limits : "{}",
                                .key_id = key_id,
                                .key_name = "admin"};
-  db_id_new("ten_", id, sizeof id);
+  http_new_id(req, "ten_", id, sizeof id);
+  http_new_id(req, "key_", key_id, sizeof key_id);
   http_auth_new_key(key_id, secret, made.key_hash);
   enum db_status status = db_tenant_insert(conn, &made);
   if (status == DB_NONE)
@@ -163,7 +164,8 @@ handle_tenants_post(struct http_request *req)
   json_t *view = view_whole(req, &tenant, &use);
   json_object_set_new(view, "admin_key", key_view(&key));
   http_reply_replay(req, json_deep_copy(view));
-  json_object_set_new(json_object_get(view, "admin_key"), "key", json_string(secret));
+  if (key_is_new(&key, made.key_hash))
+    json_object_set_new(json_object_get(view, "admin_key"), "key", json_string(secret));
   http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/tenants/%s", id), view);
   return HTTP_REPLIED;
 }

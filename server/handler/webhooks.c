@@ -11,6 +11,7 @@
 #include "server/json_view.h"
 #include "server/webhook_address.h"
 #include "sql/db_dataset.h"
+#include "sql/db_tenant.h"
 #include "sql/db_webhook.h"
 
 #define SECRET_LEAST 16
@@ -24,11 +25,12 @@ static const char *const ends_of_a_job[] = {"job.succeeded", "job.failed", "job.
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
+/* The same for the same request, begun again after a crash. */
 static const char *
 new_id(struct http_request *req, const char *prefix)
 {
   char id[40];
-  db_id_new(prefix, id, sizeof id);
+  http_new_id(req, prefix, id, sizeof id);
   return arena_strdup(req->arena, id);
 }
 
@@ -163,28 +165,57 @@ view_delivery(const struct db_delivery *row)
 
 /* ---- routes ---------------------------------------------------------------------------------------- */
 
+struct insertion
+{
+  const struct http_request *req;
+  struct db_webhook_insert insert;
+  size_t count;
+  bool too_many;
+};
+
+/* Under a lock, so that two requests at once don't both get the last place. A webhook that is there already is this
+ * insert's own, run again after a lost answer. */
+static enum db_status
+insert_webhook(struct db_conn *conn, void *context)
+{
+  struct insertion *insertion = context;
+  const struct http_request *req = insertion->req;
+  struct db_webhook_insert *insert = &insertion->insert;
+  struct db_webhook row;
+  enum db_status status = db_tenant_lock(conn, req->tenant_id);
+  if (status == DB_ROWS)
+    status = db_webhook_count(conn, req->tenant_id, &insertion->count);
+  insertion->too_many = status == DB_ROWS && insertion->count >= req->limits->webhooks;
+  if (insertion->too_many)
+  {
+    status = db_webhook_get(conn, req->tenant_id, insert->id, req->arena, &row);
+    insertion->too_many = status == DB_NONE;
+  }
+  if (status == DB_ROWS)
+    status = db_webhook_insert(conn, insert, req->arena, &insert->secret);
+  return status;
+}
+
 enum http_outcome
 handle_webhooks_post(struct http_request *req)
 {
-  struct db_webhook_insert insert = {.tenant_id = req->tenant_id};
+  struct insertion insertion = {.req = req, .insert.tenant_id = req->tenant_id};
+  struct db_webhook_insert *insert = &insertion.insert;
   struct db_webhook row;
   struct db_conn *conn;
   bool secret_made = false;
-  size_t count = 0;
-  if (!read_request(req, &insert, &secret_made) || !(conn = http_db(req)))
+  if (!read_request(req, insert, &secret_made) || !(conn = http_db(req)))
     return HTTP_REPLIED;
-  insert.id = new_id(req, "wh_");
-  enum db_status status = db_webhook_count(conn, req->tenant_id, &count);
-  if (status == DB_ROWS && count >= req->limits->webhooks)
+  insert->id = new_id(req, "wh_");
+  enum db_status status = db_tx_run(conn, "webhook_create", insert_webhook, &insertion);
+  if (insertion.too_many)
   {
-    http_reply_quota(req, "webhooks", count, req->limits->webhooks,
+    http_reply_quota(req, "webhooks", insertion.count, req->limits->webhooks,
                      "Delete one that is not needed.");
     return HTTP_REPLIED;
   }
   if (status == DB_ROWS)
-    status = db_webhook_insert(conn, &insert);
-  if (status == DB_ROWS)
-    status = db_webhook_get(conn, req->tenant_id, insert.id, req->arena, &row);
+    status = db_webhook_get(conn, req->tenant_id, insert->id, req->arena, &row);
   if (status != DB_ROWS)
   {
     http_reply_db(req, status, E_INTERNAL);
@@ -193,8 +224,8 @@ handle_webhooks_post(struct http_request *req)
   json_t *view = view_webhook(&row);
   http_reply_replay(req, json_copy(view));
   if (secret_made)
-    json_object_set_new(view, "secret", json_string(insert.secret));
-  http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/webhooks/%s", insert.id), view);
+    json_object_set_new(view, "secret", json_string(insert->secret));
+  http_reply_created(req, 201, arena_printf(req->arena, "/api/v1/webhooks/%s", insert->id), view);
   return HTTP_REPLIED;
 }
 
@@ -356,9 +387,7 @@ webhook_wish_take(struct http_request *req, json_t *request, struct webhook_wish
   }
   if (wish->url)
   {
-    char id[40];
-    http_new_id(req, "wh_", id, sizeof id);
-    wish->id = arena_strdup(req->arena, id);
+    wish->id = new_id(req, "wh_");
     wish->secret_made = !secret;
     wish->secret = secret ? arena_strdup(req->arena, secret) : new_secret(req);
   }
@@ -367,8 +396,8 @@ webhook_wish_take(struct http_request *req, json_t *request, struct webhook_wish
 }
 
 enum db_status
-webhook_wish_insert(struct db_conn *conn, const struct webhook_wish *wish, const char *tenant_id,
-                    const char *job_id)
+webhook_wish_insert(struct db_conn *conn, struct webhook_wish *wish, const char *tenant_id,
+                    const char *job_id, struct arena *arena)
 {
   struct db_webhook_insert insert = {.id = wish->id,
                                      .tenant_id = tenant_id,
@@ -377,7 +406,7 @@ webhook_wish_insert(struct db_conn *conn, const struct webhook_wish *wish, const
                                      .secret = wish->secret,
                                      .events = ends_of_a_job,
                                      .event_count = sizeof ends_of_a_job / sizeof ends_of_a_job[0]};
-  return wish->id ? db_webhook_insert(conn, &insert) : DB_ROWS;
+  return wish->id ? db_webhook_insert(conn, &insert, arena, &wish->secret) : DB_ROWS;
 }
 
 json_t *

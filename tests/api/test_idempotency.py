@@ -217,13 +217,37 @@ class KilledServer(unittest.TestCase):
         self.assertEqual(again.headers["idempotency-replayed"], "true")
         self.assertEqual(self.count(table), before + 1)
         self.assertEqual(self.count(f"{table} WHERE id = '{answer.json['id']}'"), 1)
+        return answer
 
     def test_jobs(self):
         body = {"dataset": self.dataset, "target": "species", "families": ["linear"], "budget": {"trials": 1},
                 "deploy_as": "killed", "webhook": "https://example.org/end"}
         hooks = self.count("webhook")
-        self.same("job", lambda: self.api.post("/api/v1/jobs", body, headers={"Idempotency-Key": "job"}))
+        answer = self.same("job", lambda: self.api.post("/api/v1/jobs", body, headers={"Idempotency-Key": "job"}))
         self.assertEqual(self.count("webhook"), hooks + 1)
+        hook = answer.json["webhook"]
+        self.assertEqual(hook["secret"], sql(f"SELECT secret FROM webhook WHERE id = '{hook['id']}'", self.api).strip())
+
+    def test_keys_and_tenants(self):
+        """One is made, and its secret, which nobody saw, is not made up anew."""
+        answer = self.same("api_key", lambda: self.api.post("/api/v1/keys", {"name": "k", "scopes": ["read"]},
+                                                            headers={"Idempotency-Key": "key"}))
+        self.assertNotIn("key", answer.json)
+        keys = self.count("api_key")
+        answer = self.same("tenant", lambda: self.api.post("/api/v1/tenants", {"name": "crashed"},
+                                                           headers={"Idempotency-Key": "tenant"}))
+        self.assertNotIn("key", answer.json["admin_key"])
+        self.assertEqual(self.count("api_key"), keys + 1)
+
+    def test_webhooks(self):
+        """A webhook's secret is stored and shown as it is."""
+        answer = self.same("webhook", lambda: self.api.post(
+            "/api/v1/webhooks", {"url": "https://example.org/x", "events": ["job.failed"]},
+            headers={"Idempotency-Key": "hook"}))
+        stored = sql(f"SELECT secret FROM webhook WHERE id = '{answer.json['id']}'", self.api).strip()
+        self.assertEqual(answer.json["secret"], stored)
+        path = f"/api/v1/webhooks/{answer.json['id']}/test"
+        self.same("webhook_delivery", lambda: self.api.post(path, headers={"Idempotency-Key": "ping"}))
 
     def test_datasets(self):
         content = iris() + iris().partition(b"\n")[2]

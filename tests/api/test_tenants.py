@@ -199,10 +199,11 @@ class Quotas(TenantTest):
 
     def test_many_at_once_get_no_more(self):
         """The last places are not given twice to requests that come together."""
-        _, client = self.make(limits={"keys": 5, "live_jobs": 3})
+        _, client = self.make(limits={"keys": 5, "webhooks": 3, "live_jobs": 3})
         data = client.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
         client.wait_dataset(data.json["id"])
         requests = [("/api/v1/keys", {"name": "x", "scopes": ["read"]}, 4),
+                    ("/api/v1/webhooks", {"url": "https://example.org/x", "events": ["job.failed"]}, 3),
                     ("/api/v1/jobs", {"dataset": data.json["id"], "target": "species", "budget": {"seconds": 60}}, 3)]
         for path, body, places in requests:
             answers = []

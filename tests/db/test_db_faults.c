@@ -150,7 +150,7 @@ prepare_delivery(void)
                                    .events = events,
                                    .event_count = 1};
   sql("UPDATE webhook_delivery SET state = 'failed', ended_at = now() WHERE state = 'pending'");
-  assert_int_equal(db_webhook_insert(other, &hook), DB_ROWS);
+  assert_int_equal(db_webhook_insert(other, &hook, arena, &hook.secret), DB_ROWS);
   assert_int_equal(db_webhook_ping(other, tenant, id, delivery), DB_ROWS);
 }
 
