@@ -168,16 +168,22 @@ find_most(struct hunt *hunt, double *most)
 static enum err
 least_upper(struct insight *insight, double width, double *least)
 {
-  const struct surrogate_data *data = &insight->data;
-  double *mean = calloc(2 * data->own + 1, sizeof *mean);
-  double *variance = mean ? mean + data->own : NULL;
-  enum err err =
-    mean ? gp_predict_many(insight->gp, data->own, data->x, mean, variance) : ERR_MEMORY;
+  const struct search *search = insight->search;
+  size_t space_count = search->space->count, count = 0;
+  double *points = calloc(search->ended_count * (space_count + 2) + 1, sizeof *points);
+  if (!points)
+    return ERR_MEMORY;
+  double *mean = points + search->ended_count * space_count;
+  double *variance = mean + search->ended_count;
+  for (size_t k = 0; k < search->ended_count; k++)
+    if (search->trials[search->ended[k]].state == SEARCH_DONE)
+      memcpy(points + count++ * space_count, search_point(search, search->ended[k]),
+             space_count * sizeof *points);
+  enum err err = insight_predict(insight, count, points, mean, variance);
   *least = INFINITY;
-  for (size_t i = 0; !err && i < data->own; i++)
-    if (!isnan(data->values[i]))
-      *least = fmin(*least, mean[i] + width * sqrt(variance[i]));
-  free(mean);
+  for (size_t i = 0; !err && i < count; i++)
+    *least = fmin(*least, mean[i] + width * sqrt(variance[i]));
+  free(points);
   return err;
 }
 

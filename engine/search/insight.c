@@ -19,12 +19,19 @@ insight_finite_count(const struct search *search)
   return count;
 }
 
+/* Whether a trial is still to give its value. */
+static bool
+is_open(const struct search_trial *trial)
+{
+  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
+}
+
 static size_t
 pending_count(const struct search *search)
 {
   size_t count = 0;
   for (size_t t = 0; t < search->count; t++)
-    count += search->trials[t].state == SEARCH_PENDING;
+    count += is_open(&search->trials[t]);
   return count;
 }
 
@@ -125,7 +132,7 @@ insight_add_pending(struct insight *insight)
   double *row = calloc(features->layout.width + 1, sizeof *row);
   enum err err = row ? ERR_OK : ERR_MEMORY;
   for (size_t t = 0; !err && t < search->count; t++)
-    if (search->trials[t].state == SEARCH_PENDING)
+    if (is_open(&search->trials[t]))
     {
       features_encode(features, search_point(search, t), row);
       err = gp_append(insight->gp, row);

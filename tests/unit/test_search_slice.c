@@ -173,6 +173,63 @@ cuts_keep_the_rules(void **state)
   search_free(search);
 }
 
+/* Trials pause at rungs where all values are worse: the answers are those for full runs. */
+static void
+rungs_do_not_mislead(void **state)
+{
+  (void) state;
+  struct space space = unit_space(3);
+  struct search_spec spec = {.method = "bayes",
+                             .space = &space,
+                             .seed = 9,
+                             .stopping = SEARCH_STOPPING_ASHA,
+                             .least_steps = 1,
+                             .most_steps = 9};
+  struct search *search;
+  struct search_gain gain;
+  struct search_slice slice;
+  double least = INFINITY, best[DIMS_MAX];
+  size_t full = 0, paused = 0;
+  assert_int_equal(search_new(&spec, &search, NULL), ERR_OK);
+  for (uint64_t next = 0; full < 12;)
+  {
+    struct search_suggestion s;
+    double point[DIMS_MAX];
+    assert_int_equal(search_suggest(search, next, &s, point, NULL), ERR_OK);
+    next += !s.continued;
+    double value = bowl(point) + 8 / s.until_step;
+    if (s.until_step < spec.most_steps)
+    {
+      assert_int_equal(search_measure(search, s.trial, s.until_step, value, NULL), ERR_OK);
+      paused++;
+      continue;
+    }
+    assert_int_equal(search_tell(search, s.trial, value, 1, NULL), ERR_OK);
+    least = fmin(least, value);
+    full++;
+  }
+  assert_true(paused > 2 * full);
+  assert_true(search_best(search, NULL, NULL, best));
+  assert_int_equal(search_gain_left(search, &gain, NULL), ERR_OK);
+  assert_int_equal(gain.trials, full);
+  assert_near(gain.best, least, 0.3);
+  assert_true(gain.regret_bound < 2);
+  assert_int_equal(search_slice(search, 0, 11, &slice, NULL), ERR_OK);
+  assert_int_equal(slice.observation_count, full);
+  for (size_t k = 0; k < slice.count; k++)
+  {
+    double point[DIMS_MAX], mean, sd;
+    memcpy(point, best, sizeof point);
+    point[0] = slice.rows[k].at;
+    assert_int_equal(search_predict(search, point, &mean, &sd), ERR_OK);
+    assert_near(slice.rows[k].best_mean, mean, 1e-9);
+    if (point[0] <= 0.4) /* where the good ones are */
+      assert_near(mean, bowl(point) + 8 / spec.most_steps, 0.5);
+  }
+  search_slice_clear(&slice);
+  search_free(search);
+}
+
 /* ---- what is still to be gained ----------------------------------------------------------------------- */
 
 static void
@@ -215,6 +272,7 @@ main(void)
     cmocka_unit_test(a_pair_is_what_the_model_predicts),
     cmocka_unit_test(cuts_open_what_is_conditional),
     cmocka_unit_test(cuts_keep_the_rules),
+    cmocka_unit_test(rungs_do_not_mislead),
     cmocka_unit_test(the_gain_shrinks_as_a_problem_is_solved),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
