@@ -61,7 +61,7 @@ class World:
         assert answer.status in (200, 201, 202), answer
         self.shapes = self.api.wait_job(answer.json["id"], 60)
         answer = self.api.post("/api/v1/jobs", {
-            "dataset": self.table, "target": "species", "budget": {"trials": 2}, "families": ["linear"],
+            "dataset": self.table, "target": "species", "budget": {"trials": 4}, "families": ["linear"],
             "search": {"method": "random"}, "name": "flowers"})
         done = self.api.wait_job(answer.json["id"], 60)
         self.job, self.version = done["id"], done["model"]["version"]
@@ -170,6 +170,8 @@ class FaultsTest(unittest.TestCase):
         paths = [
             "/api/v1/jobs?limit=2", job, job + "/logs", job + "/trials",
             f"{job}/trials/{self.trial}", job + "/leaderboard", job + "/events", "/api/v1/datasets?limit=2", table,
+            job + "/importance?focus=0.5", job + "/slices?param=linear.penalty&points=4",
+            job + "/pairs?x=linear.penalty&y=linear.l1_ratio&points=3", job + "/gain",
             table + "/preview?limit=3", table + "/profile", table + "/issues?target=species", "/api/v1/models", model,
             model + "/schema", model + "/report", model + "/versions", model + "/versions/1", model + "/versions/1/report",
             model + "/versions/1/schema", "/api/v1/webhooks",
