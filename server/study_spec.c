@@ -135,6 +135,8 @@ check_size(const json_t *space, const struct server_limits *limits, struct json_
   json_t *param;
   size_t count = json_object_size(space);
 
+  count -= json_object_get(space, "$forbidden") != NULL; /* rules are no parameters */
+  count -= json_object_get(space, "$relations") != NULL;
   if (count > limits->study_parameters)
     json_fault_add(faults, "/space", "an operator can raise --max-study-parameters",
                    "has %zu parameters, more than %zu", count, limits->study_parameters);
@@ -274,6 +276,13 @@ read_prior(const json_t *form, struct arena *arena, struct study_spec *spec)
   return ERR_OK;
 }
 
+static void
+add_no_parameter(struct json_faults *faults)
+{
+  json_fault_add(faults, "/space", "name a parameter and what it may be",
+                 "a study needs at least one parameter");
+}
+
 enum err
 study_spec_read(const json_t *form, struct arena *arena, struct study_spec *spec,
                 struct json_faults *faults)
@@ -292,13 +301,14 @@ study_spec_read(const json_t *form, struct arena *arena, struct study_spec *spec
   read_constraints(form, arena, spec, faults);
   read_steps(form, spec, faults);
   if (space && json_object_size(space) == 0)
-    json_fault_add(faults, "/space", "name a parameter and what it may be",
-                   "a study needs at least one parameter");
+    add_no_parameter(faults);
   else if (space)
   {
     err = space_from_json(space, "/space", arena, &spec->space, faults);
     if (err == ERR_MEMORY)
       return err;
+    if (!err && spec->space->count == 0)
+      add_no_parameter(faults);
   }
   if (faults->count > 0)
     return ERR_INVALID;

@@ -72,6 +72,34 @@ class Loop(StudyTest):
                         self.tell(study, trial["id"], {"value": math.log(params["lr"]) ** 2 + params["units"]})
                 self.assertEqual(len(self.best(study)), 1)
 
+    def test_every_method_keeps_the_rules(self):
+        space = {"least": {"type": "int", "low": 1, "high": 64, "scale": "log"},
+                 "most": {"type": "int", "low": 1, "high": 64, "scale": "log"},
+                 "optimizer": {"type": "categorical", "choices": ["sgd", "adam"], "prior": {"weights": [1, 3]}},
+                 "batch": {"type": "ordinal", "values": [32, 64, 128], "when": {"optimizer": ["sgd"]}},
+                 "rate": {"type": "float", "low": 0, "high": 1},
+                 "$relations": ["least < most", "rate + 0.01*batch <= 1.5"],
+                 "$forbidden": [{"optimizer": "sgd", "batch": 128, "least": {"min": 20}}]}
+        for method in [one["name"] for one in self.api.get("/api/v1/search-methods").json["items"]]:
+            with self.subTest(method):
+                study = self.study(space, method=method, max_trials=100)
+                self.assertEqual(self.api.get(study).json["space"], space)
+                for _ in range(8):
+                    for trial in self.ask(study, count=3):
+                        params = trial["params"]
+                        self.assertLess(params["least"], params["most"])
+                        self.assertLessEqual(params["rate"] + 0.01 * params.get("batch", 0), 1.5)
+                        self.assertFalse(params.get("batch") == 128 and params["least"] >= 20)
+                        self.tell(study, trial["id"], {"value": params["rate"] - params["least"]})
+        for rules, place in (({"$relations": ["least < mist"]}, "/space/$relations/0"),
+                             ({"$relations": ["least < optimizer"]}, "/space/$relations/0"),
+                             ({"$relations": ["least < most", "most < least"]}, "/space/$relations"),
+                             ({"$forbidden": [{"batch": 100}]}, "/space/$forbidden/0/batch"),
+                             ({"$rules": []}, "/space/$rules")):
+            answer = self.api.post("/api/v1/studies", {"space": {**space, "$forbidden": [], **rules}})
+            self.problem(answer, 422, "invalid", place)
+        self.problem(self.api.post("/api/v1/studies", {"space": {"$relations": []}}), 422, "invalid", "/space")
+
     def test_small_spaces_end(self):
         study = self.study({"a": {"type": "bool"}, "b": {"type": "int", "low": 1, "high": 2}})
         points = {str(trial["params"]) for trial in self.ask(study, count=10)}
