@@ -3,6 +3,7 @@
 #include "sql/db_job.h"
 
 #include "sql/db_exec.h"
+#include "sql/db_study.h"
 
 /* Rows a statement deletes at most: each ends in far less than the statement timeout. */
 #define BATCH 20000
@@ -50,6 +51,10 @@ db_forget_old(struct db_conn *conn, double days)
   for (size_t i = 0; i < sizeof batches / sizeof batches[0] && status >= DB_NONE; i++)
     do
       status = db_exec_none(conn, batches[i], DB_PARAMS(db_float8_nan(days), db_int4(BATCH)));
+    while (status == DB_ROWS);
+  if (status >= DB_NONE)
+    do
+      status = db_study_sweep(conn);
     while (status == DB_ROWS);
   for (size_t i = 0; i < sizeof whole / sizeof whole[0] && status >= DB_NONE; i++)
     status = db_exec_none(conn, whole[i], DB_NO_PARAMS);

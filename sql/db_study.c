@@ -7,6 +7,9 @@
 
 #include "sql/db_exec.h"
 
+/* Rows that go at a time: far less than a statement may take. */
+#define SWEEP_ROWS 20000
+
 /* Counting a study's trials reads one index range. */
 #define STUDY_SQL                                                                                  \
   "s.id, s.name, s.spec, s.log_seq, c.total, c.running, c.paused, c.done, c.pruned, c.failed,"     \
@@ -51,9 +54,9 @@ enum db_status
 db_study_get(struct db_conn *conn, const char *tenant_id, const char *id, struct arena *arena,
              struct db_study *study)
 {
-  static const struct db_statement get = {"study_get",
-                                          "SELECT " STUDY_SQL " FROM study s" STUDY_JOINS_SQL
-                                          " WHERE s.tenant_id = $1 AND s.id = $2"};
+  static const struct db_statement get = {
+    "study_get", "SELECT " STUDY_SQL " FROM study s" STUDY_JOINS_SQL
+                 " WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(tenant_id), db_text(id)),
                      DB_COLUMNS(study_columns), arena, study);
 }
@@ -66,7 +69,8 @@ db_study_list(struct db_conn *conn, const char *tenant_id, const char *cursor, s
   static const struct db_statement list = {
     "study_list",
     "SELECT " STUDY_SQL " FROM (SELECT p.id FROM study p WHERE p.tenant_id = $1"
-    " AND (p.created_at, p.id) < ($2, $3) ORDER BY p.created_at DESC, p.id DESC LIMIT $4) page"
+    " AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3) ORDER BY p.created_at DESC, "
+    "p.id DESC LIMIT $4) page"
     " JOIN study s ON s.id = page.id" STUDY_JOINS_SQL " ORDER BY s.created_at DESC, s.id DESC"};
   int64_t before_us;
   const char *before_id;
@@ -84,16 +88,42 @@ enum db_status
 db_study_count(struct db_conn *conn, const char *tenant_id, size_t *count)
 {
   static const struct db_statement get = {"study_count",
-                                          "SELECT count(*) FROM study WHERE tenant_id = $1"};
+                                          "SELECT count(*) FROM study WHERE tenant_id = $1"
+                                          " AND deleted_at IS NULL"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(tenant_id)), DB_SCALAR(DB_UINT8), NULL, count);
 }
 
 enum db_status
 db_study_delete(struct db_conn *conn, const char *tenant_id, const char *id)
 {
-  static const struct db_statement delete = {"study_delete",
-                                             "DELETE FROM study WHERE tenant_id = $1 AND id = $2"};
-  return db_exec_none(conn, &delete, DB_PARAMS(db_text(tenant_id), db_text(id)));
+  static const struct db_statement mark = {
+    "study_delete", "UPDATE study SET deleted_at = now()"
+                    " WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"};
+  return db_exec_none(conn, &mark, DB_PARAMS(db_text(tenant_id), db_text(id)));
+}
+
+enum db_status
+db_study_sweep(struct db_conn *conn)
+{
+  static const struct db_statement log = {
+    "study_sweep_log", "DELETE FROM study_log WHERE (study_id, seq) IN (SELECT l.study_id, l.seq"
+                       " FROM study s JOIN study_log l ON l.study_id = s.id"
+                       " WHERE s.deleted_at IS NOT NULL LIMIT $1)"};
+  static const struct db_statement trials = {"study_sweep_trials",
+                                             "DELETE FROM study_trial WHERE id IN (SELECT t.id"
+                                             " FROM study s JOIN study_trial t ON t.study_id = s.id"
+                                             " WHERE s.deleted_at IS NOT NULL LIMIT $1)"};
+  static const struct db_statement studies = {
+    "study_sweep", "DELETE FROM study WHERE id IN (SELECT s.id FROM study s"
+                   " WHERE s.deleted_at IS NOT NULL"
+                   " AND NOT EXISTS (SELECT FROM study_log l WHERE l.study_id = s.id)"
+                   " AND NOT EXISTS (SELECT FROM study_trial t WHERE t.study_id = s.id) LIMIT $1)"};
+  enum db_status status = db_exec_none(conn, &log, DB_PARAMS(db_int4(SWEEP_ROWS)));
+  if (status == DB_NONE)
+    status = db_exec_none(conn, &trials, DB_PARAMS(db_int4(SWEEP_ROWS)));
+  if (status == DB_NONE)
+    status = db_exec_none(conn, &studies, DB_PARAMS(db_int4(SWEEP_ROWS)));
+  return status;
 }
 
 enum db_status
@@ -104,10 +134,11 @@ db_study_lock(struct db_conn *conn, const char *tenant_id, const char *id, bool 
   static const struct db_statement patience = {
     "study_patience", "SELECT set_config('idle_in_transaction_session_timeout', '60s', true)"};
   static const struct db_statement lock = {
-    "study_lock", "SELECT id, CASE WHEN $3 THEN spec END, log_seq, trial_count,"
-                  " (SELECT count(*) FROM study_trial t WHERE t.study_id = study.id"
-                  "  AND t.state = 'forgotten')::int"
-                  " FROM study WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE"};
+    "study_lock",
+    "SELECT id, CASE WHEN $3 THEN spec END, log_seq, trial_count,"
+    " (SELECT count(*) FROM study_trial t WHERE t.study_id = study.id"
+    "  AND t.state = 'forgotten')::int"
+    " FROM study WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"};
   static const struct db_column columns[] = {
     {DB_TEXT, offsetof(struct db_study_head, id), 0},
     {DB_TEXT, offsetof(struct db_study_head, spec), 0},

@@ -26,8 +26,10 @@ enum db_status db_study_list(struct db_conn *conn, const char *tenant_id, const 
                              size_t limit, struct arena *arena, struct db_study **studies,
                              size_t *count);
 enum db_status db_study_count(struct db_conn *conn, const char *tenant_id, size_t *count);
-/* With its trials and its log. */
+/* It is gone from now on; its trials and its log go with the sweeps. */
 enum db_status db_study_delete(struct db_conn *conn, const char *tenant_id, const char *id);
+/* Drops a piece of what deleted studies have left; DB_NONE when nothing is left. Outside a transaction. */
+enum db_status db_study_sweep(struct db_conn *conn);
 
 /* ---- under the lock ---------------------------------------------------------------------------------- */
 

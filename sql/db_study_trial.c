@@ -35,8 +35,9 @@ db_study_trial_get(struct db_conn *conn, const char *tenant_id, const char *stud
                    const char *trial_id, struct arena *arena, struct db_study_trial *trial)
 {
   static const struct db_statement get = {
-    "study_trial_get", "SELECT " TRIAL_SQL " FROM study_trial t JOIN study s ON s.id = t.study_id"
-                       " WHERE s.tenant_id = $1 AND s.id = $2 AND t.id = $3"};
+    "study_trial_get",
+    "SELECT " TRIAL_SQL " FROM study_trial t JOIN study s ON s.id = t.study_id"
+    " WHERE s.tenant_id = $1 AND s.id = $2 AND t.id = $3 AND s.deleted_at IS NULL"};
   return db_exec_one(conn, &get,
                      DB_PARAMS(db_text(tenant_id), db_text(study_id), db_text(trial_id)),
                      DB_COLUMNS(trial_columns), arena, trial);
@@ -60,10 +61,12 @@ db_study_trial_list(struct db_conn *conn, const char *tenant_id, const char *stu
 {
   static const struct db_statement list = {
     "study_trial_list", "SELECT " TRIAL_SQL " FROM study_trial t JOIN study s ON s.id = t.study_id"
-                        " WHERE s.tenant_id = $1 AND s.id = $2 AND t.number > $3"
+                        " WHERE s.tenant_id = $1 AND s.id = $2 AND s.deleted_at IS NULL"
+                        " AND t.number > $3"
                         " AND ($4::text IS NULL OR t.state = $4) ORDER BY t.number LIMIT $5"};
   static const struct db_statement there = {"study_there",
-                                            "SELECT 1 FROM study WHERE tenant_id = $1 AND id = $2"};
+                                            "SELECT 1 FROM study WHERE tenant_id = $1 AND id = $2"
+                                            " AND deleted_at IS NULL"};
   struct db_param tenant = db_text(tenant_id), study = db_text(study_id);
   enum db_status status = db_exec_many(
     conn, &list, DB_PARAMS(tenant, study, db_int4(after), db_text(state), db_int8((int64_t) limit)),

@@ -57,7 +57,8 @@ sql_patches = \
   sql/schema/0006-control.sql \
   sql/schema/0007-admin.sql \
   sql/schema/0008-webhooks.sql \
-  sql/schema/0009-studies.sql
+  sql/schema/0009-studies.sql \
+  sql/schema/0010-study-deletion.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

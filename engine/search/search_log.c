@@ -208,12 +208,16 @@ search_note_ask(struct search *search, uint64_t trial, const double *point, stru
   if (!space_contains(search->space, point))
     return err_set(info, ERR_INVALID, "the point of trial %llu is not one of this space",
                    (unsigned long long) trial);
-  struct search_seen seen;
-  if (search_seen_init(&seen, search))
-    return err_set(info, ERR_MEMORY, "out of memory");
-  const double *first = next_first_point(search, &seen);
-  search_seen_clear(&seen);
-  bool planned = first && space_points_equal(search->space, first, point);
+  bool planned = false;
+  if (search->first_count)
+  {
+    struct search_seen seen;
+    if (search_seen_init(&seen, search))
+      return err_set(info, ERR_MEMORY, "out of memory");
+    const double *first = next_first_point(search, &seen);
+    search_seen_clear(&seen);
+    planned = first && space_points_equal(search->space, first, point);
+  }
   return append(search, trial, point, planned, info);
 }
 

@@ -4,9 +4,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "server/handler/common.h"
 #include "server/handler/study.h"
 #include "server/json_view.h"
+
+/* How long a request sweeps. */
+#define SWEEP_S 1.0
 
 static json_t *
 item_view(const void *row)
@@ -62,6 +66,7 @@ handle_studies_get(struct http_request *req)
 enum http_outcome
 handle_studies_delete(struct http_request *req)
 {
+  double until_s = clock_monotonic_s() + SWEEP_S;
   struct db_conn *conn = http_db(req);
   enum db_status status;
 
@@ -69,7 +74,12 @@ handle_studies_delete(struct http_request *req)
     return HTTP_REPLIED;
   status = db_study_delete(conn, req->tenant_id, http_arg(req, "study"));
   if (status == DB_ROWS)
+  {
+    /* A usual one is swept away at once, the rest of a large one by and by. */
+    while (db_study_sweep(conn) == DB_ROWS && clock_monotonic_s() < until_s)
+      continue;
     http_reply_empty(req);
+  }
   else
     http_reply_db(req, status, E_STUDY_NOT_FOUND);
   return HTTP_REPLIED;

@@ -125,6 +125,35 @@ asha_promotes_by_thirds(void **state)
   search_free(search);
 }
 
+/* At the end of a search only what its rungs let through goes on: no new trial, and not the others. */
+static void
+only_the_promoted_go_on(void **state)
+{
+  (void) state;
+  struct search_spec spec = {.method = "sobol",
+                             .space = &line,
+                             .seed = 2,
+                             .stopping = SEARCH_STOPPING_ASHA,
+                             .most_steps = 9};
+  struct search *search = start(&spec);
+  struct search_suggestion s;
+  double point, again, values[3];
+  size_t best = 0;
+  assert_int_equal(search_promote(search, &s, &point, NULL), ERR_NOT_FOUND);
+  for (size_t t = 0; t < 3; t++)
+  {
+    assert_int_equal(search_promote(search, &s, &point, NULL), ERR_NOT_FOUND);
+    run_one(search, t, constant_curve, &values[t]);
+    best = values[t] < values[best] ? t : best;
+  }
+  assert_int_equal(search_promote(search, &s, &again, NULL), ERR_OK);
+  assert_true(s.trial == best && s.continued && s.from_step == 1 && s.until_step == 3);
+  assert_true(again == values[best]);
+  assert_int_equal(search_promote(search, &s, &point, NULL), ERR_NOT_FOUND);
+  assert_int_equal(search_count(search), 3);
+  search_free(search);
+}
+
 /* Which trials a rule continues follows from the values at the rung alone: the best of nine. */
 static void
 the_best_is_continued(void **state)
@@ -469,6 +498,7 @@ main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(asha_promotes_by_thirds),
+    cmocka_unit_test(only_the_promoted_go_on),
     cmocka_unit_test(the_best_is_continued),
     cmocka_unit_test(hyperband_fills_its_brackets),
     cmocka_unit_test(rungs_are_whole_where_steps_are),
