@@ -315,6 +315,13 @@ study_spec_read(const json_t *form, struct arena *arena, struct study_spec *spec
   return read_prior(form, arena, spec);
 }
 
+bool
+study_spec_pauses(const struct study_spec *spec)
+{
+  return spec->stopping == SEARCH_STOPPING_ASHA || spec->stopping == SEARCH_STOPPING_HYPERBAND
+         || strcmp(spec->method, "asha") == 0 || strcmp(spec->method, "hyperband") == 0;
+}
+
 enum err
 study_spec_search(const struct study_spec *spec, struct search **search, struct err_info *info)
 {
@@ -322,7 +329,8 @@ study_spec_search(const struct study_spec *spec, struct search **search, struct 
     .method = spec->method,
     .space = spec->space,
     .seed = spec->seed,
-    .expected_trials = spec->max_trials,
+    .expected_trials =
+      study_spec_pauses(spec) ? 0 : spec->max_trials, /* full runs, not known there */
     .prior_points = spec->prior_points,
     .prior_values = spec->prior_values,
     .prior_count = spec->prior_count,

@@ -43,6 +43,9 @@ json_t *study_spec_form(const json_t *request, const struct server_limits *limit
 enum err study_spec_read(const json_t *form, struct arena *arena, struct study_spec *spec,
                          struct json_faults *faults);
 
+/* Whether its trials pause at rungs. */
+bool study_spec_pauses(const struct study_spec *spec);
+
 /* The search it asks for; borrows the spec's space. */
 enum err study_spec_search(const struct study_spec *spec, struct search **search,
                            struct err_info *info);

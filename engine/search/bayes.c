@@ -15,11 +15,15 @@
 #define LEAST_START 4
 #define MOST_START 10
 #define WARM_LOOKS 2
+/* With more trials the process takes seconds for a suggestion: densities, whose time grows with the trials only, choose
+ * from there on. */
+#define PROCESS_MOST 2000
 
 struct bayes
 {
   struct surrogate surrogate;
   struct sobol_sequence *start;
+  void *densities; /* the state of the estimator that takes over */
 };
 
 static void
@@ -28,6 +32,7 @@ bayes_stop(void *state)
   struct bayes *bayes = state;
   if (!bayes)
     return;
+  search_kind_tpe.stop(bayes->densities);
   surrogate_clear(&bayes->surrogate);
   sobol_sequence_free(bayes->start);
   free(bayes);
@@ -40,6 +45,8 @@ bayes_start(const struct search *search, void **state, struct err_info *info)
   enum err err = bayes ? surrogate_init(&bayes->surrogate, search) : ERR_MEMORY;
   if (!err)
     err = sobol_start(search, &bayes->start);
+  if (!err)
+    err = search_kind_tpe.start(search, &bayes->densities, info);
   if (err)
   {
     bayes_stop(bayes);
@@ -204,6 +211,8 @@ bayes_ask(const struct search *search, void *state, double *point, struct err_in
 {
   struct bayes *bayes = state;
   struct search_seen seen;
+  if (search->count > PROCESS_MOST)
+    return search_kind_tpe.ask(search, bayes->densities, point, info);
   enum err err = search_seen_init(&seen, search);
   if (err)
     return err_set(info, err, "out of memory");
@@ -228,7 +237,7 @@ bayes_advance(const struct search *search, void *state, size_t *trial)
 {
   struct bayes *bayes = state;
   *trial = SIZE_MAX;
-  if (looks_around(search, bayes) || !advance_is_by_model(search))
+  if (search->count > PROCESS_MOST || looks_around(search, bayes) || !advance_is_by_model(search))
   {
     *trial = fidelity_promotion(search);
     return ERR_OK;

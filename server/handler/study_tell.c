@@ -88,14 +88,6 @@ find(struct study_turn *turn, struct tell *tell, bool paused_too, struct db_stud
   return status;
 }
 
-static bool
-pauses(const struct study_live *live)
-{
-  return live->spec.stopping == SEARCH_STOPPING_ASHA
-         || live->spec.stopping == SEARCH_STOPPING_HYPERBAND
-         || strcmp(live->spec.method, "asha") == 0 || strcmp(live->spec.method, "hyperband") == 0;
-}
-
 static void
 reply_stop(struct http_request *req, const struct tell *tell)
 {
@@ -158,7 +150,7 @@ store_measure(struct study_turn *turn, struct tell *tell, const struct db_study_
   if (err)
     return fail(tell, status, &info);
   tell->stop = search_should_stop(turn->live->search, (uint64_t) trial->number);
-  bool paused = tell->stop && pauses(turn->live);
+  bool paused = tell->stop && study_spec_pauses(&turn->live->spec);
   if (paused)
     tell->state = "paused";
   return db_study_trial_measured(turn->conn, turn->head->id, trial->number, tell->step, tell->value,

@@ -184,17 +184,15 @@ class SameEverywhere(unittest.TestCase):
     def test_small_cache(self):
         """Studies that do not fit in memory are read again, with the same outcome."""
         with AttuneServer(["--study-cache", "1M"], engines=0) as server:
-            first = self.play(self.study(server), lambda move: server, 8)
-            others = [self.study(server) for _ in range(14)]
-            study, games = self.study(server), []
-            for other in others:
-                games.append(self.play(other, lambda move: server, 8))
-            self.assertEqual(self.play(study, lambda move: server, 8), first)
-            self.assertEqual([game for game in games if game != first], [])
+            studies = [self.study(server) for _ in range(16)]
+            games = [self.play(study, lambda move: server, 8) for study in studies]
+            self.assertEqual([game for game in games if game != games[0]], [])
+            late = [server.post(study + "/suggest", {"client_id": "late"}).json["trials"][0] for study in studies]
+            self.assertEqual(len({(trial["number"], trial["from_step"], json.dumps(trial["params"])) for trial in late}), 1)
             metrics = server.get("/metrics").raw.decode()
             held = int(re.search(r"^attune_study_cache_bytes (\d+)", metrics, re.M)[1])
             self.assertTrue(0 < held <= 2 ** 20, held)
-            self.assertGreater(int(re.search(r"^attune_study_cache_misses_total (\d+)", metrics, re.M)[1]), 20)
+            self.assertGreater(int(re.search(r"^attune_study_cache_misses_total (\d+)", metrics, re.M)[1]), len(studies))
 
 
 class Shared:

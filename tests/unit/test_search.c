@@ -515,6 +515,33 @@ predictions_follow_the_values(void **state)
   search_free(search);
 }
 
+/* Beyond 2,000 trials the process would take seconds: its suggestions are those of the densities. */
+static void
+many_trials_are_left_to_densities(void **state)
+{
+  (void) state;
+  struct search *process = start("bayes", &mixed, 3), *densities = start("tpe", &mixed, 3);
+  double point[WIDTH], other[WIDTH];
+  struct rng rng;
+  rng_init(&rng, 1, 0);
+  for (size_t t = 0; t < 2001; t++)
+  {
+    space_sample(&mixed, &rng, point);
+    assert_int_equal(search_note_ask(process, t, point, NULL), ERR_OK);
+    assert_int_equal(search_note_ask(densities, t, point, NULL), ERR_OK);
+    assert_int_equal(search_tell(process, t, mixed_value(point), 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(densities, t, mixed_value(point), 1, NULL), ERR_OK);
+  }
+  for (size_t t = 3000; t < 3003; t++)
+  {
+    assert_int_equal(search_ask(process, t, point, NULL), ERR_OK);
+    assert_int_equal(search_ask(densities, t, other, NULL), ERR_OK);
+    assert_true(space_points_equal(&mixed, point, other));
+  }
+  search_free(process);
+  search_free(densities);
+}
+
 int
 main(void)
 {
@@ -533,6 +560,7 @@ main(void)
     cmocka_unit_test(bad_specs_are_refused),
     cmocka_unit_test(a_space_without_a_choice_has_one_point),
     cmocka_unit_test(predictions_follow_the_values),
+    cmocka_unit_test(many_trials_are_left_to_densities),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
