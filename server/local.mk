@@ -72,6 +72,7 @@ server_attuned_SOURCES = server/main.c \
   server/cluster.c server/cluster.h \
   server/first_run.c server/first_run.h \
   server/sign_in_link.c server/sign_in_link.h \
+  server/own_options.c server/own_options.h \
   server/guardian.c server/guardian.h \
   server/standalone.c server/standalone.h
 server_attuned_CPPFLAGS = $(server_libserver_a_CPPFLAGS)

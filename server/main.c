@@ -33,6 +33,7 @@
 #include "server/limits.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
+#include "server/own_options.h"
 #include "server/rate.h"
 #include "server/server.h"
 #include "server/sign_in_link.h"
@@ -49,81 +50,6 @@
 
 #define CONNECT_SECONDS 60.0
 #define FORGET_SECONDS 3600.0
-
-static const struct option_def own_options[] = {
-  {.name = "database",
-   .kind = OPTION_TEXT,
-   .argument = "CONNINFO",
-   .help = "The database to serve from, as libpq names it; without it a private one is run.",
-   .section = "Data"},
-  {.name = "data-dir",
-   .kind = OPTION_TEXT,
-   .argument = "DIR",
-   .help = "Where files are kept (default: ~/.local/share/attune, as root /var/lib/attune)."},
-  {.name = "db-user",
-   .kind = OPTION_TEXT,
-   .fallback = "postgres",
-   .argument = "NAME",
-   .help = "As root: the account that runs the private database."},
-  {.name = "engines",
-   .kind = OPTION_INTEGER,
-   .min = 0,
-   .max = 1024,
-   .argument = "N",
-   .help = "Engine workers of a standalone attuned (default: one for each core)."},
-  {.name = "keep-days",
-   .kind = OPTION_NUMBER,
-   .fallback = "30",
-   .min = 0.01,
-   .max = 36500,
-   .argument = "DAYS",
-   .help = "How long events and epochs of ended jobs are kept."},
-  {.name = "keep-audit-days",
-   .kind = OPTION_NUMBER,
-   .fallback = "90",
-   .min = 0.01,
-   .max = 36500,
-   .argument = "DAYS",
-   .help = "How long the audit is kept."},
-  {.name = "listen",
-   .kind = OPTION_TEXT,
-   .fallback = "127.0.0.1:8080",
-   .argument = "ADDR:PORT",
-   .help = "Where to serve; [ADDR]:PORT for IPv6.",
-   .section = "Network"},
-  {.name = "tls-cert", .kind = OPTION_TEXT, .argument = "FILE", .help = "Certificate chain (PEM)."},
-  {.name = "tls-key", .kind = OPTION_TEXT, .argument = "FILE", .help = "Its private key (PEM)."},
-  {.name = "behind-proxy",
-   .kind = OPTION_FLAG,
-   .fallback = "false",
-   .help = "A proxy in front speaks TLS: no warning about an open address without it."},
-  {.name = "max-connections-per-address",
-   .kind = OPTION_INTEGER,
-   .fallback = "0",
-   .min = 0,
-   .max = 1e6,
-   .argument = "N",
-   .help = "Connections of one client address; 0 means any number."},
-  {.name = "webhook-allow-private",
-   .kind = OPTION_FLAG,
-   .fallback = "false",
-   .help =
-     "Webhooks may call addresses that are not of the public Internet (tests, inner networks)."},
-  {.name = "sign-in-url",
-   .kind = OPTION_FLAG,
-   .fallback = "false",
-   .help = "Print a new link that signs a browser in once, within 15 minutes, and exit.",
-   .section = "Keys"},
-  {.name = "log-level",
-   .kind = OPTION_CHOICE,
-   .fallback = "info",
-   .choices = "debug info warning error",
-   .argument = "LEVEL",
-   .help = "The least level that is logged.",
-   .section = "Log"},
-  {.name = "log-json", .kind = OPTION_FLAG, .fallback = "false", .help = "Log JSON lines."},
-};
-#define OWN_COUNT (sizeof own_options / sizeof own_options[0])
 
 /* All that main makes, in the order it is made. */
 struct program
@@ -553,15 +479,15 @@ run(struct program *program)
 int
 main(int argc, char **argv)
 {
-  static struct option_def table[OWN_COUNT + LIMITS_COUNT + 1];
+  static struct option_def table[OWN_OPTIONS_COUNT + LIMITS_COUNT + 1];
   struct program program = {.lock_fd = -1, .signal_fd = -1};
   struct buf faults = {0};
   struct err_info info = {0};
   enum log_level level = LOG_LEVEL_INFO;
   int status = 0;
   json_memory_watch();
-  memcpy(table, own_options, sizeof own_options);
-  memcpy(table + OWN_COUNT, limits_options, sizeof limits_options);
+  memcpy(table, own_options, OWN_OPTIONS_COUNT * sizeof *own_options);
+  memcpy(table + OWN_OPTIONS_COUNT, limits_options, sizeof limits_options);
   if (proc_pin_blas_threads(argv, &info) != ERR_OK || sodium_init() < 0)
   {
     fprintf(stderr, "attuned: %s\n", *info.text ? info.text : "no randomness");

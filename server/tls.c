@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #define PEM_MAX ((size_t) 1 << 20)
+#define AUTHORITIES_MAX ((size_t) 8 << 20)
 #define CHAIN_MOST 16
 #define WARN_S ((time_t) 14 * 24 * 3600)
 
@@ -215,6 +216,26 @@ tls_free(struct tls *tls)
   free(tls->cert_path);
   free(tls->key_path);
   free(tls);
+}
+
+enum err
+tls_check_authorities(const char *path, struct err_info *info)
+{
+  gnutls_x509_crt_t *certificates = NULL;
+  unsigned count = 0;
+  struct buf pem = {0};
+  enum err err = file_read_all(path, AUTHORITIES_MAX, &pem, info);
+  gnutls_datum_t data = {.data = (unsigned char *) pem.data, .size = (unsigned) pem.length};
+  if (!err
+      && (pem.length == 0
+          || gnutls_x509_crt_list_import2(&certificates, &count, &data, GNUTLS_X509_FMT_PEM, 0)
+               < 0))
+    err = err_set(info, ERR_INVALID, "%s holds no certificates (PEM)", path);
+  for (unsigned i = 0; certificates != NULL && i < count; i++)
+    gnutls_x509_crt_deinit(certificates[i]);
+  gnutls_free(certificates);
+  buf_free(&pem);
+  return err;
 }
 
 int

@@ -27,6 +27,10 @@ enum err tls_new(const char *cert_path, const char *key_path, struct tls **tls,
 enum err tls_reload(struct tls *tls, struct err_info *info);
 void tls_free(struct tls *tls); /* NULL is fine */
 
+/* Whether a file holds certificates (PEM), such as those of authorities. ERR_INVALID when it does not; ERR_IO or
+ * ERR_NOT_FOUND when it can't be read. */
+enum err tls_check_authorities(const char *path, struct err_info *info);
+
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *names, int name_count,
                  const gnutls_pk_algorithm_t *algorithms, int algorithm_count,

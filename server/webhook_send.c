@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/tls.h"
 #include "server/webhook_address.h"
 #include "sql/db_webhook.h"
 
@@ -51,6 +52,7 @@ struct webhook_sender
 {
   struct server *server;
   bool allow_private;
+  const char *authorities; /* a file, or NULL */
   CURLM *multi;
   pthread_t thread;
   bool started;
@@ -139,6 +141,9 @@ set_options(struct slot *slot)
   curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* a proxy would connect for us, unchecked */
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  /* The system's folder of certificates stays in use. */
+  if (slot->sender->authorities)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, slot->sender->authorities);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
@@ -344,14 +349,19 @@ send_webhooks(void *context)
 enum err
 webhook_sender_start(struct server *server, struct webhook_sender **out, struct err_info *info)
 {
-  struct webhook_sender *sender = calloc(1, sizeof *sender);
+  const char *authorities = options_text(server->options, "webhook-ca-file");
   *out = NULL;
+  enum err err = authorities ? tls_check_authorities(authorities, info) : ERR_OK;
+  if (err)
+    return err;
+  struct webhook_sender *sender = calloc(1, sizeof *sender);
   if (!sender || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
   {
     free(sender);
     return err_set(info, ERR_MEMORY, "out of memory");
   }
   sender->server = server;
+  sender->authorities = authorities;
   sender->allow_private = options_flag(server->options, "webhook-allow-private");
   for (size_t i = 0; i < WEBHOOK_SLOTS; i++)
     sender->slots[i].sender = sender;

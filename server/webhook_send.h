@@ -16,7 +16,8 @@
 
 struct webhook_sender;
 
-/* Starts the thread. Options read: webhook-allow-private. */
+/* Starts the thread. Options read: webhook-allow-private, webhook-ca-file (ERR_INVALID, ERR_IO or ERR_NOT_FOUND when it
+ * is no such file; it is read again by every call). */
 enum err webhook_sender_start(struct server *server, struct webhook_sender **sender,
                               struct err_info *info);
 /* Lets calls under way end, up to a second, and frees; what was cut off is sent again. NULL is fine. */

@@ -1,16 +1,23 @@
 """Webhooks: signed, repeated until they are taken, never to an inner address, and not lost by a crash."""
 
+import functools
 import hashlib
 import hmac
 import http.server
 import json
+import os
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 from common import AttuneServer, iris
+from attune_server import runnable_as
 
 FAST = ["--webhook-seconds", "1", "--webhook-retry-seconds", "0.2", "--webhook-give-up-seconds", "600"]
 
@@ -18,7 +25,7 @@ FAST = ["--webhook-seconds", "1", "--webhook-retry-seconds", "0.2", "--webhook-g
 class Receiver:
     """An HTTP server that keeps what it gets and answers each path as told."""
 
-    def __init__(self):
+    def __init__(self, context=None):
         self.got = []
         self.answers = {}  # path: list of statuses, the last for ever; "hang" does not answer
         self.changed = threading.Condition()
@@ -61,7 +68,9 @@ class Receiver:
                 pass  # the caller went away, as it should from one that hangs
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if context:  # TLS; each connection shakes hands in a thread of its own
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def at(self, path):
@@ -275,6 +284,70 @@ class Webhooks(unittest.TestCase):
         self.assertEqual({call[1]["Attune-Delivery"] for call in calls}, {delivery})
         ended = self.wait_delivery(hook["id"], "delivered")
         self.assertEqual(ended["attempts"], 2)
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+class Authorities(unittest.TestCase):
+    """https receivers: the certificate must come from an authority that is trusted."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="attune-test-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        runnable_as(cls.folder)
+        at = functools.partial(os.path.join, cls.folder)
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl("req", "-x509", *key, "-subj", "/CN=Our own authority", "-days", "30", "-keyout", at("ca.key"), "-out", at("ca.pem"))
+        openssl("req", *key, "-subj", "/CN=receiver", "-keyout", at("own.key"), "-out", at("own.csr"))
+        with open(at("extensions"), "w", encoding="ascii") as file:
+            file.write("subjectAltName=IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", at("own.csr"), "-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial",
+                "-days", "30", "-extfile", at("extensions"), "-out", at("own.pem"))
+        os.chmod(at("ca.pem"), 0o644)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(at("own.pem"), at("own.key"))
+        cls.receiver = Receiver(context)
+        cls.addClassCleanup(cls.receiver.close)
+
+    def delivery(self, arguments):
+        """What became of a ping, once it was tried."""
+        with AttuneServer(["--webhook-allow-private", *FAST, *arguments], engines=0) as api:
+            hook = api.post("/api/v1/webhooks", {"url": self.receiver.url + "/tls", "events": ["job.failed"]}).json["id"]
+            self.assertEqual(api.post(f"/api/v1/webhooks/{hook}/test").status, 202)
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                item = api.get(f"/api/v1/webhooks/{hook}/deliveries").json["items"][0]
+                if item["last_error"] or item["state"] == "delivered":
+                    return item
+                time.sleep(0.05)
+            raise AssertionError(item)
+
+    def test_unknown_authority(self):
+        told = self.delivery([])
+        self.assertNotEqual(told["state"], "delivered")
+        self.assertIn("certificate", told["last_error"])
+        self.assertEqual(self.receiver.at("/tls"), [])
+
+    def test_z_own_authority(self):
+        told = self.delivery(["--webhook-ca-file", os.path.join(self.folder, "ca.pem")])
+        self.assertEqual((told["state"], told["last_status"]), ("delivered", 200), told)
+        self.assertEqual(len(self.receiver.at("/tls")), 1)
+
+    def test_bad_files(self):
+        """A file without certificates keeps attuned from starting, with a word on why."""
+        for name, content in (("none.pem", None), ("empty.pem", ""), ("text.pem", "no certificates here\n")):
+            path = os.path.join(self.folder, name)
+            if content is not None:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(content)
+                os.chmod(path, 0o644)
+            with self.subTest(name), self.assertRaises(AssertionError) as raised:
+                self.delivery(["--webhook-ca-file", path])
+            self.assertIn("attuned ended at its start", str(raised.exception))
+            self.assertIn(name, str(raised.exception))
 
 
 class InnerAddresses(unittest.TestCase):
