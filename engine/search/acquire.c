@@ -233,6 +233,16 @@ rescore_front(struct work *w)
 static enum err
 screen(struct work *w)
 {
+  const struct acquire_score *other = w->task->score;
+  if (other)
+  {
+    enum err err = other->many(other->context, w->count, w->rows, w->mean);
+    for (size_t c = 0; !err && c < w->count; c++)
+      w->order[c] = (struct candidate){w->mean[c], c};
+    if (!err)
+      sort_candidates(w, w->count);
+    return err;
+  }
   struct gp *gp = w->task->gp;
   bool many = gp_count(gp) > FULL_SCREEN;
   enum err err = many ? gp_predict_bound(gp, w->count, w->rows, w->mean, w->variance)
@@ -248,6 +258,8 @@ evaluate(struct work *w, const double *point)
 {
   double mean, variance;
   features_encode(w->task->features, point, w->row);
+  if (w->task->score)
+    return w->task->score->one(w->task->score->context, w->row, NULL);
   gp_predict(w->task->gp, w->row, &mean, &variance);
   return score(w->task, mean, variance);
 }
@@ -261,6 +273,13 @@ slope_function(const double *x, double *gradient, void *context)
   double mean, variance;
   for (size_t k = 0; k < w->moved_count; k++)
     w->row[w->moved[k]] = x[k];
+  if (task->score)
+  {
+    double value = task->score->one(task->score->context, w->row, w->row_gradient);
+    for (size_t k = 0; k < w->moved_count; k++)
+      gradient[k] = -w->row_gradient[w->moved[k]];
+    return -value;
+  }
   gp_predict_gradient(task->gp, w->row, &mean, &variance, w->mean_gradient, w->variance_gradient);
   if (task->exploit)
     memcpy(w->row_gradient, w->mean_gradient, w->width * sizeof *w->row_gradient);

@@ -20,6 +20,15 @@ void acquire_log_ei_gradient(size_t width, double mean, double variance, double 
                              const double *mean_gradient, const double *variance_gradient,
                              double *gradient);
 
+/* Something else to be made as large as possible: its values at `count` rows, and at one row with its
+ * gradient by the features (width each; `gradient` may be NULL). */
+struct acquire_score
+{
+  enum err (*many)(void *context, size_t count, const double *rows, double *scores);
+  double (*one)(void *context, const double *row, double *gradient);
+  void *context;
+};
+
 struct acquire_task
 {
   const struct search *search;
@@ -29,8 +38,9 @@ struct acquire_task
   double best;           /* the incumbent, in the units of the process */
   const double *anchors; /* (anchor_count, space->count): the best points so far, best first */
   size_t anchor_count;
-  uint64_t stream; /* of the random numbers of this choice */
-  bool exploit;    /* look for the lowest mean instead */
+  uint64_t stream;                   /* of the random numbers of this choice */
+  bool exploit;                      /* look for the lowest mean instead */
+  const struct acquire_score *score; /* in place of gp, best and exploit; NULL = log EI under gp */
 };
 
 /* Writes the chosen point. ERR_NOT_FOUND when every point is taken; ERR_MEMORY. */

@@ -8,6 +8,7 @@
 
 #include "search/acquire.h"
 #include "search/advance.h"
+#include "search/many.h"
 #include "search/sobol.h"
 #include "search/surrogate.h"
 
@@ -22,6 +23,7 @@
 struct bayes
 {
   struct surrogate surrogate;
+  struct many many; /* where it is needed */
   struct sobol_sequence *start;
   void *densities; /* the state of the estimator that takes over */
 };
@@ -33,6 +35,7 @@ bayes_stop(void *state)
   if (!bayes)
     return;
   search_kind_tpe.stop(bayes->densities);
+  many_clear(&bayes->many);
   surrogate_clear(&bayes->surrogate);
   sobol_sequence_free(bayes->start);
   free(bayes);
@@ -43,6 +46,8 @@ bayes_start(const struct search *search, void **state, struct err_info *info)
 {
   struct bayes *bayes = calloc(1, sizeof *bayes);
   enum err err = bayes ? surrogate_init(&bayes->surrogate, search) : ERR_MEMORY;
+  if (!err && many_is_needed(search))
+    err = many_init(&bayes->many, search);
   if (!err)
     err = sobol_start(search, &bayes->start);
   if (!err)
@@ -220,7 +225,9 @@ bayes_ask(const struct search *search, void *state, double *point, struct err_in
     err = sobol_choose(search, bayes->start, &seen, point);
   else
   {
-    err = choose_by_process(search, bayes, &seen, point);
+    err = many_is_needed(search)
+            ? many_choose(search, &bayes->many, &bayes->surrogate, &seen, point)
+            : choose_by_process(search, bayes, &seen, point);
     if (err == ERR_DIVERGED) /* values so extreme that no covariance fits them */
       err = sobol_choose(search, bayes->start, &seen, point);
   }

@@ -18,6 +18,7 @@ engine_libsearch_a_SOURCES = \
   engine/search/importance_trials.c \
   engine/search/insight.c engine/search/insight.h \
   engine/search/lbfgs.c engine/search/lbfgs.h \
+  engine/search/many.c engine/search/many.h \
   engine/search/outcome.c engine/search/outcome.h \
   engine/search/pareto.c \
   engine/search/parzen.c engine/search/parzen.h \
@@ -32,4 +33,5 @@ engine_libsearch_a_SOURCES = \
   engine/search/special.c engine/search/special.h \
   engine/search/standing.c engine/search/standing.h \
   engine/search/surrogate.c engine/search/surrogate.h \
-  engine/search/tpe.c
+  engine/search/tpe.c \
+  engine/search/volume.c engine/search/volume.h

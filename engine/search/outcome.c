@@ -109,3 +109,9 @@ outcome_value(const struct outcome *o, double y)
   double outcome = o->centre + o->spread * y;
   return o->warp == OUTCOME_LOG ? o->low + o->unit * expm1(outcome) : outcome;
 }
+
+double
+outcome_of_plain(const struct outcome *o, double value)
+{
+  return (value - o->centre) / o->spread;
+}

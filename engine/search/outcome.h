@@ -39,4 +39,7 @@ bool outcome_log_slope(const struct outcome *outcome, double value, double *log_
 /* The value behind an outcome. */
 double outcome_value(const struct outcome *outcome, double y);
 
+/* The outcome that a value would have in a plain outcome, clipped or not. */
+double outcome_of_plain(const struct outcome *outcome, double value);
+
 #endif

@@ -74,3 +74,17 @@ special_log_ei_slope(double z)
   double upper = 0.5 * erfc(-z * SQRT_HALF);
   return upper / (exp(-0.5 * z * z - HALF_LOG_TWO_PI) + z * upper);
 }
+
+double
+special_log_cdf(double z, double *slope)
+{
+  if (z > 5)
+  {
+    double above = 0.5 * erfc(z * SQRT_HALF);
+    *slope = INV_SQRT_TWO_PI * exp(-0.5 * z * z) / (1 - above);
+    return log1p(-above);
+  }
+  double scaled = special_erfcx(-z * SQRT_HALF);
+  *slope = 1 / (SQRT_HALF_PI * scaled);
+  return log(0.5 * scaled) - 0.5 * z * z;
+}

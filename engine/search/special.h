@@ -12,7 +12,10 @@ double special_erfcx(double x);
  * used in the tail). */
 double special_log_ei(double z);
 
-/* Its derivative Φ(z) / (φ(z) + z·Φ(z)). */
+/* log Φ(z) without loss in the tail; its derivative φ(z)/Φ(z) goes to *slope. */
+double special_log_cdf(double z, double *slope);
+
+/* The derivative of special_log_ei, Φ(z) / (φ(z) + z·Φ(z)). */
 double special_log_ei_slope(double z);
 
 #endif

@@ -22,10 +22,24 @@ surrogate_has_prior(const struct search *search, size_t own)
   return search->prior_count >= SURROGATE_PRIOR_LEAST && own < SURROGATE_PRIOR_UNTIL;
 }
 
+/* The earlier results are values of the first objective. */
+static bool
+uses_prior(const struct surrogate *s, const struct search *search, size_t own)
+{
+  return s->output == 0 && surrogate_has_prior(search, own);
+}
+
 enum err
 surrogate_init(struct surrogate *s, const struct search *search)
 {
+  return surrogate_init_output(s, search, 0);
+}
+
+enum err
+surrogate_init_output(struct surrogate *s, const struct search *search, size_t output)
+{
   memset(s, 0, sizeof *s);
+  s->output = output;
   enum err err = features_init(&s->features, search->space);
   if (err)
     return err;
@@ -107,28 +121,55 @@ surrogate_own_count(const struct search *search)
   return fidelity_is_modelled(&search->fidelity) ? search->observed_count : search->ended_count;
 }
 
-/* The first n own data: trials that ended or, where rungs are modelled, values at rungs. */
+static size_t
+own_count(const struct surrogate *s, const struct search *search)
+{
+  return s->output == 0 ? surrogate_own_count(search) : search->ended_count;
+}
+
+/* Trials that ended, by the surrogate's output: a failed one has no value, and none of a constraint. */
+static void
+ended_data(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
+           size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+  {
+    size_t trial = search->ended[i];
+    bool done = search->trials[trial].state == SEARCH_DONE;
+    if (!done && s->output >= search->objective_count)
+      continue;
+    size_t at = data->own++;
+    data->trials[at] = trial;
+    data->values[at] = done ? search_results(search, trial)[s->output] : NAN;
+    features_encode(&s->features, search_point(search, trial),
+                    data->x + at * s->features.layout.width);
+  }
+}
+
+/* The own data that the first n entries of the log make: trials that ended or, where rungs are modelled,
+ * values at rungs. */
 static enum err
 own_data(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
          size_t n)
 {
   size_t width = s->features.layout.width;
   double offsets[FIDELITY_RUNGS_MAX];
-  bool rungs = s->features.step != SIZE_MAX;
-  if (rungs && fidelity_offsets(search, n, offsets))
+  if (s->features.step == SIZE_MAX || s->output != 0)
+  {
+    ended_data(data, s, search, n);
+    return ERR_OK;
+  }
+  if (fidelity_offsets(search, n, offsets))
     return ERR_MEMORY;
+  data->own = n;
   for (size_t i = 0; i < n; i++)
   {
+    const struct search_observed *seen = &search->observed[i];
     double *row = data->x + i * width;
-    data->trials[i] = rungs ? search->observed[i].trial : search->ended[i];
-    features_encode(&s->features, search_point(search, data->trials[i]), row);
-    if (rungs)
-    {
-      row[s->features.step] = fidelity_coordinate(search, search->observed[i].rung);
-      data->values[i] = search->observed[i].value + offsets[search->observed[i].rung];
-    }
-    else
-      data->values[i] = search->trials[data->trials[i]].value; /* NaN if it failed */
+    data->trials[i] = seen->trial;
+    features_encode(&s->features, search_point(search, seen->trial), row);
+    row[s->features.step] = fidelity_coordinate(search, seen->rung);
+    data->values[i] = seen->value + offsets[seen->rung];
   }
   return ERR_OK;
 }
@@ -139,24 +180,24 @@ data_init(struct surrogate_data *data, const struct surrogate *s, const struct s
           enum outcome_warp warp, size_t n)
 {
   size_t width = s->features.layout.width;
-  size_t priors = surrogate_has_prior(search, n) && !s->alone ? s->prior.n : 0;
+  size_t priors = uses_prior(s, search, n) && !s->alone ? s->prior.n : 0;
   memset(data, 0, sizeof *data);
-  data->own = n;
-  data->n = n + priors;
-  data->x = calloc(data->n * width + 1, sizeof *data->x);
-  data->y = calloc(data->n + 1, sizeof *data->y);
-  data->values = calloc(data->n + 1, sizeof *data->values);
+  data->x = calloc((n + priors) * width + 1, sizeof *data->x);
+  data->y = calloc(n + priors + 1, sizeof *data->y);
+  data->values = calloc(n + priors + 1, sizeof *data->values);
   data->trials = calloc(n + 1, sizeof *data->trials);
   enum err err = data->x && data->y && data->values && data->trials ? ERR_OK : ERR_MEMORY;
   if (!err)
     err = own_data(data, s, search, n);
+  size_t own = data->own;
+  data->n = own + priors;
   if (!err)
-    err = outcome_fit(warp, n, data->values, data->y, &data->outcome);
+    err = outcome_fit(warp, own, data->values, data->y, &data->outcome);
   if (!err && priors)
   {
-    memcpy(data->x + n * width, s->prior.x, priors * width * sizeof *data->x);
-    memcpy(data->y + n, s->prior.y, priors * sizeof *data->y);
-    for (size_t i = n; i < data->n; i++)
+    memcpy(data->x + own * width, s->prior.x, priors * width * sizeof *data->x);
+    memcpy(data->y + own, s->prior.y, priors * sizeof *data->y);
+    for (size_t i = own; i < data->n; i++)
       data->values[i] = NAN;
     err = align_prior(s, data);
   }
@@ -313,7 +354,7 @@ ensure_prior(struct surrogate *s, const struct search *search)
 {
   struct surrogate_prior *prior = &s->prior;
   double best = -INFINITY;
-  if (prior->gp || !surrogate_has_prior(search, 0))
+  if (prior->gp || !uses_prior(s, search, 0))
     return ERR_OK;
   size_t count = gp_theta_count(&s->features.layout);
   if (!prior->theta && !(prior->theta = calloc(count, sizeof *prior->theta)))
@@ -358,7 +399,8 @@ decide_warp(struct surrogate *s, const struct search *search, size_t n)
   s->fitted = 0;
   s->warp = OUTCOME_PLAIN;
   double best = -INFINITY;
-  for (int w = 0; n >= DECIDE_FROM && w < OUTCOME_WARPS; w++)
+  int warps = s->output < search->objective_count ? OUTCOME_WARPS : 1;
+  for (int w = 0; n >= DECIDE_FROM && w < warps; w++)
   {
     double density;
     enum err err = try_warp(s, search, (enum outcome_warp) w, n, s->other, &density);
@@ -383,7 +425,7 @@ static enum err
 decide_prior(struct surrogate *s, const struct search *search, size_t n)
 {
   double with, without;
-  if (n < JUDGE_FROM || !surrogate_has_prior(search, n) || s->judged == n)
+  if (n < JUDGE_FROM || !uses_prior(s, search, n) || s->judged == n)
     return ERR_OK;
   s->judged = n;
   s->alone = false;
@@ -423,7 +465,7 @@ enum err
 surrogate_posterior(struct surrogate *s, const struct search *search, size_t spare,
                     struct surrogate_data *data, struct gp **gp)
 {
-  size_t own = surrogate_own_count(search);
+  size_t own = own_count(s, search);
   enum err err = ensure_prior(s, search);
   if (!err && own)
     err = ensure_fit(s, search, own);

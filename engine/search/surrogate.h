@@ -35,6 +35,7 @@ struct surrogate_prior
 
 struct surrogate
 {
+  size_t output; /* what it models: an objective, or objective_count + a constraint */
   struct features features;
   double *theta;  /* of the last fit */
   double *other;  /* of a fit that is being compared */
@@ -58,10 +59,14 @@ struct surrogate_data
   struct outcome outcome;
 };
 
+/* Of the first objective; of any output of the trials. ERR_MEMORY. Only the first objective has earlier
+ * results and values at rungs; a constraint is never warped, and failed trials say nothing about it. */
 enum err surrogate_init(struct surrogate *surrogate, const struct search *search);
+enum err surrogate_init_output(struct surrogate *surrogate, const struct search *search,
+                               size_t output);
 void surrogate_clear(struct surrogate *surrogate);
 
-/* How many data the log has for a process. */
+/* How many data the log has for a process over the first objective. */
 size_t surrogate_own_count(const struct search *search);
 
 /* Whether an earlier search's results take part in a process over so many own trials. */
