@@ -11,11 +11,19 @@ EXTRA_PROGRAMS += tests/bench/cost_model
 tests_bench_cost_model_SOURCES = tests/bench/cost_model.c
 tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
 
+# How well scores at a rung rank networks: `make tests/bench/rung_rank`.
+EXTRA_PROGRAMS += tests/bench/rung_rank
+tests_bench_rung_rank_SOURCES = tests/bench/rung_rank.c
+tests_bench_rung_rank_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS)
+
 EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
 model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
+
+model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec \
+  tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_rungs tests/unit/test_train_weights \
   tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -40,6 +48,8 @@ tests_unit_test_train_SOURCES = tests/unit/test_train.c $(toy_sources)
 tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_parts_SOURCES = tests/unit/test_train_parts.c tests/harness/test_support.h
 tests_unit_test_train_parts_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_rungs_SOURCES = tests/unit/test_train_rungs.c $(toy_sources)
+tests_unit_test_train_rungs_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_weights_SOURCES = tests/unit/test_train_weights.c $(toy_sources)
 tests_unit_test_train_weights_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_trees_SOURCES = tests/unit/test_trees.c tests/harness/test_support.h

@@ -270,7 +270,8 @@ static const struct model_family families[] = {
    .refuse = refuse_nothing,
    .default_space = mlp_space,
    .cost_estimate = mlp_cost,
-   .stops_on_validation = true},
+   .stops_on_validation = true,
+   .has_rungs = true},
   {.name = NULL}};
 
 const struct model_family *

@@ -46,6 +46,9 @@ struct model_family
   double (*cost_estimate)(const struct model_data_shape *shape, size_t rows);
   /* Whether a fit chooses its epoch or rounds by the validation rows it is given. */
   bool stops_on_validation;
+  /* Whether a fit can pause after an epoch and go on later (train.h). A family without rungs always runs
+   * in full. */
+  bool has_rungs;
 };
 
 /* All families, ended by one without a name. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "data/encode.h"
 #include "data/metric.h"
@@ -42,7 +43,7 @@ struct fit
   struct model_pixels reduced; /* of images that were reduced beforehand: taken whole */
   uint8_t *reduced_pixels;     /* of the whole dataset; NULL = each is reduced when it is used */
   struct model_target target;
-  double started; /* monotonic seconds */
+  double started; /* monotonic seconds; of a fit that goes on, earlier by what it has taken */
 };
 
 /* What a family hands back: a body (see model_build.h) and how it went. */
@@ -51,11 +52,12 @@ struct fit_outcome
   void *body;
   size_t epochs, best_epoch;
   enum train_stop stop;
+  struct buf checkpoint; /* of a pause */
 };
 
 enum err fit_linear(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
-enum err fit_mlp(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
+enum err fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 
 /* Labels, targets and weights of both sets, from the request. */
 enum err fit_read_labels(struct fit *fit, struct err_info *info);

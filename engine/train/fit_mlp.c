@@ -1,6 +1,6 @@
 #include <config.h>
 
-#include "train/fit.h"
+#include "train/fit_mlp.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,12 +9,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "model/family.h"
-#include "model/net.h"
 #include "train/loss.h"
-#include "train/optim.h"
-#include "train/pace.h"
-#include "train/schedule.h"
-#include "train/stop.h"
 
 #define VALID_BATCH 256
 #define PACE_EVERY 16
@@ -27,33 +22,10 @@
  * the score; the log loss picks more steadily. */
 #define METRIC_ROWS_LEAST 4000
 
-/* All a run needs, allocated before its first step. */
-struct run
-{
-  const struct fit *fit;
-  struct net *net;
-  struct net_work work, valid_work;
-  struct optim optim;
-  struct pace pace;
-  struct stop_rule rule;
-  enum schedule_kind schedule;
-  struct optim_step peak; /* rate, momentum and decay as asked for */
-  float smoothing;
-  size_t batch, steps_per_epoch, epochs;
-  size_t *order;
-  float *x;       /* (max (batch, VALID_BATCH), inputs) */
-  int32_t *y;     /* (batch) */
-  float *target;  /* (batch) */
-  float *weight;  /* (batch), or NULL */
-  float *best;    /* weights of the best epoch */
-  float *outputs; /* predictions of the validation rows */
-  double valid_seconds;
-};
-
 /* ---- setting up ----------------------------------------------------------------------------------- */
 
 static void
-read_params(struct run *run)
+read_params(struct mlp_run *run)
 {
   const struct fit *fit = run->fit;
   static const enum schedule_kind schedules[] = {[FAMILY_COSINE] = SCHEDULE_COSINE,
@@ -75,7 +47,7 @@ read_params(struct run *run)
 }
 
 static enum err
-make_net(struct run *run, struct err_info *info)
+make_net(struct mlp_run *run, struct err_info *info)
 {
   const struct fit *fit = run->fit;
   struct net_config config = {.inputs = fit->train.width,
@@ -92,7 +64,7 @@ make_net(struct run *run, struct err_info *info)
 }
 
 static enum err
-set_up(struct run *run, struct err_info *info)
+set_up(struct mlp_run *run, struct err_info *info)
 {
   static const enum optim_kind optimizers[] = {
     [FAMILY_ADAMW] = OPTIM_ADAMW, [FAMILY_ADAM] = OPTIM_ADAM, [FAMILY_SGD] = OPTIM_SGD};
@@ -123,7 +95,7 @@ set_up(struct run *run, struct err_info *info)
 }
 
 static void
-tear_down(struct run *run)
+tear_down(struct mlp_run *run)
 {
   optim_clear(&run->optim);
   net_work_clear(&run->valid_work);
@@ -141,7 +113,7 @@ tear_down(struct run *run)
 /* ---- one step ------------------------------------------------------------------------------------- */
 
 static void
-fetch_labels(struct run *run, const size_t *order)
+fetch_labels(struct mlp_run *run, const size_t *order)
 {
   const struct fit_rows *train = &run->fit->train;
 
@@ -157,7 +129,7 @@ fetch_labels(struct run *run, const size_t *order)
 }
 
 static void
-move_weights(struct run *run)
+move_weights(struct mlp_run *run)
 {
   double t = run->pace.t;
   struct optim_step step = run->peak;
@@ -175,7 +147,7 @@ move_weights(struct run *run)
 }
 
 static enum err
-take_step(struct run *run, const size_t *order, double *loss, struct err_info *info)
+take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_info *info)
 {
   const struct fit *fit = run->fit;
 
@@ -206,7 +178,7 @@ take_step(struct run *run, const size_t *order, double *loss, struct err_info *i
 /* ---- validation ----------------------------------------------------------------------------------- */
 
 static bool
-predict_valid(struct run *run)
+predict_valid(struct mlp_run *run)
 {
   const struct fit *fit = run->fit;
   size_t k = fit->outputs;
@@ -225,7 +197,7 @@ predict_valid(struct run *run)
 
 /* Scores the validation rows into *progress; *score is what the best epoch is chosen by. */
 static enum err
-validate(struct run *run, struct train_progress *progress, double *score, struct err_info *info)
+validate(struct mlp_run *run, struct train_progress *progress, double *score, struct err_info *info)
 {
   const struct fit *fit = run->fit;
   const struct train_request *request = fit->request;
@@ -267,7 +239,7 @@ validate(struct run *run, struct train_progress *progress, double *score, struct
 /* ---- the run -------------------------------------------------------------------------------------- */
 
 static enum err
-end_epoch(struct run *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
+end_epoch(struct mlp_run *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
           struct err_info *info)
 {
   struct train_progress progress = {.epoch = epoch,
@@ -292,7 +264,7 @@ end_epoch(struct run *run, size_t epoch, double train_loss, struct fit_outcome *
 }
 
 static void
-keep_pace(struct run *run)
+keep_pace(struct mlp_run *run)
 {
   double left = fit_seconds_left(run->fit) * TIME_SHARE;
 
@@ -304,7 +276,7 @@ keep_pace(struct run *run)
 }
 
 static enum err
-run_epoch(struct run *run, size_t epoch, double *loss, struct err_info *info)
+run_epoch(struct mlp_run *run, size_t epoch, double *loss, struct err_info *info)
 {
   double sum = 0.0;
   size_t steps = 0;
@@ -328,33 +300,46 @@ run_epoch(struct run *run, size_t epoch, double *loss, struct err_info *info)
   return ERR_OK;
 }
 
-static enum err
-run_all(struct run *run, struct fit_outcome *outcome, struct err_info *info)
+/* Whether the run ends after this epoch, and how. */
+static bool
+ends_here(const struct mlp_run *run, enum train_stop *stop)
 {
-  outcome->stop = TRAIN_STOP_COMPLETE;
-  for (size_t epoch = 1; run->pace.left; epoch++)
+  const struct fit *fit = run->fit;
+
+  if (fit->valid.count && stop_now(&run->rule, run->epoch))
+    *stop = TRAIN_STOP_PATIENCE;
+  else if (run->pace.left == 0)
+    *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;
+  else if (run->epoch == fit->request->pause_epoch)
+    *stop = TRAIN_STOP_PAUSE;
+  else
+    return false;
+  return true;
+}
+
+static enum err
+run_all(struct mlp_run *run, struct fit_outcome *outcome, struct err_info *info)
+{
+  bool ended = run->pace.left == 0;
+
+  outcome->epochs = run->epoch;
+  while (!ended)
   {
     double loss;
-    enum err rc = run_epoch(run, epoch, &loss, info);
+    enum err rc = run_epoch(run, run->epoch + 1, &loss, info);
     if (rc == ERR_OK)
-      rc = end_epoch(run, epoch, loss, outcome, info);
+      rc = end_epoch(run, ++run->epoch, loss, outcome, info);
     if (rc != ERR_OK)
       return rc;
-    if (run->fit->valid.count && stop_now(&run->rule, epoch))
-    {
-      outcome->stop = TRAIN_STOP_PATIENCE;
-      break;
-    }
+    ended = ends_here(run, &outcome->stop);
   }
-  if (outcome->stop == TRAIN_STOP_COMPLETE && run->pace.done < run->pace.planned)
-    outcome->stop = TRAIN_STOP_TIME;
   outcome->best_epoch = run->rule.best_epoch ? run->rule.best_epoch : 1;
   return ERR_OK;
 }
 
-/* The best weights in a net of their own, without gradients and moments. */
+/* The best weights in a net of their own without gradients and moments. */
 static enum err
-hand_over(const struct run *run, struct fit_outcome *outcome, struct err_info *info)
+hand_over(const struct mlp_run *run, struct fit_outcome *outcome, struct err_info *info)
 {
   struct net *net;
   enum err rc = net_new(&run->net->config, false, &net, info);
@@ -374,13 +359,24 @@ hand_over(const struct run *run, struct fit_outcome *outcome, struct err_info *i
 }
 
 enum err
-fit_mlp(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
+fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
 {
-  struct run run = {.fit = fit};
+  const struct train_request *request = fit->request;
+  struct mlp_run run = {.fit = fit};
   enum err rc = set_up(&run, info);
 
+  if (rc == ERR_OK && request->checkpoint)
+    rc = mlp_checkpoint_read(&run, request->checkpoint, request->checkpoint_length, info);
+  if (rc == ERR_OK && request->pause_epoch && request->pause_epoch <= run.epoch)
+    rc = err_set(info, ERR_INVALID, "the checkpoint is of epoch %zu, the pause to be after %zu",
+                 run.epoch, request->pause_epoch);
   if (rc == ERR_OK)
     rc = run_all(&run, outcome, info);
+  if (rc == ERR_OK && outcome->stop == TRAIN_STOP_PAUSE)
+    mlp_checkpoint_write(&run, &outcome->checkpoint);
+  if (rc == ERR_OK && outcome->checkpoint.failed)
+    rc =
+      err_set(info, ERR_MEMORY, "no memory for a checkpoint of %zu weights", run.net->param_count);
   if (rc == ERR_OK)
     rc = hand_over(&run, outcome, info);
   tear_down(&run);

@@ -3,7 +3,7 @@ engine_libtrain_a_SOURCES = \
   engine/train/fit.h \
   engine/train/fit_labels.c \
   engine/train/fit_linear.c \
-  engine/train/fit_mlp.c \
+  engine/train/fit_mlp.c engine/train/fit_mlp.h engine/train/fit_mlp_checkpoint.c \
   engine/train/fit_ridge.c engine/train/fit_ridge.h \
   engine/train/fit_trees.c \
   engine/train/loss.c engine/train/loss.h \

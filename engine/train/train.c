@@ -25,6 +25,8 @@ train_stop_name(enum train_stop stop)
     return "patience";
   case TRAIN_STOP_TIME:
     return "time";
+  case TRAIN_STOP_PAUSE:
+    return "pause";
   }
   return "complete";
 }
@@ -34,7 +36,15 @@ train_result_clear(struct train_result *result)
 {
   model_free(result->model);
   free(result->valid_predictions);
+  buf_free(&result->checkpoint);
   memset(result, 0, sizeof *result);
+}
+
+size_t
+train_epochs(const char *family, const struct model_data_shape *shape, const json_t *params)
+{
+  const struct model_family *known = model_family_find(family);
+  return known && known->has_rungs ? (size_t) family_number(family, shape, params, "epochs") : 0;
 }
 
 /* ---- what the families use ------------------------------------------------------------------------ */
@@ -255,7 +265,7 @@ check_request(const struct train_request *request, const struct model_data_shape
 }
 
 static enum err
-run_family(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
+run_family(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
 {
   if (strcmp(fit->request->family, "linear") == 0)
     return fit_linear(fit, outcome, info);
@@ -354,6 +364,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
   result->epochs = outcome.epochs;
   result->best_epoch = outcome.best_epoch;
   result->stop = outcome.stop;
+  result->checkpoint = outcome.checkpoint;
   result->seconds = fit_elapsed(&fit);
   encoder_free(encoder);
   rows_clear(&fit.train);

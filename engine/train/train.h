@@ -3,6 +3,10 @@
  *
  * Single-threaded, no files, no database. Reports epochs (boosting rounds, solver sweeps) through a
  * callback which may ask to stop. The trained model is the best epoch's. Equal request, equal bytes.
+ *
+ * A network's fit can pause after an epoch with a checkpoint, and go on from it elsewhere: what comes out
+ * at the end is byte for byte what one run without the pause gives. The schedule is that of the whole run;
+ * what is scored at a pause are the weights of the best epoch so far (tests/bench/rung_rank.c compares).
  */
 #ifndef ATTUNE_TRAIN_TRAIN_H
 #define ATTUNE_TRAIN_TRAIN_H
@@ -12,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "data/dataset.h"
 #include "data/metric.h"
@@ -47,6 +52,13 @@ struct train_request
   double
     max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees
                          stop adding rounds */
+  /* Networks: pause after this epoch, unless the fit has ended by then; 0 = run to the end. Other
+   * families have no rungs and always run in full. */
+  size_t pause_epoch;
+  /* From a pause of a request that was the same but for pause_epoch, limits and callback; NULL = from
+   * the start. */
+  const void *checkpoint;
+  size_t checkpoint_length;
   /* Called after each epoch; returning false stops the fit with ERR_CANCELLED. May be NULL. */
   bool (*on_epoch)(void *context, const struct train_progress *progress);
   void *context;
@@ -56,7 +68,8 @@ enum train_stop
 {
   TRAIN_STOP_COMPLETE, /* all planned epochs */
   TRAIN_STOP_PATIENCE, /* no more progress on the validation rows */
-  TRAIN_STOP_TIME
+  TRAIN_STOP_TIME,
+  TRAIN_STOP_PAUSE /* at pause_epoch */
 };
 
 struct train_result
@@ -71,11 +84,15 @@ struct train_result
   size_t epochs;
   size_t best_epoch;
   enum train_stop stop;
+  struct buf checkpoint; /* of a pause, else empty */
 };
+
+/* Epochs that a fit with these parameters has when nothing shortens it; 0 for a family without rungs. */
+size_t train_epochs(const char *family, const struct model_data_shape *shape, const json_t *params);
 
 const char *train_stop_name(enum train_stop stop);
 
-/* ERR_INVALID: a parameter or the data can't be trained (text says why); ERR_DIVERGED: loss not finite;
+/* ERR_INVALID: a parameter, the data or the checkpoint can't be used (text says why); ERR_DIVERGED: loss not finite;
  * ERR_CANCELLED; ERR_MEMORY. On failure the result is empty. */
 enum err train_run(const struct train_request *request, struct train_result *result,
                    struct err_info *info);
