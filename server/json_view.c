@@ -89,7 +89,8 @@ view_job_progress(const struct db_job *row, const json_t *spec)
   const json_t *budget = json_object_get(spec, "budget");
   double seconds = json_get_number(budget, "seconds", 0.0);
   double trials = json_get_number(budget, "trials", 0.0);
-  int ended = row->trials_done + row->trials_pruned + row->trials_failed + row->trials_cancelled;
+  int ended = row->trials_done + row->trials_pruned + row->trials_failed + row->trials_cancelled
+              + row->trials_paused; /* most of them have had their turn */
 
   result.elapsed_s = row->elapsed_s;
   if (job_has_ended(row))
@@ -168,9 +169,10 @@ view_job(const struct db_job *row, bool full)
   json_object_set_new(view, "elapsed_s", json_real(progress.elapsed_s));
   json_object_set_new(view, "eta_s", json_real_or_null(progress.eta_s));
   json_object_set_new(view, "trials",
-                      json_pack("{s:i, s:i, s:i, s:i, s:i}", "running", row->trials_running, "done",
-                                row->trials_done, "pruned", row->trials_pruned, "failed",
-                                row->trials_failed, "cancelled", row->trials_cancelled));
+                      json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "running", row->trials_running,
+                                "paused", row->trials_paused, "done", row->trials_done, "pruned",
+                                row->trials_pruned, "failed", row->trials_failed, "cancelled",
+                                row->trials_cancelled));
   json_object_set_new(view, "best", view_best(row, spec));
   json_object_set_new(view, "model", view_job_model(row));
   json_object_set_new(view, "error", view_json(row->problem));
@@ -207,6 +209,8 @@ view_trial(const struct db_trial *row, const char *metric)
   json_object_set_new(view, "seconds", json_real_or_null(row->seconds));
   json_object_set_new(view, "units_total", json_integer(row->units_total));
   json_object_set_new(view, "units_done", json_integer(row->units_done));
+  json_object_set_new(view, "rung", row->rungs > 0 ? json_integer(row->rung + 1) : json_null());
+  json_object_set_new(view, "rungs", json_integer(row->rungs > 0 ? row->rungs + 1 : 0));
   json_object_set_new(view, "reasons", row->reasons ? view_json(row->reasons) : json_array());
   json_object_set_new(view, "created_at", view_time(row->created_us));
   json_object_set_new(view, "ended_at", view_time(row->ended_us));

@@ -17,7 +17,7 @@ db_insight_trials(struct db_conn *conn, const char *job_id, size_t most, struct 
     " row_number() OVER (PARTITION BY t.state IN ('done','failed')"
     "   ORDER BY t.objective NULLS LAST, t.number) AS place,"
     " count(*) OVER (PARTITION BY t.state IN ('done','failed')) AS many"
-    " FROM trial t WHERE t.job_id = $1 AND t.state NOT IN ('pruned','cancelled')) r"
+    " FROM trial t WHERE t.job_id = $1 AND t.state NOT IN ('paused','pruned','cancelled')) r"
     " WHERE state NOT IN ('done','failed') OR many <= $2 OR place <= $2 / 2"
     " OR (place - $2 / 2) * ($2 - $2 / 2) / (many - $2 / 2)"
     "   > (place - $2 / 2 - 1) * ($2 - $2 / 2) / (many - $2 / 2)"

@@ -10,7 +10,8 @@
 /* Everything of job j in one statement. Counting a job's trials reads one index range. */
 #define JOB_SQL                                                                                    \
   "j.id, j.tenant_id, j.name, j.dataset_id, j.dataset_version, j.spec, j.state, j.phase,"          \
-  " j.cancel_requested, j.stop_reason, j.problem, j.event_seq, c.total, c.running, c.done,"        \
+  " j.cancel_requested, j.stop_reason, j.problem, j.event_seq, c.total, c.running, c.paused, "     \
+  "c.done,"                                                                                        \
   " c.pruned, c.failed, c.cancelled, j.best_trial_id, b.number, b.family, b.params,"               \
   " j.best_value, m.name, j.model_version, j.created_at, j.started_at, j.ended_at,"                \
   " clock_timestamp(), j.paused_at, greatest(coalesce(extract(epoch FROM"                          \
@@ -19,6 +20,7 @@
 #define JOB_JOINS_SQL                                                                              \
   " CROSS JOIN LATERAL (SELECT count(*) AS total,"                                                 \
   " count(*) FILTER (WHERE t.state = 'running') AS running,"                                       \
+  " count(*) FILTER (WHERE t.state = 'paused') AS paused,"                                         \
   " count(*) FILTER (WHERE t.state = 'done') AS done,"                                             \
   " count(*) FILTER (WHERE t.state = 'pruned') AS pruned,"                                         \
   " count(*) FILTER (WHERE t.state = 'failed') AS failed,"                                         \
@@ -41,6 +43,7 @@ static const struct db_column job_columns[] = {
   {DB_INT8, offsetof(struct db_job, event_seq), 0},
   {DB_INT4, offsetof(struct db_job, trials_total), 0},
   {DB_INT4, offsetof(struct db_job, trials_running), 0},
+  {DB_INT4, offsetof(struct db_job, trials_paused), 0},
   {DB_INT4, offsetof(struct db_job, trials_done), 0},
   {DB_INT4, offsetof(struct db_job, trials_pruned), 0},
   {DB_INT4, offsetof(struct db_job, trials_failed), 0},

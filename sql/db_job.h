@@ -21,7 +21,8 @@ struct db_job
   const char *stop_reason; /* or NULL */
   const char *problem;     /* JSON text or NULL */
   int64_t event_seq;
-  int trials_total, trials_running, trials_done, trials_pruned, trials_failed, trials_cancelled;
+  int trials_total, trials_running, trials_paused, trials_done, trials_pruned, trials_failed,
+    trials_cancelled;
   /* best: trial id NULL when there is none yet */
   const char *best_trial_id;
   int best_trial_number;
@@ -91,8 +92,9 @@ struct db_trial
   double metric;    /* NaN = none */
   double objective; /* NaN = none */
   double seconds;
-  const char *reasons; /* JSON array text */
-  int units_total, units_done;
+  const char *reasons;         /* JSON array text */
+  int units_total, units_done; /* fits of all its folds; those that are whole */
+  int rung, rungs;             /* that it runs to or was paused at, and the last; 0 = it has none */
   int64_t created_us, ended_us;
 };
 enum db_trial_order

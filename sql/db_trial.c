@@ -6,12 +6,13 @@
 
 #define TRIAL_SQL                                                                                  \
   "t.id, t.number, t.family, t.params, t.state, t.metric, t.objective,"                            \
-  " coalesce(t.seconds, u.seconds), to_jsonb(t.reasons), u.total, u.done, t.created_at, "          \
-  "t.ended_at"
+  " coalesce(t.seconds, u.seconds), to_jsonb(t.reasons), u.total, u.done, t.rung,"                 \
+  " t.last_rung, t.created_at, t.ended_at"
 #define TRIAL_FROM_SQL                                                                             \
   " FROM trial t JOIN job j ON j.id = t.job_id"                                                    \
-  " CROSS JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE u.state = 'done') AS "    \
-  "done,"                                                                                          \
+  " CROSS JOIN LATERAL (SELECT coalesce(t.fold_count, count(*))::int8 AS total,"                   \
+  " count(*) FILTER (WHERE u.state = 'done' AND (u.until_epoch IS NULL"                            \
+  "   OR u.result->>'stop' <> 'pause')) AS done,"                                                  \
   " coalesce(sum(u.seconds), 0) AS seconds FROM unit u WHERE u.trial_id = t.id) u"                 \
   " WHERE j.tenant_id = $1 AND j.id = $2"
 
@@ -27,6 +28,8 @@ static const struct db_column trial_columns[] = {
   {DB_JSON, offsetof(struct db_trial, reasons), 0},
   {DB_INT4, offsetof(struct db_trial, units_total), 0},
   {DB_INT4, offsetof(struct db_trial, units_done), 0},
+  {DB_INT4, offsetof(struct db_trial, rung), 0},
+  {DB_INT4, offsetof(struct db_trial, rungs), 0},
   {DB_TIME, offsetof(struct db_trial, created_us), 0},
   {DB_TIME, offsetof(struct db_trial, ended_us), 0}};
 

@@ -38,11 +38,13 @@ struct db_work_unit
   uint64_t dataset_bytes;
   double
     budget_left_s; /* of the whole job, the finish included; INFINITY without a budget in seconds */
-  int fold_count;  /* units of this trial; 0 for a finish */
+  int fold_count;  /* fits of this trial; 0 for a finish */
   int job_leased;  /* units of the job at work, this one included */
   const char *stop_reason; /* why the search ended, NULL while it goes on */
   const char *schema;      /* of the dataset version, JSON text */
   bool hurried; /* the job was cancelled when only its finish was left: it is to be a short one */
+  int until_epoch;         /* the fit pauses after this epoch; 0 = it runs to its end */
+  int64_t checkpoint_blob; /* what the fit goes on from; 0 = nothing: it begins anew */
 };
 
 /* Claims one pending or expired unit of a running job: a finish first, then the oldest trial's next
@@ -100,8 +102,13 @@ struct db_work_result
   size_t prediction_count;
   const void *model; /* bytes, or NULL */
   size_t model_length;
+  bool paused;            /* at the unit's epoch, with more to come */
+  const void *checkpoint; /* of a pause: bytes, or NULL when it is too large to keep */
+  size_t checkpoint_length;
 };
-/* Records a fold's result. When it was the trial's last unit, the trial is done: mean metric and
+/* Records a fold's result. At a rung before its last the trial is paused then, with an entry "measure" in the
+ * search log; a result that was to pause but came to its end is one of the last rung but one, where every
+ * trial of several folds has its first fold whole, and of a single fold it is the trial's. When it was the trial's last unit, the trial is done: mean metric and
  * objective over folds, its place in the search log, event "trial", and event "best" when it is; the
  * predictions and models of trials that fell out of the best 50 / best `keep_models` are dropped. */
 enum db_status db_work_finish_unit(struct db_conn *conn, const struct db_work_lease *lease,
@@ -159,7 +166,10 @@ enum db_work_log_kind
   DB_LOG_ASK,
   DB_LOG_TELL,
   DB_LOG_FAILED,
-  DB_LOG_FORGET /* cancelled */
+  DB_LOG_FORGET,   /* cancelled */
+  DB_LOG_MEASURE,  /* paused at a rung */
+  DB_LOG_CONTINUE, /* goes on to a rung */
+  DB_LOG_PRUNE     /* ends where it was paused */
 };
 struct db_work_log_entry
 {
@@ -168,19 +178,35 @@ struct db_work_log_entry
   int trial_number;
   const double *point; /* for an ask */
   size_t point_count;
+  int rung; /* of a measure or a continuation */
   double objective, seconds;
 };
 /* The job's search log after `after`, in order. */
 enum db_status db_work_log(struct db_conn *conn, const char *job_id, int64_t after,
                            struct arena *arena, struct db_work_log_entry **entries, size_t *count);
 
+/* A trial with rungs: it starts with its first fold alone, which pauses after until_epoch. */
+struct db_work_rungs
+{
+  int last;        /* number of the rung at which the trial is whole, from 1 */
+  int until_epoch; /* of rung 0 */
+};
 /* Adds the next trial with `fold_count` units, the first leased to `worker`, and moves a queued job to
- * running (events). *unit_id and *lease_token are fold 0's. */
+ * running (events). *unit_id and *lease_token are fold 0's. `rungs` NULL: it has none. */
 enum db_status db_work_add_trial(struct db_conn *conn, const struct db_work_job *job,
                                  const char *family, const char *params, const double *point,
-                                 size_t point_count, int fold_count, const char *worker,
+                                 size_t point_count, int fold_count,
+                                 const struct db_work_rungs *rungs, const char *worker,
                                  struct db_work_lease *lease);
-/* Ends the search: no more trials. Running units go on (or are cancelled with `cancel_running`). When
+/* Sends a paused trial on to a rung, with an entry "continue": the units it takes become pending, the fit of
+ * the first fold until until_epoch (0 = to its end), at the last rung of several folds the other folds.
+ * DB_NONE when the job takes no more work or the trial is not paused below that rung. */
+enum db_status db_work_continue_trial(struct db_conn *conn, const struct db_work_job *job,
+                                      int number, int rung, int until_epoch);
+/* Ends a paused trial as pruned, for the stated reason. DB_NONE when it is not paused. */
+enum db_status db_work_prune_trial(struct db_conn *conn, const struct db_work_job *job, int number,
+                                   const char *reason);
+/* Ends the search: no more trials. Paused trials end as pruned. Running units go on (or are cancelled with `cancel_running`). When
  * none is left the finish unit is added (or the job ends: failed when no trial is done, with a problem). */
 enum db_status db_work_stop_search(struct db_conn *conn, const struct db_work_job *job,
                                    const char *stop_reason, bool cancel_running);

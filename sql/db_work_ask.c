@@ -114,17 +114,24 @@ struct log_row
   int number;
   const double *point;
   size_t point_count;
+  int rung;
   double objective, seconds;
 };
 
 static enum db_work_log_kind
 log_kind(const char *kind)
 {
-  if (strcmp(kind, "ask") == 0)
-    return DB_LOG_ASK;
-  if (strcmp(kind, "done") == 0)
-    return DB_LOG_TELL;
-  return strcmp(kind, "failed") == 0 ? DB_LOG_FAILED : DB_LOG_FORGET;
+  static const struct
+  {
+    const char *name;
+    enum db_work_log_kind kind;
+  } kinds[] = {{"ask", DB_LOG_ASK},           {"done", DB_LOG_TELL},
+               {"failed", DB_LOG_FAILED},     {"measure", DB_LOG_MEASURE},
+               {"continue", DB_LOG_CONTINUE}, {"pruned", DB_LOG_PRUNE}};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (strcmp(kind, kinds[i].name) == 0)
+      return kinds[i].kind;
+  return DB_LOG_FORGET;
 }
 
 enum db_status
@@ -132,15 +139,19 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
             struct db_work_log_entry **entries, size_t *count)
 {
   static const struct db_statement list = {
-    "work_log", "SELECT ask_seq AS seq, 'ask' AS kind, number, point, NULL::float8, NULL::float8"
+    "work_log", "SELECT ask_seq AS seq, 'ask' AS kind, number, point, 0, NULL::float8, NULL::float8"
                 " FROM trial WHERE job_id = $1 AND ask_seq > $2"
-                " UNION ALL SELECT tell_seq, state, number, NULL, objective, seconds"
-                " FROM trial WHERE job_id = $1 AND tell_seq > $2 ORDER BY 1"};
+                " UNION ALL SELECT tell_seq, state, number, NULL, 0, objective, seconds"
+                " FROM trial WHERE job_id = $1 AND tell_seq > $2"
+                " UNION ALL SELECT r.seq, r.kind, t.number, NULL, r.rung, r.objective, r.seconds"
+                " FROM trial_rung r JOIN trial t ON t.id = r.trial_id"
+                " WHERE r.job_id = $1 AND r.seq > $2 ORDER BY 1"};
   static const struct db_column columns[] = {
     {DB_INT8, offsetof(struct log_row, seq), 0},
     {DB_TEXT, offsetof(struct log_row, kind), 0},
     {DB_INT4, offsetof(struct log_row, number), 0},
     {DB_FLOAT8_ARRAY, offsetof(struct log_row, point), offsetof(struct log_row, point_count)},
+    {DB_INT4, offsetof(struct log_row, rung), 0},
     {DB_FLOAT8, offsetof(struct log_row, objective), 0},
     {DB_FLOAT8, offsetof(struct log_row, seconds), 0}};
   struct log_row *rows = NULL;
@@ -157,6 +168,7 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
                                           .trial_number = rows[i].number,
                                           .point = rows[i].point,
                                           .point_count = rows[i].point_count,
+                                          .rung = rows[i].rung,
                                           .objective = rows[i].objective,
                                           .seconds = rows[i].seconds};
   *entries = items;
@@ -172,6 +184,7 @@ struct addition
   const double *point;
   size_t point_count;
   int fold_count;
+  const struct db_work_rungs *rungs;
   const char *worker;
   struct db_work_lease *lease;
 };
@@ -183,12 +196,13 @@ insert_trial(struct db_conn *conn, const struct addition *addition, const char *
     "work_add_trial",
     "WITH counted AS (UPDATE job SET trial_count = trial_count + 1, search_seq = search_seq + 1"
     " WHERE id = $1 RETURNING trial_count, search_seq)"
-    " INSERT INTO trial (id, job_id, number, family, params, point, ask_seq)"
-    " SELECT $2, $1, trial_count, $3, $4, $5, search_seq FROM counted"};
-  return db_exec_none(conn, &insert,
-                      DB_PARAMS(db_text(addition->job->id), db_text(trial_id),
-                                db_text(addition->family), db_json(addition->params),
-                                db_float8_array(addition->point, addition->point_count)));
+    " INSERT INTO trial (id, job_id, number, family, params, point, ask_seq, fold_count, last_rung)"
+    " SELECT $2, $1, trial_count, $3, $4, $5, search_seq, $6, $7 FROM counted"};
+  return db_exec_none(
+    conn, &insert,
+    DB_PARAMS(db_text(addition->job->id), db_text(trial_id), db_text(addition->family),
+              db_json(addition->params), db_float8_array(addition->point, addition->point_count),
+              db_int4(addition->fold_count), db_int4(addition->rungs ? addition->rungs->last : 0)));
 }
 
 static enum db_status
@@ -196,8 +210,9 @@ insert_units(struct db_conn *conn, const struct addition *addition, const char *
 {
   static const struct db_statement first = {
     "work_add_first_unit",
-    "INSERT INTO unit (job_id, trial_id, fold, state, lease_token, lease_until, worker, attempts)"
-    " VALUES ($1, $2, 0, 'leased', 1, now() + make_interval(secs => $4), $3, 1)"
+    "INSERT INTO unit (job_id, trial_id, fold, state, lease_token, lease_until, worker, attempts,"
+    " until_epoch)"
+    " VALUES ($1, $2, 0, 'leased', 1, now() + make_interval(secs => $4), $3, 1, nullif($5, 0))"
     " RETURNING id, lease_token"};
   static const struct db_statement rest = {
     "work_add_units", "INSERT INTO unit (job_id, trial_id, fold)"
@@ -208,9 +223,10 @@ insert_units(struct db_conn *conn, const struct addition *addition, const char *
   enum db_status status =
     db_exec_one(conn, &first,
                 DB_PARAMS(db_text(addition->job->id), db_text(trial_id), db_text(addition->worker),
-                          db_float8(DB_WORK_LEASE_S)),
+                          db_float8(DB_WORK_LEASE_S),
+                          db_int4(addition->rungs ? addition->rungs->until_epoch : 0)),
                 DB_COLUMNS(columns), NULL, addition->lease);
-  if (status != DB_ROWS || addition->fold_count < 2)
+  if (status != DB_ROWS || addition->fold_count < 2 || addition->rungs)
     return status;
   status = db_exec_none(
     conn, &rest,
@@ -264,7 +280,8 @@ add_in_tx(struct db_conn *conn, void *context)
 enum db_status
 db_work_add_trial(struct db_conn *conn, const struct db_work_job *job, const char *family,
                   const char *params, const double *point, size_t point_count, int fold_count,
-                  const char *worker, struct db_work_lease *lease)
+                  const struct db_work_rungs *rungs, const char *worker,
+                  struct db_work_lease *lease)
 {
   struct addition addition = {.job = job,
                               .family = family,
@@ -272,6 +289,7 @@ db_work_add_trial(struct db_conn *conn, const struct db_work_job *job, const cha
                               .point = point,
                               .point_count = point_count,
                               .fold_count = fold_count,
+                              .rungs = rungs,
                               .worker = worker,
                               .lease = lease};
   return db_tx_run(conn, "work_add_trial", add_in_tx, &addition);

@@ -49,7 +49,9 @@ static const struct db_column unit_columns[] = {
   {DB_INT4, offsetof(struct db_work_unit, job_leased), 0},
   {DB_TEXT, offsetof(struct db_work_unit, stop_reason), 0},
   {DB_JSON, offsetof(struct db_work_unit, schema), 0},
-  {DB_BOOL, offsetof(struct db_work_unit, hurried), 0}};
+  {DB_BOOL, offsetof(struct db_work_unit, hurried), 0},
+  {DB_INT4, offsetof(struct db_work_unit, until_epoch), 0},
+  {DB_INT8, offsetof(struct db_work_unit, checkpoint_blob), 0}};
 
 static enum db_status
 read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
@@ -61,9 +63,12 @@ read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
     " u.attempts, t.params, t.family, j.spec, j.dataset_id, v.sha256, v.blob_id, v.bytes,"
     " CASE WHEN " WORK_SQL_SECONDS " > 0 THEN " WORK_SQL_SECONDS " - " WORK_SQL_ELAPSED
     " ELSE 'Infinity' END,"
-    " (SELECT count(*) FROM unit f WHERE f.trial_id = u.trial_id)::int,"
+    " coalesce(t.fold_count, (SELECT count(*) FROM unit f WHERE f.trial_id = u.trial_id))::int,"
     " (SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased')::int,"
-    " j.stop_reason, v.schema, " WORK_SQL_HURRIED " FROM unit u JOIN job j ON j.id = u.job_id"
+    " j.stop_reason, v.schema, " WORK_SQL_HURRIED ", coalesce(u.until_epoch, 0),"
+    " coalesce((SELECT c.checkpoint_blob FROM unit c WHERE c.trial_id = u.trial_id"
+    "   AND c.fold = u.fold AND c.rung < u.rung ORDER BY c.rung DESC LIMIT 1), 0)"
+    " FROM unit u JOIN job j ON j.id = u.job_id"
     " JOIN dataset_version v ON v.dataset_id = j.dataset_id AND v.version = j.dataset_version"
     " LEFT JOIN trial t ON t.id = u.trial_id WHERE u.id = $1"};
   return db_exec_one(conn, &get, DB_PARAMS(db_int8(unit_id)), DB_COLUMNS(unit_columns),

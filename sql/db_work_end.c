@@ -111,6 +111,8 @@ stop_search(struct db_conn *conn, struct stop *stop, struct arena *arena)
                                     "the search has ended after %d trials: %s%s", job.trial_count,
                                     stop->stop_reason,
                                     stop->cancel_running ? "; trials at work are stopped" : ""));
+  if (status == DB_ROWS)
+    status = work_prune_paused(conn, job.id, arena);
   if (status == DB_ROWS && stop->cancel_running)
     status = work_cancel_live(conn, job.id, cancel_reason(stop->stop_reason), arena);
   job.state = "running";
@@ -176,6 +178,8 @@ fail_in_tx(struct db_conn *conn, void *context)
   enum db_status status = work_job_lock(conn, fail->job_id, arena, &job);
   if (status == DB_ROWS && !work_job_may(&job, JOB_FAIL))
     status = DB_NONE;
+  if (status == DB_ROWS)
+    status = work_prune_paused(conn, job.id, arena);
   if (status == DB_ROWS)
     status = work_cancel_live(conn, job.id, "the job failed", arena);
   if (status == DB_ROWS)

@@ -77,7 +77,7 @@ enum db_status work_event(struct db_conn *conn, const char *job_id, const char *
 enum db_status work_job_move(struct db_conn *conn, const struct work_job *job, const char *state,
                              const char *phase);
 
-/* Ends a running trial as 'done', 'failed' or 'cancelled': its row, its place in the search log, its
+/* Ends a running or paused trial as 'done', 'pruned', 'failed' or 'cancelled': its row, its place in the search log, its
  * units that are not over, its event. `reason` (may be NULL) is added to its reasons. DB_NONE when it had
  * ended before. The job's row is locked. */
 struct work_trial_end
@@ -89,6 +89,25 @@ struct work_trial_end
 };
 enum db_status work_trial_end(struct db_conn *conn, const char *job_id,
                               const struct work_trial_end *end, struct arena *arena);
+
+/* What is known of a trial at work. */
+struct work_stand
+{
+  int number, rung, last_rung, fold_count;
+};
+/* Records that the trial of a unit just stored has reached a rung: pauses it, or ends it when the search is
+ * over or the score is none. The job's row is locked. */
+enum db_status work_rung_reached(struct db_conn *conn, const struct work_job *job,
+                                 const char *trial_id, const struct work_stand *stand,
+                                 const struct db_work_result *result, struct arena *arena);
+
+/* Drops the checkpoints of a trial but that of one unit (0 = all), and those of the job's paused trials that are
+ * too many. */
+enum db_status work_drop_checkpoints(struct db_conn *conn, const char *job_id, const char *trial_id,
+                                     int64_t but_unit);
+
+/* Ends every paused trial of the job as pruned. The job's row is locked. */
+enum db_status work_prune_paused(struct db_conn *conn, const char *job_id, struct arena *arena);
 
 /* Cancels every trial of the job that is not over, and its units; *count (may be NULL): how many there were. */
 enum db_status work_cancel_trials(struct db_conn *conn, const char *job_id, const char *reason,

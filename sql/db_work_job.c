@@ -170,10 +170,11 @@ trial_log(struct db_conn *conn, const char *job_id, const struct work_trial_end 
 
 /* Units that are not over end with their trial; what a lost trial's folds left behind is dropped. */
 static enum db_status
-trial_units_end(struct db_conn *conn, const struct work_trial_end *end)
+trial_units_end(struct db_conn *conn, const char *job_id, const struct work_trial_end *end)
 {
   static const struct db_statement units = {
-    "work_trial_units", "UPDATE unit SET state = $2, ended_at = now(), lease_until = NULL"
+    "work_trial_units", "UPDATE unit SET state = CASE $2::text WHEN 'pruned' THEN 'cancelled'"
+                        "   ELSE $2 END, ended_at = now(), lease_until = NULL"
                         " WHERE trial_id = $1 AND state IN ('pending','leased')"};
   static const struct db_statement outputs = {
     "work_trial_outputs", "WITH dropped AS (UPDATE unit u SET predictions = NULL, model_blob = NULL"
@@ -184,6 +185,8 @@ trial_units_end(struct db_conn *conn, const struct work_trial_end *end)
     db_exec_none(conn, &units, DB_PARAMS(db_text(end->trial_id), db_text(end->state)));
   if (status >= DB_NONE && strcmp(end->state, "done") != 0)
     status = db_exec_none(conn, &outputs, DB_PARAMS(db_text(end->trial_id)));
+  if (status >= DB_NONE)
+    status = work_drop_checkpoints(conn, job_id, end->trial_id, 0);
   return status;
 }
 
@@ -194,7 +197,7 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
   static const struct db_statement close = {
     "work_trial_end",
     "WITH counted AS (UPDATE job SET search_seq = search_seq + 1 WHERE id = $1 AND EXISTS"
-    " (SELECT FROM trial WHERE id = $2 AND state = 'running') RETURNING search_seq)"
+    " (SELECT FROM trial WHERE id = $2 AND state IN ('running','paused')) RETURNING search_seq)"
     " UPDATE trial SET state = $3, metric = $4, objective = $5,"
     " seconds = coalesce($6, (SELECT sum(seconds ORDER BY fold, rung) FROM unit WHERE trial_id = "
     "$2)),"
@@ -213,7 +216,7 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
     DB_COLUMNS(columns), arena, &trial);
   if (status != DB_ROWS)
     return status;
-  status = trial_units_end(conn, end);
+  status = trial_units_end(conn, job_id, end);
   if (status >= DB_NONE)
     status = trial_event(conn, job_id, end, &trial);
   if (status == DB_ROWS)

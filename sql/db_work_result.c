@@ -51,7 +51,8 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
   static const struct db_statement store = {
     "work_store_unit",
     "UPDATE unit SET state = 'done', metric = $3, objective = $4, seconds = $5, result = $6,"
-    " predictions = $7, model_blob = nullif($8::bigint, 0), ended_at = now(), lease_until = NULL"
+    " predictions = $7, model_blob = nullif($8::bigint, 0),"
+    " checkpoint_blob = nullif($9::bigint, 0), ended_at = now(), lease_until = NULL"
     " WHERE id = $1 AND " WORK_SQL_HELD("")};
   const struct db_work_result *result = finish->result;
   return db_exec_none(
@@ -60,22 +61,38 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
               db_float8(result->metric), db_float8(result->objective), db_float8(result->seconds),
               db_json(result->detail),
               db_bytes(result->predictions, result->prediction_count * sizeof(float)),
-              db_int8(blob_id)));
+              db_int8(result->paused ? 0 : blob_id), db_int8(result->paused ? blob_id : 0)));
 }
 
 static enum db_status
 tally_trial(struct db_conn *conn, const char *trial_id, struct tally *tally)
 {
-  /* In the folds' order: a sum's last digit depends on it, and the search on the last digit. */
+  /* In the folds' order: a sum's last digit depends on it, and the search on the last digit. Of a fold that
+   * paused on its way the last rung counts. */
   static const struct db_statement count = {
-    "work_tally", "SELECT count(*) FILTER (WHERE state <> 'done')::int,"
-                  " avg(metric ORDER BY fold, rung), avg(objective ORDER BY fold, rung),"
-                  " sum(seconds ORDER BY fold, rung) FROM unit WHERE trial_id = $1"};
+    "work_tally",
+    "SELECT count(*) FILTER (WHERE state <> 'done')::int, avg(metric ORDER BY fold) FILTER (WHERE"
+    " newest), avg(objective ORDER BY fold) FILTER (WHERE newest),"
+    " sum(seconds ORDER BY fold, rung) FROM (SELECT fold, rung, state, metric, objective, seconds,"
+    "   rung = max(rung) OVER (PARTITION BY fold) AS newest FROM unit WHERE trial_id = $1) u"};
   static const struct db_column columns[] = {{DB_INT4, offsetof(struct tally, left), 0},
                                              {DB_FLOAT8, offsetof(struct tally, metric), 0},
                                              {DB_FLOAT8, offsetof(struct tally, objective), 0},
                                              {DB_FLOAT8, offsetof(struct tally, seconds), 0}};
   return db_exec_one(conn, &count, DB_PARAMS(db_text(trial_id)), DB_COLUMNS(columns), NULL, tally);
+}
+
+static enum db_status
+read_stand(struct db_conn *conn, const char *trial_id, struct work_stand *stand)
+{
+  static const struct db_statement get = {
+    "work_stand",
+    "SELECT number, rung, last_rung, coalesce(fold_count, 0) FROM trial WHERE id = $1"};
+  static const struct db_column columns[] = {{DB_INT4, offsetof(struct work_stand, number), 0},
+                                             {DB_INT4, offsetof(struct work_stand, rung), 0},
+                                             {DB_INT4, offsetof(struct work_stand, last_rung), 0},
+                                             {DB_INT4, offsetof(struct work_stand, fold_count), 0}};
+  return db_exec_one(conn, &get, DB_PARAMS(db_text(trial_id)), DB_COLUMNS(columns), NULL, stand);
 }
 
 /* Outputs of trials that fell out of the best are dropped: predictions beyond KEEP_PREDICTIONS, models
@@ -166,12 +183,35 @@ close_trial(struct db_conn *conn, struct finish *finish, const struct work_job *
   return status;
 }
 
+/* What comes after a stored unit: the next rung's turn, the other folds', or the trial's end. */
+static enum db_status
+go_on(struct db_conn *conn, struct finish *finish, const struct work_job *job, const char *trial_id)
+{
+  struct work_stand stand;
+  struct tally tally;
+  enum db_status status = read_stand(conn, trial_id, &stand);
+  if (status != DB_ROWS)
+    return status;
+  if (stand.rung < stand.last_rung && (finish->result->paused || stand.fold_count > 1))
+  {
+    status = work_drop_checkpoints(conn, job->id, trial_id, finish->lease->unit_id);
+    if (status >= DB_NONE)
+      status = work_rung_reached(conn, job, trial_id, &stand, finish->result, finish->arena);
+    if (status >= DB_NONE)
+      status = work_settle(conn, job, finish->arena);
+    return status;
+  }
+  status = tally_trial(conn, trial_id, &tally);
+  if (status == DB_ROWS && tally.left == 0)
+    status = close_trial(conn, finish, job, trial_id, &tally);
+  return status;
+}
+
 static enum db_status
 finish_unit(struct db_conn *conn, struct finish *finish)
 {
   struct owner owner;
   struct work_job job;
-  struct tally tally;
   int64_t blob_id = 0;
   enum db_status status = find_owner(conn, finish->lease, finish->arena, &owner);
   if (status != DB_ROWS)
@@ -179,10 +219,12 @@ finish_unit(struct db_conn *conn, struct finish *finish)
   if (owner.trial_id == NULL)
     return DB_NONE;
   /* The long write goes first, so that the job is locked for a moment only. */
-  if (finish->result->model != NULL)
+  const struct db_work_result *result = finish->result;
+  const void *bytes = result->paused ? result->checkpoint : result->model;
+  if (bytes != NULL)
   {
-    status =
-      db_blob_write_bytes(conn, finish->result->model, finish->result->model_length, &blob_id);
+    size_t length = result->paused ? result->checkpoint_length : result->model_length;
+    status = db_blob_write_bytes(conn, bytes, length, &blob_id);
     if (status != DB_ROWS)
       return status;
   }
@@ -196,9 +238,7 @@ finish_unit(struct db_conn *conn, struct finish *finish)
   }
   if (status != DB_ROWS)
     return status;
-  status = tally_trial(conn, owner.trial_id, &tally);
-  if (status == DB_ROWS && tally.left == 0)
-    status = close_trial(conn, finish, &job, owner.trial_id, &tally);
+  status = go_on(conn, finish, &job, owner.trial_id);
   return status < DB_NONE ? status : DB_ROWS;
 }
 

@@ -41,6 +41,7 @@ sql_libdb_a_SOURCES = \
   sql/db_work_model.c \
   sql/db_work_presence.c \
   sql/db_work_result.c \
+  sql/db_work_rung.c \
   sql/job.c sql/job.h
 
 # What programs that use libdb.a link after it.
@@ -58,7 +59,8 @@ sql_patches = \
   sql/schema/0007-admin.sql \
   sql/schema/0008-webhooks.sql \
   sql/schema/0009-studies.sql \
-  sql/schema/0010-study-deletion.sql
+  sql/schema/0010-study-deletion.sql \
+  sql/schema/0011-rungs.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

@@ -3,7 +3,7 @@ ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CF
 ENGINE_TEST_LIBS = tests/harness/libtestdb.a $(ENGINE_LIBS) sql/libdb.a engine/libbase.a \
   $(ENGINE_SYSLIBS) $(SQL_LIBS) $(CMOCKA_LIBS)
 ENGINE_UNIT_LIBS = $(ENGINE_LIBS) $(ENGINE_SYSLIBS) $(CMOCKA_LIBS)
-ENGINE_UNIT_TESTS = tests/unit/test_bbc tests/unit/test_tune_decide tests/unit/test_tune_study \
+ENGINE_UNIT_TESTS = tests/unit/test_bbc tests/unit/test_tune_decide tests/unit/test_tune_rungs tests/unit/test_tune_study \
   tests/unit/test_tail tests/unit/test_tune_rows tests/unit/test_tune_unit \
   tests/unit/test_engine_program
 check_PROGRAMS += $(ENGINE_UNIT_TESTS)
@@ -12,6 +12,8 @@ tests_unit_test_bbc_SOURCES = tests/unit/test_bbc.c
 tests_unit_test_bbc_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_decide_SOURCES = tests/unit/test_tune_decide.c
 tests_unit_test_tune_decide_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_tune_rungs_SOURCES = tests/unit/test_tune_rungs.c
+tests_unit_test_tune_rungs_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_study_SOURCES = tests/unit/test_tune_study.c
 tests_unit_test_tune_study_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tail_SOURCES = tests/unit/test_tail.c engine/worker/tail.c
@@ -25,7 +27,7 @@ tests_unit_test_tune_unit_SOURCES = tests/unit/test_tune_unit.c
 tests_unit_test_tune_unit_LDADD = $(ENGINE_UNIT_LIBS)
 
 ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_db_work_many tests/db/test_engine \
-  tests/db/test_engine_kill tests/db/test_engine_control
+  tests/db/test_engine_kill tests/db/test_engine_control tests/db/test_engine_rungs
 check_PROGRAMS += $(ENGINE_DB_TESTS)
 TESTS += $(ENGINE_DB_TESTS)
 tests_db_test_engine_SOURCES = tests/db/test_engine.c \
@@ -42,6 +44,10 @@ tests_db_test_engine_kill_LDADD = $(ENGINE_TEST_LIBS)
 tests_db_test_db_work_many_SOURCES = tests/db/test_db_work_many.c tests/harness/test_work.h
 tests_db_test_db_work_many_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_db_work_many_LDADD = $(ENGINE_TEST_LIBS)
+tests_db_test_engine_rungs_SOURCES = tests/db/test_engine_rungs.c \
+  tests/harness/test_engine.c tests/harness/test_engine.h
+tests_db_test_engine_rungs_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+tests_db_test_engine_rungs_LDADD = $(ENGINE_TEST_LIBS)
 tests_db_test_engine_control_SOURCES = tests/db/test_engine_control.c \
   tests/harness/test_engine.c tests/harness/test_engine.h
 tests_db_test_engine_control_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)

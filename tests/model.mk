@@ -20,11 +20,8 @@ EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
 model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
-  tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_weights \
-
-model_tests = tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_job_cost tests/unit/test_job_spec \
-  tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_rungs tests/unit/test_train_weights \
-  tests/unit/test_trees
+  tests/unit/test_model_file tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_parts tests/unit/test_train_rungs \
+  tests/unit/test_train_weights tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
 toy_sources = tests/harness/toy_data.h tests/harness/toy_fit.h tests/harness/test_support.h

@@ -26,6 +26,9 @@ struct whole_spec
 static const char *const task_names[] = {"classification", "binary", "multiclass", "regression",
                                          NULL};
 
+/* As enum search_stopping of search/, which model/ does not see. */
+static const char *const stopping_names[] = {"none", "median", "asha", "hyperband", NULL};
+
 static const struct json_field validation_fields[] = {
   {.name = "holdout",
    .kind = JSON_KIND_NUMBER,
@@ -58,7 +61,7 @@ static const struct json_field validation_fields[] = {
 struct spec_fields
 {
   struct json_field budget[5];
-  struct json_field search[9];
+  struct json_field search[10];
   struct json_field top[14];
 };
 
@@ -86,7 +89,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = 1e9,
      .hint = "the most microseconds one prediction may take"},
     JSON_FIELD_END};
-  const struct json_field search[9] = {
+  const struct json_field search[10] = {
     {.name = "method",
      .kind = JSON_KIND_STRING,
      .nullable = true,
@@ -99,6 +102,11 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = 9007199254740992.0,
      .hint = "a whole number from 0 to 2^53"},
     {.name = "space", .kind = JSON_KIND_OBJECT, .nullable = true},
+    {.name = "early_stopping",
+     .kind = JSON_KIND_STRING,
+     .nullable = true,
+     .choices = stopping_names,
+     .hint = "what becomes of trials that do not promise much"},
     {.name = "parallel", .kind = JSON_KIND_INTEGER, .nullable = true, .min = 0, .max = 1024},
     {.name = "grid_resolution",
      .kind = JSON_KIND_INTEGER,
@@ -314,6 +322,24 @@ read_budget(struct reading *reading)
     spec->budget_seconds = fmin(DEFAULT_SECONDS, reading->context->max_seconds);
 }
 
+/* Methods that are a stopping rule bring it with them. */
+static void
+read_stopping(struct reading *reading, const json_t *search)
+{
+  struct job_spec *spec = &reading->whole->spec;
+  const char *asked = json_get_string(search, "early_stopping", NULL);
+  bool is_rule = spec->method != NULL
+                 && (strcmp(spec->method, "asha") == 0 || strcmp(spec->method, "hyperband") == 0);
+
+  spec->early_stopping = stopping_names[0];
+  for (size_t i = 0; stopping_names[i]; i++)
+    if (strcmp(stopping_names[i], asked ? asked : is_rule ? spec->method : "none") == 0)
+      spec->early_stopping = stopping_names[i];
+  if (asked && is_rule && strcmp(asked, spec->method) != 0)
+    json_fault_add(reading->faults, "/search/early_stopping", "leave it out",
+                   "method %s stops trials by its own rule", spec->method);
+}
+
 static void
 read_search(struct reading *reading)
 {
@@ -325,6 +351,7 @@ read_search(struct reading *reading)
   spec->parallel = (size_t) fmax(json_get_number(search, "parallel", 0.0), 0.0);
   spec->grid_resolution = (size_t) fmax(json_get_number(search, "grid_resolution", 5.0), 0.0);
   job_stop_read(search, spec, reading->faults);
+  read_stopping(reading, search);
 }
 
 static void
@@ -402,10 +429,11 @@ normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
 
   for (size_t i = 0; i < spec->family_count; i++)
     json_array_append_new(families, json_string(spec->families[i]));
-  form = json_pack("{s:o, s:{s:s, s:I, s:I, s:I, s:O}, s:o}", "budget", normal_budget(spec),
-                   "search", "method", spec->method, "seed", (json_int_t) spec->seed, "parallel",
-                   (json_int_t) spec->parallel, "grid_resolution",
-                   (json_int_t) spec->grid_resolution, "space", space, "families", families);
+  form =
+    json_pack("{s:o, s:{s:s, s:s, s:I, s:I, s:I, s:O}, s:o}", "budget", normal_budget(spec),
+              "search", "method", spec->method, "early_stopping", spec->early_stopping, "seed",
+              (json_int_t) spec->seed, "parallel", (json_int_t) spec->parallel, "grid_resolution",
+              (json_int_t) spec->grid_resolution, "space", space, "families", families);
   if (!form)
     return NULL;
   job_spec_write_rows(spec, form);

@@ -33,7 +33,8 @@ struct job_spec
   double max_predict_us; /* 0 = default */
   const char *method;
   uint64_t seed;
-  size_t parallel; /* most workers at once; 0 = all that are free */
+  const char *early_stopping; /* of trials that can pause: "none", "median", "asha", "hyperband" */
+  size_t parallel;            /* most workers at once; 0 = all that are free */
   size_t grid_resolution;
   double holdout; /* 0 = by rule */
   size_t folds;   /* 0 = by rule */
@@ -75,7 +76,8 @@ struct job_spec_context
 
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
  * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
- * search{method,seed,space,parallel,grid_resolution,warm_start_from,warm_start,stop_when}, families[],
+ * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when},
+ * families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
  * weights by class), sample_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the

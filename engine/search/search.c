@@ -36,6 +36,23 @@ search_step_methods(void)
   return step_methods;
 }
 
+const char **
+search_method_names(struct arena *arena)
+{
+  const struct search_method_info *lists[] = {search_methods(), search_step_methods()};
+  size_t count = 0, kept = 0;
+  for (size_t l = 0; l < 2; l++)
+    for (size_t i = 0; lists[l][i].name; i++)
+      count++;
+  const char **names = arena_array(arena, count + 1, sizeof *names);
+  for (size_t l = 0; names && l < 2; l++)
+    for (size_t i = 0; lists[l][i].name; i++)
+      names[kept++] = lists[l][i].name;
+  if (names)
+    names[kept] = NULL;
+  return names;
+}
+
 /* The method behind a name; a name that stands for a stopping rule sets that, too. */
 static enum err
 find_kind(const struct search_spec *spec, const struct search_kind **kind,

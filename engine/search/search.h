@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/space.h"
 
@@ -78,6 +79,9 @@ struct search_method_info
 const struct search_method_info *search_methods(void);
 const struct search_method_info *search_step_methods(void);
 
+/* The names of both, NULL-terminated, in the arena; NULL when out of memory. */
+const char **search_method_names(struct arena *arena);
+
 /* How many points the grid of a spec has. ERR_INVALID beyond the limit, as for search_new. */
 enum err search_grid_size(const struct search_spec *spec, size_t *count, struct err_info *info);
 
@@ -106,6 +110,10 @@ enum err search_suggest(struct search *search, uint64_t next_trial,
  * trials. ERR_NOT_FOUND when there is none. */
 enum err search_promote(struct search *search, struct search_suggestion *suggestion, double *point,
                         struct err_info *info);
+
+/* Whether search_suggest would continue a paused trial now, and which; registers nothing. ERR_MEMORY. */
+enum err search_promotes(const struct search *search, bool *promotes, uint64_t *trial,
+                         struct err_info *info);
 
 /* As search_suggest, but always a new trial. */
 enum err search_ask(struct search *search, uint64_t trial, double *point, struct err_info *info);

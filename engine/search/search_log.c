@@ -159,6 +159,17 @@ choose_paused(const struct search *search, size_t *paused, struct err_info *info
 }
 
 enum err
+search_promotes(const struct search *search, bool *promotes, uint64_t *trial, struct err_info *info)
+{
+  size_t paused = SIZE_MAX;
+  enum err err = choose_paused(search, &paused, info);
+  *promotes = !err && paused != SIZE_MAX;
+  if (*promotes)
+    *trial = search->trials[paused].id;
+  return err;
+}
+
+enum err
 search_promote(struct search *search, struct search_suggestion *suggestion, double *point,
                struct err_info *info)
 {

@@ -12,7 +12,9 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_finish.c engine/tune/tune_finish.h \
   engine/tune/tune_gain.c engine/tune/tune_gain.h \
   engine/tune/tune_kept.c engine/tune/tune_kept.h \
+  engine/tune/tune_rungs.c engine/tune/tune_rungs.h \
   engine/tune/tune_score.c engine/tune/tune_score.h \
-  engine/tune/tune_study.c engine/tune/tune_study.h \
+  engine/tune/tune_study.c engine/tune/tune_study.h engine/tune/tune_study_internal.h \
+  engine/tune/tune_study_cost.c engine/tune/tune_study_next.c \
   engine/tune/tune_unit.c engine/tune/tune_unit.h \
   engine/tune/warnings.c engine/tune/warnings.h

@@ -15,26 +15,13 @@
 #define ANY_SECONDS 1e12
 #define ANY_TRIALS ((size_t) 1 << 40)
 
-static const char **
-method_names(struct arena *arena)
-{
-  const struct search_method_info *methods = search_methods();
-  size_t count = 0;
-  while (methods[count].name != NULL)
-    count++;
-  const char **names = arena_array(arena, count + 1, sizeof *names);
-  for (size_t i = 0; names != NULL && i < count; i++)
-    names[i] = methods[i].name;
-  return names;
-}
-
 enum err
 tune_spec_read(const json_t *stored, const json_t *schema, struct arena *arena,
                struct job_spec **spec, struct err_info *info)
 {
   struct json_faults faults;
   struct job_spec_context context = {.dataset_schema = schema,
-                                     .methods = method_names(arena),
+                                     .methods = search_method_names(arena),
                                      .max_seconds = ANY_SECONDS,
                                      .max_trials = ANY_TRIALS};
   if (context.methods == NULL)

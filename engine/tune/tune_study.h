@@ -3,7 +3,9 @@
  * Fed with the log's entries in order, a study gives the same suggestion whether it has lived through
  * them one by one or was made a moment ago. Every family's tuned defaults come first, the cheapest
  * family before the dearer ones. It also keeps what trials have cost, so that nothing is started that
- * would end after the deadline. Borrows the job's spec; owns the rest. One thread at a time.
+ * would end after the deadline. Where the job stops trials early, those of a family that can pause go from
+ * rung to rung (tune_rungs.h): at each the log has a measure, and the search says which go on; the first
+ * trial of a family always does. Borrows the job's spec; owns the rest. One thread at a time.
  * Not for: storing the log (sql/), running the trial (tune_unit.h).
  */
 #ifndef ATTUNE_TUNE_TUNE_STUDY_H
@@ -22,10 +24,13 @@ struct tune_study;
 
 enum tune_entry_kind
 {
-  TUNE_ASK,    /* a trial was started at `point` */
-  TUNE_TELL,   /* it is done with `objective` after `seconds` of CPU time */
-  TUNE_FAILED, /* it failed: bad there */
-  TUNE_FORGET  /* it was cancelled: unknown */
+  TUNE_ASK,      /* a trial was started at `point` */
+  TUNE_TELL,     /* it is done with `objective` after `seconds` of CPU time */
+  TUNE_FAILED,   /* it failed: bad there */
+  TUNE_FORGET,   /* it was cancelled: unknown */
+  TUNE_MEASURE,  /* it is paused at `rung` with `objective` after `seconds` */
+  TUNE_CONTINUE, /* it goes on to `rung` */
+  TUNE_PRUNE     /* it ends where it was paused */
 };
 
 struct tune_entry
@@ -33,6 +38,7 @@ struct tune_entry
   enum tune_entry_kind kind;
   uint64_t trial;
   const double *point; /* of an ask: spec->space->count doubles */
+  size_t rung;
   double objective, seconds;
 };
 
@@ -48,9 +54,11 @@ enum err tune_study_fold(struct tune_study *study, const struct tune_entry *entr
 
 enum tune_decision
 {
-  TUNE_ADD,  /* start a trial */
-  TUNE_STOP, /* the search is over */
-  TUNE_WAIT  /* not now */
+  TUNE_ADD,   /* start a trial */
+  TUNE_GO_ON, /* send a paused trial to its next rung */
+  TUNE_DROP,  /* end a paused trial as pruned, then ask again */
+  TUNE_STOP,  /* the search is over */
+  TUNE_WAIT   /* not now */
 };
 
 struct tune_suggestion
@@ -64,6 +72,10 @@ struct tune_suggestion
   json_t *params;          /* without the family's prefix; caller's reference */
   double *point;           /* spec->space->count doubles, lives until the next call */
   double predicted_s;      /* CPU seconds of all its folds */
+  uint64_t trial;          /* of TUNE_GO_ON and TUNE_DROP */
+  size_t rung;             /* that it is to run to */
+  size_t last_rung;        /* of a whole trial; 0 = its family has no rungs */
+  size_t until_epoch;      /* where the fit of the first fold pauses; 0 = it runs to its end */
 };
 
 struct tune_situation
@@ -76,8 +88,8 @@ struct tune_situation
   size_t workers;       /* that share a trial's folds */
 };
 
-/* Decides what comes next. An ADD is registered only by its TUNE_ASK entry: folding that, or
- * another trial's, is what changes the study. */
+/* Decides what comes next. An ADD is registered only by its TUNE_ASK entry, a GO_ON by its TUNE_CONTINUE, a
+ * DROP by its TUNE_PRUNE: folding that, or another trial's, is what changes the study. */
 enum err tune_study_suggest(struct tune_study *study, const struct tune_situation *situation,
                             struct tune_suggestion *suggestion, struct err_info *info);
 

@@ -13,6 +13,7 @@ void
 tune_unit_result_clear(struct tune_unit_result *result)
 {
   buf_free(&result->model);
+  buf_free(&result->checkpoint);
   free(result->predictions);
   json_decref(result->detail);
   *result = (struct tune_unit_result){0};
@@ -34,17 +35,28 @@ static enum err
 keep(const struct tune_data *data, size_t fold, struct train_result *trained, size_t train_count,
      size_t valid_count, struct tune_unit_result *result, struct err_info *info)
 {
+  enum err err = ERR_OK;
+  result->paused = trained->stop == TRAIN_STOP_PAUSE;
   if (data->split->kind == SPLIT_FOLDS)
     model_set_fold(trained->model, (int) fold);
-  enum err err = model_save(trained->model, &result->model, info);
+  if (!result->paused)
+    err = model_save(trained->model, &result->model, info);
   if (err != ERR_OK)
     return err;
   result->detail = describe(trained, train_count, valid_count);
   if (result->model.failed || result->detail == NULL)
     return err_set(info, ERR_MEMORY, "out of memory for the trained model");
-  result->predictions = trained->valid_predictions;
-  trained->valid_predictions = NULL;
-  result->prediction_count = valid_count * data->task.output_count;
+  if (result->paused)
+  {
+    result->checkpoint = trained->checkpoint;
+    trained->checkpoint = (struct buf){0};
+  }
+  else
+  {
+    result->predictions = trained->valid_predictions;
+    trained->valid_predictions = NULL;
+    result->prediction_count = valid_count * data->task.output_count;
+  }
   result->metric = trained->metric;
   result->objective = trained->objective;
   return ERR_OK;
@@ -137,9 +149,18 @@ tune_unit_run(const struct tune_data *data, const struct tune_unit *unit,
                                   .decision = &data->decision,
                                   .seed = tune_fit_seed(data, unit->trial, unit->fold),
                                   .max_seconds = unit->max_seconds,
+                                  .pause_epoch = unit->pause_epoch,
+                                  .checkpoint = unit->checkpoint,
+                                  .checkpoint_length = unit->checkpoint_length,
                                   .on_epoch = unit->on_epoch,
                                   .context = unit->context};
   err = train_run(&request, &trained, info);
+  if (err == ERR_INVALID && request.checkpoint != NULL)
+  {
+    /* The long way gives the same, and says what else may be wrong. */
+    request.checkpoint = NULL;
+    err = train_run(&request, &trained, info);
+  }
   if (err == ERR_OK)
   {
     if (rows.fit.stop)

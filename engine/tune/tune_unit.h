@@ -19,7 +19,11 @@ struct tune_unit
   const json_t *params;
   uint64_t trial; /* its number */
   size_t fold;
-  double max_seconds; /* 0 = none */
+  double max_seconds; /* 0 = none; of the whole fit, pauses left out */
+  size_t pause_epoch; /* the fit pauses after this epoch; 0 = it runs to its end */
+  /* Of the same fit paused earlier; NULL, or one that can't be used = from the start. */
+  const void *checkpoint;
+  size_t checkpoint_length;
   bool (*on_epoch)(void *context, const struct train_progress *progress);
   void *context;
 };
@@ -32,6 +36,8 @@ struct tune_unit_result
   double metric, objective;
   double seconds; /* CPU */
   json_t *detail; /* {"epochs","best_epoch","stop","log_loss","rows"} */
+  bool paused; /* the scores are of the best epoch so far; there is neither model nor predictions */
+  struct buf checkpoint; /* of a pause */
 };
 
 /* Errors are those of train_run; the result is then empty. */

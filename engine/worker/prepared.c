@@ -115,13 +115,15 @@ prepared_add(struct prepared_jobs *jobs, const char *job_id, const char *spec, c
 static struct tune_entry
 entry_of(const struct db_work_log_entry *logged)
 {
-  static const enum tune_entry_kind kinds[] = {[DB_LOG_ASK] = TUNE_ASK,
-                                               [DB_LOG_TELL] = TUNE_TELL,
-                                               [DB_LOG_FAILED] = TUNE_FAILED,
-                                               [DB_LOG_FORGET] = TUNE_FORGET};
+  static const enum tune_entry_kind kinds[] = {
+    [DB_LOG_ASK] = TUNE_ASK,         [DB_LOG_TELL] = TUNE_TELL,
+    [DB_LOG_FAILED] = TUNE_FAILED,   [DB_LOG_FORGET] = TUNE_FORGET,
+    [DB_LOG_MEASURE] = TUNE_MEASURE, [DB_LOG_CONTINUE] = TUNE_CONTINUE,
+    [DB_LOG_PRUNE] = TUNE_PRUNE};
   return (struct tune_entry){.kind = kinds[logged->kind],
                              .trial = (uint64_t) logged->trial_number,
                              .point = logged->point,
+                             .rung = (size_t) logged->rung,
                              .objective = logged->objective,
                              .seconds = logged->seconds};
 }

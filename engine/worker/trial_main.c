@@ -67,16 +67,21 @@ static enum err
 write_fit(const struct work_dir *dir, const struct tune_unit_result *result, json_t **answer,
           struct err_info *info)
 {
-  enum err err = work_dir_write(dir, "model.bin", result->model.data, result->model.length, info);
-  if (err == ERR_OK)
+  enum err err = ERR_OK;
+  if (result->paused)
+    err =
+      work_dir_write(dir, "paused.bin", result->checkpoint.data, result->checkpoint.length, info);
+  else
+    err = work_dir_write(dir, "model.bin", result->model.data, result->model.length, info);
+  if (err == ERR_OK && !result->paused)
     err = work_dir_write(dir, "predictions.f32", result->predictions,
                          result->prediction_count * sizeof *result->predictions, info);
   if (err == ERR_OK)
   {
-    *answer =
-      json_pack("{s:b, s:o, s:o, s:f, s:O}", "ok", 1, "metric", json_real_or_null(result->metric),
-                "objective", json_real_or_null(result->objective), "seconds", result->seconds,
-                "detail", result->detail);
+    *answer = json_pack("{s:b, s:b, s:o, s:o, s:f, s:O}", "ok", 1, "paused", result->paused,
+                        "metric", json_real_or_null(result->metric), "objective",
+                        json_real_or_null(result->objective), "seconds", result->seconds, "detail",
+                        result->detail);
     if (*answer == NULL)
       err = err_set(info, ERR_MEMORY, "out of memory for the result");
   }
@@ -88,16 +93,25 @@ run_fit(const struct work_dir *dir, const struct tune_data *data, const json_t *
         json_t **answer, struct err_info *info)
 {
   struct tune_unit_result result = {0};
+  struct buf checkpoint = {0};
   struct tune_unit fit = {.family = json_get_string(unit, "family", ""),
                           .params = json_object_get(unit, "params"),
                           .trial = (uint64_t) json_get_integer(unit, "trial", 0),
                           .fold = (size_t) json_get_integer(unit, "fold", 0),
                           .max_seconds = json_get_number(unit, "max_seconds", 0),
+                          .pause_epoch = (size_t) json_get_integer(unit, "until_epoch", 0),
                           .on_epoch = tell_epoch};
-  enum err err = tune_unit_run(data, &fit, &result, info);
+  enum err err = ERR_OK;
+  if (json_get_bool(unit, "goes_on", false))
+    err = work_dir_read(dir, "checkpoint.bin", &checkpoint, info);
+  fit.checkpoint = checkpoint.data;
+  fit.checkpoint_length = checkpoint.length;
+  if (err == ERR_OK)
+    err = tune_unit_run(data, &fit, &result, info);
   if (err == ERR_OK)
     err = write_fit(dir, &result, answer, info);
   tune_unit_result_clear(&result);
+  buf_free(&checkpoint);
   return err;
 }
 

@@ -16,7 +16,8 @@ struct asking
   struct db_work_unit *unit;
   bool missing; /* a job is not ready yet: `wanted` says which */
   struct db_work_unit wanted;
-  bool stopped; /* a search was ended */
+  bool stopped; /* a search was ended, or something else changed: ask again */
+  bool goes_on; /* a paused trial goes on: its units are pending */
 };
 
 static void
@@ -45,10 +46,12 @@ add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *as
   if (params == NULL)
     return DB_HARD;
   int folds = (int) prepared->data->split->fold_count;
+  struct db_work_rungs rungs = {.last = (int) suggestion->last_rung,
+                                .until_epoch = (int) suggestion->until_epoch};
   double budget_s = prepared->data->spec->budget_seconds;
-  enum db_status status = db_work_add_trial(conn, job, suggestion->family, params,
-                                            suggestion->point, prepared->data->spec->space->count,
-                                            folds, asking->worker->estate.name, &lease);
+  enum db_status status = db_work_add_trial(
+    conn, job, suggestion->family, params, suggestion->point, prepared->data->spec->space->count,
+    folds, rungs.last > 0 ? &rungs : NULL, asking->worker->estate.name, &lease);
   job_to_unit(job, unit);
   unit->id = lease.unit_id;
   unit->lease_token = lease.lease_token;
@@ -57,6 +60,7 @@ add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *as
   unit->family = arena_strdup(asking->worker->arena, suggestion->family);
   unit->params = arena_strdup(asking->worker->arena, params);
   unit->fold_count = folds;
+  unit->until_epoch = rungs.until_epoch;
   if (budget_s > 0)
     unit->budget_left_s = budget_s - job->elapsed_s;
   free(params);
@@ -81,7 +85,9 @@ tell_start(struct db_conn *conn, const struct db_work_job *job, const struct pre
              spec->budget_trials);
   enum db_status status = db_job_log(
     conn, job->id, LOG_LEVEL_INFO, "search", 0,
-    "the search begins: %s, seed %llu, %s; %s of %zu rows, %zu fit%s a trial%s", spec->method,
+    "the search begins: %s%s%s, seed %llu, %s; %s of %zu rows, %zu fit%s a trial%s", spec->method,
+    strcmp(spec->early_stopping, "none") != 0 ? ", early stopping by " : "",
+    strcmp(spec->early_stopping, "none") != 0 ? spec->early_stopping : "",
     (unsigned long long) spec->seed, families, task_kind_name(prepared->data->task.kind),
     prepared->data->split->row_count, prepared->data->split->fold_count,
     prepared->data->split->fold_count == 1 ? "" : "s", budget);
@@ -131,6 +137,16 @@ act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
     if (job->trial_count == 0)
       status = tell_start(conn, job, prepared);
     return status == DB_ROWS ? add_trial(conn, job, asking, prepared, suggestion) : status;
+  case TUNE_GO_ON:
+    status = db_work_continue_trial(conn, job, (int) suggestion->trial, (int) suggestion->rung,
+                                    (int) suggestion->until_epoch);
+    asking->goes_on = status == DB_ROWS;
+    return status;
+  case TUNE_DROP:
+    status = db_work_prune_trial(conn, job, (int) suggestion->trial,
+                                 "worse than the median of the others at its rung");
+    asking->stopped = status == DB_ROWS;
+    return status;
   case TUNE_STOP:
     status = db_work_stop_search(conn, job, suggestion->stop_reason, suggestion->cancel_running);
     asking->stopped = status == DB_ROWS;
@@ -208,7 +224,7 @@ enum db_status
 worker_ask(struct worker *worker, struct db_work_unit *unit)
 {
   enum db_status status = DB_NONE;
-  /* Each round either finds work, ends a search, or makes one job ready. */
+  /* Each round either finds work, ends a search or a trial, or makes one job ready. */
   for (int round = 0; round < 2 * PREPARED_MOST; round++)
   {
     struct asking asking = {.worker = worker, .unit = unit};
@@ -217,6 +233,14 @@ worker_ask(struct worker *worker, struct db_work_unit *unit)
     {
       /* What a study has seen may not be what was kept. */
       prepared_clear(&worker->prepared);
+      break;
+    }
+    if (status == DB_ROWS && asking.goes_on)
+    {
+      /* Whoever comes first takes it. */
+      status = db_work_claim(worker->conn, worker->estate.name, worker->arena, unit);
+      if (status == DB_NONE)
+        continue;
       break;
     }
     if (status == DB_ROWS && !asking.stopped)

@@ -11,6 +11,7 @@
 
 #define MOST_DEPTH 64
 #define RECORD_TRIES 200
+#define CHECKPOINT_MOST_BYTES ((size_t) 64 << 20) /* a larger one is not kept */
 /* A fit that shortens itself to its share may still be a little late. */
 #define LATE_FACTOR 2.0
 #define LATE_S 10.0
@@ -58,7 +59,7 @@ fit_seconds(const struct worker *worker, const struct db_work_unit *unit, const 
 
 static enum err
 write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const char *path,
-           const json_t *spec, double max_seconds, struct err_info *info)
+           const json_t *spec, double max_seconds, bool goes_on, struct err_info *info)
 {
   json_t *schema = NULL, *params = NULL;
   enum err err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, info);
@@ -66,11 +67,11 @@ write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const ch
     err = json_parse(unit->params, strlen(unit->params), MOST_DEPTH, &params, info);
   if (err == ERR_OK)
   {
-    json_t *json =
-      json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:i, s:s, s:O, s:i, s:f}", "mode", "fit", "job",
-                unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", spec, "schema",
-                schema, "trial", unit->trial_number, "family", unit->family, "params", params,
-                "fold", unit->fold, "max_seconds", max_seconds);
+    json_t *json = json_pack(
+      "{s:s, s:s, s:s, s:I, s:O, s:O, s:i, s:s, s:O, s:i, s:f, s:i, s:b}", "mode", "fit", "job",
+      unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", spec, "schema", schema,
+      "trial", unit->trial_number, "family", unit->family, "params", params, "fold", unit->fold,
+      "max_seconds", max_seconds, "until_epoch", unit->until_epoch, "goes_on", goes_on);
     err = work_dir_write_json(dir, "unit.json", json, info);
     json_decref(json);
   }
@@ -79,12 +80,36 @@ write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const ch
   return err;
 }
 
+static bool
+collect(void *context, const char *bytes, size_t size)
+{
+  struct buf *buf = context;
+  buf_append(buf, bytes, size);
+  return !buf->failed;
+}
+
+/* Puts the fit's checkpoint, if there is one, where its process looks for it. Without one the fit begins anew, to
+ * the same result. */
+static bool
+fetch_checkpoint(struct worker *worker, const struct db_work_unit *unit, const struct work_dir *dir)
+{
+  struct buf bytes = {0};
+  if (unit->checkpoint_blob == 0)
+    return false;
+  bool there = db_blob_read(worker->conn, unit->checkpoint_blob, collect, &bytes) == DB_ROWS
+               && work_dir_write(dir, "checkpoint.bin", bytes.data, bytes.length, NULL) == ERR_OK;
+  if (!there)
+    log_warning("the checkpoint of trial %d can't be had: its fit begins anew", unit->trial_number);
+  buf_free(&bytes);
+  return there;
+}
+
 /* ---- recording --------------------------------------------------------------------------------------- */
 
 struct fitted
 {
   struct db_work_result result;
-  struct buf model, predictions;
+  struct buf model, predictions, checkpoint;
   json_t *json;
   char *detail;
 };
@@ -94,6 +119,7 @@ fitted_clear(struct fitted *fitted)
 {
   buf_free(&fitted->model);
   buf_free(&fitted->predictions);
+  buf_free(&fitted->checkpoint);
   json_decref(fitted->json);
   free(fitted->detail);
 }
@@ -102,12 +128,16 @@ static enum err
 read_fitted(const struct work_dir *dir, struct fitted *fitted, struct err_info *info)
 {
   enum err err = work_dir_read_json(dir, "result.json", &fitted->json, info);
-  if (err == ERR_OK)
+  bool paused = json_get_bool(fitted->json, "paused", false);
+  if (err == ERR_OK && paused)
+    err = work_dir_read(dir, "paused.bin", &fitted->checkpoint, info);
+  if (err == ERR_OK && !paused)
     err = work_dir_read(dir, "model.bin", &fitted->model, info);
-  if (err == ERR_OK)
+  if (err == ERR_OK && !paused)
     err = work_dir_read(dir, "predictions.f32", &fitted->predictions, info);
   if (err != ERR_OK)
     return err;
+  bool kept = paused && fitted->checkpoint.length <= CHECKPOINT_MOST_BYTES;
   fitted->detail = json_dumps(json_object_get(fitted->json, "detail"), JSON_COMPACT);
   fitted->result =
     (struct db_work_result){.metric = json_get_number(fitted->json, "metric", NAN),
@@ -117,7 +147,10 @@ read_fitted(const struct work_dir *dir, struct fitted *fitted, struct err_info *
                             .predictions = (const float *) (const void *) fitted->predictions.data,
                             .prediction_count = fitted->predictions.length / sizeof(float),
                             .model = fitted->model.data,
-                            .model_length = fitted->model.length};
+                            .model_length = fitted->model.length,
+                            .paused = paused,
+                            .checkpoint = kept ? fitted->checkpoint.data : NULL,
+                            .checkpoint_length = fitted->checkpoint.length};
   return ERR_OK;
 }
 
@@ -223,7 +256,8 @@ worker_fit(struct worker *worker, const struct db_work_unit *unit)
   if (err == ERR_OK)
   {
     double planned_s = fit_seconds(worker, unit, spec);
-    err = write_unit(&dir, unit, path, spec, planned_s, &info);
+    err =
+      write_unit(&dir, unit, path, spec, planned_s, fetch_checkpoint(worker, unit, &dir), &info);
     if (err == ERR_OK)
       run_fit(worker, unit, &lease, &dir, spec, planned_s);
     work_dir_remove(&dir);

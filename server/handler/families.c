@@ -81,12 +81,14 @@ handle_families_get(struct http_request *req)
 enum http_outcome
 handle_search_methods_get(struct http_request *req)
 {
+  const struct search_method_info *lists[] = {search_methods(), search_step_methods()};
   json_t *items = json_array();
 
-  for (const struct search_method_info *method = search_methods(); method->name; method++)
-    json_array_append_new(items,
-                          json_pack("{s:s, s:s, s:b}", "name", method->name, "help", method->help,
-                                    "default", strcmp(method->name, "bayes") == 0));
+  for (size_t i = 0; i < 2; i++)
+    for (const struct search_method_info *method = lists[i]; method->name; method++)
+      json_array_append_new(items,
+                            json_pack("{s:s, s:s, s:b}", "name", method->name, "help", method->help,
+                                      "default", strcmp(method->name, "bayes") == 0));
   http_reply_list(req, items, NULL);
   return HTTP_REPLIED;
 }

@@ -154,21 +154,6 @@ check_rows(struct http_request *req, struct db_conn *conn, struct job_plan *plan
 
 /* ---- making ---------------------------------------------------------------------------------------- */
 
-static const char *const *
-method_names(struct arena *arena)
-{
-  const struct search_method_info *methods = search_methods();
-  const char **names;
-  size_t count = 0;
-
-  while (methods[count].name)
-    count++;
-  names = arena_array(arena, count + 1, sizeof *names);
-  for (size_t i = 0; names && i < count; i++)
-    names[i] = methods[i].name;
-  return (const char *const *) names;
-}
-
 /* A table needs a column to learn from; images have no column to name. */
 static void
 check_kind(const struct job_plan *plan, const json_t *request, struct json_faults *faults)
@@ -205,7 +190,7 @@ make_spec(struct http_request *req, const json_t *request, struct job_plan *plan
 {
   struct job_spec_context context = {
     .dataset_schema = plan->schema,
-    .methods = method_names(req->arena),
+    .methods = search_method_names(req->arena),
     .max_seconds = req->limits->job_seconds,
     .max_trials = req->limits->job_trials,
   };

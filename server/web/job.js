@@ -7,6 +7,7 @@ import { curlLines, tryForm } from "./try.js";
 
 const LOWER_IS_BETTER = /^(log_loss|brier_score|rmse|mae|mape|rmsle|quantile_.*)$/;
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
+const OPEN = new Set(["running", "paused"]);
 
 function params(values) {
   return Object.entries(values || {}).map(([name, value]) => `${name} ${typeof value === "number" ? number(value, 3) : value}`).join(", ");
@@ -58,8 +59,10 @@ function skeleton(job) {
 
 function trialRow(trial, bestId, paused) {
   const note = trial.reasons && trial.reasons.length ? trial.reasons[trial.reasons.length - 1] : params(trial.params);
-  return el("tr", { class: trial.id === bestId ? "best" : "" },
-    el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(paused && trial.state === "running" ? "paused" : trial.state)),
+  const look = trial.id === bestId ? "best" : trial.state === "pruned" ? "pruned" : "";
+  return el("tr", { class: look },
+    el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(paused && trial.state === "running" ? "paused" : trial.state),
+      trial.rungs ? ` ${trial.rung}/${trial.rungs}` : ""),
     el("td", { class: "number" }, number(trial.metric)), el("td", { class: "number" }, number(trial.seconds, 2)),
     el("td", { class: "params" }, note));
 }
@@ -154,7 +157,7 @@ export async function jobPage(id) {
   async function loadTrials() {
     // Trials are numbered in order: only those that may still change are asked for again.
     let after = 0;
-    for (let n = 1; trials.has(n) && trials.get(n).state !== "running"; n++) after = n;
+    for (let n = 1; trials.has(n) && !OPEN.has(trials.get(n).state); n++) after = n;
     for (let cursor = after ? String(after) : ""; ;) {
       const page = await call("GET", `${path}/trials?limit=100${cursor ? `&cursor=${cursor}` : ""}`);
       for (const trial of page.items) trials.set(trial.number, trial);

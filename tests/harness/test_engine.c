@@ -135,13 +135,11 @@ test_engine_store(struct db_conn *conn, struct arena *arena, const char *tenant_
 static json_t *
 normal_form(struct arena *arena, const char *schema, const char *request)
 {
-  const struct search_method_info *methods = search_methods();
-  const char *names[32] = {0};
-  for (size_t i = 0; methods[i].name != NULL && i < 31; i++)
-    names[i] = methods[i].name;
   json_t *schema_json = json_loads(schema, 0, NULL), *json = json_loads(request, 0, NULL);
-  struct job_spec_context context = {
-    .dataset_schema = schema_json, .methods = names, .max_seconds = 1e6, .max_trials = 1000000};
+  struct job_spec_context context = {.dataset_schema = schema_json,
+                                     .methods = search_method_names(arena),
+                                     .max_seconds = 1e6,
+                                     .max_trials = 1000000};
   struct json_faults faults;
   struct job_spec *spec = NULL;
   json_faults_init(&faults, arena);

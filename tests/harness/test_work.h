@@ -26,8 +26,8 @@ work_decide(struct db_conn *conn, const struct db_work_job *job, void *context)
   if (plan->stopped)
     return db_work_stop_search(conn, job, "budget_trials", false);
   plan->number = job->trial_count + 1;
-  return db_work_add_trial(conn, job, "linear", "{\"c\": 0.5}", point, 2, plan->folds, plan->worker,
-                           &plan->lease);
+  return db_work_add_trial(conn, job, "linear", "{\"c\": 0.5}", point, 2, plan->folds, NULL,
+                           plan->worker, &plan->lease);
 }
 
 static inline enum db_status

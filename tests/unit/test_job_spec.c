@@ -6,7 +6,7 @@
 #include "model/family.h"
 #include "tests/harness/test_support.h"
 
-static const char *const methods[] = {"bayes", "random", "grid", "sobol", NULL};
+static const char *const methods[] = {"bayes", "random", "grid", "sobol", "asha", NULL};
 
 static const char table_schema[] =
   "{\"kind\": \"table\", \"rows\": 569, \"columns\": ["
@@ -535,15 +535,56 @@ test_family_spaces(void **state)
         }
 }
 
+/* The rule is none unless it is asked for, or the method is one; it stays so in the normal form. */
+static void
+test_early_stopping(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *search, *rule;
+  } cases[] = {{"{}", "none"},
+               {"{\"early_stopping\": null}", "none"},
+               {"{\"early_stopping\": \"median\"}", "median"},
+               {"{\"method\": \"asha\"}", "asha"},
+               {"{\"method\": \"asha\", \"early_stopping\": \"asha\"}", "asha"}};
+  struct reading reading;
+  char text[200];
+
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+  {
+    snprintf(text, sizeof text, "{\"target\": \"kind\", \"search\": %s}", cases[i].search);
+    read_good(&reading, table_schema, text);
+    assert_string_equal(reading.spec->early_stopping, cases[i].rule);
+    json_t *normal = job_spec_to_json(reading.spec);
+    assert_string_equal(json_get_string(json_object_get(normal, "search"), "early_stopping", ""),
+                        cases[i].rule);
+    json_decref(normal);
+    done(&reading);
+  }
+  read_spec(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"search\": {\"method\": \"asha\", \"early_stopping\": \"none\"}}");
+  assert_int_equal(reading.rc, ERR_INVALID);
+  assert_string_equal(reading.faults.items[0].pointer, "/search/early_stopping");
+  done(&reading);
+}
+
 int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
-    cmocka_unit_test(test_single_faults), cmocka_unit_test(test_rows),
-    cmocka_unit_test(test_row_faults),    cmocka_unit_test(test_all_faults_at_once),
-    cmocka_unit_test(test_overrides),     cmocka_unit_test(test_rules),
-    cmocka_unit_test(test_normal_form),   cmocka_unit_test(test_family_spaces),
+    cmocka_unit_test(test_early_stopping),
+    cmocka_unit_test(test_defaults),
+    cmocka_unit_test(test_everything),
+    cmocka_unit_test(test_single_faults),
+    cmocka_unit_test(test_rows),
+    cmocka_unit_test(test_row_faults),
+    cmocka_unit_test(test_all_faults_at_once),
+    cmocka_unit_test(test_overrides),
+    cmocka_unit_test(test_rules),
+    cmocka_unit_test(test_normal_form),
+    cmocka_unit_test(test_family_spaces),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,66 @@
+/* Shared by the files of a study: tune_study.c (the log), tune_study_cost.c, tune_study_next.c. */
+#ifndef ATTUNE_TUNE_TUNE_STUDY_INTERNAL_H
+#define ATTUNE_TUNE_TUNE_STUDY_INTERNAL_H
+
+#include "search/search.h"
+#include "tune/tune_rungs.h"
+#include "tune/tune_study.h"
+
+/* Trial numbers of points that are looked at but not taken. */
+#define PASSED_OVER_BASE (UINT64_C(1) << 62)
+
+struct family_cost
+{
+  double estimate_s; /* of one trial, by the family's own model */
+  double total_s;    /* measured */
+  double trials;     /* over so many trials' worth of work */
+  size_t asked, done;
+};
+
+/* A trial of the log. */
+struct noted
+{
+  size_t family;         /* index + 1; 0 = no such trial */
+  bool first;            /* of its family: it goes from rung to rung without a question */
+  bool paused;           /* at `rung` */
+  size_t rung, epochs;   /* epochs: of a whole fit */
+  double objective;      /* at the rung */
+  double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
+};
+
+struct tune_study
+{
+  const struct job_spec *spec;
+  struct search *search;
+  struct family_cost *costs; /* by spec->families */
+  double *point;
+  size_t done, failed, asked;
+  struct model_data_shape shape;
+  struct tune_rungs rungs;
+  struct noted *noted; /* by trial number */
+  size_t noted_count;
+  uint64_t pending; /* trial whose ask the search has made but the log not yet told; 0 = none */
+  bool spoiled;     /* the search has seen what the log does not say: rebuild before the next ask */
+  struct tune_entry *log;
+  size_t log_count, log_capacity;
+};
+
+/* The family of a point: its index in the spec. */
+size_t study_family_index(const struct job_spec *spec, const double *point);
+
+/* Back to the state that the log alone gives. */
+enum err study_rebuild(struct tune_study *study, struct err_info *info);
+
+/* Takes in what an entry says of a trial's cost so far: the work that is new in it. */
+void study_note_cost(struct tune_study *study, struct noted *trial, double share, double seconds);
+
+/* Predicted CPU seconds of a whole trial of the family. */
+double study_cost_of(const struct tune_study *study, size_t family);
+
+/* Whether a new trial of the family, or a paused one, would be whole before the search must end. */
+bool study_new_in_time(const struct tune_study *study, size_t family,
+                       const struct tune_situation *situation);
+bool study_paused_in_time(const struct tune_study *study, const struct noted *trial,
+                          const struct tune_situation *situation);
+
+#endif
