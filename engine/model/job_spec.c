@@ -26,9 +26,6 @@ struct whole_spec
 static const char *const task_names[] = {"classification", "binary", "multiclass", "regression",
                                          NULL};
 
-/* As enum search_stopping of search/, which model/ does not see. */
-static const char *const stopping_names[] = {"none", "median", "asha", "hyperband", NULL};
-
 static const struct json_field validation_fields[] = {
   {.name = "holdout",
    .kind = JSON_KIND_NUMBER,
@@ -105,7 +102,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
     {.name = "early_stopping",
      .kind = JSON_KIND_STRING,
      .nullable = true,
-     .choices = stopping_names,
+     .choices = job_early_stopping_names,
      .hint = "what becomes of trials that do not promise much"},
     {.name = "parallel", .kind = JSON_KIND_INTEGER, .nullable = true, .min = 0, .max = 1024},
     {.name = "grid_resolution",
@@ -322,24 +319,6 @@ read_budget(struct reading *reading)
     spec->budget_seconds = fmin(DEFAULT_SECONDS, reading->context->max_seconds);
 }
 
-/* Methods that are a stopping rule bring it with them. */
-static void
-read_stopping(struct reading *reading, const json_t *search)
-{
-  struct job_spec *spec = &reading->whole->spec;
-  const char *asked = json_get_string(search, "early_stopping", NULL);
-  bool is_rule = spec->method != NULL
-                 && (strcmp(spec->method, "asha") == 0 || strcmp(spec->method, "hyperband") == 0);
-
-  spec->early_stopping = stopping_names[0];
-  for (size_t i = 0; stopping_names[i]; i++)
-    if (strcmp(stopping_names[i], asked ? asked : is_rule ? spec->method : "none") == 0)
-      spec->early_stopping = stopping_names[i];
-  if (asked && is_rule && strcmp(asked, spec->method) != 0)
-    json_fault_add(reading->faults, "/search/early_stopping", "leave it out",
-                   "method %s stops trials by its own rule", spec->method);
-}
-
 static void
 read_search(struct reading *reading)
 {
@@ -351,7 +330,7 @@ read_search(struct reading *reading)
   spec->parallel = (size_t) fmax(json_get_number(search, "parallel", 0.0), 0.0);
   spec->grid_resolution = (size_t) fmax(json_get_number(search, "grid_resolution", 5.0), 0.0);
   job_stop_read(search, spec, reading->faults);
-  read_stopping(reading, search);
+  job_early_stopping_read(search, spec, reading->faults);
 }
 
 static void

@@ -38,6 +38,12 @@ enum err job_warm_read(const json_t *search, struct job_spec *spec, struct arena
 /* Keeps them in the normal form. */
 void job_warm_write(const json_t *search, json_t *form);
 
+/* The names of the rules for search.early_stopping, NULL-terminated; reads it into the spec, whose method has
+ * been read. */
+extern const char *const job_early_stopping_names[];
+void job_early_stopping_read(const json_t *search, struct job_spec *spec,
+                             struct json_faults *faults);
+
 /* Reads search.stop_when, whose members are those of job_stop_fields, into the spec; and adds it to the
  * normal form. */
 extern const struct json_field job_stop_fields[];

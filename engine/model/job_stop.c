@@ -4,6 +4,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #define POINTER "/search/stop_when"
 #define LEAST_TRIALS 4 /* fewer give no model (search/insight.h) */
@@ -60,4 +61,26 @@ job_stop_write(const struct job_spec *spec, json_t *form)
     json_object_set_new(rule, "regret_bound", json_real(spec->stop_regret_bound));
   json_object_set_new(rule, "after_trials", json_integer((json_int_t) spec->stop_after_trials));
   json_object_set_new(json_object_get(form, "search"), "stop_when", rule);
+}
+
+/* ---- trials that end early ------------------------------------------------------------------------------ */
+
+/* As enum search_stopping of search/, which model/ does not see. */
+const char *const job_early_stopping_names[] = {"none", "median", "asha", "hyperband", NULL};
+
+/* Methods that are a rule bring it with them. */
+void
+job_early_stopping_read(const json_t *search, struct job_spec *spec, struct json_faults *faults)
+{
+  const char *asked = json_get_string(search, "early_stopping", NULL);
+  bool is_rule = spec->method != NULL
+                 && (strcmp(spec->method, "asha") == 0 || strcmp(spec->method, "hyperband") == 0);
+
+  spec->early_stopping = job_early_stopping_names[0];
+  for (size_t i = 0; job_early_stopping_names[i]; i++)
+    if (strcmp(job_early_stopping_names[i], asked ? asked : is_rule ? spec->method : "none") == 0)
+      spec->early_stopping = job_early_stopping_names[i];
+  if (asked && is_rule && strcmp(asked, spec->method) != 0)
+    json_fault_add(faults, "/search/early_stopping", "leave it out",
+                   "method %s stops trials by its own rule", spec->method);
 }
