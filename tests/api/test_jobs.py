@@ -112,7 +112,7 @@ class Jobs(ApiTest):
         self.problem(self.api.get("/api/v1/families?kind=sounds"), 400, "bad_request")
         self.problem(self.api.get("/api/v1/families?task=poetry"), 400, "bad_request")
         methods = {m["name"]: m for m in self.api.get("/api/v1/search-methods").json["items"]}
-        self.assertEqual({"bayes", "random", "grid", "sobol"} - set(methods), set())
+        self.assertEqual({"bayes", "random", "grid", "sobol", "asha", "hyperband"} - set(methods), set())
         self.assertTrue(methods["bayes"]["default"])
 
 
