@@ -54,6 +54,15 @@ tune_rungs_epoch(const struct tune_rungs *rungs, size_t rung, size_t epochs)
   return until < epochs ? until : 0;
 }
 
+size_t
+tune_rungs_whole(const struct tune_rungs *rungs, size_t trials)
+{
+  double above = (double) rungs->count - 1, whole = tune_rungs_step(rungs->count - 1);
+  if (rungs->stopping == SEARCH_STOPPING_MEDIAN)
+    return trials;
+  return (size_t) ceil((double) trials * (1 + above * (1 - 1 / TUNE_RUNGS_ETA)) / whole);
+}
+
 double
 tune_rungs_share(const struct tune_rungs *rungs, size_t rung, size_t epochs)
 {

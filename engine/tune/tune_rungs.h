@@ -32,6 +32,9 @@ double tune_rungs_step(size_t rung);
 /* Epochs after which the fit of the first fold pauses at the rung; 0 = it runs to its end. */
 size_t tune_rungs_epoch(const struct tune_rungs *rungs, size_t rung, size_t epochs);
 
+/* How many whole trials' worth of steps so many begun ones come to, when a third of each rung goes on; 0 of 0. */
+size_t tune_rungs_whole(const struct tune_rungs *rungs, size_t trials);
+
 /* What part of a whole trial's work is done at the rung. */
 double tune_rungs_share(const struct tune_rungs *rungs, size_t rung, size_t epochs);
 

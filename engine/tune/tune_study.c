@@ -105,6 +105,8 @@ make_search(struct tune_study *study, struct err_info *info)
     search.least_steps = tune_rungs_step(0);
     search.most_steps = tune_rungs_step(study->rungs.count - 1);
     search.eta = TUNE_RUNGS_ETA;
+    if (strcmp(spec->method, "bayes") == 0)
+      search.expected_trials = tune_rungs_whole(&study->rungs, spec->budget_trials);
   }
   search_free(study->search);
   study->search = NULL;

@@ -256,6 +256,8 @@ test_plan(void **state)
   assert_near(tune_rungs_share(&rungs, 2, 27), 1.0 / 5, 1e-12);
   assert_near(tune_rungs_share(&rungs, 3, 27), 1, 0);
   assert_near(tune_rungs_step(2), 9, 1e-12);
+  assert_int_equal(tune_rungs_whole(&rungs, 27), 3);
+  assert_int_equal(tune_rungs_whole(&rungs, 0), 0);
   end(job);
   job = begin("\"early_stopping\":\"asha\"", FOLDS, "[\"linear\",\"trees\"]");
   tune_rungs_plan(job->spec, 5, &rungs);
