@@ -5,7 +5,8 @@ SEARCH_CURVES = tests/bench/search_curves.c tests/bench/search_curves.h \
 SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
   tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
-  tests/unit/test_search_rules tests/unit/test_search_odd tests/unit/test_search_many
+  tests/unit/test_search_rules tests/unit/test_search_odd tests/unit/test_search_many \
+  tests/unit/test_search_replay
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
 tests_unit_test_gp_SOURCES = tests/unit/test_gp.c tests/unit/test_search_near.h \
@@ -23,6 +24,8 @@ tests_unit_test_search_warm_SOURCES = tests/unit/test_search_warm.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_unit_test_search_many_SOURCES = tests/unit/test_search_many.c
 tests_unit_test_search_many_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_search_replay_SOURCES = tests/unit/test_search_replay.c
+tests_unit_test_search_replay_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_rungs_SOURCES = tests/unit/test_search_rungs.c $(SEARCH_CURVES)
 tests_unit_test_search_rungs_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_importance_SOURCES = tests/unit/test_search_importance.c \
