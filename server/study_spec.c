@@ -2,6 +2,7 @@
 
 #include "server/study_spec.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 
 #define WHOLE_MAX 9007199254740992.0 /* JSON readers with doubles keep it exactly */
 #define NAME_MAX_BYTES 100
+#define STOP_AFTER 20        /* done trials, where the rule says nothing else */
+#define STOP_AFTER_LEAST 4.0 /* fewer give no model (search/gain.h) */
 
 static const char *const direction_choices[] = {"minimize", "maximize", NULL};
 static const char *const stopping_choices[] = {
@@ -26,6 +29,16 @@ static const struct json_field steps_fields[] = {
   {.name = "min", .kind = JSON_KIND_NUMBER, .min = 1e-9, .max = 1e15},
   {.name = "max", .kind = JSON_KIND_NUMBER, .required = true, .min = 1e-9, .max = 1e15},
   {.name = "eta", .kind = JSON_KIND_NUMBER, .min = 2, .max = 100},
+  JSON_FIELD_END};
+
+static const struct json_field stop_fields[] = {
+  {.name = "expected_gain", .kind = JSON_KIND_NUMBER, .nullable = true, .min = 0, .max = DBL_MAX},
+  {.name = "regret_bound", .kind = JSON_KIND_NUMBER, .nullable = true, .min = 0, .max = DBL_MAX},
+  {.name = "after_trials",
+   .kind = JSON_KIND_INTEGER,
+   .nullable = true,
+   .min = STOP_AFTER_LEAST,
+   .max = 1e6},
   JSON_FIELD_END};
 
 /* Whether a fault was found in this member. */
@@ -81,6 +94,7 @@ check_members(const json_t *request, const struct server_limits *limits, struct 
      .nullable = true,
      .min = 0.1,
      .max = 31536000},
+    {.name = "stop_when", .kind = JSON_KIND_OBJECT, .nullable = true, .members = stop_fields},
     {.name = "warm_start_from",
      .kind = JSON_KIND_STRING,
      .nullable = true,
@@ -159,7 +173,8 @@ study_spec_form(const json_t *request, const struct server_limits *limits,
 {
   static const char *const members[] = {"space",       "method",          "seed",
                                         "max_trials",  "early_stopping",  "steps",
-                                        "constraints", "trial_timeout_s", "warm_start_from"};
+                                        "constraints", "trial_timeout_s", "warm_start_from",
+                                        "stop_when"};
   json_t *form;
 
   if (!json_is_object(request))
@@ -245,6 +260,26 @@ read_steps(const json_t *form, struct study_spec *spec, struct json_faults *faul
 }
 
 /* Points (null = inactive) and values of what an earlier study found. */
+static void
+read_stop_when(const json_t *form, struct study_spec *spec, struct json_faults *faults)
+{
+  const json_t *rule = json_object_get(form, "stop_when");
+
+  spec->stop_when = (struct search_stop_rule){
+    .set = json_is_object(rule),
+    .expected_gain = json_get_number(rule, "expected_gain", NAN),
+    .regret_bound = json_get_number(rule, "regret_bound", NAN),
+    .after_trials = (size_t) json_get_integer(rule, "after_trials", STOP_AFTER)};
+  if (!spec->stop_when.set)
+    return;
+  if (isnan(spec->stop_when.expected_gain) && isnan(spec->stop_when.regret_bound))
+    json_fault_add(faults, "/stop_when", "such as {\"expected_gain\": 0.001}",
+                   "must have expected_gain or regret_bound");
+  else if (spec->direction_count > 1)
+    json_fault_add(faults, "/stop_when", "leave it out",
+                   "what is still to be gained is known for one direction only");
+}
+
 static enum err
 read_prior(const json_t *form, struct arena *arena, struct study_spec *spec)
 {
@@ -300,6 +335,7 @@ study_spec_read(const json_t *form, struct arena *arena, struct study_spec *spec
   read_directions(form, spec, faults);
   read_constraints(form, arena, spec, faults);
   read_steps(form, spec, faults);
+  read_stop_when(form, spec, faults);
   if (space && json_object_size(space) == 0)
     add_no_parameter(faults);
   else if (space)

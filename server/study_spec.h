@@ -2,7 +2,7 @@
  *
  * {"space": {…}, "directions": ["minimize"], "method": "bayes", "seed": 7, "max_trials": 100,
  *  "early_stopping": "asha", "steps": {"min": 1, "max": 27, "eta": 3}, "constraints": ["size"],
- *  "trial_timeout_s": 3600, "warm_start_from": "st_…", "warm_start": {"points": [[…]], "values": […]}}
+ *  "stop_when": {"expected_gain": 0.01}, "trial_timeout_s": 3600, "warm_start_from": "st_…", "warm_start": {"points": [[…]], "values": […]}}
  *
  * The space is kept as it was sent: its order is that of every point in the study's log.
  */
@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/space.h"
+#include "search/gain.h"
 #include "search/search.h"
 #include "server/server.h"
 
@@ -29,6 +30,7 @@ struct study_spec
   size_t constraint_count;
   const char *constraints[SEARCH_CONSTRAINTS_MAX];
   double trial_timeout_s; /* 0 = never */
+  struct search_stop_rule stop_when;
   const double *prior_points, *prior_values;
   size_t prior_count;
 };

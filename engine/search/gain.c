@@ -211,12 +211,6 @@ measure(struct insight *insight, struct hunt *hunt, struct search_gain *gain)
   return ERR_OK;
 }
 
-size_t
-search_done_count(const struct search *search)
-{
-  return insight_finite_count(search);
-}
-
 enum err
 search_gain_left(struct search *search, struct search_gain *gain, struct err_info *info)
 {
@@ -232,13 +226,23 @@ search_gain_left(struct search *search, struct search_gain *gain, struct err_inf
     hunt_clear(&hunt);
     insight_close(&insight);
   }
-  if (!err)
-    return ERR_OK;
-  if (err == ERR_MEMORY)
-    return err_set(info, err, "out of memory");
-  return err_set(info, ERR_NOT_FOUND,
-                 err == ERR_DIVERGED
-                   ? "the values are too far apart for a model"
-                   : "there must be %d trials with a value to tell what is still to be gained",
-                 INSIGHT_LEAST);
+  return err ? insight_refuse(err, info) : ERR_OK;
+}
+
+/* What is not asked for (NaN) is always fulfilled. */
+static bool
+is_below(double value, double limit)
+{
+  return isnan(limit) || value < limit;
+}
+
+bool
+search_gain_is_over(struct search *search, const struct search_stop_rule *rule,
+                    struct search_gain *gain)
+{
+  *gain = (struct search_gain){0};
+  return rule->set && insight_finite_count(search) >= rule->after_trials
+         && search_gain_left(search, gain, NULL) == ERR_OK
+         && is_below(gain->expected, rule->expected_gain)
+         && is_below(gain->regret_bound, rule->regret_bound);
 }

@@ -22,11 +22,20 @@ struct search_gain
   double noise;   /* standard deviation of a repeated trial */
 };
 
-/* Trials with a value. */
-size_t search_done_count(const struct search *search);
-
-/* ERR_NOT_FOUND without a model: too few trials with a value, nothing to choose, or values that no
- * process fits; ERR_MEMORY. The search's later suggestions are not touched. */
+/* ERR_NOT_FOUND without a model: too few trials with a value or too many, nothing to choose, or values that
+ * no process fits; ERR_MEMORY. The search's later suggestions are not touched. */
 enum err search_gain_left(struct search *search, struct search_gain *gain, struct err_info *info);
+
+/* A rule to end a search by: whether too little is still to be gained. */
+struct search_stop_rule
+{
+  bool set;
+  double expected_gain, regret_bound; /* what is left must be below; NaN = whatever it is */
+  size_t after_trials;                /* with a value, at least */
+};
+
+/* True when there is a rule and it is fulfilled; *gain then says what the model thinks. False also without a model. */
+bool search_gain_is_over(struct search *search, const struct search_stop_rule *rule,
+                         struct search_gain *gain);
 
 #endif

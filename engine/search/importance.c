@@ -187,7 +187,7 @@ fill(struct search *search, const struct search_importance_options *options,
     err = ask_model(&insight, options, axes, count, importance);
     insight_close(&insight);
   }
-  else if (err == ERR_DIVERGED)
+  else if (err == ERR_DIVERGED || err == ERR_LIMIT)
     err = importance_of_trials(search, axes, count, importance);
   return err;
 }
@@ -216,12 +216,7 @@ search_importance(struct search *search, const struct search_importance_options 
   if (!err)
     return ERR_OK;
   search_importance_clear(importance);
-  if (err == ERR_MEMORY)
-    return err_set(info, err, "out of memory");
-  return err_set(info, ERR_NOT_FOUND,
-                 count ? "there must be %d trials with a value to tell what matters"
-                       : "there is nothing to choose in this space",
-                 INSIGHT_LEAST);
+  return insight_refuse(err, info);
 }
 
 void

@@ -73,6 +73,8 @@ insight_open(struct search *search, struct insight *insight)
   *insight = (struct insight){.search = search};
   if (insight_finite_count(search) < INSIGHT_LEAST)
     return ERR_NOT_FOUND;
+  if (surrogate_own_count(search) > INSIGHT_MOST)
+    return ERR_LIMIT;
   enum err err = ERR_OK;
   if (search->kind->surrogate)
     insight->surrogate = search->kind->surrogate(search->state);
@@ -91,6 +93,20 @@ insight_open(struct search *search, struct insight *insight)
   if (err)
     insight_close(insight);
   return err;
+}
+
+enum err
+insight_refuse(enum err err, struct err_info *info)
+{
+  if (err == ERR_MEMORY)
+    return err_set(info, err, "out of memory");
+  if (err == ERR_DIVERGED)
+    return err_set(info, ERR_NOT_FOUND, "the values are too far apart for a model");
+  if (err == ERR_LIMIT)
+    return err_set(info, ERR_NOT_FOUND, "more than %d trials are too many for a model",
+                   INSIGHT_MOST);
+  return err_set(info, ERR_NOT_FOUND,
+                 "there must be %d trials with a value, and something to choose", INSIGHT_LEAST);
 }
 
 void

@@ -12,7 +12,8 @@
 #include "search/sobol_sequence.h"
 #include "search/surrogate.h"
 
-#define INSIGHT_LEAST 4 /* trials with a value; fewer say nothing */
+#define INSIGHT_LEAST 4   /* trials with a value; fewer say nothing */
+#define INSIGHT_MOST 2000 /* data of a model; with more it would take seconds */
 
 struct insight
 {
@@ -33,9 +34,13 @@ struct insight
 size_t insight_finite_count(const struct search *search);
 
 /* ERR_NOT_FOUND with fewer than INSIGHT_LEAST trials with a value, or nothing to choose in the space;
- * ERR_DIVERGED when no covariance fits the values; ERR_MEMORY. */
+ * ERR_DIVERGED when no covariance fits the values; ERR_LIMIT with more than INSIGHT_MOST data; ERR_MEMORY. */
 enum err insight_open(struct search *search, struct insight *insight);
 void insight_close(struct insight *insight);
+
+/* Says why a question has no answer: `err` being what insight_open or another function gave. Returns ERR_MEMORY or
+ * ERR_NOT_FOUND. */
+enum err insight_refuse(enum err err, struct err_info *info);
 
 /* Means and variances of the outcomes at `count` points (count, space->count); `variance` may be NULL.
  * ERR_MEMORY. */

@@ -76,19 +76,6 @@ observe(const struct search *search, size_t x, size_t y, struct search_observati
   return ERR_OK;
 }
 
-static enum err
-open_model(struct search *search, struct insight *insight, struct err_info *info)
-{
-  enum err err = insight_open(search, insight);
-  if (err == ERR_MEMORY)
-    return err_set(info, err, "out of memory");
-  if (err == ERR_DIVERGED)
-    return err_set(info, ERR_NOT_FOUND, "the values are too far apart for a model");
-  if (err)
-    return err_set(info, err, "there must be %d trials with a value for a model", INSIGHT_LEAST);
-  return ERR_OK;
-}
-
 static bool
 has_choice(const struct space *space, size_t param)
 {
@@ -219,9 +206,9 @@ search_slice(struct search *search, size_t param, size_t points, struct search_s
     return err_set(info, ERR_INVALID, "a slice has 2 to %d points", SEARCH_SLICE_POINTS_MOST);
   if (!has_choice(search->space, param))
     return err_set(info, ERR_INVALID, "the parameter has no choice of values");
-  enum err err = open_model(search, &insight, info);
+  enum err err = insight_open(search, &insight);
   if (err)
-    return err;
+    return insight_refuse(err, info);
   err = fill_slice(&insight, points, slice);
   insight_close(&insight);
   if (!err)
@@ -341,9 +328,9 @@ search_pair(struct search *search, size_t x, size_t y, size_t points, struct sea
     return err_set(info, ERR_INVALID, "the parameter has no choice of values");
   if (x == y)
     return err_set(info, ERR_INVALID, "a pair is of two different parameters");
-  enum err err = open_model(search, &insight, info);
+  enum err err = insight_open(search, &insight);
   if (err)
-    return err;
+    return insight_refuse(err, info);
   err = fill_pair(&insight, points, pair);
   insight_close(&insight);
   if (err)

@@ -25,6 +25,7 @@ enum shortage
   ASK_LATER,     /* another turn brings more */
   ASK_COMPLETE,  /* max_trials were made */
   ASK_EXHAUSTED, /* no point is left */
+  ASK_NO_GAIN,   /* the study's rule says that more is not worth it */
   ASK_LIMIT      /* the operator's limit on trials */
 };
 
@@ -38,6 +39,7 @@ struct ask
   json_t *items;
   enum shortage shortage;
   int added, forgotten;
+  bool gain_known, no_gain;
 };
 
 /* ---- one trial ----------------------------------------------------------------------------------------------- */
@@ -178,8 +180,20 @@ list_open(struct study_turn *turn, const struct ask *ask)
   return status;
 }
 
+/* Whether the study's rule ends it; worked out once a turn, before the first suggestion. */
+static bool
+is_without_gain(const struct study_turn *turn, struct ask *ask)
+{
+  struct search_gain gain;
+
+  if (!ask->gain_known)
+    ask->no_gain = search_gain_is_over(turn->live->search, &turn->live->spec.stop_when, &gain);
+  ask->gain_known = true;
+  return ask->no_gain;
+}
+
 static enum shortage
-look_for_end(const struct study_turn *turn, const struct ask *ask)
+look_for_end(const struct study_turn *turn, struct ask *ask)
 {
   size_t made = (size_t) (turn->head->trial_count + ask->added);
   size_t lost = (size_t) (turn->head->trials_forgotten + ask->forgotten);
@@ -187,7 +201,9 @@ look_for_end(const struct study_turn *turn, const struct ask *ask)
 
   if (most > 0 && made - lost >= most)
     return ASK_COMPLETE;
-  return made >= ask->req->limits->study_trials ? ASK_LIMIT : ASK_ENOUGH;
+  if (made >= ask->req->limits->study_trials)
+    return ASK_LIMIT;
+  return is_without_gain(turn, ask) ? ASK_NO_GAIN : ASK_ENOUGH;
 }
 
 static enum db_status
@@ -199,6 +215,7 @@ ask_turn(struct study_turn *turn, void *context)
   json_decref(ask->items);
   ask->items = json_array();
   ask->added = ask->forgotten = 0;
+  ask->gain_known = false;
   ask->shortage = ASK_ENOUGH;
   if (!ask->items)
     return DB_HARD;
@@ -267,6 +284,9 @@ reply_ask(struct http_request *req, struct ask *ask)
   case ASK_LIMIT:
     http_reply_quota(req, "study_trials", req->limits->study_trials, req->limits->study_trials,
                      "Make another study, and let it start from this one.");
+    return;
+  case ASK_NO_GAIN:
+    http_reply_error(req, E_STUDY_NO_GAIN, NULL);
     return;
   case ASK_EXHAUSTED:
   case ASK_LATER:

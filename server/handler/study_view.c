@@ -152,6 +152,7 @@ study_view(const struct db_study *row, const json_t *form, bool full)
   copy_or(view, form, "steps", json_null());
   copy_or(view, form, "constraints", json_array());
   copy_or(view, form, "trial_timeout_s", json_null());
+  copy_or(view, form, "stop_when", json_null());
   copy_or(view, form, "warm_start_from", json_null());
   json_object_set_new(view, "trials",
                       json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "running", row->trials_running,

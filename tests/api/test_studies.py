@@ -314,6 +314,30 @@ class Many(StudyTest):
         self.tell(study, trial, {"failed": True, "reason": "too hot"})
         self.assertEqual(self.api.get(f"{study}/trials/{trial}").json["reason"], "too hot")
 
+    def test_stops_when_little_is_to_be_gained(self):
+        for rule, place in (({}, ""), ({"after_trials": 9}, ""), ({"expected_gain": -1}, "/expected_gain"),
+                            ({"expected_gain": 1, "after_trials": 3}, "/after_trials"), ({"gain": 1}, "/gain")):
+            self.problem(self.api.post("/api/v1/studies", {"space": X, "stop_when": rule}), 422, "invalid",
+                         "/stop_when" + place)
+        self.problem(self.api.post("/api/v1/studies", {
+            "space": X, "directions": ["minimize", "maximize"], "stop_when": {"expected_gain": 1}}), 422, "invalid",
+            "/stop_when")
+        rule = {"expected_gain": 0.001, "after_trials": 6}
+        study = self.study(stop_when=rule)
+        self.assertEqual(self.api.get(study).json["stop_when"], rule)
+        done = 0
+        while done < 40:
+            answer = self.api.post(study + "/suggest", {"client_id": "me"})
+            if answer.status != 200:
+                break
+            trial = answer.json["trials"][0]
+            self.tell(study, trial["id"], {"value": 3 * (trial["params"]["x"] - 0.3) ** 2})
+            done += 1
+        self.problem(answer, 409, "study_no_gain")
+        self.assertTrue(6 <= done < 40, done)
+        self.assertLess(self.api.get(study + "/gain").json["expected_gain"], 0.001)
+        self.assertLess(self.best(study)[0]["value"], 0.01)
+
     def test_what_it_has_learned(self):
         study = self.study({"a": X["x"], "b": X["x"], "c": {"type": "categorical", "choices": ["u", "v"]}}, direction="maximize")
         for question in ("importance", "slices?param=a", "pairs?x=a&y=b", "gain"):

@@ -215,6 +215,12 @@ a_focus_asks_what_the_good_points_need(void **state)
   search_free(search);
 }
 
+static double
+additive_of_two(const double *x)
+{
+  return x[0] + 3 * x[1];
+}
+
 /* Values that no process fits. */
 static double
 enormous(const double *x)
@@ -240,6 +246,25 @@ without_a_model_ranks_tell(void **state)
   struct search_gain gain;
   assert_int_equal(search_slice(search, 0, 0, &slice, NULL), ERR_NOT_FOUND);
   assert_int_equal(search_gain_left(search, &gain, NULL), ERR_NOT_FOUND);
+  search_free(search);
+}
+
+/* A model of so many would take too long. */
+static void
+of_thousands_ranks_tell(void **state)
+{
+  (void) state;
+  struct space space = unit_space(2);
+  struct search *search = told(&space, "random", 1, 2001, additive_of_two);
+  struct search_importance importance = importance_of(search, 0);
+  struct search_gain gain;
+  struct err_info info;
+  assert_false(importance.modelled);
+  assert_int_equal(importance.trials, 2001);
+  assert_true(importance.shares[0].param == 1 && importance.shares[0].share > 0.8);
+  assert_int_equal(search_gain_left(search, &gain, &info), ERR_NOT_FOUND);
+  assert_non_null(strstr(info.text, "2000 trials"));
+  search_importance_clear(&importance);
   search_free(search);
 }
 
@@ -343,6 +368,7 @@ main(void)
     cmocka_unit_test(a_conditional_parameter_counts_where_it_is_active),
     cmocka_unit_test(a_focus_asks_what_the_good_points_need),
     cmocka_unit_test(without_a_model_ranks_tell),
+    cmocka_unit_test(of_thousands_ranks_tell),
     cmocka_unit_test(a_constant_has_no_shares),
     cmocka_unit_test(what_can_not_be_told_is_refused),
     cmocka_unit_test(questions_change_nothing_and_have_one_answer),
