@@ -15,6 +15,8 @@
 #define LOG_PAGE 2000
 /* A request that was woken and has not come by now is gone, or missed its call: the next one's turn. */
 #define STALE_S 0.025
+#define GONE_S 10.0
+#define ENTRIES_MOST 10000
 
 struct study_entry
 {
@@ -112,15 +114,16 @@ find_or_make(struct study_cache *cache, const char *study_id)
   return entry;
 }
 
-/* Those used longest ago, as long as it is too much. */
+/* Those used longest ago, as long as it is too much; not those that somebody waits for, unless all of them are gone. */
 static void
 shrink(struct study_cache *cache)
 {
+  double now_s = clock_monotonic_s();
   struct study_entry *entry = cache->oldest;
-  while (entry && cache->bytes > cache->max_bytes)
+  while (entry && (cache->bytes > cache->max_bytes || cache->count > ENTRIES_MOST))
   {
     struct study_entry *newer = entry->newer;
-    if (!entry->busy && entry->ticket_count == 0)
+    if (!entry->busy && (entry->ticket_count == 0 || now_s - entry->woken_s > GONE_S))
       free_entry(cache, entry);
     entry = newer;
   }

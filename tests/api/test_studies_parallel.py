@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from common import TOP, ApiTest  # first: it finds the harness
+from common import TOP, ApiTest, sql  # first: it finds the harness
 from attune_server import BUILD, AttuneServer, Client, free_port
 
 sys.path.insert(0, os.path.join(TOP, "tests", "ops"))
@@ -193,6 +193,28 @@ class SameEverywhere(unittest.TestCase):
             held = int(re.search(r"^attune_study_cache_bytes (\d+)", metrics, re.M)[1])
             self.assertTrue(0 < held <= 2 ** 20, held)
             self.assertGreater(int(re.search(r"^attune_study_cache_misses_total (\d+)", metrics, re.M)[1]), len(studies))
+
+
+class DatabaseRefuses(unittest.TestCase):
+    def test_a_damaged_commit_loses_nothing(self):
+        """The log and the search in memory part when the database refuses; both go on from the log."""
+        with AttuneServer(engines=0) as api:
+            study = "/api/v1/studies/" + api.post("/api/v1/studies", {"space": SPACE, "seed": 1}).json["id"]
+            trial = api.post(study + "/suggest", {"client_id": "a"}).json["trials"][0]["id"]
+            sql("ALTER TABLE study_trial RENAME TO study_trial_away", api)
+            try:
+                broken = [api.post(study + "/suggest", {"client_id": "b"}),
+                          api.post(f"{study}/trials/{trial}/complete", {"value": 1})]
+            finally:
+                sql("ALTER TABLE study_trial_away RENAME TO study_trial", api)
+            self.assertEqual([answer.status for answer in broken], [500, 500])
+            sql("ALTER TABLE study_trial ADD CHECK (number <> 2)", api)  # the log has it, the search, too, but not the trials
+            self.assertEqual(api.post(study + "/suggest", {"client_id": "b"}).status, 500)
+            sql("ALTER TABLE study_trial DROP CONSTRAINT study_trial_number_check", api)
+            self.assertEqual(api.post(study + "/suggest", {"client_id": "b"}).json["trials"][0]["number"], 2)
+            self.assertEqual(api.post(f"{study}/trials/{trial}/complete", {"value": 1}).status, 200)
+            trials = api.get(study).json["trials"]
+            self.assertEqual((trials["running"], trials["done"]), (1, 1))
 
 
 class Shared:

@@ -1,4 +1,4 @@
-"""A mixed load on one attuned: many clients that predict, list, listen, upload, repeat, cancel and revoke.
+"""A mixed load on one attuned: many clients that predict, list, listen, upload, repeat, cancel, revoke and work on studies.
 
     load = Load(server, clients=32)
     load.run(seconds)      # {call: {status: count}}; faults in load.faults
@@ -39,6 +39,12 @@ class Load:
             ("trials", "2")], timeout=320)
         assert answer.status == 200 and answer.json["model"], answer
         self.dataset, self.job = answer.json["dataset"]["id"], answer.json["id"]
+        self.studies = [self.new_study(self.server).json["id"] for _ in range(3)]
+
+    @staticmethod
+    def new_study(client):
+        return client.post("/api/v1/studies", {"early_stopping": "asha", "steps": {"max": 9}, "space": {
+            "x": {"type": "float", "low": 0, "high": 1}, "k": {"type": "categorical", "choices": ["a", "b", "c"]}}})
 
     # ---- calls: each returns (name, status) -------------------------------------------------------------
 
@@ -96,6 +102,22 @@ class Load:
             return client.post(f"/api/v1/jobs/{answer.json['id']}/cancel").status
         return answer.status
 
+    def study(self, client, rng):
+        """A turn on a study that others use, too; now and then another takes its place."""
+        place = rng.randrange(len(self.studies))
+        study = "/api/v1/studies/" + self.studies[place]
+        answer = client.post(study + "/suggest", {"client_id": f"c{rng.randint(0, 9)}", "count": rng.randint(1, 3)})
+        for trial in answer.json["trials"] if answer.status == 200 else []:
+            path = f"{study}/trials/{trial['id']}"
+            client.post(path + "/measure", {"step": trial["until_step"], "value": rng.random()})
+            client.post(path + rng.choice(["/complete", "/should_stop"]), rng.choice([{"value": rng.random()}, {"failed": True}]))
+        if rng.random() < 0.05:
+            made = self.new_study(client)
+            if made.status == 201:
+                self.studies[place] = made.json["id"]
+                return client.call("DELETE", study).status
+        return client.get(study + rng.choice(["/best", "/trials", "", "/importance"])).status
+
     def revoke(self, client, rng):
         """A key that is used by somebody while it is revoked."""
         answer = client.post("/api/v1/keys", {"name": "short", "scopes": ["read", "predict"]})
@@ -121,7 +143,7 @@ class Load:
         rng = random.Random(f"{self.seed}:{number}")
         client = Client(self.server.port, self.server.key)
         calls = [self.predict] * 6 + [self.look] * 6 + [self.listen, self.listen, self.upload, self.repeat,
-                                                        self.cancel, self.revoke]
+                                                        self.cancel, self.revoke, self.study, self.study]
         while not self.stop.is_set():
             call = rng.choice(calls)
             try:

@@ -15,7 +15,7 @@ class Tsan(unittest.TestCase):
         self.assertIn("__tsan_init", symbols, "ATTUNE_BUILD is no build with --enable-sanitizers=thread")
         faults, answers = tsan_run.run(10, 16)
         self.assertEqual(faults, [])
-        for call in ("predict", "look", "listen", "upload", "repeat", "cancel", "revoke"):
+        for call in ("predict", "look", "listen", "upload", "repeat", "cancel", "revoke", "study"):
             self.assertTrue(sum(answers[call].values()), f"no {call} call was answered")
 
 
