@@ -63,7 +63,7 @@ struct spec_fields
 };
 
 static void
-fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
+fill_budget(struct spec_fields *fields, const struct job_spec_context *context)
 {
   const struct json_field budget[5] = {
     {.name = "seconds",
@@ -86,6 +86,12 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = 1e9,
      .hint = "the most microseconds one prediction may take"},
     JSON_FIELD_END};
+  memcpy(fields->budget, budget, sizeof budget);
+}
+
+static void
+fill_search(struct spec_fields *fields, const struct job_spec_context *context)
+{
   const struct json_field search[10] = {
     {.name = "method",
      .kind = JSON_KIND_STRING,
@@ -120,9 +126,13 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
     {.name = "warm_start", .kind = JSON_KIND_ARRAY, .nullable = true},
     {.name = "stop_when", .kind = JSON_KIND_OBJECT, .nullable = true, .members = job_stop_fields},
     JSON_FIELD_END};
-
-  memcpy(fields->budget, budget, sizeof budget);
   memcpy(fields->search, search, sizeof search);
+}
+
+/* The tables point into each other, so that `fields` stays where it is. */
+static void
+fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
+{
   const struct json_field top[14] = {
     {.name = "dataset", .kind = JSON_KIND_STRING, .min = 1, .max = NAME_LENGTH_MAX},
     {.name = "name", .kind = JSON_KIND_STRING, .nullable = true, .min = 1, .max = NAME_LENGTH_MAX},
@@ -154,6 +164,9 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = TARGET_LENGTH_MAX,
      .hint = "the numeric column that says how much each row counts"},
     JSON_FIELD_END};
+
+  fill_budget(fields, context);
+  fill_search(fields, context);
   memcpy(fields->top, top, sizeof top);
 }
 
