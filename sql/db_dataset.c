@@ -49,16 +49,8 @@ db_dataset_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
                                          " WHERE d.tenant_id = $1 AND d.deleted_at IS NULL AND "
                                          "(d.created_at, d.id) < ($2, $3)"
                                          " ORDER BY d.created_at DESC, d.id DESC LIMIT $4"};
-  int64_t before_us;
-  const char *before_id;
-  *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
-  enum db_status status = db_exec_many(
-    conn, &list,
-    DB_PARAMS(db_text(tenant_id), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
-    DB_COLUMNS(dataset_columns), arena, sizeof **datasets, datasets, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(dataset_columns), arena,
+                      sizeof **datasets, datasets, count);
 }
 
 enum db_status

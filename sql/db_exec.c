@@ -163,6 +163,23 @@ db_exec_many(struct db_conn *conn, const struct db_statement *statement,
   return status;
 }
 
+enum db_status
+db_exec_page(struct db_conn *conn, const struct db_statement *statement, const char *of,
+             const char *cursor, size_t limit, const struct db_column *columns, size_t column_count,
+             struct arena *arena, size_t row_size, void *rows, size_t *count)
+{
+  int64_t before_us;
+  const char *before_id;
+  *count = 0;
+  if (!db_cursor_parse(cursor, &before_us, &before_id))
+    return DB_NONE;
+  enum db_status status = db_exec_many(
+    conn, statement,
+    DB_PARAMS(db_text(of), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
+    columns, column_count, arena, row_size, rows, count);
+  return status == DB_NONE ? DB_ROWS : status;
+}
+
 /* Reads rows in single-row mode until the last, or until something fails. */
 static enum db_status
 each_row(struct db_conn *conn, const struct db_statement *statement,

@@ -106,6 +106,14 @@ enum db_status db_exec_many(struct db_conn *conn, const struct db_statement *sta
                             const struct db_column *columns, size_t column_count,
                             struct arena *arena, size_t row_size, void *rows, size_t *count);
 
+/* A page of a list, newest first: rows as db_exec_many gives them, of a statement whose $1 is whose they are, ($2, $3)
+ * the time and id the page begins after, $4 the most rows. DB_ROWS also without a row; DB_NONE when the cursor is none
+ * of db_cursor's. */
+enum db_status db_exec_page(struct db_conn *conn, const struct db_statement *statement,
+                            const char *of, const char *cursor, size_t limit,
+                            const struct db_column *columns, size_t column_count,
+                            struct arena *arena, size_t row_size, void *rows, size_t *count);
+
 /* Each row as it comes, without keeping the result: `row` (row_size bytes) and its strings are valid
  * during the call only. on_row returns false to stop, which makes the status DB_HARD. */
 enum db_status db_exec_rows(struct db_conn *conn, const struct db_statement *statement,

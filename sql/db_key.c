@@ -54,16 +54,8 @@ db_key_list(struct db_conn *conn, const char *tenant_id, const char *cursor, siz
     "key_list", "SELECT " DB_KEY_SQL " FROM " DB_KEY_TABLES_SQL
                 " WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)"
                 " ORDER BY k.created_at DESC, k.id DESC LIMIT $4"};
-  int64_t before_us;
-  const char *before_id;
-  *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
-  enum db_status status = db_exec_many(
-    conn, &list,
-    DB_PARAMS(db_text(tenant_id), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
-    DB_COLUMNS(key_columns), arena, sizeof **keys, keys, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(key_columns), arena,
+                      sizeof **keys, keys, count);
 }
 
 enum db_status

@@ -127,16 +127,8 @@ db_model_list(struct db_conn *conn, const char *tenant_id, const char *cursor, s
                      " WHERE m.tenant_id = $1 AND (v.created_at, m.id) < ($2, $3) AND v.version ="
                      " (SELECT max(n.version) FROM model_version n WHERE n.model_id = m.id)"
                      " ORDER BY v.created_at DESC, m.id DESC LIMIT $4"};
-  int64_t before_us;
-  const char *before_id;
-  *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
-  enum db_status status = db_exec_many(
-    conn, &list,
-    DB_PARAMS(db_text(tenant_id), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
-    DB_COLUMNS(model_columns), arena, sizeof **models, models, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(model_columns), arena,
+                      sizeof **models, models, count);
 }
 
 enum db_status

@@ -72,16 +72,8 @@ db_study_list(struct db_conn *conn, const char *tenant_id, const char *cursor, s
     " AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3) ORDER BY p.created_at DESC, "
     "p.id DESC LIMIT $4) page"
     " JOIN study s ON s.id = page.id" STUDY_JOINS_SQL " ORDER BY s.created_at DESC, s.id DESC"};
-  int64_t before_us;
-  const char *before_id;
-  *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
-  enum db_status status = db_exec_many(
-    conn, &list,
-    DB_PARAMS(db_text(tenant_id), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
-    DB_COLUMNS(study_columns), arena, sizeof **studies, studies, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(study_columns), arena,
+                      sizeof **studies, studies, count);
 }
 
 enum db_status

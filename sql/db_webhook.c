@@ -53,16 +53,8 @@ db_webhook_list(struct db_conn *conn, const char *tenant_id, const char *cursor,
                     " AND w.deleted_at IS NULL AND w.job_id IS NULL"
                     " AND (w.created_at, w.id) < ($2, $3)"
                     " ORDER BY w.created_at DESC, w.id DESC LIMIT $4"};
-  int64_t before_us;
-  const char *before_id;
-  *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
-  enum db_status status = db_exec_many(
-    conn, &list,
-    DB_PARAMS(db_text(tenant_id), db_time(before_us), db_text(before_id), db_int8((int64_t) limit)),
-    DB_COLUMNS(webhook_columns), arena, sizeof **webhooks, webhooks, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(webhook_columns), arena,
+                      sizeof **webhooks, webhooks, count);
 }
 
 enum db_status
@@ -145,20 +137,13 @@ db_delivery_list(struct db_conn *conn, const char *tenant_id, const char *webhoo
     {DB_TIME, offsetof(struct db_delivery, created_us), 0},
     {DB_TIME, offsetof(struct db_delivery, next_us), 0},
     {DB_TIME, offsetof(struct db_delivery, ended_us), 0}};
-  int64_t before_us;
-  const char *before_id;
   *count = 0;
-  if (!db_cursor_parse(cursor, &before_us, &before_id))
-    return DB_NONE;
   enum db_status status =
     db_exec_none(conn, &there, DB_PARAMS(db_text(tenant_id), db_text(webhook_id)));
   if (status != DB_ROWS)
     return status;
-  status = db_exec_many(conn, &list,
-                        DB_PARAMS(db_text(webhook_id), db_time(before_us), db_text(before_id),
-                                  db_int8((int64_t) limit)),
-                        DB_COLUMNS(columns), arena, sizeof **deliveries, deliveries, count);
-  return status == DB_NONE ? DB_ROWS : status;
+  return db_exec_page(conn, &list, webhook_id, cursor, limit, DB_COLUMNS(columns), arena,
+                      sizeof **deliveries, deliveries, count);
 }
 
 enum db_status
