@@ -14,30 +14,9 @@
 #include "sql/db_audit.h"
 #include "sql/db_tenant.h"
 #include "sql/db_usage.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage.h"
 
 #define DAY_US INT64_C(86400000000)
-
-static struct arena *arena;
-static struct db_conn *conn;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
 
 static struct db_tenant_new
 new_tenant(const char *name)
@@ -314,5 +293,5 @@ main(int argc, char **argv)
     cmocka_unit_test(test_removed),  cmocka_unit_test(test_audit),
     cmocka_unit_test(test_usage),    cmocka_unit_test(test_trials_and_bytes),
   };
-  return cmocka_run_group_tests_name("db_admin", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_admin", tests, stage_setup, stage_teardown);
 }

@@ -13,28 +13,7 @@
 
 #include "base/rng.h"
 #include "sql/db_conn.h"
-#include "tests/harness/test_db.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+#include "tests/harness/test_stage.h"
 
 /* Bytes without a pattern, given in pieces of changing sizes. */
 struct source
@@ -264,5 +243,5 @@ main(int argc, char **argv)
     cmocka_unit_test(test_round_trips),          cmocka_unit_test(test_more_than_one_copy),
     cmocka_unit_test(test_bytes_of_memory),      cmocka_unit_test(test_bad_writes_leave_nothing),
     cmocka_unit_test(test_killed_while_writing), cmocka_unit_test(test_bad_reads)};
-  return cmocka_run_group_tests_name("db_blob", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_blob", tests, stage_setup, stage_teardown);
 }

@@ -15,28 +15,7 @@
 #include "sql/db_conn.h"
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
-#include "tests/harness/test_db.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+#include "tests/harness/test_stage.h"
 
 struct file
 {
@@ -400,5 +379,5 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_list),
                                      cmocka_unit_test(test_deletion),
                                      cmocka_unit_test(test_deletion_against_a_new_job)};
-  return cmocka_run_group_tests_name("db_dataset", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_dataset", tests, stage_setup, stage_teardown);
 }

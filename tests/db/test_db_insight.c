@@ -12,32 +12,9 @@
 
 #include "sql/db_conn.h"
 #include "sql/db_insight.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_tenants.h"
 
-static struct arena *arena;
-static struct db_conn *conn;
-static const char *tenant, *other, *dataset, *job;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  other = test_db_tenant(conn, arena);
-  dataset = test_db_dataset(conn, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+static const char *job;
 
 static int
 new_job(void **state)
@@ -153,5 +130,5 @@ main(int argc, char **argv)
     cmocka_unit_test_setup(nothing_is_no_row, new_job),
     cmocka_unit_test_setup(the_schema_outlives_its_dataset, new_job),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_tenants_setup, stage_teardown);
 }

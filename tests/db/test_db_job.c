@@ -15,32 +15,7 @@
 #include "sql/db_conn.h"
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
-#include "tests/harness/test_db.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-static const char *tenant, *other, *dataset;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  other = test_db_tenant(conn, arena);
-  dataset = test_db_dataset(conn, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+#include "tests/harness/test_stage_tenants.h"
 
 static const char *
 make_job(void)
@@ -459,5 +434,5 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_events),
                                      cmocka_unit_test(test_event_numbers_under_two_writers),
                                      cmocka_unit_test(test_sweep_of_what_is_old)};
-  return cmocka_run_group_tests_name("db_job", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_job", tests, stage_tenants_setup, stage_teardown);
 }

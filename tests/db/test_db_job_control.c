@@ -14,33 +14,8 @@
 #include "sql/db_job.h"
 #include "sql/db_job_log.h"
 #include "sql/db_work.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_tenants.h"
 #include "tests/harness/test_support.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-static const char *tenant, *other, *dataset;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  other = test_db_tenant(conn, arena);
-  dataset = test_db_dataset(conn, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
 
 static const char *
 make_job(void)
@@ -257,5 +232,5 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_pause_stops_the_clock), cmocka_unit_test(test_pause_after_absence),
     cmocka_unit_test(test_extend_needs_what_was), cmocka_unit_test(test_log)};
-  return cmocka_run_group_tests_name("db_job_control", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_job_control", tests, stage_tenants_setup, stage_teardown);
 }

@@ -16,31 +16,7 @@
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
 #include "sql/db_model.h"
-#include "tests/harness/test_db.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-static const char *tenant, *other;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  other = test_db_tenant(conn, arena);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+#include "tests/harness/test_stage_tenants.h"
 
 struct store
 {
@@ -94,7 +70,6 @@ static void
 test_version(void **state)
 {
   (void) state;
-  const char *dataset = test_db_dataset(conn, arena, tenant);
   const char *job = test_db_job(conn, arena, tenant, dataset, "{}");
   struct store store = make_store(tenant, "iris");
   struct db_model_version model;
@@ -271,5 +246,5 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_version), cmocka_unit_test(test_aliases),
                                      cmocka_unit_test(test_lists),
                                      cmocka_unit_test(test_two_authors_of_one_model)};
-  return cmocka_run_group_tests_name("db_model", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_model", tests, stage_tenants_setup, stage_teardown);
 }

@@ -13,32 +13,10 @@
 
 #include "sql/db_job.h"
 #include "sql/db_study.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_tenants.h"
 
-static struct arena *arena;
-static struct db_conn *conn;
 static const char *tenant, *other;
 static char study[40];
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  other = test_db_tenant(conn, arena);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
 
 static int
 new_study(void **state)
@@ -228,5 +206,5 @@ main(int argc, char **argv)
     cmocka_unit_test_setup(clients_get_lost, new_study),
     cmocka_unit_test_setup(deleted_ones_are_swept, new_study),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_tenants_setup, stage_teardown);
 }

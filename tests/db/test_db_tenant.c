@@ -13,28 +13,7 @@
 
 #include "sql/db_dataset.h"
 #include "sql/db_tenant.h"
-#include "tests/harness/test_db.h"
-
-static struct arena *arena;
-static struct db_conn *conn;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
-}
+#include "tests/harness/test_stage.h"
 
 static const uint8_t *
 hash_of(uint8_t seed)
@@ -396,5 +375,5 @@ main(int argc, char **argv)
                                      cmocka_unit_test(test_stored_answers),
                                      cmocka_unit_test(test_claims_are_kept_or_taken_over),
                                      cmocka_unit_test(test_race_for_a_claim)};
-  return cmocka_run_group_tests_name("db_tenant", tests, setup, teardown);
+  return cmocka_run_group_tests_name("db_tenant", tests, stage_setup, stage_teardown);
 }

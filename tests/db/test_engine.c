@@ -17,12 +17,10 @@
 #include "data/dataset.h"
 #include "model/model.h"
 #include "sql/db_model.h"
-#include "tests/harness/test_db.h"
 #include "tests/harness/test_engine.h"
+#include "tests/harness/test_stage.h"
 #include "tests/harness/test_support.h"
 
-static struct arena *arena;
-static struct db_conn *conn;
 static const char *tenant, *table, *numbers;
 static char dir[TEST_PATH_SIZE], table_path[TEST_PATH_SIZE], numbers_path[TEST_PATH_SIZE];
 static pid_t engine;
@@ -30,9 +28,7 @@ static pid_t engine;
 static int
 setup(void **state)
 {
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
+  int failed = stage_setup(state);
   tenant = test_db_tenant(conn, arena);
   test_make_dir(dir);
   test_path(table_path, dir, "table.atds");
@@ -42,18 +38,15 @@ setup(void **state)
   table = test_engine_store(conn, arena, tenant, table_path);
   numbers = test_engine_store(conn, arena, tenant, numbers_path);
   engine = test_engine_start(dir, 2, NULL);
-  return 0;
+  return failed;
 }
 
 static int
 teardown(void **state)
 {
-  (void) state;
   test_engine_stop(engine, SIGTERM);
   test_remove_dir(dir);
-  db_close(conn);
-  arena_free(arena);
-  return 0;
+  return stage_teardown(state);
 }
 
 static json_t *

@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "sql/db_job_log.h"
-#include "tests/harness/test_db.h"
 #include "tests/harness/test_engine.h"
+#include "tests/harness/test_stage.h"
 
 #ifdef ATTUNE_SANITIZED
 #define SLOW 4.0
@@ -19,8 +19,6 @@
 #define SLOW 1.0
 #endif
 
-static struct arena *arena;
-static struct db_conn *conn;
 static const char *tenant, *table;
 static char dir[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
 static pid_t engine;
@@ -28,27 +26,22 @@ static pid_t engine;
 static int
 setup(void **state)
 {
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
+  int failed = stage_setup(state);
   tenant = test_db_tenant(conn, arena);
   test_make_dir(dir);
   test_path(path, dir, "table.atds");
   test_engine_table(path, 600, 1, 0);
   table = test_engine_store(conn, arena, tenant, path);
   engine = test_engine_start(dir, 1, NULL);
-  return 0;
+  return failed;
 }
 
 static int
 teardown(void **state)
 {
-  (void) state;
   test_engine_stop(engine, SIGTERM);
   test_remove_dir(dir);
-  db_close(conn);
-  arena_free(arena);
-  return 0;
+  return stage_teardown(state);
 }
 
 static const char *

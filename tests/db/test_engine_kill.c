@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
-#include "tests/harness/test_db.h"
 #include "tests/harness/test_engine.h"
+#include "tests/harness/test_stage.h"
 
 /* What is promised, and what a sanitizer's slowness is allowed. */
 #ifdef ATTUNE_SANITIZED
@@ -20,33 +20,26 @@
 #define KNOWN_DEAD_S 6.0 /* where it is known that the holder of a lease is dead */
 #endif
 
-static struct arena *arena;
-static struct db_conn *conn;
 static const char *tenant, *table;
 static char dir[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
 
 static int
 setup(void **state)
 {
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
+  int failed = stage_setup(state);
   tenant = test_db_tenant(conn, arena);
   test_make_dir(dir);
   test_path(path, dir, "table.atds");
   test_engine_table(path, 3000, 1, 0);
   table = test_engine_store(conn, arena, tenant, path);
-  return 0;
+  return failed;
 }
 
 static int
 teardown(void **state)
 {
-  (void) state;
   test_remove_dir(dir);
-  db_close(conn);
-  arena_free(arena);
-  return 0;
+  return stage_teardown(state);
 }
 
 static const char *
