@@ -314,6 +314,45 @@ run_search_methods(void)
   return done;
 }
 
+/* Trials with steps, continued or ended, with two objectives and a constraint or with one. */
+static bool
+run_search_steps(void)
+{
+  struct space_param params[2] = {{.name = "a", .kind = SPACE_FLOAT, .low = 0, .high = 1},
+                                  {.name = "n", .kind = SPACE_INT, .low = 1, .high = 9, .step = 1}};
+  struct space space = {.params = params, .count = 2};
+  bool done = true;
+  for (size_t variant = 0; done && variant < 3; variant++)
+  {
+    struct search_spec spec = {.method = variant == 1 ? "tpe" : "bayes",
+                               .space = &space,
+                               .expected_trials = 4,
+                               .objective_count = 1 + variant % 2,
+                               .constraint_count = variant % 2,
+                               .stopping = SEARCH_STOPPING_ASHA,
+                               .most_steps = 9};
+    if (variant == 2)
+      spec = (struct search_spec){
+        .method = "bayes", .space = &space, .objective_count = 2, .constraint_count = 1};
+    struct search *search = NULL;
+    done = search_new(&spec, &search, NULL) == ERR_OK;
+    for (uint64_t turn = 0; done && turn < 14; turn++)
+    {
+      struct search_suggestion s;
+      double point[2];
+      done = search_suggest(search, search_count(search), &s, point, NULL) == ERR_OK;
+      double values[2] = {point[0], -point[1]}, limit = 0.5 - point[0];
+      struct search_result result = {.values = values, .constraints = &limit};
+      if (done && s.until_step > 0)
+        done = search_measure(search, s.trial, s.until_step, point[0], NULL) == ERR_OK;
+      if (done && (s.until_step == 9 || s.until_step == 0))
+        done = search_tell_result(search, s.trial, &result, NULL) == ERR_OK;
+    }
+    search_free(search);
+  }
+  return done;
+}
+
 static bool
 train(const char *family, const char *params_text, const struct dataset *dataset,
       const struct task *its_task)
@@ -448,6 +487,13 @@ SCENARIO(png, false)
 SCENARIO(search, false)
 
 static void
+test_search_steps(void **state)
+{
+  (void) state;
+  scenario_without_memory(&(struct scenario){"search_steps", run_search_steps, true, 60, true});
+}
+
+static void
 test_search_methods(void **state)
 {
   (void) state;
@@ -465,13 +511,14 @@ main(int argc, char **argv)
   (void) argc;
   scenario_restart_without_cache(argv);
   static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_json),         cmocka_unit_test(test_space),
-    cmocka_unit_test(test_job_spec),     cmocka_unit_test(test_ingest_csv),
-    cmocka_unit_test(test_split),        cmocka_unit_test(test_encode),
-    cmocka_unit_test(test_row_batch),    cmocka_unit_test(test_png),
-    cmocka_unit_test(test_search),       cmocka_unit_test(test_search_methods),
-    cmocka_unit_test(test_train_linear), cmocka_unit_test(test_train_mlp),
-    cmocka_unit_test(test_model_linear), cmocka_unit_test(test_model_mlp),
+    cmocka_unit_test(test_json),           cmocka_unit_test(test_space),
+    cmocka_unit_test(test_job_spec),       cmocka_unit_test(test_ingest_csv),
+    cmocka_unit_test(test_split),          cmocka_unit_test(test_encode),
+    cmocka_unit_test(test_row_batch),      cmocka_unit_test(test_png),
+    cmocka_unit_test(test_search),         cmocka_unit_test(test_search_steps),
+    cmocka_unit_test(test_search_methods), cmocka_unit_test(test_train_linear),
+    cmocka_unit_test(test_train_mlp),      cmocka_unit_test(test_model_linear),
+    cmocka_unit_test(test_model_mlp),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
