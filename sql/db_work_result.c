@@ -194,9 +194,9 @@ go_on(struct db_conn *conn, struct finish *finish, const struct work_job *job, c
     return status;
   if (stand.rung < stand.last_rung && (finish->result->paused || stand.fold_count > 1))
   {
-    status = work_drop_checkpoints(conn, job->id, trial_id, finish->lease->unit_id);
+    status = work_rung_reached(conn, job, trial_id, &stand, finish->result, finish->arena);
     if (status >= DB_NONE)
-      status = work_rung_reached(conn, job, trial_id, &stand, finish->result, finish->arena);
+      status = work_drop_checkpoints(conn, job->id, trial_id, finish->lease->unit_id);
     if (status >= DB_NONE)
       status = work_settle(conn, job, finish->arena);
     return status;

@@ -26,7 +26,7 @@ tests_unit_test_tune_rows_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_unit_SOURCES = tests/unit/test_tune_unit.c
 tests_unit_test_tune_unit_LDADD = $(ENGINE_UNIT_LIBS)
 
-ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_db_work_many tests/db/test_engine \
+ENGINE_DB_TESTS = tests/db/test_db_work tests/db/test_db_work_many tests/db/test_db_work_rung tests/db/test_engine \
   tests/db/test_engine_kill tests/db/test_engine_control tests/db/test_engine_rungs
 check_PROGRAMS += $(ENGINE_DB_TESTS)
 TESTS += $(ENGINE_DB_TESTS)
@@ -44,6 +44,9 @@ tests_db_test_engine_kill_LDADD = $(ENGINE_TEST_LIBS)
 tests_db_test_db_work_many_SOURCES = tests/db/test_db_work_many.c tests/harness/test_work.h
 tests_db_test_db_work_many_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
 tests_db_test_db_work_many_LDADD = $(ENGINE_TEST_LIBS)
+tests_db_test_db_work_rung_SOURCES = tests/db/test_db_work_rung.c
+tests_db_test_db_work_rung_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
+tests_db_test_db_work_rung_LDADD = $(ENGINE_TEST_LIBS)
 tests_db_test_engine_rungs_SOURCES = tests/db/test_engine_rungs.c \
   tests/harness/test_engine.c tests/harness/test_engine.h
 tests_db_test_engine_rungs_CPPFLAGS = $(ENGINE_TEST_CPPFLAGS)
