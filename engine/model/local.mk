@@ -23,7 +23,6 @@ engine_libmodel_a_SOURCES = \
   engine/model/net_act.c \
   engine/model/predict.c \
   engine/model/reader.c engine/model/reader.h \
-  engine/model/simd.h \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
   engine/model/ubj.c engine/model/ubj.h

@@ -2,7 +2,7 @@
 
 #include "model/net.h"
 
-#include "model/simd.h"
+#include "base/simd.h"
 
 const char *const net_activation_names[] = {"relu", "gelu", "mish", "tanh", NULL};
 

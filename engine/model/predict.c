@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "data/image_reduce.h"
-#include "model/simd.h"
+#include "base/simd.h"
 
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 

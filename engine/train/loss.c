@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "model/simd.h"
+#include "base/simd.h"
 
 double
 loss_softmax(size_t n, size_t k, const float *logits, const int32_t *classes, const float *weight,

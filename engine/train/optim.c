@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/simd.h"
+#include "base/simd.h"
 
 #define BETA1 0.9
 #define BETA2 0.99

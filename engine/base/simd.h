@@ -1,14 +1,13 @@
-/* Loops over float arrays, compiled twice: for the base instruction set and, on x86-64, for AVX2 with
- * fused multiply-add; the better one is taken when called. Private to the numeric code of model and
- * train.
+/* Loops over arrays of numbers, compiled twice: for the base instruction set and, on x86-64, for AVX2
+ * with fused multiply-add; the better one is taken when called.
  *
  * Write the loop once as `static SIMD_INLINE void name_body (params)`, then
  * SIMD_DEFINE (linkage, name, (params), (args)) makes `void name (params)` of it; linkage is `static` or
  * empty. Which copy runs depends on the machine only, so equal machines give
  * equal bytes.
  */
-#ifndef ATTUNE_MODEL_SIMD_H
-#define ATTUNE_MODEL_SIMD_H
+#ifndef ATTUNE_BASE_SIMD_H
+#define ATTUNE_BASE_SIMD_H
 
 #include <math.h>
 #include <stdint.h>
