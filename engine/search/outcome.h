@@ -17,14 +17,17 @@ enum outcome_warp
 {
   OUTCOME_PLAIN,
   OUTCOME_LOG,
+  OUTCOME_POWER,
   OUTCOME_WARPS /* how many there are */
 };
 
 struct outcome
 {
   enum outcome_warp warp;
-  double low, unit;      /* the lowest value; median − lowest */
-  double limit;          /* warped values above are clipped to it */
+  double low, unit; /* of the warp: of a logarithm the lowest value and median − lowest; of a power
+                            mean and standard deviation */
+  double power;     /* Yeo and Johnson's lambda */
+  double limit;     /* warped values above are clipped to it */
   double centre, spread; /* mean and standard deviation of the warped and clipped values */
 };
 

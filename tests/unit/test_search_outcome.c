@@ -63,7 +63,7 @@ slope_matches_differences(void **state)
     double log_slope;
     assert_false(outcome_log_slope(&outcome, NAN, &log_slope));
     assert_true(outcome_log_slope(&outcome, 9, &log_slope));
-    assert_true(outcome_log_slope(&outcome, 40, &log_slope) == (w == OUTCOME_LOG));
+    assert_true(outcome_log_slope(&outcome, 40, &log_slope) == (w != OUTCOME_PLAIN));
   }
 }
 
