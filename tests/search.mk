@@ -2,13 +2,15 @@
 SEARCH_TEST_LIBS = engine/libsearch.a engine/libbase.a $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm
 SEARCH_CURVES = tests/bench/search_curves.c tests/bench/search_curves.h \
   tests/bench/search_functions.c tests/bench/search_functions.h
-SEARCH_TESTS = tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
+SEARCH_TESTS = tests/unit/test_search_belief tests/unit/test_gp tests/unit/test_acquire tests/unit/test_search \
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
   tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
   tests/unit/test_search_rules tests/unit/test_search_odd tests/unit/test_search_many \
   tests/unit/test_search_replay
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
+tests_unit_test_search_belief_SOURCES = tests/unit/test_search_belief.c tests/unit/test_search_near.h
+tests_unit_test_search_belief_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_gp_SOURCES = tests/unit/test_gp.c tests/unit/test_search_near.h \
   tests/num/gp_numbers.h
 tests_unit_test_acquire_SOURCES = tests/unit/test_acquire.c tests/unit/test_search_near.h \

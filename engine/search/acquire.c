@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "search/belief.h"
 #include "search/lbfgs.h"
 #include "search/sobol_sequence.h"
 #include "search/special.h"
@@ -13,11 +14,12 @@
 #define SPREAD_COUNT 768 /* evenly spread candidates */
 #define AROUND_COUNT 256 /* perturbations of the anchors */
 #define REFINED_COUNT 6  /* starts of the refinement */
+#define REFINED_MANY 3   /* with many data, which make each step dear */
 #define SWEEPS 3         /* rounds of numeric and discrete refinement */
 #define STEPS 40         /* evaluations of one numeric refinement */
 #define FEW_LEVELS 16    /* so few values are tried one by one; more are also moved by slope */
 #define FULL_SCREEN 300  /* up to so many data every candidate gets its variance */
-#define SHORT_LIST 128   /* beyond, the best of these by a bound */
+#define SHORT_LIST 64    /* beyond, the best of these by a bound */
 
 double
 acquire_log_ei(double mean, double variance, double best)
@@ -67,9 +69,12 @@ struct work
 };
 
 static double
-score(const struct acquire_task *task, double mean, double variance)
+score(const struct acquire_task *task, const double *row, double mean, double variance)
 {
-  return task->exploit ? -mean : acquire_log_ei(mean, variance, task->best);
+  if (task->exploit)
+    return -mean;
+  return acquire_log_ei(mean, variance, task->best)
+         + belief_term(task->features, task->search->ended_count, row, NULL);
 }
 
 static enum err
@@ -205,7 +210,8 @@ static void
 order_by_score(struct work *w)
 {
   for (size_t c = 0; c < w->count; c++)
-    w->order[c] = (struct candidate){score(w->task, w->mean[c], w->variance[c]), c};
+    w->order[c] =
+      (struct candidate){score(w->task, w->rows + c * w->width, w->mean[c], w->variance[c]), c};
   sort_candidates(w, w->count);
 }
 
@@ -222,7 +228,7 @@ rescore_front(struct work *w)
     memcpy(rows + c * w->width, w->rows + w->order[c].index * w->width, w->width * sizeof *rows);
   enum err err = gp_predict_many(w->task->gp, count, rows, mean, variance);
   for (size_t c = 0; !err && c < count; c++)
-    w->order[c].score = score(w->task, mean[c], variance[c]);
+    w->order[c].score = score(w->task, rows + c * w->width, mean[c], variance[c]);
   free(rows);
   if (!err)
     sort_candidates(w, count);
@@ -261,7 +267,7 @@ evaluate(struct work *w, const double *point)
   if (w->task->score)
     return w->task->score->one(w->task->score->context, w->row, NULL);
   gp_predict(w->task->gp, w->row, &mean, &variance);
-  return score(w->task, mean, variance);
+  return score(w->task, w->row, mean, variance);
 }
 
 /* −score and its gradient by the moved columns. */
@@ -284,12 +290,15 @@ slope_function(const double *x, double *gradient, void *context)
   if (task->exploit)
     memcpy(w->row_gradient, w->mean_gradient, w->width * sizeof *w->row_gradient);
   else
+  {
     acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
                             w->variance_gradient, w->row_gradient);
+    belief_term(task->features, task->search->ended_count, w->row, w->row_gradient);
+  }
   double sign = task->exploit ? 1 : -1;
   for (size_t k = 0; k < w->moved_count; k++)
     gradient[k] = sign * w->row_gradient[w->moved[k]];
-  return -score(task, mean, variance);
+  return -score(task, w->row, mean, variance);
 }
 
 /* Climbs along the slope of the numeric parameters; keeps the new point if it is better. */
@@ -411,8 +420,9 @@ refine_best(struct work *w, double *point, bool *found)
   double best = -INFINITY;
   double *start = calloc(n, sizeof *start);
   enum err err = start ? ERR_OK : ERR_MEMORY;
+  size_t starts = w->task->search->ended_count > FULL_SCREEN ? REFINED_MANY : REFINED_COUNT;
   *found = false;
-  for (size_t c = 0, done = 0; !err && c < w->count && done < REFINED_COUNT; c++, done++)
+  for (size_t c = 0; !err && c < w->count && c < starts; c++)
   {
     double value = w->order[c].score;
     memcpy(start, w->points + w->order[c].index * n, n * sizeof *start);

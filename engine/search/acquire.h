@@ -1,7 +1,7 @@
 /* Where to try next: the logarithm of the expected improvement, and its maximum over a space.
  *
  * Log EI = log σ + log h((best − μ)/σ), h(z) = φ(z) + z·Φ(z), where best is the lowest posterior mean
- * among the points tried. The maximum is looked for among evenly spread points and perturbations of
+ * among the points tried; what is believed of good points is added (belief.h). The maximum is looked for among evenly spread points and perturbations of
  * the best ones; the most promising are refined by L-BFGS over their numeric parameters and by sweeps
  * over the discrete ones. Points already taken are never chosen while others are left.
  * Private to engine/search/.

@@ -16,6 +16,7 @@
 #define LEAST_START 4
 #define MOST_START 10
 #define WARM_LOOKS 2
+#define START_REACH 0.8 /* of the way to the edges */
 /* With more trials the process takes seconds for a suggestion: densities, whose time grows with the trials only, choose
  * from there on. */
 #define PROCESS_MOST 2000
@@ -211,6 +212,31 @@ looks_around(const struct search *search, const struct bayes *bayes)
   return number < 2 * WARM_LOOKS && number % 2 == 1;
 }
 
+/* Moves a point of the start inwards: people choose ranges that hold the optimum (belief.h). Fronts of several
+ * objectives do reach the edges. */
+static enum err
+draw_inwards(const struct search *search, const struct search_seen *seen, double *point)
+{
+  const struct space *space = search->space;
+  double *moved = calloc(space->count + 1, sizeof *moved);
+  if (!moved)
+    return ERR_MEMORY;
+  for (size_t k = 0; k < space->count; k++)
+  {
+    const struct space_param *param = &space->params[k];
+    moved[k] = point[k];
+    if (isnan(point[k]) || param->kind == SPACE_FIXED || features_is_nominal(param))
+      continue;
+    double unit = space_to_unit(param, point[k]);
+    moved[k] = space_from_unit(param, 0.5 + START_REACH * (unit - 0.5));
+  }
+  space_repair(space, moved);
+  if (!search_seen_has(seen, moved))
+    memcpy(point, moved, space->count * sizeof *point);
+  free(moved);
+  return ERR_OK;
+}
+
 static enum err
 bayes_ask(const struct search *search, void *state, double *point, struct err_info *info)
 {
@@ -222,7 +248,11 @@ bayes_ask(const struct search *search, void *state, double *point, struct err_in
   if (err)
     return err_set(info, err, "out of memory");
   if (looks_around(search, bayes))
+  {
     err = sobol_choose(search, bayes->start, &seen, point);
+    if (!err && search->objective_count == 1)
+      err = draw_inwards(search, &seen, point);
+  }
   else
   {
     err = many_is_needed(search)

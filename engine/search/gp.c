@@ -93,6 +93,19 @@ solve_ones(struct gp *gp)
   la_dtrsv(true, gp->n, gp->l, gp->capacity, gp->ones);
 }
 
+/* The mean that fits y best, and alpha. */
+static void
+solve_values(struct gp *gp)
+{
+  size_t n = gp->n;
+  memcpy(gp->alpha, gp->y, n * sizeof *gp->alpha);
+  gp->mean = n ? la_ddot(n, gp->ones, gp->y) / gp->ones_sum : 0;
+  for (size_t i = 0; i < n; i++)
+    gp->alpha[i] -= gp->mean;
+  la_dtrsv(false, n, gp->l, gp->capacity, gp->alpha);
+  la_dtrsv(true, n, gp->l, gp->capacity, gp->alpha);
+}
+
 static enum err
 factor(struct gp *gp)
 {
@@ -107,12 +120,7 @@ factor(struct gp *gp)
   if (n && !la_dpotrf(n, gp->l, ld))
     return ERR_DIVERGED;
   solve_ones(gp);
-  memcpy(gp->alpha, gp->y, n * sizeof *gp->alpha);
-  gp->mean = n ? la_ddot(n, gp->ones, gp->y) / gp->ones_sum : 0;
-  for (size_t i = 0; i < n; i++)
-    gp->alpha[i] -= gp->mean;
-  la_dtrsv(false, n, gp->l, ld, gp->alpha);
-  la_dtrsv(true, n, gp->l, ld, gp->alpha);
+  solve_values(gp);
   return ERR_OK;
 }
 
@@ -137,9 +145,9 @@ allocate(struct gp *gp)
          && gp->m && gp->slope;
 }
 
-enum err
-gp_new(const struct gp_layout *layout, const double *theta, size_t n, const double *x,
-       const double *y, size_t spare, struct gp **out)
+/* One with room and nothing in it yet. */
+static enum err
+make(const struct gp_layout *layout, size_t n, size_t spare, struct gp **out)
 {
   size_t capacity = n + spare;
   if (capacity < n || capacity > UINT32_MAX || layout->width > UINT32_MAX
@@ -151,9 +159,23 @@ gp_new(const struct gp_layout *layout, const double *theta, size_t n, const doub
   gp->layout = layout;
   gp->n = n;
   gp->capacity = capacity;
-  enum err err = ERR_MEMORY;
   if (!allocate(gp))
-    goto fail;
+  {
+    gp_free(gp);
+    return ERR_MEMORY;
+  }
+  *out = gp;
+  return ERR_OK;
+}
+
+enum err
+gp_new(const struct gp_layout *layout, const double *theta, size_t n, const double *x,
+       const double *y, size_t spare, struct gp **out)
+{
+  struct gp *gp;
+  enum err err = make(layout, n, spare, &gp);
+  if (err)
+    return err;
   size_t count = gp_theta_count(layout);
   for (size_t i = 0; i + 1 < count; i++)
     gp->b[i] = exp(theta[i]);
@@ -170,6 +192,37 @@ gp_new(const struct gp_layout *layout, const double *theta, size_t n, const doub
 fail:
   gp_free(gp);
   return err;
+}
+
+enum err
+gp_clone(const struct gp *gp, size_t spare, struct gp **out)
+{
+  struct gp *clone;
+  size_t n = gp->n, width = gp->layout->width;
+  enum err err = make(gp->layout, n, spare, &clone);
+  if (err)
+    return err;
+  memcpy(clone->b, gp->b, gp_theta_count(gp->layout) * sizeof *clone->b);
+  memcpy(clone->rows, gp->rows, n * width * sizeof *clone->rows);
+  memcpy(clone->y, gp->y, n * sizeof *clone->y);
+  memcpy(clone->alpha, gp->alpha, n * sizeof *clone->alpha);
+  memcpy(clone->ones, gp->ones, n * sizeof *clone->ones);
+  for (size_t k = 0; k < width; k++)
+    memcpy(clone->xt + k * clone->capacity, gp->xt + k * gp->capacity, n * sizeof *clone->xt);
+  for (size_t i = 0; i < n; i++)
+    memcpy(clone->l + i * clone->capacity, gp->l + i * gp->capacity, (i + 1) * sizeof *clone->l);
+  clone->noise = gp->noise;
+  clone->ones_sum = gp->ones_sum;
+  clone->mean = gp->mean;
+  *out = clone;
+  return ERR_OK;
+}
+
+void
+gp_set_values(struct gp *gp, const double *y)
+{
+  memcpy(gp->y, y, gp->n * sizeof *y);
+  solve_values(gp);
 }
 
 void

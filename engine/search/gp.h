@@ -63,11 +63,21 @@ double gp_problem_value(struct gp_problem *problem, const double *theta, double 
 enum err gp_fit(const struct gp_layout *layout, size_t n, const double *x, const double *y,
                 double *theta);
 
+/* The same from where theta stands, in few steps: for data that have hardly changed since. */
+enum err gp_refit(const struct gp_layout *layout, size_t n, const double *x, const double *y,
+                  double *theta);
+
 /* The posterior under θ. `spare` rows may be appended later. ERR_MEMORY; ERR_DIVERGED when the
  * covariance is not positive definite. */
 enum err gp_new(const struct gp_layout *layout, const double *theta, size_t n, const double *x,
                 const double *y, size_t spare, struct gp **gp);
 void gp_free(struct gp *gp);
+
+/* A copy with room for `spare` further rows. ERR_MEMORY. */
+enum err gp_clone(const struct gp *gp, size_t spare, struct gp **clone);
+
+/* Other values (gp_count) at the same rows: O(n²), where gp_new takes O(n³). */
+void gp_set_values(struct gp *gp, const double *y);
 
 /* Conditions on a further row whose value is taken to be its posterior mean: means stay, variances
  * shrink. ERR_LIMIT when no spare row is left. */

@@ -19,6 +19,9 @@
 #define PRIOR_NOISE_SHAPE 1.1 /* noise ~ Gamma (shape 1.1, rate 30) */
 #define PRIOR_NOISE_RATE 30.0
 
+#define FIT_EVALUATIONS 60
+#define REFIT_EVALUATIONS 12
+
 #define LOW_LOG_B -9.0
 #define HIGH_LOG_B 7.0
 #define LOW_LOG_S -7.0
@@ -329,8 +332,10 @@ problem_function(const double *theta, double *gradient, void *context)
   return gp_problem_value(context, theta, gradient);
 }
 
-enum err
-gp_fit(const struct gp_layout *layout, size_t n, const double *x, const double *y, double *theta)
+/* From where theta stands. */
+static enum err
+fit_from(const struct gp_layout *layout, size_t n, const double *x, const double *y,
+         size_t evaluations, double *theta)
 {
   size_t count = gp_theta_count(layout);
   struct gp_problem *problem = NULL;
@@ -352,7 +357,6 @@ gp_fit(const struct gp_layout *layout, size_t n, const double *x, const double *
   low[at] = LOW_LOG_NOISE;
   high[at] = HIGH_LOG_NOISE;
 
-  gp_theta_default(layout, theta);
   enum err err = gp_problem_new(layout, n, x, y, &problem);
   if (err)
     goto out;
@@ -361,7 +365,7 @@ gp_fit(const struct gp_layout *layout, size_t n, const double *x, const double *
                                    .high = high,
                                    .function = problem_function,
                                    .context = problem,
-                                   .max_evaluations = 60,
+                                   .max_evaluations = evaluations,
                                    .gradient_tolerance = 1e-2,
                                    .value_tolerance = 1e-6,
                                    .first_step = 1};
@@ -370,4 +374,17 @@ out:
   gp_problem_free(problem);
   free(low);
   return err;
+}
+
+enum err
+gp_fit(const struct gp_layout *layout, size_t n, const double *x, const double *y, double *theta)
+{
+  gp_theta_default(layout, theta);
+  return fit_from(layout, n, x, y, FIT_EVALUATIONS, theta);
+}
+
+enum err
+gp_refit(const struct gp_layout *layout, size_t n, const double *x, const double *y, double *theta)
+{
+  return fit_from(layout, n, x, y, REFIT_EVALUATIONS, theta);
 }

@@ -1,8 +1,9 @@
 noinst_LIBRARIES += engine/libsearch.a
 # The kernel's loops are marked for vectorising (no OpenMP runtime is used).
-engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd
+engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd -fno-math-errno -fno-trapping-math
 engine_libsearch_a_SOURCES = \
   engine/search/acquire.c engine/search/acquire.h \
+  engine/search/belief.c engine/search/belief.h \
   engine/search/advance.c engine/search/advance.h \
   engine/search/bayes.c \
   engine/search/enumerate.c engine/search/enumerate.h \
@@ -32,6 +33,7 @@ engine_libsearch_a_SOURCES = \
   engine/search/sobol_table.c engine/search/sobol_table.h \
   engine/search/special.c engine/search/special.h \
   engine/search/standing.c engine/search/standing.h \
-  engine/search/surrogate.c engine/search/surrogate.h \
+  engine/search/surrogate.c engine/search/surrogate.h engine/search/surrogate_internal.h \
+  engine/search/surrogate_fit.c \
   engine/search/tpe.c \
   engine/search/volume.c engine/search/volume.h

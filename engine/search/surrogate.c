@@ -1,20 +1,14 @@
 #include <config.h>
 
-#include "search/surrogate.h"
+#include "search/surrogate_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EVERY_COUNT_UNTIL 100
-#define GROWTH 20 /* then one refit for each growth by 1/20 */
-#define DECIDE_EVERY 5
-#define DECIDE_FROM 10
-#define WARP_LEAD 2.0 /* nats */
-#define FIT_MOST 300  /* data of a fit; the posterior has all */
+#define FIT_MOST 300 /* data of a fit; the posterior has all */
 /* So many trials' worth of belief that an earlier search's outcomes need no stretching. */
 #define SPREAD_TRUST 2.0
-#define JUDGE_FROM 4 /* own trials that say whether the earlier ones help */
 
 bool
 surrogate_has_prior(const struct search *search, size_t own)
@@ -23,8 +17,8 @@ surrogate_has_prior(const struct search *search, size_t own)
 }
 
 /* The earlier results are values of the first objective. */
-static bool
-uses_prior(const struct surrogate *s, const struct search *search, size_t own)
+bool
+surrogate_uses_prior(const struct surrogate *s, const struct search *search, size_t own)
 {
   return s->output == 0 && surrogate_has_prior(search, own);
 }
@@ -50,7 +44,8 @@ surrogate_init_output(struct surrogate *s, const struct search *search, size_t o
   size_t count = gp_theta_count(&s->features.layout);
   s->theta = calloc(count, sizeof *s->theta);
   s->other = calloc(count, sizeof *s->other);
-  if (s->theta && s->other)
+  s->best = calloc(count, sizeof *s->best);
+  if (s->theta && s->other && s->best)
     return ERR_OK;
   surrogate_clear(s);
   return ERR_MEMORY;
@@ -59,10 +54,12 @@ surrogate_init_output(struct surrogate *s, const struct search *search, size_t o
 void
 surrogate_clear(struct surrogate *s)
 {
+  gp_free(s->base);
   gp_free(s->prior.gp);
   free(s->prior.theta);
   free(s->prior.y);
   free(s->prior.x);
+  free(s->best);
   free(s->other);
   free(s->theta);
   features_clear(&s->features);
@@ -121,8 +118,8 @@ surrogate_own_count(const struct search *search)
   return fidelity_is_modelled(&search->fidelity) ? search->observed_count : search->ended_count;
 }
 
-static size_t
-own_count(const struct surrogate *s, const struct search *search)
+size_t
+surrogate_log_count(const struct surrogate *s, const struct search *search)
 {
   return s->output == 0 ? surrogate_own_count(search) : search->ended_count;
 }
@@ -174,13 +171,12 @@ own_data(struct surrogate_data *data, const struct surrogate *s, const struct se
   return ERR_OK;
 }
 
-/* The first n own data, and the earlier results where they take part. */
-static enum err
-data_init(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
-          enum outcome_warp warp, size_t n)
+enum err
+surrogate_data_init(struct surrogate_data *data, const struct surrogate *s,
+                    const struct search *search, enum outcome_warp warp, size_t n)
 {
   size_t width = s->features.layout.width;
-  size_t priors = uses_prior(s, search, n) && !s->alone ? s->prior.n : 0;
+  size_t priors = surrogate_uses_prior(s, search, n) && !s->alone ? s->prior.n : 0;
   memset(data, 0, sizeof *data);
   data->x = calloc((n + priors) * width + 1, sizeof *data->x);
   data->y = calloc(n + priors + 1, sizeof *data->y);
@@ -259,223 +255,12 @@ data_thin(struct surrogate_data *data, size_t width)
   return ERR_OK;
 }
 
-/* The data of a fit to the first n. */
-static enum err
-fit_data_init(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
-              enum outcome_warp warp, size_t n)
-{
-  enum err err = data_init(data, s, search, warp, n);
-  if (!err && (err = data_thin(data, s->features.layout.width)))
-    surrogate_data_clear(data);
-  return err;
-}
-
-/* The count at which the fit in force with n data was made. */
-static size_t
-refit_count(size_t n)
-{
-  if (n <= EVERY_COUNT_UNTIL)
-    return n;
-  size_t at = EVERY_COUNT_UNTIL;
-  while (at + at / GROWTH <= n)
-    at += at / GROWTH;
-  return at;
-}
-
-/* Fits data; how well each value is foretold by the others goes to *density (clipped ones and those
- * without a value don't count). */
-static enum err
-try_data(const struct surrogate *s, const struct surrogate_data *data, double *theta,
-         double *density)
-{
-  struct gp *gp = NULL;
-  double *each = calloc(data->n + 1, sizeof *each);
-  enum err err = each ? gp_fit(&s->features.layout, data->n, data->x, data->y, theta) : ERR_MEMORY;
-  if (!err)
-    err = gp_new(&s->features.layout, theta, data->n, data->x, data->y, 0, &gp);
-  if (!err)
-    err = gp_leave_one_out(gp, each);
-  *density = 0;
-  for (size_t i = 0; !err && i < data->n; i++)
-  {
-    double log_slope;
-    if (outcome_log_slope(&data->outcome, data->values[i], &log_slope))
-      *density += each[i] + log_slope;
-  }
-  gp_free(gp);
-  free(each);
-  return err;
-}
-
-/* Fits the first n own trials under one warp. */
-static enum err
-try_warp(const struct surrogate *s, const struct search *search, enum outcome_warp warp, size_t n,
-         double *theta, double *density)
-{
-  struct surrogate_data data;
-  enum err err = fit_data_init(&data, s, search, warp, n);
-  if (err)
-    return err;
-  err = try_data(s, &data, theta, density);
-  surrogate_data_clear(&data);
-  return err;
-}
-
-/* ---- the earlier search ------------------------------------------------------------------------------ */
-
-/* Its results as data of their own, under one warp. */
-static enum err
-prior_data(struct surrogate_data *data, const struct surrogate *s, const struct search *search,
-           enum outcome_warp warp)
-{
-  size_t width = s->features.layout.width, n = search->prior_count;
-  *data = (struct surrogate_data){.n = n, .own = n};
-  data->x = calloc(n * width + 1, sizeof *data->x);
-  data->y = calloc(n + 1, sizeof *data->y);
-  data->values = calloc(n + 1, sizeof *data->values);
-  enum err err = data->x && data->y && data->values ? ERR_OK : ERR_MEMORY;
-  for (size_t i = 0; !err && i < n; i++)
-  {
-    features_encode(&s->features, search->prior_points + i * search->space->count,
-                    data->x + i * width);
-    data->x[i * width + s->features.task] = 1;
-    data->values[i] = search->prior_values[i];
-  }
-  if (!err)
-    err = outcome_fit(warp, n, data->values, data->y, &data->outcome);
-  if (err)
-    surrogate_data_clear(data);
-  return err;
-}
-
-/* Keeps the results under the warp that foretells them best. ERR_DIVERGED when no covariance fits. */
-static enum err
-ensure_prior(struct surrogate *s, const struct search *search)
-{
-  struct surrogate_prior *prior = &s->prior;
-  double best = -INFINITY;
-  if (prior->gp || !uses_prior(s, search, 0))
-    return ERR_OK;
-  size_t count = gp_theta_count(&s->features.layout);
-  if (!prior->theta && !(prior->theta = calloc(count, sizeof *prior->theta)))
-    return ERR_MEMORY;
-  for (int w = 0; w < OUTCOME_WARPS; w++)
-  {
-    struct surrogate_data data;
-    double density;
-    enum err err = prior_data(&data, s, search, (enum outcome_warp) w);
-    if (err)
-      return err;
-    err = try_data(s, &data, s->other, &density);
-    if (!err && density - (w ? WARP_LEAD : 0) > best)
-    {
-      best = density - (w ? WARP_LEAD : 0);
-      memcpy(prior->theta, s->other, count * sizeof *prior->theta);
-      free(prior->x);
-      free(prior->y);
-      prior->n = data.n;
-      prior->x = data.x;
-      prior->y = data.y;
-      data.x = data.y = NULL;
-    }
-    surrogate_data_clear(&data);
-    if (err == ERR_MEMORY)
-      return err;
-  }
-  if (!prior->x)
-    return ERR_DIVERGED;
-  return gp_new(&s->features.layout, prior->theta, prior->n, prior->x, prior->y, 0, &prior->gp);
-}
-
-/* ---- the fit in force -------------------------------------------------------------------------------- */
-
-/* Decides about the warp from the first n data. */
-static enum err
-decide_warp(struct surrogate *s, const struct search *search, size_t n)
-{
-  n -= n % DECIDE_EVERY;
-  if (s->decided == n)
-    return ERR_OK;
-  s->fitted = 0;
-  s->warp = OUTCOME_PLAIN;
-  double best = -INFINITY;
-  int warps = s->output < search->objective_count ? OUTCOME_WARPS : 1;
-  for (int w = 0; n >= DECIDE_FROM && w < warps; w++)
-  {
-    double density;
-    enum err err = try_warp(s, search, (enum outcome_warp) w, n, s->other, &density);
-    if (err == ERR_MEMORY)
-      return err;
-    if (err || !(density - (w ? WARP_LEAD : 0) > best))
-      continue;
-    best = density - (w ? WARP_LEAD : 0);
-    s->warp = (enum outcome_warp) w;
-    s->fitted = n;
-    double *theta = s->theta;
-    s->theta = s->other;
-    s->other = theta;
-  }
-  s->decided = n;
-  return ERR_OK;
-}
-
-/* Decides whether the earlier results help to foretell the first n own values, by the leave-one-out
- * densities with and without them. */
-static enum err
-decide_prior(struct surrogate *s, const struct search *search, size_t n)
-{
-  double with, without;
-  if (n < JUDGE_FROM || !uses_prior(s, search, n) || s->judged == n)
-    return ERR_OK;
-  s->judged = n;
-  s->alone = false;
-  enum err err = try_warp(s, search, OUTCOME_PLAIN, n, s->other, &with);
-  if (err)
-    return err == ERR_DIVERGED ? ERR_OK : err;
-  s->alone = true;
-  err = try_warp(s, search, OUTCOME_PLAIN, n, s->other, &without);
-  s->alone = !err && without > with + WARP_LEAD / 2;
-  return err == ERR_DIVERGED ? ERR_OK : err;
-}
-
-/* Sees to it that warp and theta are those in force for n data. */
-static enum err
-ensure_fit(struct surrogate *s, const struct search *search, size_t n)
-{
-  size_t at = refit_count(n);
-  bool alone = s->alone;
-  enum err err = decide_prior(s, search, at);
-  if (s->alone != alone)
-    s->fitted = s->decided = 0;
-  if (!err)
-    err = decide_warp(s, search, at);
-  if (err || s->fitted == at)
-    return err;
-  struct surrogate_data data;
-  err = fit_data_init(&data, s, search, s->warp, at);
-  if (err)
-    return err;
-  err = gp_fit(&s->features.layout, data.n, data.x, data.y, s->theta);
-  s->fitted = err ? 0 : at;
-  surrogate_data_clear(&data);
-  return err;
-}
-
 enum err
-surrogate_posterior(struct surrogate *s, const struct search *search, size_t spare,
-                    struct surrogate_data *data, struct gp **gp)
+surrogate_fit_data_init(struct surrogate_data *data, const struct surrogate *s,
+                        const struct search *search, enum outcome_warp warp, size_t n)
 {
-  size_t own = own_count(s, search);
-  enum err err = ensure_prior(s, search);
-  if (!err && own)
-    err = ensure_fit(s, search, own);
-  if (!err)
-    err = data_init(data, s, search, s->warp, own);
-  if (err)
-    return err;
-  err = gp_new(&s->features.layout, own ? s->theta : s->prior.theta, data->n, data->x, data->y,
-               spare, gp);
-  if (err)
+  enum err err = surrogate_data_init(data, s, search, warp, n);
+  if (!err && (err = data_thin(data, s->features.layout.width)))
     surrogate_data_clear(data);
   return err;
 }

@@ -1,10 +1,11 @@
 /* The model of a search's values: a Gaussian process over the trials of the log that ended.
  *
- * Its hyperparameters are fitted at fixed counts only (each up to 100 data, then at each growth by
- * 5%), always from the same start, to at most 300 data (the best and an even choice of the others), and whether the values are warped is decided at every fifth count:
- * by how well each value is foretold by all the others (leave-one-out density in the units of the
- * values), the warp having to be ahead by two nats. So the model follows from the log alone; what is
- * kept between calls only saves time.
+ * Its hyperparameters are fitted at fixed counts only: up to 60 data at each, always from the same start;
+ * then at each growth by 5%, in few steps from the fit before, to at most 300 data (the best and an even
+ * choice of the others). Whether and how the values are warped is decided at every fifth count, later at
+ * each growth by a quarter: by how well each value is foretold by all the others (leave-one-out density in
+ * the units of the values), a warp having to be ahead by two nats. So the model follows from the log alone;
+ * what is kept between calls only saves time.
  *
  * The results of an earlier search are further data, of another task (features.h), for the first
  * SURROGATE_PRIOR_UNTIL trials. They are standardised by themselves and then shifted and stretched to
@@ -37,10 +38,12 @@ struct surrogate
 {
   size_t output; /* what it models: an objective, or objective_count + a constraint */
   struct features features;
-  double *theta;  /* of the last fit */
-  double *other;  /* of a fit that is being compared */
-  size_t fitted;  /* data of the last fit; 0 = none */
-  size_t decided; /* data of the last decision about the warp */
+  double *theta; /* of the last fit */
+  double *other; /* of a fit that is being compared, and of the best such */
+  double *best;
+  struct gp *base; /* all own data under that fit; NULL: not made yet */
+  size_t fitted;   /* data of the last fit; 0 = none */
+  size_t decided;  /* data of the last decision about the warp */
   enum outcome_warp warp;
   struct surrogate_prior prior;
   size_t judged; /* own trials of the last decision about the earlier results */
