@@ -3,8 +3,9 @@
 
 Each lane is an Attune of its own that always has jobs (tests/harness/kill_lane.py); lanes take rounds from one
 count. A round waits a random while, or for a moment of a kind (an upload, a finish), takes a victim, and measures
-the time until every unit that the victim held has been taken over or ended (database or attuned: until every
-leased unit has moved or was kept by a heartbeat), and something new has been recorded. Rounds are
+the time until every unit that the victim held has been taken over or ended (database, attuned, or a supervisor that
+was only stopped: until every leased unit has moved or was kept by a heartbeat; a trial that was only stopped: until
+it computes again), and something new has been recorded. Rounds are
 rows of accept/kill.csv in the build directory; a run that was cut short goes on with the rounds and the lanes'
 data that are there. At the end every promise is checked (tests/harness/kill_checks.py).
 
@@ -137,23 +138,33 @@ def held_by(victim, pid, leased):
             and owner in (int(unit[3]), parent(unit[3]) if victim == "engine" else 0)]
 
 
-def gone_on(lane, victim, leased, before):
+def processor_time(pid):
+    """Clock ticks that a process has used; None when it has gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    except OSError:
+        return None
+
+
+def gone_on(lane, leased, before, lives_on):
     """Whether each unit that was leased has moved, and anything new has been recorded. Where the owners live on,
     a heartbeat that came through is a move."""
     now = {row[0]: row for row in lane.shell.rows(LEASED, 3.0)}
-    lives_on = victim not in PARTS
     for unit, token, _, _, until in leased:
         if unit in now and now[unit][1] == token and not (lives_on and float(now[unit][4]) > float(until)):
             return False
     return lane.shell.rows(PROGRESS, 3.0) != before
 
 
-def wait_progress(lane, victim, leased, before, base, cont):
-    """Seconds from `base` until work went on; `cont()` is called again and again and wakes what was stopped."""
+def wait_progress(lane, leased, before, lives_on, base, cont):
+    """Seconds from `base` until work went on; `cont()` is called again and again and wakes what was stopped. It says
+    when what was stopped computes again, and its units need not move."""
     while time.monotonic() < base + LONGEST_S:
-        cont()
+        held = [] if cont() else leased
         try:
-            if gone_on(lane, victim, leased, before):
+            if gone_on(lane, held, before, lives_on):
                 return max(0.0, time.monotonic() - base)
         except Away:
             pass
@@ -183,7 +194,9 @@ def one_round(lane, number):
     if not send(pid, signal.SIGSTOP if stop else signal.SIGKILL):
         return None
     base = time.monotonic()
+    lives_on = victim not in PARTS or (stop and victim == "engine")
     if stop:
+        used = processor_time(pid)
         length = rng.uniform(13.0, 16.0)
         wakes_at = base + length
         # Others take over what a stopped worker held once its lease is past; nobody stands in for the rest.
@@ -192,15 +205,18 @@ def one_round(lane, number):
         time.sleep(LEASE_S)
 
         def cont():
-            if time.monotonic() >= wakes_at:
-                send(pid, signal.SIGCONT)
+            if time.monotonic() < wakes_at:
+                return False
+            send(pid, signal.SIGCONT)
+            now = processor_time(pid)
+            return victim == "trial" and now is not None and now != used
     else:
         lane.killed(victim, pid)
 
         def cont():
-            return None
+            return False
     try:
-        seconds = wait_progress(lane, victim, leased, before, base, cont)
+        seconds = wait_progress(lane, leased, before, lives_on, base, cont)
     finally:
         if stop:
             time.sleep(max(0.0, wakes_at - time.monotonic()))
