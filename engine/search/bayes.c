@@ -74,22 +74,6 @@ start_count(const struct search *search, const struct bayes *bayes)
   return search->expected_trials && third < count ? (third < 2 ? 2 : third) : count;
 }
 
-/* Whether a trial is still to give its value: what its full run is foretold to give counts as known. */
-static bool
-is_open(const struct search_trial *trial)
-{
-  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
-}
-
-static size_t
-pending_count(const struct search *search)
-{
-  size_t count = 0;
-  for (size_t t = 0; t < search->count; t++)
-    count += is_open(&search->trials[t]);
-  return count;
-}
-
 /* Whether a trial is among the chosen data. */
 static bool
 has_trial(const struct surrogate_data *data, const size_t *chosen, size_t count, size_t trial)
@@ -134,7 +118,7 @@ append_pending(const struct search *search, const struct features *features, str
   double *row = calloc(features->layout.width + 1, sizeof *row);
   enum err err = row ? ERR_OK : ERR_MEMORY;
   for (size_t t = 0; !err && t < search->count; t++)
-    if (is_open(&search->trials[t]))
+    if (search_is_open(&search->trials[t]))
     {
       features_encode(features, search_point(search, t), row);
       err = gp_append(gp, row);
@@ -158,7 +142,8 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
   const struct features *features = &bayes->surrogate.features;
   struct surrogate_data data;
   struct gp *gp;
-  enum err err = surrogate_posterior(&bayes->surrogate, search, pending_count(search), &data, &gp);
+  enum err err =
+    surrogate_posterior(&bayes->surrogate, search, search_open_count(search), &data, &gp);
   if (err)
     return err;
   double *means = calloc(data.n + ANCHORS * search->space->count, sizeof *means);

@@ -19,22 +19,6 @@ insight_finite_count(const struct search *search)
   return count;
 }
 
-/* Whether a trial is still to give its value. */
-static bool
-is_open(const struct search_trial *trial)
-{
-  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
-}
-
-static size_t
-pending_count(const struct search *search)
-{
-  size_t count = 0;
-  for (size_t t = 0; t < search->count; t++)
-    count += is_open(&search->trials[t]);
-  return count;
-}
-
 /* The incumbents, by the model and by the values; of those that meet the constraints if any does. */
 static enum err
 find_best(struct insight *insight)
@@ -86,7 +70,7 @@ insight_open(struct search *search, struct insight *insight)
   if (!err && features_own_width(&insight->surrogate->features) == 0)
     err = ERR_NOT_FOUND;
   if (!err)
-    err = surrogate_posterior(insight->surrogate, search, pending_count(search), &insight->data,
+    err = surrogate_posterior(insight->surrogate, search, search_open_count(search), &insight->data,
                               &insight->gp);
   if (!err)
     err = find_best(insight);
@@ -148,7 +132,7 @@ insight_add_pending(struct insight *insight)
   double *row = calloc(features->layout.width + 1, sizeof *row);
   enum err err = row ? ERR_OK : ERR_MEMORY;
   for (size_t t = 0; !err && t < search->count; t++)
-    if (is_open(&search->trials[t]))
+    if (search_is_open(&search->trials[t]))
     {
       features_encode(features, search_point(search, t), row);
       err = gp_append(insight->gp, row);

@@ -126,22 +126,13 @@ score_one(void *context, const double *row, double *gradient)
 
 /* ---- getting ready ----------------------------------------------------------------------------------- */
 
-static bool
-is_open(const struct search_trial *trial)
-{
-  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
-}
-
 /* The posteriors of all outputs, without the open trials yet. */
 static enum err
 open_processes(const struct search *search, struct many *many, struct surrogate *first,
                struct hunt *hunt)
 {
-  size_t spare = 0;
+  size_t spare = search_open_count(search);
   enum err err = ERR_OK;
-  for (size_t t = 0; t < search->count; t++)
-    if (is_open(&search->trials[t]))
-      spare++;
   for (size_t k = 0; !err && k < hunt->outputs; k++)
   {
     struct surrogate_data data;
@@ -189,7 +180,7 @@ append_open(const struct search *search, const struct features *features, struct
   enum err err = row ? ERR_OK : ERR_MEMORY;
   for (size_t t = 0; !err && t < search->count; t++)
   {
-    if (!is_open(&search->trials[t]))
+    if (!search_is_open(&search->trials[t]))
       continue;
     features_encode(features, search_point(search, t), row);
     for (size_t k = 0; !err && k < hunt->outputs; k++)

@@ -120,6 +120,14 @@ search_is_success(const struct search_trial *trial)
 /* Makes room for one more observation. */
 enum err search_reserve_observed(struct search *search);
 
+/* Whether a trial is still to give its value: what its full run is foretold to give counts as known. */
+static inline bool
+search_is_open(const struct search_trial *trial)
+{
+  return trial->state == SEARCH_PENDING || trial->state == SEARCH_PAUSED;
+}
+size_t search_open_count(const struct search *search);
+
 /* Asks so far that were the method's own choice: the number of the next one. */
 size_t search_own_count(const struct search *search);
 

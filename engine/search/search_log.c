@@ -7,6 +7,15 @@
 #include <string.h>
 
 size_t
+search_open_count(const struct search *search)
+{
+  size_t count = 0;
+  for (size_t t = 0; t < search->count; t++)
+    count += search_is_open(&search->trials[t]);
+  return count;
+}
+
+size_t
 search_own_count(const struct search *search)
 {
   size_t planned = 0;
