@@ -117,6 +117,15 @@ json_get_number(const json_t *object, const char *name, double fallback)
   return json_is_number(value) ? json_number_value(value) : fallback;
 }
 
+uint64_t
+json_get_count(const json_t *object, const char *name, uint64_t fallback)
+{
+  const json_t *value = json_object_get(object, name);
+  if (!json_is_number(value))
+    return fallback;
+  return (uint64_t) fmin(fmax(json_number_value(value), 0.0), 0x1p53);
+}
+
 json_int_t
 json_get_integer(const json_t *object, const char *name, json_int_t fallback)
 {

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -101,6 +102,8 @@ void json_write(const json_t *value, struct buf *out);
 /* Members with a fallback for absent or null ones; call after json_check. Borrowed. */
 const char *json_get_string(const json_t *object, const char *name, const char *fallback);
 double json_get_number(const json_t *object, const char *name, double fallback);
+/* The same as a whole number from 0 to 2^53: what lies outside, or is none, goes to the nearer end. */
+uint64_t json_get_count(const json_t *object, const char *name, uint64_t fallback);
 json_int_t json_get_integer(const json_t *object, const char *name, json_int_t fallback);
 bool json_get_bool(const json_t *object, const char *name, bool fallback);
 

@@ -36,6 +36,23 @@ find_orientation(const unsigned char *bytes, size_t length)
   return 1;
 }
 
+/* Whether every chunk lies within the file, as far as its chunks can be followed. libpng asks for memory by
+ * what a chunk says of its length, before it reads the chunk. */
+static bool
+chunks_fit(const unsigned char *bytes, size_t length)
+{
+  for (size_t at = SIGNATURE_BYTES; at < length && length - at >= CHUNK_BYTES;)
+  {
+    size_t content = read_u32(bytes + at);
+    if (content > length - at - CHUNK_BYTES)
+      return false;
+    if (memcmp(bytes + at + 4, "IEND", 4) == 0)
+      return true;
+    at += CHUNK_BYTES + content;
+  }
+  return true;
+}
+
 static enum err
 fault(png_image *png, struct err_info *info)
 {
@@ -50,6 +67,8 @@ begin(const void *bytes, size_t length, png_image *png, struct image_stored *sto
 {
   memset(png, 0, sizeof *png);
   png->version = PNG_IMAGE_VERSION;
+  if (!chunks_fit(bytes, length))
+    return err_set(info, ERR_INVALID, "the PNG can't be read: it ends in the middle of a chunk");
   if (!png_image_begin_read_from_memory(png, bytes, length))
     return fault(png, info);
   stored->height = stored->image.height = png->height;

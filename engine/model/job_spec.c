@@ -324,7 +324,7 @@ read_budget(struct reading *reading)
   const json_t *target = json_object_get(budget, "target_score");
 
   spec->budget_seconds = json_get_number(budget, "seconds", 0.0);
-  spec->budget_trials = (size_t) fmax(json_get_number(budget, "trials", 0.0), 0.0);
+  spec->budget_trials = (size_t) json_get_count(budget, "trials", 0);
   spec->max_predict_us = json_get_number(budget, "max_predict_us", 0.0);
   spec->has_target_score = json_is_number(target);
   spec->target_score = spec->has_target_score ? json_number_value(target) : 0.0;
@@ -339,9 +339,9 @@ read_search(struct reading *reading)
   const json_t *search = section(reading->request, "search");
 
   spec->method = arena_strdup(reading->arena, json_get_string(search, "method", "bayes"));
-  spec->seed = (uint64_t) fmax(json_get_number(search, "seed", 0.0), 0.0);
-  spec->parallel = (size_t) fmax(json_get_number(search, "parallel", 0.0), 0.0);
-  spec->grid_resolution = (size_t) fmax(json_get_number(search, "grid_resolution", 5.0), 0.0);
+  spec->seed = json_get_count(search, "seed", 0);
+  spec->parallel = (size_t) json_get_count(search, "parallel", 0);
+  spec->grid_resolution = (size_t) json_get_count(search, "grid_resolution", 5);
   job_stop_read(search, spec, reading->faults);
   job_early_stopping_read(search, spec, reading->faults);
 }

@@ -135,7 +135,7 @@ read_validation(struct job_spec_rows *rows)
     validation = NULL;
   const json_t *stratify = json_object_get(validation, "stratify");
   spec->holdout = json_get_number(validation, "holdout", 0.0);
-  spec->folds = (size_t) fmax(json_get_number(validation, "folds", 0.0), 0.0);
+  spec->folds = (size_t) json_get_count(validation, "folds", 0);
   spec->group_column = read_column(rows, json_object_get(validation, "group"), &group);
   spec->time_column = read_column(rows, json_object_get(validation, "time"), &time);
   spec->stratify = json_is_boolean(stratify) ? json_is_true(stratify) : !spec->time_column;

@@ -182,7 +182,7 @@ finite_count(const struct search *search)
   for (size_t k = 0; k < search->ended_count; k++)
     count += search->trials[search->ended[k]].state == SEARCH_DONE;
   for (size_t k = 0; fidelity_is_modelled(&search->fidelity) && k < search->observed_count; k++)
-    count += isfinite(search->observed[k].value);
+    count += isfinite(search->observed[k].value) ? 1 : 0;
   return count;
 }
 

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += engine/libsearch.a
 # The kernel's loops are marked for vectorising (no OpenMP runtime is used).
-engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd -fno-math-errno -fno-trapping-math
+engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off
 engine_libsearch_a_SOURCES = \
   engine/search/acquire.c engine/search/acquire.h \
   engine/search/belief.c engine/search/belief.h \

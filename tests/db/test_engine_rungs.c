@@ -245,7 +245,19 @@ test_killed_between(void **state)
                job);
   }
   check_ended(job, TRIALS, &row);
-  assert_string_equal(story(quiet), story(job));
+  /* An engine that finds a dead one's lease in place asks for a trial meanwhile, so the log's order may be another,
+   * and later trials, too. The first trial and all others at the same point give what they gave without a kill. */
+  const char *same =
+    test_db_sql(conn, arena,
+                "SELECT count(*) || ' ' || count(*) FILTER (WHERE a.metric <> b.metric OR "
+                "a.objective <> b.objective)"
+                " FROM unit a JOIN trial s ON s.id = a.trial_id JOIN trial t ON t.params = s.params"
+                " JOIN unit b ON b.trial_id = t.id AND b.fold = a.fold AND b.rung = a.rung"
+                " WHERE s.job_id = '%s' AND t.job_id = '%s' AND s.number = t.number AND a.state = "
+                "'done' AND b.state = 'done'",
+                quiet, job);
+  assert_true(atoi(same) >= 4);
+  assert_string_equal(strchr(same, ' '), " 0");
   test_engine_stop(engine, SIGTERM);
 }
 

@@ -12,6 +12,7 @@
 
 #include "server/http_internal.h"
 #include "server/sse.h"
+#include "sql/db.h"
 
 struct found
 {
@@ -139,6 +140,7 @@ test_keys_are_parsed(void **state)
   (void) state;
   for (int i = 0; i < 200; i++)
   {
+    db_id_new("key_", id, sizeof id);
     http_auth_new_key(id, text, hash);
     snprintf(header, sizeof header, "Bearer %s", text);
     assert_true(http_auth_parse_bearer(header, &credential));
@@ -153,6 +155,7 @@ test_keys_are_parsed(void **state)
     header[strlen(header) - 1] = '\0';
     assert_false(http_auth_parse_bearer(header, &credential));
   }
+  db_id_new("key_", id, sizeof id);
   http_auth_new_key(id, text, hash);
   snprintf(header, sizeof header, "bearer   %s  ", text);
   assert_true(http_auth_parse_bearer(header, &credential));
