@@ -207,6 +207,13 @@ view_trial(const struct db_trial *row, const char *metric)
   json_object_set_new(view, "metric", json_real_or_null(row->metric));
   json_object_set_new(view, "metric_name", view_text(metric));
   json_object_set_new(view, "seconds", json_real_or_null(row->seconds));
+  json_object_set_new(view, "us_per_row", json_real_or_null(row->predict_us));
+  json_object_set_new(view, "model_bytes",
+                      isnan(row->model_bytes) ? json_null()
+                                              : json_integer((json_int_t) row->model_bytes));
+  json_object_set_new(view, "within_limits",
+                      strcmp(row->state, "done") == 0 ? json_boolean(!row->beyond_limits)
+                                                      : json_null());
   json_object_set_new(view, "units_total", json_integer(row->units_total));
   json_object_set_new(view, "units_done", json_integer(row->units_done));
   json_object_set_new(view, "rung", row->rungs > 0 ? json_integer(row->rung + 1) : json_null());

@@ -96,11 +96,13 @@ struct db_trial
   int units_total, units_done; /* fits of all its folds; those that are whole */
   int rung, rungs;             /* that it runs to or was paused at, and the last; 0 = it has none */
   int64_t created_us, ended_us;
+  double predict_us, model_bytes; /* NaN = unknown */
+  bool beyond_limits;             /* of the job */
 };
 enum db_trial_order
 {
   DB_TRIAL_BY_NUMBER,
-  DB_TRIAL_BY_SCORE /* done ones only, best first */
+  DB_TRIAL_BY_SCORE /* done ones only, best first; those beyond the job's limits last */
 };
 /* After the given number (BY_NUMBER) or offset (BY_SCORE). */
 enum db_status db_trial_list(struct db_conn *conn, const char *tenant_id, const char *job_id,

@@ -7,7 +7,7 @@
 #define TRIAL_SQL                                                                                  \
   "t.id, t.number, t.family, t.params, t.state, t.metric, t.objective,"                            \
   " coalesce(t.seconds, u.seconds), to_jsonb(t.reasons), u.total, u.done, t.rung,"                 \
-  " t.last_rung, t.created_at, t.ended_at"
+  " t.last_rung, t.created_at, t.ended_at, t.predict_us, t.model_bytes::float8, t.excess > 0"
 #define TRIAL_FROM_SQL                                                                             \
   " FROM trial t JOIN job j ON j.id = t.job_id"                                                    \
   " CROSS JOIN LATERAL (SELECT coalesce(t.fold_count, count(*))::int8 AS total,"                   \
@@ -31,7 +31,10 @@ static const struct db_column trial_columns[] = {
   {DB_INT4, offsetof(struct db_trial, rung), 0},
   {DB_INT4, offsetof(struct db_trial, rungs), 0},
   {DB_TIME, offsetof(struct db_trial, created_us), 0},
-  {DB_TIME, offsetof(struct db_trial, ended_us), 0}};
+  {DB_TIME, offsetof(struct db_trial, ended_us), 0},
+  {DB_FLOAT8, offsetof(struct db_trial, predict_us), 0},
+  {DB_FLOAT8, offsetof(struct db_trial, model_bytes), 0},
+  {DB_BOOL, offsetof(struct db_trial, beyond_limits), 0}};
 
 enum db_status
 db_trial_list(struct db_conn *conn, const char *tenant_id, const char *job_id,
@@ -42,9 +45,9 @@ db_trial_list(struct db_conn *conn, const char *tenant_id, const char *job_id,
                                                 "SELECT " TRIAL_SQL TRIAL_FROM_SQL
                                                 " AND t.number > $3 ORDER BY t.number LIMIT $4"};
   static const struct db_statement by_score = {
-    "trial_list_score",
-    "SELECT " TRIAL_SQL TRIAL_FROM_SQL " AND t.state = 'done' ORDER BY t.objective, t.number"
-    " OFFSET $3 LIMIT $4"};
+    "trial_list_score", "SELECT " TRIAL_SQL TRIAL_FROM_SQL
+                        " AND t.state = 'done' ORDER BY t.excess, t.objective, t.number"
+                        " OFFSET $3 LIMIT $4"};
   static const struct db_statement there = {"trial_job_there",
                                             "SELECT 1 FROM job WHERE tenant_id = $1 AND id = $2"};
   struct db_param tenant = db_text(tenant_id), job = db_text(job_id);

@@ -97,6 +97,7 @@ enum db_status db_work_epochs(struct db_conn *conn, const struct db_work_lease *
 struct db_work_result
 {
   double metric, objective, seconds;
+  double predict_us;        /* NaN = unknown */
   const char *detail;       /* JSON text */
   const float *predictions; /* or NULL */
   size_t prediction_count;
@@ -180,6 +181,7 @@ struct db_work_log_entry
   size_t point_count;
   int rung; /* of a measure or a continuation */
   double objective, seconds;
+  double predict_us, model_bytes; /* of a tell; NaN = unknown */
 };
 /* The job's search log after `after`, in order. */
 enum db_status db_work_log(struct db_conn *conn, const char *job_id, int64_t after,
@@ -226,8 +228,10 @@ struct db_work_trial
   const char *family;
   const char *params;
   double metric, objective;
+  double excess; /* over the job's limits, as log factors; 0 = within them */
 };
-/* The best `limit` done trials of a job, and the best two of each family, best first. */
+/* The best `limit` done trials of a job, and the best two of each family, best first; those within the job's
+ * limits are better than all others. */
 enum db_status db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit,
                                    struct arena *arena, struct db_work_trial **trials,
                                    size_t *count);

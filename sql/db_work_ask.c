@@ -38,9 +38,10 @@ read_job(struct db_conn *conn, const char *id, struct arena *arena, struct db_wo
     "SELECT j.id, j.tenant_id, j.state, j.spec, j.dataset_id, v.sha256, v.blob_id, v.bytes,"
     " j.trial_count, (SELECT count(*) FROM unit u WHERE u.job_id = j.id"
     "   AND u.state IN ('pending','leased'))::int,"
-    " j.best_value, j.cancel_requested, " WORK_SQL_ELAPSED ", v.schema"
+    " CASE WHEN b.excess > 0 THEN NULL ELSE j.best_value END, j.cancel_requested, " WORK_SQL_ELAPSED
+    ", v.schema"
     " FROM job j JOIN dataset_version v ON v.dataset_id = j.dataset_id"
-    " AND v.version = j.dataset_version"
+    " AND v.version = j.dataset_version LEFT JOIN trial b ON b.id = j.best_trial_id"
     " WHERE j.id = $1 AND j.state IN ('queued','running') AND j.phase = 'search'"
     " AND NOT j.cancel_requested AND " WORK_SQL_HAS_ROOM
     " AND NOT EXISTS (SELECT FROM unit p WHERE p.job_id = j.id AND p.state = 'pending')"};
@@ -115,7 +116,7 @@ struct log_row
   const double *point;
   size_t point_count;
   int rung;
-  double objective, seconds;
+  double objective, seconds, predict_us, model_bytes;
 };
 
 static enum db_work_log_kind
@@ -139,13 +140,17 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
             struct db_work_log_entry **entries, size_t *count)
 {
   static const struct db_statement list = {
-    "work_log", "SELECT ask_seq AS seq, 'ask' AS kind, number, point, 0, NULL::float8, NULL::float8"
-                " FROM trial WHERE job_id = $1 AND ask_seq > $2"
-                " UNION ALL SELECT tell_seq, state, number, NULL, 0, objective, seconds"
-                " FROM trial WHERE job_id = $1 AND tell_seq > $2"
-                " UNION ALL SELECT r.seq, r.kind, t.number, NULL, r.rung, r.objective, r.seconds"
-                " FROM trial_rung r JOIN trial t ON t.id = r.trial_id"
-                " WHERE r.job_id = $1 AND r.seq > $2 ORDER BY 1"};
+    "work_log",
+    "SELECT ask_seq AS seq, 'ask' AS kind, number, point, 0, NULL::float8, NULL::float8,"
+    " NULL::float8, NULL::float8"
+    " FROM trial WHERE job_id = $1 AND ask_seq > $2"
+    " UNION ALL SELECT tell_seq, state, number, NULL, 0, objective, seconds,"
+    " predict_us, model_bytes::float8"
+    " FROM trial WHERE job_id = $1 AND tell_seq > $2"
+    " UNION ALL SELECT r.seq, r.kind, t.number, NULL, r.rung, r.objective, r.seconds,"
+    " NULL, NULL"
+    " FROM trial_rung r JOIN trial t ON t.id = r.trial_id"
+    " WHERE r.job_id = $1 AND r.seq > $2 ORDER BY 1"};
   static const struct db_column columns[] = {
     {DB_INT8, offsetof(struct log_row, seq), 0},
     {DB_TEXT, offsetof(struct log_row, kind), 0},
@@ -153,7 +158,9 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
     {DB_FLOAT8_ARRAY, offsetof(struct log_row, point), offsetof(struct log_row, point_count)},
     {DB_INT4, offsetof(struct log_row, rung), 0},
     {DB_FLOAT8, offsetof(struct log_row, objective), 0},
-    {DB_FLOAT8, offsetof(struct log_row, seconds), 0}};
+    {DB_FLOAT8, offsetof(struct log_row, seconds), 0},
+    {DB_FLOAT8, offsetof(struct log_row, predict_us), 0},
+    {DB_FLOAT8, offsetof(struct log_row, model_bytes), 0}};
   struct log_row *rows = NULL;
   enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(job_id), db_int8(after)),
                                        DB_COLUMNS(columns), arena, sizeof *rows, &rows, count);
@@ -170,7 +177,9 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
                                           .point_count = rows[i].point_count,
                                           .rung = rows[i].rung,
                                           .objective = rows[i].objective,
-                                          .seconds = rows[i].seconds};
+                                          .seconds = rows[i].seconds,
+                                          .predict_us = rows[i].predict_us,
+                                          .model_bytes = rows[i].model_bytes};
   *entries = items;
   return status;
 }

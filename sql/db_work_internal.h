@@ -54,7 +54,7 @@ struct work_job
   const char *stop_reason;
   int trial_count;
   const char *best_trial_id;
-  double best_objective;
+  double best_objective, best_excess;
 };
 
 /* Locks the job's row. DB_NONE: no such job. */
@@ -80,11 +80,17 @@ enum db_status work_job_move(struct db_conn *conn, const struct work_job *job, c
 /* Ends a running or paused trial as 'done', 'pruned', 'failed' or 'cancelled': its row, its place in the search log, its
  * units that are not over, its event. `reason` (may be NULL) is added to its reasons. DB_NONE when it had
  * ended before. The job's row is locked. */
+struct work_cost
+{
+  double predict_us, model_bytes; /* as served; NaN = unknown */
+  double excess;                  /* over the job's limits */
+};
 struct work_trial_end
 {
   const char *trial_id;
   const char *state;
   double metric, objective, seconds; /* NaN = none */
+  const struct work_cost *cost;      /* NULL = unknown */
   const char *reason;
 };
 enum db_status work_trial_end(struct db_conn *conn, const char *job_id,

@@ -15,7 +15,8 @@ work_job_lock(struct db_conn *conn, const char *job_id, struct arena *arena, str
 {
   static const struct db_statement lock = {
     "work_job_lock", "SELECT id, state, phase, cancel_requested, stop_reason, trial_count,"
-                     " best_trial_id, best_objective FROM job WHERE id = $1 FOR UPDATE"};
+                     " best_trial_id, best_objective, coalesce((SELECT excess FROM trial"
+                     "   WHERE trial.id = best_trial_id), 0) FROM job WHERE id = $1 FOR UPDATE"};
   static const struct db_column columns[] = {
     {DB_TEXT, offsetof(struct work_job, id), 0},
     {DB_TEXT, offsetof(struct work_job, state), 0},
@@ -24,7 +25,8 @@ work_job_lock(struct db_conn *conn, const char *job_id, struct arena *arena, str
     {DB_TEXT, offsetof(struct work_job, stop_reason), 0},
     {DB_INT4, offsetof(struct work_job, trial_count), 0},
     {DB_TEXT, offsetof(struct work_job, best_trial_id), 0},
-    {DB_FLOAT8, offsetof(struct work_job, best_objective), 0}};
+    {DB_FLOAT8, offsetof(struct work_job, best_objective), 0},
+    {DB_FLOAT8, offsetof(struct work_job, best_excess), 0}};
   return db_exec_one(conn, &lock, DB_PARAMS(db_text(job_id)), DB_COLUMNS(columns), arena, job);
 }
 
@@ -157,13 +159,16 @@ trial_log(struct db_conn *conn, const char *job_id, const struct work_trial_end 
           const struct trial_row *trial)
 {
   bool failed = strcmp(end->state, "failed") == 0;
-  char score[40] = "", seconds[40] = "";
+  char score[40] = "", seconds[40] = "", beyond[80] = "";
   if (isfinite(end->metric))
     snprintf(score, sizeof score, ": scores %.6g", end->metric);
   if (isfinite(trial->seconds))
     snprintf(seconds, sizeof seconds, ", %.3g s of CPU time", trial->seconds);
+  if (end->cost != NULL && end->cost->excess > 0)
+    snprintf(beyond, sizeof beyond, "; beyond the job's limits with %.3g us a row, %.0f bytes",
+             end->cost->predict_us, end->cost->model_bytes);
   return work_logged(db_job_log(conn, job_id, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "trial",
-                                trial->number, "%s%s%s%s%s", end->state, score, seconds,
+                                trial->number, "%s%s%s%s%s%s", end->state, score, seconds, beyond,
                                 end->reason != NULL ? ": " : "",
                                 end->reason != NULL ? end->reason : ""));
 }
@@ -202,17 +207,21 @@ work_trial_end(struct db_conn *conn, const char *job_id, const struct work_trial
     " seconds = coalesce($6, (SELECT sum(seconds ORDER BY fold, rung) FROM unit WHERE trial_id = "
     "$2)),"
     " reasons = CASE WHEN $7::text IS NULL THEN reasons ELSE reasons || $7::text END,"
+    " predict_us = $8, model_bytes = $9::float8::bigint, excess = coalesce($10, 0),"
     " tell_seq = counted.search_seq, ended_at = now()"
     " FROM counted WHERE id = $2 RETURNING number, family, params, seconds"};
   static const struct db_column columns[] = {{DB_INT4, offsetof(struct trial_row, number), 0},
                                              {DB_TEXT, offsetof(struct trial_row, family), 0},
                                              {DB_JSON, offsetof(struct trial_row, params), 0},
                                              {DB_FLOAT8, offsetof(struct trial_row, seconds), 0}};
+  static const struct work_cost unknown = {NAN, NAN, NAN};
+  const struct work_cost *cost = end->cost != NULL ? end->cost : &unknown;
   struct trial_row trial;
   enum db_status status = db_exec_one(
     conn, &close,
     DB_PARAMS(db_text(job_id), db_text(end->trial_id), db_text(end->state), db_float8(end->metric),
-              db_float8(end->objective), db_float8(end->seconds), db_text(end->reason)),
+              db_float8(end->objective), db_float8(end->seconds), db_text(end->reason),
+              db_float8(cost->predict_us), db_float8(cost->model_bytes), db_float8(cost->excess)),
     DB_COLUMNS(columns), arena, &trial);
   if (status != DB_ROWS)
     return status;

@@ -19,9 +19,9 @@ db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit, stru
 {
   static const struct db_statement list = {
     "work_best_trials",
-    "SELECT id, number, family, params, metric, objective FROM"
-    " (SELECT t.*, row_number() OVER (ORDER BY objective, number) AS place,"
-    "   row_number() OVER (PARTITION BY family ORDER BY objective, number) AS family_place"
+    "SELECT id, number, family, params, metric, objective, excess FROM"
+    " (SELECT t.*, row_number() OVER (ORDER BY excess, objective, number) AS place,"
+    "   row_number() OVER (PARTITION BY family ORDER BY excess, objective, number) AS family_place"
     "   FROM trial t WHERE job_id = $1 AND state = 'done') AS ranked"
     " WHERE place <= $2 OR family_place <= 2 ORDER BY place"};
   static const struct db_column columns[] = {
@@ -30,7 +30,8 @@ db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit, stru
     {DB_TEXT, offsetof(struct db_work_trial, family), 0},
     {DB_JSON, offsetof(struct db_work_trial, params), 0},
     {DB_FLOAT8, offsetof(struct db_work_trial, metric), 0},
-    {DB_FLOAT8, offsetof(struct db_work_trial, objective), 0}};
+    {DB_FLOAT8, offsetof(struct db_work_trial, objective), 0},
+    {DB_FLOAT8, offsetof(struct db_work_trial, excess), 0}};
   return db_exec_many(conn, &list, DB_PARAMS(db_text(job_id), db_int8((int64_t) limit)),
                       DB_COLUMNS(columns), arena, sizeof **trials, trials, count);
 }
@@ -209,8 +210,9 @@ close_job(struct db_conn *conn, const struct publication *publication, const str
                         " WHERE id = $1 AND " WORK_SQL_HELD("")};
   static const struct db_statement drop = {
     "work_drop_models",
-    "WITH ranked AS (SELECT id, number, row_number() OVER (ORDER BY objective, number) AS place,"
-    "   row_number() OVER (PARTITION BY family ORDER BY objective, number) AS family_place"
+    "WITH ranked AS (SELECT id, number, row_number() OVER (ORDER BY excess, objective, number) AS "
+    "place,"
+    "   row_number() OVER (PARTITION BY family ORDER BY excess, objective, number) AS family_place"
     "   FROM trial WHERE job_id = $1 AND state = 'done'),"
     " kept AS (SELECT id FROM ranked WHERE place <= 3 OR family_place = 1 OR number IN"
     "   (SELECT (m->>'trial')::int FROM jsonb_array_elements(CASE jsonb_typeof($2->'members')"

@@ -43,6 +43,7 @@ struct tally
 {
   int left;
   double metric, objective, seconds;
+  struct work_cost cost;
 };
 
 static enum db_status
@@ -52,7 +53,8 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
     "work_store_unit",
     "UPDATE unit SET state = 'done', metric = $3, objective = $4, seconds = $5, result = $6,"
     " predictions = $7, model_blob = nullif($8::bigint, 0),"
-    " checkpoint_blob = nullif($9::bigint, 0), ended_at = now(), lease_until = NULL"
+    " checkpoint_blob = nullif($9::bigint, 0), predict_us = $10, model_bytes = $11::float8::bigint,"
+    " ended_at = now(), lease_until = NULL"
     " WHERE id = $1 AND " WORK_SQL_HELD("")};
   const struct db_work_result *result = finish->result;
   return db_exec_none(
@@ -61,7 +63,9 @@ store_unit(struct db_conn *conn, const struct finish *finish, int64_t blob_id)
               db_float8(result->metric), db_float8(result->objective), db_float8(result->seconds),
               db_json(result->detail),
               db_bytes(result->predictions, result->prediction_count * sizeof(float)),
-              db_int8(result->paused ? 0 : blob_id), db_int8(result->paused ? blob_id : 0)));
+              db_int8(result->paused ? 0 : blob_id), db_int8(result->paused ? blob_id : 0),
+              db_float8(result->paused ? NAN : result->predict_us),
+              db_float8(result->paused ? NAN : (double) result->model_length)));
 }
 
 static enum db_status
@@ -70,15 +74,27 @@ tally_trial(struct db_conn *conn, const char *trial_id, struct tally *tally)
   /* In the folds' order: a sum's last digit depends on it, and the search on the last digit. Of a fold that
    * paused on its way the last rung counts. */
   static const struct db_statement count = {
-    "work_tally",
-    "SELECT count(*) FILTER (WHERE state <> 'done')::int, avg(metric ORDER BY fold) FILTER (WHERE"
-    " newest), avg(objective ORDER BY fold) FILTER (WHERE newest),"
-    " sum(seconds ORDER BY fold, rung) FROM (SELECT fold, rung, state, metric, objective, seconds,"
-    "   rung = max(rung) OVER (PARTITION BY fold) AS newest FROM unit WHERE trial_id = $1) u"};
-  static const struct db_column columns[] = {{DB_INT4, offsetof(struct tally, left), 0},
-                                             {DB_FLOAT8, offsetof(struct tally, metric), 0},
-                                             {DB_FLOAT8, offsetof(struct tally, objective), 0},
-                                             {DB_FLOAT8, offsetof(struct tally, seconds), 0}};
+    "work_tally", "SELECT open, metric, objective, seconds, us, bytes,"
+                  " greatest(ln(nullif(us, 0) / (budget->>'max_predict_us')::float8), 0)"
+                  " + greatest(ln(nullif(bytes, 0) / (budget->>'max_model_bytes')::float8), 0) FROM"
+                  " (SELECT count(*) FILTER (WHERE state <> 'done')::int AS open,"
+                  "   avg(metric ORDER BY fold) FILTER (WHERE newest) AS metric,"
+                  "   avg(objective ORDER BY fold) FILTER (WHERE newest) AS objective,"
+                  "   sum(seconds ORDER BY fold, rung) AS seconds,"
+                  "   sum(predict_us ORDER BY fold) FILTER (WHERE newest) AS us,"
+                  "   sum(model_bytes) FILTER (WHERE newest)::float8 AS bytes"
+                  "   FROM (SELECT *, rung = max(rung) OVER (PARTITION BY fold) AS newest"
+                  "     FROM unit WHERE trial_id = $1) u) folds,"
+                  " (SELECT j.spec->'budget' AS budget FROM trial t JOIN job j ON j.id = t.job_id"
+                  "   WHERE t.id = $1) limits"};
+  static const struct db_column columns[] = {
+    {DB_INT4, offsetof(struct tally, left), 0},
+    {DB_FLOAT8, offsetof(struct tally, metric), 0},
+    {DB_FLOAT8, offsetof(struct tally, objective), 0},
+    {DB_FLOAT8, offsetof(struct tally, seconds), 0},
+    {DB_FLOAT8, offsetof(struct tally, cost.predict_us), 0},
+    {DB_FLOAT8, offsetof(struct tally, cost.model_bytes), 0},
+    {DB_FLOAT8, offsetof(struct tally, cost.excess), 0}};
   return db_exec_one(conn, &count, DB_PARAMS(db_text(trial_id)), DB_COLUMNS(columns), NULL, tally);
 }
 
@@ -95,15 +111,15 @@ read_stand(struct db_conn *conn, const char *trial_id, struct work_stand *stand)
   return db_exec_one(conn, &get, DB_PARAMS(db_text(trial_id)), DB_COLUMNS(columns), NULL, stand);
 }
 
-/* Outputs of trials that fell out of the best are dropped: predictions beyond KEEP_PREDICTIONS, models
+/* Outputs of trials that fell out of the best (those within the job's limits come first) are dropped: predictions beyond KEEP_PREDICTIONS, models
  * beyond keep_models. The best two of a family keep theirs: an ensemble lives on variety. */
 static enum db_status
 drop_outputs(struct db_conn *conn, const char *job_id, int keep_models)
 {
   static const struct db_statement drop = {
     "work_drop_outputs",
-    "WITH ranked AS (SELECT id, row_number() OVER (ORDER BY objective, number) AS place,"
-    "   row_number() OVER (PARTITION BY family ORDER BY objective, number) AS family_place"
+    "WITH ranked AS (SELECT id, row_number() OVER (ORDER BY excess, objective, number) AS place,"
+    "   row_number() OVER (PARTITION BY family ORDER BY excess, objective, number) AS family_place"
     "   FROM trial WHERE job_id = $1 AND state = 'done'),"
     " old AS (SELECT u.id, u.model_blob, r.place > $3 AS stale FROM unit u"
     "   JOIN ranked r ON r.id = u.trial_id WHERE r.place > $2 AND r.family_place > 2"
@@ -154,6 +170,17 @@ tell_best(struct db_conn *conn, const struct work_job *job, const char *trial_id
   return status;
 }
 
+/* A trial within the job's limits is better than any beyond them. */
+static bool
+is_best(const struct work_job *job, const struct tally *tally)
+{
+  if (job->best_trial_id == NULL)
+    return true;
+  if (tally->cost.excess != job->best_excess)
+    return tally->cost.excess < job->best_excess;
+  return tally->objective < job->best_objective;
+}
+
 /* The trial's last unit is done: so is the trial. */
 static enum db_status
 close_trial(struct db_conn *conn, struct finish *finish, const struct work_job *job,
@@ -166,12 +193,13 @@ close_trial(struct db_conn *conn, struct finish *finish, const struct work_job *
     .metric = tally->metric,
     .objective = scored ? tally->objective : NAN,
     .seconds = tally->seconds,
+    .cost = &tally->cost,
     .reason = scored ? NULL : "the metric is not defined on the validation rows"};
   enum db_status status = work_trial_end(conn, job->id, &end, finish->arena);
   if (status != DB_ROWS)
     return status;
   *finish->trial_done = true;
-  if (scored && (job->best_trial_id == NULL || tally->objective < job->best_objective))
+  if (scored && is_best(job, tally))
   {
     status = tell_best(conn, job, trial_id, finish->arena);
     *finish->is_best = true;

@@ -60,7 +60,8 @@ sql_patches = \
   sql/schema/0008-webhooks.sql \
   sql/schema/0009-studies.sql \
   sql/schema/0010-study-deletion.sql \
-  sql/schema/0011-rungs.sql
+  sql/schema/0011-rungs.sql \
+  sql/schema/0012-costs.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

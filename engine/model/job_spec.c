@@ -9,7 +9,6 @@
 #include "base/space_json.h"
 #include "model/job_spec_internal.h"
 
-#define DEFAULT_SECONDS 300.0
 #define TARGET_LENGTH_MAX 1024
 #define NAME_LENGTH_MAX 200
 #define DEPLOY_AS_LENGTH_MAX 63
@@ -57,37 +56,10 @@ static const struct json_field validation_fields[] = {
 /* Bounds that depend on the server are filled in at run time: a table is small enough to copy. */
 struct spec_fields
 {
-  struct json_field budget[5];
+  struct json_field budget[JOB_BUDGET_FIELDS];
   struct json_field search[10];
   struct json_field top[14];
 };
-
-static void
-fill_budget(struct spec_fields *fields, const struct job_spec_context *context)
-{
-  const struct json_field budget[5] = {
-    {.name = "seconds",
-     .kind = JSON_KIND_NUMBER,
-     .nullable = true,
-     .min = 1,
-     .max = context->max_seconds,
-     .hint = "the time the search may take, in seconds"},
-    {.name = "trials",
-     .kind = JSON_KIND_INTEGER,
-     .nullable = true,
-     .min = 1,
-     .max = (double) context->max_trials,
-     .hint = "how many configurations may be tried"},
-    {.name = "target_score", .kind = JSON_KIND_NUMBER, .nullable = true},
-    {.name = "max_predict_us",
-     .kind = JSON_KIND_NUMBER,
-     .nullable = true,
-     .min = 1,
-     .max = 1e9,
-     .hint = "the most microseconds one prediction may take"},
-    JSON_FIELD_END};
-  memcpy(fields->budget, budget, sizeof budget);
-}
 
 static void
 fill_search(struct spec_fields *fields, const struct job_spec_context *context)
@@ -165,7 +137,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .hint = "the numeric column that says how much each row counts"},
     JSON_FIELD_END};
 
-  fill_budget(fields, context);
+  job_budget_fields(context, fields->budget);
   fill_search(fields, context);
   memcpy(fields->top, top, sizeof top);
 }
@@ -317,22 +289,6 @@ read_families(struct reading *reading)
 }
 
 static void
-read_budget(struct reading *reading)
-{
-  struct job_spec *spec = &reading->whole->spec;
-  const json_t *budget = section(reading->request, "budget");
-  const json_t *target = json_object_get(budget, "target_score");
-
-  spec->budget_seconds = json_get_number(budget, "seconds", 0.0);
-  spec->budget_trials = (size_t) json_get_count(budget, "trials", 0);
-  spec->max_predict_us = json_get_number(budget, "max_predict_us", 0.0);
-  spec->has_target_score = json_is_number(target);
-  spec->target_score = spec->has_target_score ? json_number_value(target) : 0.0;
-  if (spec->budget_seconds <= 0.0 && spec->budget_trials == 0)
-    spec->budget_seconds = fmin(DEFAULT_SECONDS, reading->context->max_seconds);
-}
-
-static void
 read_search(struct reading *reading)
 {
   struct job_spec *spec = &reading->whole->spec;
@@ -399,22 +355,6 @@ read_space(struct reading *reading, json_t **normal)
 /* ---- the normal form ------------------------------------------------------------------------------ */
 
 static json_t *
-normal_budget(const struct job_spec *spec)
-{
-  json_t *budget = json_object();
-
-  if (spec->budget_seconds > 0.0)
-    json_object_set_new(budget, "seconds", json_real(spec->budget_seconds));
-  if (spec->budget_trials)
-    json_object_set_new(budget, "trials", json_integer((json_int_t) spec->budget_trials));
-  if (spec->has_target_score)
-    json_object_set_new(budget, "target_score", json_real(spec->target_score));
-  if (spec->max_predict_us > 0.0)
-    json_object_set_new(budget, "max_predict_us", json_real(spec->max_predict_us));
-  return budget;
-}
-
-static json_t *
 normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
 {
   json_t *families = json_array(), *form;
@@ -422,7 +362,7 @@ normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
   for (size_t i = 0; i < spec->family_count; i++)
     json_array_append_new(families, json_string(spec->families[i]));
   form =
-    json_pack("{s:o, s:{s:s, s:s, s:I, s:I, s:I, s:O}, s:o}", "budget", normal_budget(spec),
+    json_pack("{s:o, s:{s:s, s:s, s:I, s:I, s:I, s:O}, s:o}", "budget", job_budget_write(spec),
               "search", "method", spec->method, "early_stopping", spec->early_stopping, "seed",
               (json_int_t) spec->seed, "parallel", (json_int_t) spec->parallel, "grid_resolution",
               (json_int_t) spec->grid_resolution, "space", space, "families", families);
@@ -483,7 +423,7 @@ job_spec_from_json(const json_t *request, const struct job_spec_context *context
   read_metric(&reading);
   read_deploy_as(&reading);
   read_families(&reading);
-  read_budget(&reading);
+  job_budget_read(section(request, "budget"), context, &reading.whole->spec);
   read_search(&reading);
   rc = read_space(&reading, &space);
   if (rc == ERR_OK)

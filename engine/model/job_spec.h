@@ -30,7 +30,9 @@ struct job_spec
   size_t budget_trials;
   bool has_target_score;
   double target_score;
-  double max_predict_us; /* 0 = default */
+  /* What the served model may cost; 0 = no limit, but for a mix of models a default. */
+  double max_predict_us;  /* microseconds for one row */
+  double max_model_bytes; /* of its file */
   const char *method;
   uint64_t seed;
   const char *early_stopping; /* of trials that can pause: "none", "median", "asha", "hyperband" */
@@ -75,7 +77,8 @@ struct job_spec_context
 };
 
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
- * name, deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us},
+ * name, deploy_as, dataset,
+ * budget{seconds,trials,target_score,max_predict_us,max_model_bytes},
  * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when},
  * families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of

@@ -19,6 +19,15 @@ json_t *job_space_merge(const char *const *families, size_t family_count,
  * fixed as wanted becomes unconditional. False without memory. */
 bool job_space_settle(json_t *space);
 
+/* The members of "budget", ended by JSON_FIELD_END; what they say, with the default; and their normal form (new
+ * reference, NULL when out of memory). */
+#define JOB_BUDGET_FIELDS 6
+void job_budget_fields(const struct job_spec_context *context,
+                       struct json_field fields[JOB_BUDGET_FIELDS]);
+void job_budget_read(const json_t *budget, const struct job_spec_context *context,
+                     struct job_spec *spec);
+json_t *job_budget_write(const struct job_spec *spec);
+
 /* What the reader of validation and weights is given; fills the spec and adds faults. */
 struct job_spec_rows
 {

@@ -4,7 +4,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/family_params.c \
   engine/model/job_shape.c \
   engine/model/job_space.c \
-  engine/model/job_stop.c \
+  engine/model/job_budget.c engine/model/job_stop.c \
   engine/model/job_space_settle.c \
   engine/model/job_warm.c \
   engine/model/family_cost.c engine/model/family_cost.h \

@@ -191,7 +191,8 @@ finite_count(const struct search *search)
 static bool
 looks_around(const struct search *search, const struct bayes *bayes)
 {
-  if (!surrogate_has_prior(search, surrogate_own_count(search)))
+  /* It says nothing of constraints and further objectives. */
+  if (many_is_needed(search) || !surrogate_has_prior(search, surrogate_own_count(search)))
     return search->count < start_count(search, bayes) || finite_count(search) < 2;
   size_t number = search_own_count(search);
   return number < 2 * WARM_LOOKS && number % 2 == 1;

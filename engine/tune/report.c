@@ -150,6 +150,21 @@ add_origin(json_t *report, const struct report_facts *facts)
   set(report, "search", search_json(facts));
 }
 
+/* null where the job sets no limit. */
+static json_t *
+limits_json(const struct report_facts *facts)
+{
+  const struct job_spec *spec = facts->data->spec;
+  if (tune_limits_count(spec) == 0)
+    return json_null();
+  json_t *limits = json_pack("{s:b}", "met", tune_limits_met(spec, &facts->cost));
+  if (limits != NULL && spec->max_predict_us > 0)
+    set(limits, "max_predict_us", json_real(spec->max_predict_us));
+  if (limits != NULL && spec->max_model_bytes > 0)
+    set(limits, "max_model_bytes", json_real(spec->max_model_bytes));
+  return limits;
+}
+
 json_t *
 report_make(const struct report_facts *facts)
 {
@@ -177,8 +192,10 @@ report_make(const struct report_facts *facts)
   add_origin(report, facts);
   json_t *importance = model_importance(facts->model);
   set(report, "importance", importance != NULL ? importance : json_null());
-  set(report, "us_per_row", json_real_or_null(facts->us_per_row));
-  set(report, "warnings", warnings_make(data, facts->best, !facts->finish->provisional));
+  set(report, "us_per_row", json_real_or_null(facts->cost.us_per_row));
+  set(report, "limits", limits_json(facts));
+  set(report, "warnings",
+      warnings_make(data, facts->best, &facts->cost, !facts->finish->provisional));
   return report;
 }
 

@@ -6,6 +6,7 @@
 
 #include "tune/bbc_cv.h"
 #include "tune/tune_finish.h"
+#include "tune/tune_limits.h"
 
 struct report_facts
 {
@@ -24,9 +25,9 @@ struct report_facts
   const struct tune_trial *const *members; /* (member_count), weights beside them */
   const double *weights;
   size_t member_count;
-  bool ensemble;        /* more than one of them has a weight */
-  double ensemble_wins; /* NaN = no ensemble was considered */
-  double us_per_row;
+  bool ensemble;         /* more than one of them has a weight */
+  double ensemble_wins;  /* NaN = no ensemble was considered */
+  struct tune_cost cost; /* of the model */
 };
 
 /* New reference; NULL when out of memory. */

@@ -1,6 +1,6 @@
 /* The end of a job: from the best trials' fold models to one model with an honest report.
  *
- * Chooses between the best single trial and a greedy ensemble, puts the chosen fold models together to
+ * Chooses between the best single trial and a greedy ensemble, within the job's limits, puts the chosen fold models together to
  * one bag, measures what a prediction costs, and scores it: on the report rows through the saved bytes
  * where there are such rows, else by BBC-CV over the out-of-fold predictions. With `provisional` only the
  * first trial is taken and its validation score stated: something to serve while the search goes on.
@@ -30,12 +30,13 @@ struct tune_trial
   const char *family;
   const json_t *params;
   double metric, objective;
+  double excess;                        /* over the job's limits: 0 = within them (tune_limits.h) */
   const struct tune_fold_output *folds; /* (split->fold_count) */
 };
 
 struct tune_finish
 {
-  const struct tune_trial *trials; /* best first */
+  const struct tune_trial *trials; /* best first, those within the job's limits before all others */
   size_t trial_count;
   bool provisional;
   bool simple;    /* no ensemble: for a last attempt after failures, or one in a hurry */

@@ -99,6 +99,7 @@ make_search(struct tune_study *study, struct err_info *info)
                                .prior_points = spec->warm_points,
                                .prior_values = spec->warm_values,
                                .prior_count = spec->warm_count,
+                               .constraint_count = tune_limits_count(spec),
                                .stopping = study->rungs.stopping};
   if (study->rungs.count > 0)
   {
@@ -257,6 +258,16 @@ search_pauses(const struct tune_study *study, uint64_t trial)
 }
 
 static enum err
+tell(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
+{
+  double constraints[TUNE_LIMITS_MOST];
+  struct search_result result = {
+    .values = &entry->objective, .constraints = constraints, .seconds = entry->seconds};
+  tune_limits_constraints(study->spec, &entry->cost, constraints);
+  return search_tell_result(study->search, entry->trial, &result, info);
+}
+
+static enum err
 search_take(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
   switch (entry->kind)
@@ -264,7 +275,7 @@ search_take(struct tune_study *study, const struct tune_entry *entry, struct err
   case TUNE_ASK:
     return search_note_ask(study->search, entry->trial, entry->point, info);
   case TUNE_TELL:
-    return search_tell(study->search, entry->trial, entry->objective, entry->seconds, info);
+    return tell(study, entry, info);
   case TUNE_FAILED:
     return search_tell_failed(study->search, entry->trial, true, info);
   case TUNE_FORGET:

@@ -19,13 +19,14 @@
 #include "base/err.h"
 #include "model/job_spec.h"
 #include "search/gain.h"
+#include "tune/tune_limits.h"
 
 struct tune_study;
 
 enum tune_entry_kind
 {
   TUNE_ASK,      /* a trial was started at `point` */
-  TUNE_TELL,     /* it is done with `objective` after `seconds` of CPU time */
+  TUNE_TELL,     /* it is done with `objective` and `cost` after `seconds` of CPU time */
   TUNE_FAILED,   /* it failed: bad there */
   TUNE_FORGET,   /* it was cancelled: unknown */
   TUNE_MEASURE,  /* it is paused at `rung` with `objective` after `seconds` */
@@ -40,6 +41,7 @@ struct tune_entry
   const double *point; /* of an ask: spec->space->count doubles */
   size_t rung;
   double objective, seconds;
+  struct tune_cost cost; /* of a tell */
 };
 
 /* `fold_count` is the number of fits a trial takes, each on about `train_rows` rows. */

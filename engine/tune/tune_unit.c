@@ -2,12 +2,16 @@
 
 #include "tune/tune_unit.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "tune/stop_rows.h"
+#include "tune/tune_bag.h"
+
+#define COST_SECONDS 0.01
 
 void
 tune_unit_result_clear(struct tune_unit_result *result)
@@ -37,10 +41,13 @@ keep(const struct tune_data *data, size_t fold, struct train_result *trained, si
 {
   enum err err = ERR_OK;
   result->paused = trained->stop == TRAIN_STOP_PAUSE;
+  result->us_per_row = NAN;
   if (data->split->kind == SPLIT_FOLDS)
     model_set_fold(trained->model, (int) fold);
   if (!result->paused)
     err = model_save(trained->model, &result->model, info);
+  if (err == ERR_OK && !result->paused)
+    err = tune_bag_cost(data, trained->model, COST_SECONDS, &result->us_per_row, info);
   if (err != ERR_OK)
     return err;
   result->detail = describe(trained, train_count, valid_count);

@@ -34,8 +34,9 @@ struct tune_unit_result
   float *predictions; /* of the fold's validation rows, ascending (count, output_count) */
   size_t prediction_count;
   double metric, objective;
-  double seconds; /* CPU */
-  json_t *detail; /* {"epochs","best_epoch","stop","log_loss","rows"} */
+  double seconds;    /* CPU */
+  double us_per_row; /* of a prediction, alone; NaN of a pause */
+  json_t *detail;    /* {"epochs","best_epoch","stop","log_loss","rows"} */
   bool paused; /* the scores are of the best epoch so far; there is neither model nor predictions */
   struct buf checkpoint; /* of a pause */
 };

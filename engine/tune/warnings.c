@@ -144,8 +144,24 @@ warn_of_issues(json_t *warnings, const struct tune_data *data)
   json_decref(found);
 }
 
+static void
+warn_of_limits(json_t *warnings, const struct tune_data *data, const struct tune_cost *cost)
+{
+  const struct job_spec *spec = data->spec;
+  const char *advice = "no model within the limit was found: raise it, or leave the search more "
+                       "time and smaller models to choose from";
+  if (spec->max_predict_us > 0 && cost->us_per_row > spec->max_predict_us)
+    warn(warnings,
+         arena_printf(data->arena, "a prediction takes %.3g microseconds, not %g as asked; %s",
+                      cost->us_per_row, spec->max_predict_us, advice));
+  if (spec->max_model_bytes > 0 && cost->bytes > spec->max_model_bytes)
+    warn(warnings, arena_printf(data->arena, "the model has %.0f bytes, not %.0f as asked; %s",
+                                cost->bytes, spec->max_model_bytes, advice));
+}
+
 json_t *
-warnings_make(const struct tune_data *data, const struct tune_trial *best, bool final)
+warnings_make(const struct tune_data *data, const struct tune_trial *best,
+              const struct tune_cost *cost, bool final)
 {
   json_t *warnings = json_array();
   if (data->task_note[0] != '\0')
@@ -153,6 +169,7 @@ warnings_make(const struct tune_data *data, const struct tune_trial *best, bool 
   warn_of_columns(warnings, data);
   warn_of_special_columns(warnings, data);
   warn_of_bounds(warnings, data, best);
+  warn_of_limits(warnings, data, cost);
   if (final)
     warn_of_issues(warnings, data);
   return warnings;

@@ -125,7 +125,8 @@ entry_of(const struct db_work_log_entry *logged)
                              .point = logged->point,
                              .rung = (size_t) logged->rung,
                              .objective = logged->objective,
-                             .seconds = logged->seconds};
+                             .seconds = logged->seconds,
+                             .cost = {logged->predict_us, logged->model_bytes}};
 }
 
 enum db_status

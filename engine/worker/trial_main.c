@@ -78,10 +78,11 @@ write_fit(const struct work_dir *dir, const struct tune_unit_result *result, jso
                          result->prediction_count * sizeof *result->predictions, info);
   if (err == ERR_OK)
   {
-    *answer = json_pack("{s:b, s:b, s:o, s:o, s:f, s:O}", "ok", 1, "paused", result->paused,
-                        "metric", json_real_or_null(result->metric), "objective",
-                        json_real_or_null(result->objective), "seconds", result->seconds, "detail",
-                        result->detail);
+    *answer =
+      json_pack("{s:b, s:b, s:o, s:o, s:f, s:o, s:O}", "ok", 1, "paused", result->paused, "metric",
+                json_real_or_null(result->metric), "objective",
+                json_real_or_null(result->objective), "seconds", result->seconds, "us_per_row",
+                json_real_or_null(result->us_per_row), "detail", result->detail);
     if (*answer == NULL)
       err = err_set(info, ERR_MEMORY, "out of memory for the result");
   }
@@ -156,6 +157,7 @@ read_trial(const struct work_dir *dir, const json_t *item, size_t folds, struct 
                                .params = json_object_get(item, "params"),
                                .metric = json_get_number(item, "metric", NAN),
                                .objective = json_get_number(item, "objective", NAN),
+                               .excess = json_get_number(item, "excess", 0),
                                .folds = material->folds + at * folds};
   enum err err = ERR_OK;
   for (size_t f = 0; f < folds && err == ERR_OK; f++)

@@ -79,6 +79,7 @@ describe_trial(const struct db_work_trial *trial, json_t *folds)
   {
     json_object_set_new(json, "metric", json_real_or_null(trial->metric));
     json_object_set_new(json, "objective", json_real_or_null(trial->objective));
+    json_object_set_new(json, "excess", json_real(trial->excess));
   }
   return json;
 }

@@ -143,6 +143,7 @@ read_fitted(const struct work_dir *dir, struct fitted *fitted, struct err_info *
     (struct db_work_result){.metric = json_get_number(fitted->json, "metric", NAN),
                             .objective = json_get_number(fitted->json, "objective", NAN),
                             .seconds = json_get_number(fitted->json, "seconds", 0),
+                            .predict_us = json_get_number(fitted->json, "us_per_row", NAN),
                             .detail = fitted->detail,
                             .predictions = (const float *) (const void *) fitted->predictions.data,
                             .prediction_count = fitted->predictions.length / sizeof(float),

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { chart } from "./chart.js";
-import { el, number, problemBox, seconds, show, state } from "./dom.js";
+import { bytes, el, number, problemBox, seconds, show, state } from "./dom.js";
 import { curlLines, tryForm } from "./try.js";
 
 const LOWER_IS_BETTER = /^(log_loss|brier_score|rmse|mae|mape|rmsle|quantile_.*)$/;
@@ -59,12 +59,13 @@ function skeleton(job) {
 
 function trialRow(trial, bestId, paused) {
   const note = trial.reasons && trial.reasons.length ? trial.reasons[trial.reasons.length - 1] : params(trial.params);
+  const beyond = trial.within_limits === false ? `beyond the limits (${number(trial.us_per_row, 3)} µs, ${bytes(trial.model_bytes)}) · ` : "";
   const look = trial.id === bestId ? "best" : trial.state === "pruned" ? "pruned" : "";
   return el("tr", { class: look },
     el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(paused && trial.state === "running" ? "paused" : trial.state),
       trial.rungs ? ` ${trial.rung}/${trial.rungs}` : ""),
     el("td", { class: "number" }, number(trial.metric)), el("td", { class: "number" }, number(trial.seconds, 2)),
-    el("td", { class: "params" }, note));
+    el("td", { class: "params" }, beyond, note));
 }
 
 function logLine(line) {

@@ -53,7 +53,8 @@ function request(form, dataset) {
   const validation = { folds: amount("folds"), holdout: amount("holdout"), group: value("group"), time: value("time") };
   const job = {
     dataset: dataset.id, target: value("target"), task: value("task"), metric: value("metric"), name: value("name"), deploy_as: value("deploy_as"),
-    budget: { seconds: amount("seconds"), trials: amount("trials"), target_score: amount("target_score") },
+    budget: { seconds: amount("seconds"), trials: amount("trials"), target_score: amount("target_score"),
+      max_predict_us: amount("max_predict_us"), max_model_bytes: amount("max_model_bytes") },
     search: { method: value("method") },
     families: chosen.length && chosen.length < families.length ? chosen : undefined,
     validation: Object.values(validation).some((one) => one !== undefined) ? validation : undefined,
@@ -85,6 +86,8 @@ function fields(dataset, metrics, methods, families) {
       el("div", { class: "fields" },
         choice("method", "Search", methods.map((method) => [method.name, method.name, method.default])),
         el("label", {}, "End early at the score", el("input", { name: "target_score", type: "number", step: "any" })),
+        el("label", {}, "Microseconds a prediction may take", el("input", { name: "max_predict_us", type: "number", min: 1, step: "any", placeholder: "no limit" })),
+        el("label", {}, "Bytes the model may have", el("input", { name: "max_model_bytes", type: "number", min: 1, step: 1, placeholder: "no limit" })),
         el("label", {}, "Job's name", el("input", { name: "name" })),
         el("label", {}, "Folds", el("input", { name: "folds", type: "number", min: 2, max: 20, placeholder: "by the number of rows" })),
         el("label", {}, "Share held out", el("input", { name: "holdout", type: "number", min: 0.01, max: 0.5, step: "any", placeholder: "by the number of rows" })),

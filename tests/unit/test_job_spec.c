@@ -105,7 +105,9 @@ test_everything(void **state)
     &reading, table_schema,
     "{\"target\": \"sold\", \"task\": \"binary\", \"metric\": \"log_loss\", \"name\": \"a job\","
     " \"deploy_as\": \"house-1.b\", \"budget\": {\"seconds\": 60, \"trials\": 20, "
-    "\"target_score\": 0.1, \"max_predict_us\": 500}, \"search\": {\"method\": \"sobol\", "
+    "\"target_score\": 0.1, \"max_predict_us\": 500, \"max_model_bytes\": 9000}, \"search\": "
+    "{\"method\": "
+    "\"sobol\", "
     "\"seed\": 9, \"parallel\": 2, \"grid_resolution\": 4}, \"families\": [\"mlp\", \"linear\"],"
     " \"validation\": {\"folds\": 4}, \"class_weight\": \"balanced\"}");
   struct job_spec *spec = reading.spec;
@@ -116,6 +118,7 @@ test_everything(void **state)
   assert_true(spec->has_target_score);
   assert_near(spec->target_score, 0.1, 0.0);
   assert_near(spec->max_predict_us, 500.0, 0.0);
+  assert_near(spec->max_model_bytes, 9000.0, 0.0);
   assert_string_equal(spec->method, "sobol");
   assert_int_equal(spec->seed, 9);
   assert_int_equal(spec->parallel, 2);

@@ -117,6 +117,59 @@ live(const struct fixture *fixture, struct tune_study *study, struct history *hi
   live_through(fixture, study, history, trials, true);
 }
 
+/* Larger is better here, and dearer: the search must find the best of what is allowed. */
+static void
+test_keeps_to_limits(void **state)
+{
+  struct fixture *fixture = *state;
+  make_spec(fixture, "{\"target\":\"y\",\"families\":[\"linear\"],\"budget\":{\"trials\":40,"
+                     "\"max_model_bytes\":1000,\"max_predict_us\":50},\"search\":{\"seed\":3}}");
+  struct tune_study *study = new_study(fixture), *cold = new_study(fixture);
+  struct history *history = calloc(1, sizeof *history);
+  size_t param = SIZE_MAX, late = 0;
+  const struct space *space = fixture->spec->space;
+  double best = 0;
+  for (size_t p = 0; p < space->count && param == SIZE_MAX; p++)
+    if (space->params[p].kind == SPACE_FLOAT && isinf(space_param_levels(&space->params[p])))
+      param = p;
+  assert_true(param != SIZE_MAX);
+  for (uint64_t trial = 1; trial <= 30; trial++)
+  {
+    struct tune_situation situation = calm(trial);
+    struct tune_suggestion suggestion;
+    assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+    assert_int_equal(suggestion.decision, TUNE_ADD);
+    json_decref(suggestion.params);
+    double *point = history->points[trial];
+    memcpy(point, suggestion.point, space->count * sizeof *point);
+    double size = space_to_unit(&space->params[param], point[param]);
+    struct tune_cost cost = {.us_per_row = trial % 5 == 0 ? NAN : 20, .bytes = 200 + 2000 * size};
+    log_entry(history, study,
+              (struct tune_entry){.kind = TUNE_ASK, .trial = trial, .point = point});
+    log_entry(history, study,
+              (struct tune_entry){
+                .kind = TUNE_TELL, .trial = trial, .objective = -size, .seconds = 1, .cost = cost});
+    late += trial > 15 && cost.bytes > 1200;
+    best = cost.bytes <= 1000 ? fmax(best, size) : best;
+  }
+  assert_true(best > 0.38 && best <= 0.4);
+  assert_true(late <= 3); /* near the limit is where the best is */
+  for (size_t i = 0; i < history->count; i++)
+    assert_int_equal(tune_study_fold(cold, &history->entries[i], NULL), ERR_OK);
+  struct tune_situation situation = calm(31);
+  struct tune_suggestion one, other;
+  assert_int_equal(tune_study_suggest(study, &situation, &one, NULL), ERR_OK);
+  assert_int_equal(tune_study_suggest(cold, &situation, &other, NULL), ERR_OK);
+  assert_int_equal(one.decision, TUNE_ADD);
+  assert_int_equal(other.decision, TUNE_ADD);
+  assert_true(space_points_equal(space, one.point, other.point));
+  json_decref(one.params);
+  json_decref(other.params);
+  free(history);
+  tune_study_free(cold);
+  tune_study_free(study);
+}
+
 static void
 test_defaults_first(void **state)
 {
@@ -447,6 +500,7 @@ main(void)
     study_test(test_exhausted_grid),
     study_test(test_nothing_starts_too_late),
     study_test(test_shares_of_time),
+    study_test(test_keeps_to_limits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,7 @@ test_same_unit_same_bytes(void **state)
     assert_memory_equal(a.predictions, b.predictions, a.prediction_count * sizeof(float));
     assert_true(a.metric > 0.5 && a.metric <= 1);
     assert_true(a.seconds > 0);
+    assert_true(a.us_per_row > 0 && a.us_per_row < 1e5);
     assert_true(json_get_integer(a.detail, "epochs", 0) > 0);
     tune_unit_result_clear(&a);
     tune_unit_result_clear(&b);
@@ -361,6 +362,47 @@ test_finish_by_holdout(void **state)
   tune_data_close(data);
 }
 
+/* Trials beyond the job's limits have no part in the model; if all are, the first one is served and that is said. */
+static void
+test_finish_within_limits(void **state)
+{
+  const struct fixture *fixture = *state;
+  struct tune_trial trials[TRIALS];
+  size_t bytes = 0, folds = fixture->data->split->fold_count;
+  char request[200];
+  memcpy(trials, fixture->trials, sizeof trials);
+  for (size_t t = 0; t < TRIALS; t++)
+    trials[t].excess = t < 1 ? 0 : 0.5;
+  for (size_t f = 0; f < folds; f++)
+    bytes += trials[0].folds[f].model_length;
+  snprintf(request, sizeof request,
+           "{\"target\":\"kind\",\"search\":{\"seed\":4},\"budget\":{\"trials\":4,"
+           "\"max_model_bytes\":%zu}}",
+           2 * bytes);
+  struct tune_data *data = open_data(fixture->path, request);
+  struct tune_outcome outcome = finish_with(data, trials, TRIALS, false, false);
+  const json_t *limits = json_object_get(outcome.report, "limits");
+  assert_int_equal(json_array_size(json_object_get(outcome.report, "members")), 1);
+  assert_int_equal(json_get_integer(json_object_get(outcome.report, "best_trial"), "number", 0),
+                   trials[0].number);
+  assert_true(json_get_bool(limits, "met", false));
+  assert_true(outcome.model.length <= 2 * bytes);
+  tune_outcome_clear(&outcome);
+  tune_data_close(data);
+
+  data = open_data(fixture->path, "{\"target\":\"kind\",\"search\":{\"seed\":4},\"budget\":"
+                                  "{\"trials\":4,\"max_model_bytes\":10}}");
+  trials[0].excess = 0.4;
+  outcome = finish_with(data, trials, TRIALS, false, false);
+  assert_int_equal(json_array_size(json_object_get(outcome.report, "members")), 1);
+  assert_false(json_get_bool(json_object_get(outcome.report, "limits"), "met", true));
+  char *warnings = json_dumps(json_object_get(outcome.report, "warnings"), 0);
+  assert_has_text(warnings, "not 10 as asked");
+  free(warnings);
+  tune_outcome_clear(&outcome);
+  tune_data_close(data);
+}
+
 static void
 test_bad_jobs(void **state)
 {
@@ -400,6 +442,7 @@ main(void)
     cmocka_unit_test(test_finish_simple_and_provisional),
     cmocka_unit_test(test_finish_with_gaps),
     cmocka_unit_test(test_finish_by_holdout),
+    cmocka_unit_test(test_finish_within_limits),
     cmocka_unit_test(test_bad_jobs),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
