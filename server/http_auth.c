@@ -17,7 +17,8 @@
 #define SECRET_CHARS 43
 #define FRESH_SECONDS 30.0
 #define FRESH_UNHEARD_SECONDS 1.0
-#define STALE_SECONDS 60.0
+/* A database may be away for a minute, and what was read of a key is up to FRESH_SECONDS old by then. */
+#define STALE_SECONDS 120.0
 #define RETRY_DATABASE_SECONDS 1.0
 #define ASK_AGAIN_SECONDS 5.0
 #define BUCKETS 1024
@@ -397,7 +398,7 @@ http_auth_check(struct http_auth *auth, const struct http_credential *credential
   return result;
 }
 
-/* The database is away: what was known less than a minute ago still holds. */
+/* The database is away: what was known not long ago still holds. */
 static enum http_auth_result
 fall_back(struct http_auth *auth, const struct http_credential *credential,
           struct http_identity *identity)

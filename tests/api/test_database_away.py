@@ -182,7 +182,9 @@ class Away(unittest.TestCase):
         hook = self.api.post("/api/v1/webhooks", {"url": self.receiver.url + path, "events": ["job.succeeded"]}).json
         job = start_job(self.api, TRIALS, rows=1000, families=["linear"])
         listener, predictor = Listener(self.api, job), Predictor(self.api, "steady")
-        upload = SlowUpload(self.api, b"a,b,c\n" + b"1,2,x\n3,4,y\n" * 4000, AWAY_SECONDS + 4)
+        seconds = AWAY_SECONDS + 4
+        rows = b"1,2,x\n3,4,y\n" * int(400 * seconds)  # faster than what counts as stalled
+        upload = SlowUpload(self.api, b"a,b,c\n" + rows, seconds)
         for thread in (listener, predictor, upload):
             thread.start()
         deadline = time.monotonic() + 30

@@ -55,7 +55,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   uint8_t choice = data[0];
   split(data + 1, size - 1, delimiters[choice % sizeof delimiters]);
 
-  struct ingest_limits limits = {1 << 20, 1 << 24, 2000, 100, 4096, 5, 1 << 28};
+  struct ingest_limits limits = {.max_bytes = 1 << 20,
+                                 .max_output = 1 << 24,
+                                 .max_rows = 2000,
+                                 .max_columns = 100,
+                                 .max_cell_bytes = 4096,
+                                 .max_seconds = 5,
+                                 .max_memory = 1 << 28};
   struct arena *arena = arena_new(0);
   struct json_faults faults;
   struct err_info info = {.text = ""};
