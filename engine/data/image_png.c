@@ -9,6 +9,7 @@
 
 #define SIGNATURE_BYTES ((size_t) 8)
 #define CHUNK_BYTES ((size_t) 12) /* length, name and check sum */
+#define HEAD_BYTES ((size_t) 8)   /* length and name */
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -41,13 +42,13 @@ find_orientation(const unsigned char *bytes, size_t length)
 static bool
 chunks_fit(const unsigned char *bytes, size_t length)
 {
-  for (size_t at = SIGNATURE_BYTES; at < length && length - at >= CHUNK_BYTES;)
+  for (size_t at = SIGNATURE_BYTES; at < length && length - at >= HEAD_BYTES;)
   {
-    size_t content = read_u32(bytes + at);
-    if (content > length - at - CHUNK_BYTES)
-      return false;
+    size_t content = read_u32(bytes + at), left = length - at;
     if (memcmp(bytes + at + 4, "IEND", 4) == 0)
-      return true;
+      return content <= left;
+    if (left < CHUNK_BYTES || content > left - CHUNK_BYTES)
+      return false;
     at += CHUNK_BYTES + content;
   }
   return true;

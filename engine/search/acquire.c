@@ -69,21 +69,13 @@ struct work
   double *trial;          /* (space->count) */
 };
 
-/* Trials that say where good points are, an earlier search's included. */
-static size_t
-known_count(const struct acquire_task *task)
-{
-  const struct search *search = task->search;
-  return search->ended_count + (task->features->task != SIZE_MAX ? search->prior_count : 0);
-}
-
 static double
 score(const struct acquire_task *task, const double *row, double mean, double variance)
 {
   if (task->exploit)
     return -mean;
   return acquire_log_ei(mean, variance, task->best)
-         + belief_term(task->features, known_count(task), row, NULL);
+         + belief_term(task->features, task->known, row, NULL);
 }
 
 static enum err
@@ -302,7 +294,7 @@ slope_function(const double *x, double *gradient, void *context)
   {
     acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
                             w->variance_gradient, w->row_gradient);
-    belief_term(task->features, known_count(task), w->row, w->row_gradient);
+    belief_term(task->features, task->known, w->row, w->row_gradient);
   }
   double sign = task->exploit ? 1 : -1;
   for (size_t k = 0; k < w->moved_count; k++)

@@ -38,7 +38,9 @@ struct acquire_task
   double best;           /* the incumbent, in the units of the process */
   const double *anchors; /* (anchor_count, space->count): the best points so far, best first */
   size_t anchor_count;
-  uint64_t stream;                   /* of the random numbers of this choice */
+  uint64_t stream; /* of the random numbers of this choice */
+  size_t
+    known; /* trials that say where good points are: what is believed without them fades (belief.h) */
   bool exploit;                      /* look for the lowest mean instead */
   const struct acquire_score *score; /* in place of gp, best and exploit; NULL = log EI under gp */
 };

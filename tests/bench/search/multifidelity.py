@@ -3,7 +3,8 @@
 
     ATTUNE_BUILD=build python3 tests/bench/search/multifidelity.py [--seeds 10] [--trials 25] [--tasks fashion,classes,numbers]
 
-For each task and seed, one engine, networks only, no warm start:
+For each task and seed, one engine, networks only, no warm start, and no tuned defaults either: what would be tried first is
+a random point, the same for all methods of a seed:
   whole   the Bayesian search, every trial to its end: its best score is the target
   asha    the same search with early_stopping asha and three times as many trials
   first   random points for one epoch each, three times as many as trials, then the best in full, one after another
@@ -29,7 +30,7 @@ import results  # noqa: E402
 
 FASHION = "/usr/share/datasets/fashion-mnist/train-"
 ROWS = 4000
-EPOCHS = 18
+EPOCHS = 54
 MORE = 3  # trials of the methods with cheap ones, for one of the sequential method
 FINISHED = 6  # of the best after one epoch
 FIELDS = ("task", "seed", "method", "trials", "score", "trace", "machine")
@@ -91,9 +92,28 @@ class Bench:
             self.datasets[task] = self.server.wait_dataset(answer.json["id"])["id"]
         return self.datasets[task]
 
+    def start(self, task, seed):
+        """Overrides of the space by which a random point takes the place of the tuned defaults."""
+        kind = "images" if TASKS[task][1] is None else "table"
+        what = "regression" if TASKS[task][2] == "rmse" else "multiclass"
+        families = self.server.get(f"/api/v1/families?kind={kind}&task={what}").json["items"]
+        space = next(family["space"] for family in families if family["name"] == "mlp")
+        rng, point = random.Random(f"{task} {seed}"), {}
+        for name, param in space.items():
+            if not isinstance(param, dict):
+                continue
+            if param["type"] in ("float", "int"):
+                low, high = param["low"], param["high"]
+                at = rng.random()
+                value = low * (high / low) ** at if param["scale"] == "log" else low + (high - low) * at
+                point[name] = {"default": round(value) if param["type"] == "int" else value}
+            else:
+                point[name] = {"default": rng.choice(param.get("values") or param["choices"])}
+        return point
+
     def job(self, task, trials, search, epochs=EPOCHS, params=None):
         """The trials' ends in order: (CPU seconds of the job until then, trial, is whole, score, parameters)."""
-        space = dict(params or {}, epochs=epochs)
+        space = dict(params or self.start(task, search["seed"]), epochs=epochs)
         body = {"dataset": self.dataset(task), "families": ["mlp"], "metric": TASKS[task][2], "budget": {"trials": trials},
                 "validation": {"holdout": 0.25}, "search": dict(search, space={"mlp": space})}
         if TASKS[task][1]:
