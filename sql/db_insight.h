@@ -1,4 +1,4 @@
-/* What a job's search has tried, for questions about the search: read only.
+/* What the search of a job has tried (of a study: db_study.h), for questions about it: read only.
  */
 #ifndef ATTUNE_SQL_DB_INSIGHT_H
 #define ATTUNE_SQL_DB_INSIGHT_H
@@ -9,7 +9,7 @@ struct db_insight_trial
 {
   int number;
   const char *state;
-  const double *point; /* in the order of the job's space; NaN = inactive */
+  const double *point; /* in the order of the search's space; NaN = inactive */
   size_t point_count;
   double metric, objective; /* NaN = none */
 };

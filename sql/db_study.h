@@ -4,7 +4,7 @@
 #ifndef ATTUNE_SQL_DB_STUDY_H
 #define ATTUNE_SQL_DB_STUDY_H
 
-#include "sql/db.h"
+#include "sql/db_insight.h"
 
 struct db_study
 {
@@ -141,16 +141,8 @@ enum db_status db_study_trial_end(struct db_conn *conn, const char *study_id, in
 /* What was tried, for questions about the search: the trials that are done, failed or at work, those that ended first
  * and in the order of their ends. Of more than `most` ended ones (at least 2) the best half of `most`, and an even choice
  * of the others from good to bad. */
-struct db_study_point
-{
-  int number;
-  const char *state;
-  const double *point;
-  size_t point_count;
-  double value; /* the first; NaN = none */
-};
 enum db_status db_study_points(struct db_conn *conn, const char *study_id, bool maximize,
-                               size_t most, struct arena *arena, struct db_study_point **points,
+                               size_t most, struct arena *arena, struct db_insight_trial **points,
                                size_t *count);
 
 struct db_study_measure

@@ -141,14 +141,15 @@ db_study_curve(struct db_conn *conn, const char *study_id, int number, struct ar
 
 enum db_status
 db_study_points(struct db_conn *conn, const char *study_id, bool maximize, size_t most,
-                struct arena *arena, struct db_study_point **points, size_t *count)
+                struct arena *arena, struct db_insight_trial **points, size_t *count)
 {
   /* Of the ended ones `place` is the rank and `many` their number. A place behind the best half is kept
    * where its part of the way moves on by a whole one of those still to be kept. */
   static const struct db_statement list = {
     "study_points",
-    "SELECT r.number, r.state, l.point, r.value FROM (SELECT t.number, t.state,"
-    " t.told[1] AS value, t.ended_at, row_number() OVER (PARTITION BY t.state <> 'running'"
+    "SELECT r.number, r.state, l.point, r.value, CASE WHEN $2 THEN -r.value ELSE r.value END FROM"
+    " (SELECT t.number, t.state, t.told[1] AS value, t.ended_at, row_number() OVER (PARTITION BY "
+    "t.state <> 'running'"
     "   ORDER BY CASE WHEN $2 THEN -t.told[1] ELSE t.told[1] END NULLS LAST, t.number) AS place,"
     " count(*) OVER (PARTITION BY t.state <> 'running') AS many FROM study_trial t"
     " WHERE t.study_id = $1 AND t.state IN ('running','done','failed')) r"
@@ -158,11 +159,12 @@ db_study_points(struct db_conn *conn, const char *study_id, bool maximize, size_
     "   > (place - $3 / 2 - 1) * ($3 - $3 / 2) / (many - $3 / 2)"
     " ORDER BY r.ended_at NULLS LAST, r.number"};
   static const struct db_column columns[] = {
-    {DB_INT4, offsetof(struct db_study_point, number), 0},
-    {DB_TEXT, offsetof(struct db_study_point, state), 0},
-    {DB_FLOAT8_ARRAY, offsetof(struct db_study_point, point),
-     offsetof(struct db_study_point, point_count)},
-    {DB_FLOAT8, offsetof(struct db_study_point, value), 0}};
+    {DB_INT4, offsetof(struct db_insight_trial, number), 0},
+    {DB_TEXT, offsetof(struct db_insight_trial, state), 0},
+    {DB_FLOAT8_ARRAY, offsetof(struct db_insight_trial, point),
+     offsetof(struct db_insight_trial, point_count)},
+    {DB_FLOAT8, offsetof(struct db_insight_trial, metric), 0},
+    {DB_FLOAT8, offsetof(struct db_insight_trial, objective), 0}};
   enum db_status status = db_exec_many(
     conn, &list, DB_PARAMS(db_text(study_id), db_bool(maximize), db_int8((int64_t) most)),
     DB_COLUMNS(columns), arena, sizeof **points, points, count);

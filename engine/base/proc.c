@@ -31,15 +31,36 @@ static const struct
   {"OMP_WAIT_POLICY", "PASSIVE"},
 };
 
-/* The path of this program's file; false when it was replaced or can't be told. */
+#define RUNNING_PROGRAM "/proc/self/exe"
+
+/* The path this program was started from, where something else or nothing may be by now. */
 static bool
 own_path(char *path, size_t size)
 {
-  ssize_t length = readlink("/proc/self/exe", path, size - 1);
+  static const char gone[] = " (deleted)";
+  ssize_t length = readlink(RUNNING_PROGRAM, path, size - 1);
   if (length <= 0 || (size_t) length >= size - 1)
     return false;
   path[length] = '\0';
-  return access(path, X_OK) == 0;
+  size_t kept = (size_t) length, tail = sizeof gone - 1;
+  if (kept > tail && strcmp(path + kept - tail, gone) == 0)
+    path[kept - tail] = '\0';
+  return true;
+}
+
+static bool
+is_running(const char *path)
+{
+  struct stat there, running;
+  return access(path, X_OK) == 0 && stat(path, &there) == 0 && stat(RUNNING_PROGRAM, &running) == 0
+         && there.st_dev == running.st_dev && there.st_ino == running.st_ino;
+}
+
+/* By its own path where possible, so that ps shows its name and not "exe". */
+const char *
+proc_own_program(char *path, size_t size)
+{
+  return own_path(path, size) && is_running(path) ? path : RUNNING_PROGRAM;
 }
 
 enum err
@@ -57,9 +78,8 @@ proc_pin_blas_threads(char **argv, struct err_info *info)
   }
   if (set)
     return ERR_OK;
-  /* by its own path where possible, so that ps shows its name and not "exe" */
   char path[PATH_MAX];
-  execv(own_path(path, sizeof path) ? path : "/proc/self/exe", argv);
+  execv(proc_own_program(path, sizeof path), argv);
   return err_set_errno(info, ERR_IO, errno, "could not execute this program again");
 }
 

@@ -84,10 +84,6 @@ start(struct running *running, struct err_info *info)
 {
   char *envp[17], program[PATH_MAX];
   int ends[2], said[2];
-  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  if (length <= 0)
-    return err_set_errno(info, ERR_IO, errno, "could not find this program's file");
-  program[length] = '\0';
   if (pipe2(ends, O_CLOEXEC) != 0)
     return err_set_errno(info, ERR_IO, errno, "could not make a pipe");
   if (pipe2(said, O_CLOEXEC) != 0)
@@ -104,7 +100,7 @@ start(struct running *running, struct err_info *info)
   struct proc_fd fds[] = {{.from = ends[1], .to = TRIAL_PROGRESS_FD},
                           {.from = said[1], .to = STDERR_FILENO},
                           {.from = running->runner->hold_fd, .to = TRIAL_HOLD_FD}};
-  struct proc_spawn spawn = {.path = program,
+  struct proc_spawn spawn = {.path = proc_own_program(program, sizeof program),
                              .argv = argv,
                              .envp = envp,
                              .fds = fds,

@@ -32,7 +32,6 @@ struct slot
 struct supervisor
 {
   const struct supervisor_options *options;
-  char program[PATH_MAX];
   struct slot *slots;
   int pipe[2]; /* the workers watch its read end */
 };
@@ -61,7 +60,8 @@ start_worker(struct supervisor *supervisor, struct slot *slot)
 {
   struct err_info info = {0};
   struct proc_fd fds[] = {{.from = supervisor->pipe[0], .to = SUPERVISOR_PARENT_FD}};
-  struct proc_spawn spawn = {.path = supervisor->program,
+  char program[PATH_MAX];
+  struct proc_spawn spawn = {.path = proc_own_program(program, sizeof program),
                              .argv = supervisor->options->worker_argv,
                              .fds = fds,
                              .fd_count = 1};
@@ -168,11 +168,10 @@ int
 supervisor_main(const struct supervisor_options *options)
 {
   struct supervisor supervisor = {.options = options};
-  ssize_t length = readlink("/proc/self/exe", supervisor.program, sizeof supervisor.program - 1);
   supervisor.slots = calloc(options->workers, sizeof *supervisor.slots);
-  if (length <= 0 || supervisor.slots == NULL || pipe2(supervisor.pipe, O_CLOEXEC) != 0)
+  if (supervisor.slots == NULL || pipe2(supervisor.pipe, O_CLOEXEC) != 0)
   {
-    log_error("could not start the engine: %s", "no memory, descriptors or program file");
+    log_error("could not start the engine: %s", "no memory or descriptors");
     free(supervisor.slots);
     return 1;
   }

@@ -12,7 +12,6 @@
 #include "server/handler/common.h"
 #include "server/handler/search_ask.h"
 #include "server/json_view.h"
-#include "sql/db_insight.h"
 
 /* ---- the search as it stands -------------------------------------------------------------------------- */
 
@@ -53,41 +52,6 @@ higher_is_better(const struct job_spec *spec, const struct db_insight_trial *tri
   return false;
 }
 
-/* Tells the search what came of a trial; one whose point is none of the space (an older program's) is left
- * out. */
-static enum err
-tell_trial(struct search *search, const struct job_spec *spec, const struct db_insight_trial *trial,
-           struct err_info *info)
-{
-  uint64_t id = (uint64_t) trial->number;
-  if (trial->point_count != spec->space->count)
-    return ERR_OK;
-  enum err err = search_note_ask(search, id, trial->point, info);
-  if (err)
-    return err == ERR_INVALID ? ERR_OK : err;
-  if (strcmp(trial->state, "done") == 0)
-    return search_tell(search, id, trial->objective, NAN, info);
-  return strcmp(trial->state, "failed") == 0 ? search_tell_failed(search, id, true, info) : ERR_OK;
-}
-
-/* Whatever its method, the questions are those to the Bayesian one. */
-static enum err
-make_search(const struct job_spec *spec, const struct db_insight_trial *trials, size_t count,
-            struct search **search, struct err_info *info)
-{
-  struct search_spec wanted = {.method = "bayes",
-                               .space = spec->space,
-                               .seed = spec->seed,
-                               .expected_trials = spec->budget_trials,
-                               .prior_points = spec->warm_points,
-                               .prior_values = spec->warm_values,
-                               .prior_count = spec->warm_count};
-  enum err err = search_new(&wanted, search, info);
-  for (size_t i = 0; !err && i < count; i++)
-    err = tell_trial(*search, spec, &trials[i], info);
-  return err;
-}
-
 static bool
 open_search(struct http_request *req, struct search_json *view)
 {
@@ -96,7 +60,6 @@ open_search(struct http_request *req, struct search_json *view)
   const struct job_spec *spec = NULL;
   const char *schema = NULL;
   struct db_job job;
-  struct err_info info;
   size_t count = 0;
 
   if (!conn || !job_find(req, conn, http_arg(req, "job"), &job))
@@ -111,13 +74,14 @@ open_search(struct http_request *req, struct search_json *view)
   }
   if (!read_spec(req, &job, schema, &spec))
     return false;
-  enum err err = make_search(spec, trials, count, &view->search, &info);
-  if (err)
-  {
-    search_free(view->search);
-    reply_failure(req, &info);
+  struct search_spec wanted = {.space = spec->space,
+                               .seed = spec->seed,
+                               .expected_trials = spec->budget_trials,
+                               .prior_points = spec->warm_points,
+                               .prior_values = spec->warm_values,
+                               .prior_count = spec->warm_count};
+  if (!search_ask_replay(req, &wanted, trials, count, &view->search))
     return false;
-  }
   view->space = spec->space;
   view->higher = higher_is_better(spec, trials, count);
   view->next = strcmp(spec->method, "bayes") == 0;

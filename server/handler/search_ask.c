@@ -2,6 +2,9 @@
 
 #include "server/handler/search_ask.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "search/slice.h"
 #include "server/handler/common.h"
 
@@ -30,6 +33,41 @@ needed(struct http_request *req, const char *name)
   http_reply_error(req, E_BAD_REQUEST,
                    arena_printf(req->arena, "Name a hyperparameter as ?%s=.", name));
   return NULL;
+}
+
+/* ---- the search --------------------------------------------------------------------------------------- */
+
+static enum err
+tell_trial(struct search *search, size_t width, const struct db_insight_trial *trial,
+           struct err_info *info)
+{
+  uint64_t id = (uint64_t) trial->number;
+
+  if (trial->point_count != width)
+    return ERR_OK;
+  enum err err = search_note_ask(search, id, trial->point, info);
+  if (err)
+    return err == ERR_INVALID ? ERR_OK : err;
+  if (strcmp(trial->state, "done") == 0)
+    return search_tell(search, id, trial->objective, NAN, info);
+  return strcmp(trial->state, "failed") == 0 ? search_tell_failed(search, id, true, info) : ERR_OK;
+}
+
+bool
+search_ask_replay(struct http_request *req, struct search_spec *wanted,
+                  const struct db_insight_trial *trials, size_t count, struct search **search)
+{
+  struct err_info info;
+
+  wanted->method = "bayes";
+  enum err err = search_new(wanted, search, &info);
+  for (size_t i = 0; !err && i < count; i++)
+    err = tell_trial(*search, wanted->space->count, &trials[i], &info);
+  if (!err)
+    return true;
+  search_free(*search);
+  reply_failure(req, &info);
+  return false;
 }
 
 /* ---- the questions ------------------------------------------------------------------------------------ */

@@ -1,50 +1,15 @@
-/* What a study's search has learned: importance, slices, pairs, and what is still to be gained. */
+/* What a study's search has learned, about its first direction: importance, slices, pairs, and what is still to be
+ * gained. */
 #include <config.h>
 
 #include "server/handler/handlers.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "server/handler/common.h"
 #include "server/handler/search_ask.h"
 #include "server/handler/study.h"
 #include "server/json_view.h"
-
-static enum err
-tell_trial(struct search *search, const struct study_spec *spec, const struct db_study_point *trial,
-           struct err_info *info)
-{
-  uint64_t id = (uint64_t) trial->number;
-
-  if (trial->point_count != spec->space->count)
-    return ERR_OK;
-  enum err err = search_note_ask(search, id, trial->point, info);
-  if (err)
-    return err;
-  if (strcmp(trial->state, "done") == 0)
-    return search_tell(search, id, spec->maximize[0] ? -trial->value : trial->value, NAN, info);
-  return strcmp(trial->state, "failed") == 0 ? search_tell_failed(search, id, true, info) : ERR_OK;
-}
-
-/* Whatever its method, the questions are those to the Bayesian one, about the first direction. */
-static enum err
-make_search(const struct study_spec *spec, const struct db_study_point *trials, size_t count,
-            struct search **search, struct err_info *info)
-{
-  struct search_spec wanted = {.method = "bayes",
-                               .space = spec->space,
-                               .seed = spec->seed,
-                               .expected_trials = spec->max_trials,
-                               .prior_points = spec->prior_points,
-                               .prior_values = spec->prior_values,
-                               .prior_count = spec->prior_count};
-  enum err err = search_new(&wanted, search, info);
-
-  for (size_t i = 0; !err && i < count; i++)
-    err = tell_trial(*search, spec, &trials[i], info);
-  return err;
-}
 
 /* The stored spec. False when it replied. */
 static bool
@@ -69,10 +34,9 @@ static bool
 open_search(struct http_request *req, struct search_json *view)
 {
   struct db_conn *conn = http_db(req);
-  struct db_study_point *trials = NULL;
+  struct db_insight_trial *trials = NULL;
   struct study_spec spec;
   struct db_study study;
-  struct err_info info;
   size_t count = 0;
 
   if (!conn || !study_find(req, conn, &study) || !read_spec(req, &study, &spec))
@@ -84,13 +48,14 @@ open_search(struct http_request *req, struct search_json *view)
     http_reply_db(req, status, E_STUDY_NOT_FOUND);
     return false;
   }
-  enum err err = make_search(&spec, trials, count, &view->search, &info);
-  if (err)
-  {
-    search_free(view->search);
-    reply_failure(req, &info);
+  struct search_spec wanted = {.space = spec.space,
+                               .seed = spec.seed,
+                               .expected_trials = spec.max_trials,
+                               .prior_points = spec.prior_points,
+                               .prior_values = spec.prior_values,
+                               .prior_count = spec.prior_count};
+  if (!search_ask_replay(req, &wanted, trials, count, &view->search))
     return false;
-  }
   view->space = spec.space;
   view->higher = spec.maximize[0];
   view->next = strcmp(spec.method, "bayes") == 0;

@@ -112,7 +112,7 @@ static void
 points_are_thinned(void **state)
 {
   (void) state;
-  struct db_study_point *points;
+  struct db_insight_trial *points;
   size_t count;
   for (int number = 1; number <= 30; number++)
     make_trial(number, "done", arena_printf(arena, "ARRAY[%d]", number));
@@ -121,8 +121,9 @@ points_are_thinned(void **state)
   make_trial(33, "forgotten", "NULL");
   assert_int_equal(db_study_points(conn, study, true, 100, arena, &points, &count), DB_ROWS);
   assert_int_equal(count, 31);
-  assert_true(points[0].number == 31 && isnan(points[0].value)); /* in the order of their ends */
-  assert_true(points[30].number == 1 && points[30].value == 1 && points[30].point[0] == 1);
+  assert_true(points[0].number == 31 && isnan(points[0].metric)); /* in the order of their ends */
+  assert_true(points[30].number == 1 && points[30].metric == 1 && points[30].objective == -1
+              && points[30].point[0] == 1);
   for (int maximize = 0; maximize < 2; maximize++)
   {
     bool there[40] = {false};

@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/proc.h"
 #include "base/rng.h"
 #include "tests/harness/test_engine.h"
 #include "tests/harness/test_stage.h"
@@ -377,6 +380,33 @@ clean_up(void **state)
   return 0;
 }
 
+/* An upgrade puts another file in the program's place while it runs: what is at work goes on as the version it is, also what it
+ * starts later and a worker that is started again. */
+static void
+test_program_replaced(void **state)
+{
+  (void) state;
+  char program[TEST_PATH_SIZE], folder[TEST_PATH_SIZE], copy[TEST_PATH_SIZE];
+  struct buf file = {0};
+  test_make_dir(folder);
+  test_path(copy, folder, "attune-engine");
+  assert_int_equal(proc_find_program("attune-engine", program, sizeof program, NULL), ERR_OK);
+  assert_int_equal(file_read_all(program, SIZE_MAX, &file, NULL), ERR_OK);
+  assert_int_equal(file_write_atomic(copy, file.data, file.length, 0755, NULL), ERR_OK);
+  buf_free(&file);
+  assert_int_equal(setenv("ATTUNE_LIBEXECDIR", folder, 1), 0);
+  pid_t engine = test_engine_start(dir, 1, NULL);
+  unsetenv("ATTUNE_LIBEXECDIR");
+  wait_for_process(engine, "--worker");
+  assert_int_equal(file_write_atomic(copy, "#!/bin/false\n", 13, 0755, NULL), ERR_OK);
+  const char *job = start_job(4, "[\"trees\"]");
+  kill(wait_for_process(engine, "--trial"), SIGKILL);
+  kill(wait_for_process(engine, "--worker"), SIGKILL);
+  check_exact(job, 4);
+  test_engine_stop(engine, SIGTERM);
+  test_remove_dir(folder);
+}
+
 #define kill_test(function) cmocka_unit_test_teardown(function, clean_up)
 
 int
@@ -393,6 +423,7 @@ main(int argc, char **argv)
     kill_test(test_silent_database),
     kill_test(test_limits),
     kill_test(test_orderly_stop),
+    kill_test(test_program_replaced),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
