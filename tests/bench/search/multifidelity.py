@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What stopping trials early gains on real networks: jobs of attuned on a sample of Fashion-MNIST and two tables.
 
-    ATTUNE_BUILD=build python3 tests/bench/search/multifidelity.py [--seeds 10] [--trials 25] [--tasks fashion,classes,numbers]
+    ATTUNE_BUILD=build python3 tests/bench/search/multifidelity.py [--seeds 10] [--trials 25] [--rows 4000] [--tasks fashion,classes,numbers]
 
 For each task and seed, one engine, networks only, no warm start, and no tuned defaults either: what would be tried first is
 a random point, the same for all methods of a seed:
@@ -163,7 +163,7 @@ METHODS = {"whole": whole, "asha": asha, "first": first}
 # ---- cells ------------------------------------------------------------------------------------------
 
 def path():
-    return os.path.join(results.results_folder(), "multifidelity.cells")
+    return os.path.join(results.results_folder(), f"multifidelity-{ROWS}.cells")
 
 
 def read():
@@ -226,8 +226,10 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=25)
     parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--rows", type=int, default=ROWS, help="of each task's data; their cells are apart")
     parser.add_argument("--report", action="store_true", help="run nothing")
     args = parser.parse_args()
+    globals()["ROWS"] = args.rows
     tasks, cells = args.tasks.split(","), read()
     wanted = [(task, seed, method, args.trials) for seed in range(1, args.seeds + 1) for task in tasks for method in METHODS]
     missing = [] if args.report else [cell for cell in wanted if cell not in cells]
