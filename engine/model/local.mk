@@ -14,7 +14,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \
   engine/model/model_build.h \
-  engine/model/model_file.c \
+  engine/model/model_file.c engine/model/model_head.c \
   engine/model/model_folds.c engine/model/model_folds.h \
   engine/model/model_linear.c engine/model/model_linear.h \
   engine/model/model_mlp.c \

@@ -60,6 +60,17 @@ enum err model_new_empty(const struct task *task, struct model **model, struct e
 enum err model_copy_factors(struct model *model, const double *from, const double **to,
                             struct err_info *info);
 
+/* HEAD of a model file: all of a model but its encoder and body, as JSON (new reference, NULL when out of memory). */
+json_t *model_head_json(const struct model *model);
+
+/* A model with all that the section says, without encoder and body, and the name of its family. ERR_INVALID when it is
+ * damaged, ERR_MEMORY. */
+enum err model_head_read(const struct reader *section, struct model **model, char family[16],
+                         struct err_info *info);
+
+/* ERR_INVALID, with what is wrong with the file. */
+enum err model_damaged(struct err_info *info, const char *what);
+
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 
 enum workspace_slot
