@@ -16,7 +16,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import uuid
 
@@ -139,6 +141,12 @@ def runnable_as(path):
         path = os.path.dirname(path)
 
 
+def end_in_order_when_told():
+    """A test program that is sent SIGTERM takes its servers with it."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 class AttuneServer(Client):
     """One attuned and all that belongs to it."""
 
@@ -166,6 +174,7 @@ class AttuneServer(Client):
         self.close()
 
     def start(self, ready_seconds=90):
+        end_in_order_when_told()
         runnable_as(self.data_dir)
         command = [
             os.path.join(BUILD, "server", self.program),
