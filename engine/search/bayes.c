@@ -135,20 +135,6 @@ is_last(const struct search *search)
          && search->count + 1 >= search->expected_trials;
 }
 
-/* Trials that say where good points are: ended ones, ones that have shown something at a rung, and an earlier
- * search's. */
-static size_t
-known_count(const struct search *search, const struct features *features)
-{
-  size_t count = features->task != SIZE_MAX ? search->prior_count : 0;
-  for (size_t t = 0; t < search->count; t++)
-  {
-    const struct search_trial *trial = &search->trials[t];
-    count += trial->reached > 0 || trial->state == SEARCH_DONE || trial->state == SEARCH_FAILED;
-  }
-  return count;
-}
-
 static enum err
 choose_by_process(const struct search *search, struct bayes *bayes, const struct search_seen *seen,
                   double *point)
@@ -175,7 +161,8 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
                                 .anchors = anchors,
                                 .anchor_count = choose_anchors(search, &data, means, anchors),
                                 .stream = rng_mix(UINT64_C(0x62617965), search->count),
-                                .known = known_count(search, features),
+                                .known = search_known_count(search)
+                                         + (features->task != SIZE_MAX ? search->prior_count : 0),
                                 .exploit = is_last(search)};
     for (size_t i = 0; i < data.own; i++)
       if (!isnan(data.values[i]) && means[i] < task.best)

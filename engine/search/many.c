@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "search/acquire.h"
+#include "search/belief.h"
 #include "search/special.h"
 #include "search/standing.h"
 #include "search/volume.h"
@@ -44,9 +45,12 @@ struct hunt
   struct gp *gps[OUTPUTS_MAX];
   double limit[OUTPUTS_MAX]; /* of constraints: the outcome that 0 has */
   bool feasible;             /* some trial is */
-  double best;               /* of one objective */
-  struct volume volume;      /* of several */
-  double *slopes;            /* (2·outputs, width): of means and variances */
+  const struct features
+    *believed; /* of one objective: belief.h; NULL = fronts do reach the edges */
+  size_t known;
+  double best;          /* of one objective */
+  struct volume volume; /* of several */
+  double *slopes;       /* (2·outputs, width): of means and variances */
 };
 
 /* The score from the means and variances of all outputs, and its derivatives by them. */
@@ -96,6 +100,8 @@ score_many(void *context, size_t count, const double *rows, double *scores)
       v[k] = variance[k * count + c];
     }
     scores[c] = hunt_score(hunt, m, v, by_mean, by_variance);
+    if (hunt->believed)
+      scores[c] += belief_term(hunt->believed, hunt->known, rows + c * hunt->width, NULL);
   }
   free(mean);
   return err;
@@ -121,6 +127,8 @@ score_one(void *context, const double *row, double *gradient)
       gradient[f] += by_mean[k] * hunt->slopes[2 * k * width + f]
                      + by_variance[k] * hunt->slopes[(2 * k + 1) * width + f];
   }
+  if (hunt->believed)
+    score += belief_term(hunt->believed, hunt->known, row, gradient);
   return score;
 }
 
@@ -212,8 +220,11 @@ many_choose(const struct search *search, struct many *many, struct surrogate *fi
             const struct search_seen *seen, double *point)
 {
   const struct features *features = &first->features;
-  struct hunt hunt = {
-    .outputs = many->count, .objectives = search->objective_count, .width = features->layout.width};
+  struct hunt hunt = {.outputs = many->count,
+                      .objectives = search->objective_count,
+                      .width = features->layout.width,
+                      .believed = search->objective_count == 1 ? features : NULL,
+                      .known = search_known_count(search)};
   struct acquire_score score = {.many = score_many, .one = score_one, .context = &hunt};
   struct acquire_task task = {.search = search,
                               .seen = seen,

@@ -131,6 +131,9 @@ size_t search_open_count(const struct search *search);
 /* Asks so far that were the method's own choice: the number of the next one. */
 size_t search_own_count(const struct search *search);
 
+/* How many trials say where good points are: done and failed ones, and those that have shown something at a rung. */
+size_t search_known_count(const struct search *search);
+
 /* The points that are taken (all but forgotten ones), for a quick look-up. */
 struct search_seen
 {

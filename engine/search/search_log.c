@@ -16,6 +16,18 @@ search_open_count(const struct search *search)
 }
 
 size_t
+search_known_count(const struct search *search)
+{
+  size_t count = 0;
+  for (size_t t = 0; t < search->count; t++)
+  {
+    const struct search_trial *trial = &search->trials[t];
+    count += trial->reached > 0 || trial->state == SEARCH_DONE || trial->state == SEARCH_FAILED;
+  }
+  return count;
+}
+
+size_t
 search_own_count(const struct search *search)
 {
   size_t planned = 0;
