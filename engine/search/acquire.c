@@ -13,6 +13,8 @@
 #include "search/special.h"
 
 #define SPREAD_COUNT 768 /* evenly spread candidates */
+#define SPREAD_MANY 384  /* with very many data: good places are known by then */
+#define VERY_MANY 600
 #define AROUND_COUNT 256 /* perturbations of the anchors */
 #define REFINED_COUNT 6  /* starts of the refinement */
 #define REFINED_MANY 3   /* with many data, which make each step dear */
@@ -57,6 +59,7 @@ struct work
   const struct space *space;
   size_t width;
   size_t count;
+  size_t spread;  /* of the candidates, so many are spread evenly, and come first */
   double *points; /* (count, space->count) */
   double *rows;   /* (count, width) */
   double *mean, *variance;
@@ -86,7 +89,8 @@ work_init(struct work *w, const struct acquire_task *task)
   w->space = task->search->space;
   w->width = task->features->layout.width;
   size_t around = task->anchor_count ? AROUND_COUNT : 0;
-  w->count = SPREAD_COUNT + around + task->anchor_count;
+  w->spread = task->gp && gp_count(task->gp) > VERY_MANY ? SPREAD_MANY : SPREAD_COUNT;
+  w->count = w->spread + around + task->anchor_count;
   w->points = calloc(w->count * w->space->count, sizeof *w->points);
   w->rows = calloc(w->count * (w->width + 2) + 7 * w->width + w->space->count, sizeof *w->rows);
   w->order = calloc(w->count, sizeof *w->order);
@@ -160,12 +164,12 @@ make_candidates(struct work *w)
     return ERR_MEMORY;
   }
   uint32_t index = 0;
-  for (size_t c = 0; c < SPREAD_COUNT; c++)
+  for (size_t c = 0; c < w->spread; c++)
   {
     /* points that break a rule are left out, and only when most do are they moved into the space */
     double *point = w->points + c * n;
     bool allowed = false;
-    while (!allowed && index < 4 * SPREAD_COUNT)
+    while (!allowed && index < 4 * w->spread)
     {
       sobol_sequence_point(sequence, index++, unit);
       allowed = space_try_unit(w->space, unit, point);
@@ -180,7 +184,7 @@ make_candidates(struct work *w)
   struct rng rng;
   rng_init(&rng, seed, 1);
   size_t anchored = w->count - task->anchor_count;
-  for (size_t c = SPREAD_COUNT; c < anchored; c++)
+  for (size_t c = w->spread; c < anchored; c++)
     perturb(w, task->anchors + c % task->anchor_count * n, &rng, w->points + c * n);
   for (size_t a = 0; a < task->anchor_count; a++)
     memcpy(w->points + (anchored + a) * n, task->anchors + a * n, n * sizeof *w->points);
