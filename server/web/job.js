@@ -184,7 +184,8 @@ export async function jobPage(id) {
     parts.facts.forEach((item, i) => item.set(texts[i]));
     parts.facts[0].box.firstChild.textContent = `Best ${metric.replaceAll("_", " ")}`;
     const list = [...trials.values()].sort((a, b) => a.number - b.number);
-    parts.chart.replaceChildren(chart(list.filter((trial) => trial.state === "done"), !LOWER_IS_BETTER.test(metric), metric));
+    const done = list.filter((trial) => trial.state === "done"), fitting = done.filter((trial) => trial.within_limits);
+    parts.chart.replaceChildren(chart(fitting.length ? fitting : done, !LOWER_IS_BETTER.test(metric), metric));
     parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial, paused)));
     parts.cancel.hidden = ended;
     parts.pause.hidden = ended || paused;

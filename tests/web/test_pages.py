@@ -87,6 +87,8 @@ class Pages(unittest.TestCase):
             field.clear()
             field.send_keys(value)
         self.assertGreater(len(Select(page.find_element(By.NAME, "metric")).options), 5)
+        page.find_element(By.CSS_SELECTOR, "#new-job details summary").click()
+        self.see("[name=max_model_bytes]").send_keys("10")  # no model is so small
         page.find_element(By.ID, "check").click()
         self.see("#plan")
         self.shot("new-job")
@@ -95,6 +97,8 @@ class Pages(unittest.TestCase):
         self.wait(lambda _: "/jobs/job_" in page.current_url)
         self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.succeeded"), 60)
         self.see("#model form#try")
+        self.assertIn("beyond the limits", self.see("#trials").text)
+        self.shot("beyond-limits")
         self.no_console_error()
 
     def test_refused_upload(self):
