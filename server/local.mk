@@ -101,7 +101,7 @@ server_libserver_a_SOURCES += \
   server/handler/studies.c \
   server/handler/study.h \
   server/handler/study_ask.c \
-  server/handler/study_create.c \
+  server/handler/study_create.c server/handler/study_warm.c \
   server/handler/study_search.c \
   server/handler/study_tell.c \
   server/handler/study_trials.c \

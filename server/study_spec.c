@@ -100,7 +100,7 @@ check_members(const json_t *request, const struct server_limits *limits, struct 
      .nullable = true,
      .min = 1,
      .max = NAME_MAX_BYTES,
-     .hint = "the id of an earlier study"},
+     .hint = "the id of an earlier study or job"},
     JSON_FIELD_END};
   json_check(request, fields, "", faults);
   const char *name = json_string_value(json_object_get(request, "name"));

@@ -31,6 +31,10 @@ json_t *space_point_to_json(const struct space *space, const double *point);
 enum err space_point_from_json(const struct space *space, const json_t *object, const char *pointer,
                                double *point, struct json_faults *faults);
 
+/* The stored value that a parameter has for a JSON value of another space: the same or, among ordered numbers, the
+ * nearest; NaN where there is nothing like it. A number may lie outside of the range: space_repair clamps it. */
+double space_value_near_json(const struct space_param *param, const json_t *json);
+
 /* Joins the spaces of several families to one (see space.h): `families` is an object
  * {"mlp": {space…}, "trees": {space…}}, in its order; names become "mlp.learning_rate" and so on. */
 enum err space_join_families(const json_t *families, const char *pointer, struct arena *arena,

@@ -260,3 +260,32 @@ space_point_from_json(const struct space *space, const json_t *object, const cha
     add_broken_rule(space, point, pointer, faults);
   return faults->count == before ? ERR_OK : ERR_INVALID;
 }
+
+/* ---- from another space ------------------------------------------------------------------------------ */
+
+double
+space_value_near_json(const struct space_param *param, const json_t *json)
+{
+  double best = NAN, least = INFINITY;
+
+  if (param->kind == SPACE_FLOAT || param->kind == SPACE_INT)
+    return json_is_number(json) ? json_number_value(json) : best;
+  for (size_t i = 0; param->kind != SPACE_FIXED && i < param->value_count; i++)
+  {
+    const struct space_value *value = &param->values[i];
+    double far = INFINITY;
+    if (value->kind == SPACE_VALUE_TEXT)
+      far = json_is_string(json) && strcmp(json_string_value(json), value->text) == 0 ? 0.0 : far;
+    else if (value->kind == SPACE_VALUE_BOOL)
+      far = json_is_boolean(json) && json_is_true(json) == (value->number > 0.0) ? 0.0 : far;
+    else if (json_is_number(json)
+             && (param->kind == SPACE_ORDINAL || json_number_value(json) == value->number))
+      far = fabs(json_number_value(json) - value->number);
+    if (far < least)
+    {
+      least = far;
+      best = (double) i;
+    }
+  }
+  return best;
+}

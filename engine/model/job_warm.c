@@ -5,36 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/space_json.h"
+
 #define POINTER "/search/warm_start_from"
-
-/* The stored value of a JSON value of the earlier job, NaN where the new space has nothing like it. What
- * lies outside of a range is clamped by space_repair. */
-static double
-value_of(const struct space_param *param, const json_t *json)
-{
-  double best = NAN, least = INFINITY;
-
-  if (param->kind == SPACE_FLOAT || param->kind == SPACE_INT)
-    return json_is_number(json) ? json_number_value(json) : best;
-  for (size_t i = 0; param->kind != SPACE_FIXED && i < param->value_count; i++)
-  {
-    const struct space_value *value = &param->values[i];
-    double far = INFINITY;
-    if (value->kind == SPACE_VALUE_TEXT)
-      far = json_is_string(json) && strcmp(json_string_value(json), value->text) == 0 ? 0.0 : far;
-    else if (value->kind == SPACE_VALUE_BOOL)
-      far = json_is_boolean(json) && json_is_true(json) == (value->number > 0.0) ? 0.0 : far;
-    else if (json_is_number(json)
-             && (param->kind == SPACE_ORDINAL || json_number_value(json) == value->number))
-      far = fabs(json_number_value(json) - value->number);
-    if (far < least)
-    {
-      least = far;
-      best = (double) i;
-    }
-  }
-  return best;
-}
 
 /* Writes the point of a family's parameters; returns how many parameters of the new search they name. */
 static size_t
@@ -51,7 +24,7 @@ map_point(const struct job_spec *spec, size_t family, const json_t *params, doub
       point[i] = (double) family;
     else if (strncmp(param->name, spec->families[family], prefix) == 0
              && param->name[prefix] == '.')
-      point[i] = value_of(param, json_object_get(params, param->name + prefix + 1));
+      point[i] = space_value_near_json(param, json_object_get(params, param->name + prefix + 1));
     common += !isnan(point[i]) && space_param_levels(param) > 1.0 && strchr(param->name, '.');
   }
   space_repair(space, point);

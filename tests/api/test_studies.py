@@ -4,7 +4,7 @@ import math
 import time
 import unittest
 
-from common import ApiTest, other_tenant, sql  # first: it finds the harness
+from common import ApiTest, iris, other_tenant, sql  # first: it finds the harness
 from attune_server import Client
 
 X = {"x": {"type": "float", "low": -1, "high": 1}}
@@ -143,8 +143,25 @@ class Loop(StudyTest):
         for source, space in (("st_none", X), (empty, X), (first.rpartition("/")[2], {"y": X["x"]})):
             answer = self.api.post("/api/v1/studies", {"space": space, "warm_start_from": source})
             self.problem(answer, 422, "invalid", "/warm_start_from")
+        wider = self.study({"x": {"type": "float", "low": -1, "high": 0.5}, "other": {"type": "bool"}},
+                           warm_start_from=first.rpartition("/")[2])  # an overlapping space
+        self.assertLess(min(abs(trial["params"]["x"] - 0.3) for trial in self.ask(wider, count=2)), 0.25)
         theirs = other_tenant().post("/api/v1/studies", {"space": X, "warm_start_from": first.rpartition("/")[2]})
         self.problem(theirs, 422, "invalid", "/warm_start_from")
+
+
+    def test_warm_start_from_a_job(self):
+        job = self.run_job({"dataset": self.upload(iris())["id"], "target": "species", "families": ["linear"],
+                            "budget": {"trials": 3}})
+        names = self.api.get(f"/api/v1/jobs/{job['id']}/leaderboard").json["items"][0]["params"]
+        name = next(name for name, value in names.items() if isinstance(value, float))
+        for own in (name, f"linear.{name}"):
+            study = self.study({own: {"type": "float", "low": 1e-6, "high": 1e3, "scale": "log"}}, warm_start_from=job["id"])
+            self.ask(study)
+        answer = self.api.post("/api/v1/studies", {"space": X, "warm_start_from": job["id"]})
+        self.problem(answer, 422, "invalid", "/warm_start_from")
+        answer = self.api.post("/api/v1/studies", {"space": X, "warm_start_from": "job_none"})
+        self.problem(answer, 422, "invalid", "/warm_start_from")
 
 
 class Repeats(StudyTest):
