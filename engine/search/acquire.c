@@ -18,6 +18,7 @@
 #define AROUND_COUNT 256 /* perturbations of the anchors */
 #define REFINED_COUNT 6  /* starts of the refinement */
 #define REFINED_MANY 3   /* with many data, which make each step dear */
+#define REFINED_LEAST 2  /* with very many */
 #define SWEEPS 3         /* rounds of numeric and discrete refinement */
 #define STEPS 40         /* evaluations of one numeric refinement */
 #define FEW_LEVELS 16    /* so few values are tried one by one; more are also moved by slope */
@@ -425,7 +426,10 @@ refine_best(struct work *w, double *point, bool *found)
   double best = -INFINITY;
   double *start = calloc(n, sizeof *start);
   enum err err = start ? ERR_OK : ERR_MEMORY;
-  size_t starts = w->task->search->ended_count > FULL_SCREEN ? REFINED_MANY : REFINED_COUNT;
+  size_t known = w->task->search->ended_count;
+  size_t starts = known > VERY_MANY     ? REFINED_LEAST
+                  : known > FULL_SCREEN ? REFINED_MANY
+                                        : REFINED_COUNT;
   *found = false;
   for (size_t c = 0; !err && c < w->count && c < starts; c++)
   {
