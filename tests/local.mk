@@ -24,7 +24,7 @@ lint:
 	cd $(srcdir) && tests/lint/all.sh
 
 # Full runs of what an issue must show; not part of check. `make accept-kill`, `make accept-tables` …
-accept-%: all
+accept-%: all tests/harness/make_jpeg
 	name=`echo $* | tr - _`; ATTUNE_BUILD=$(abs_top_builddir) $(srcdir)/tests/accept/run.sh $$name
 
 bench: all
