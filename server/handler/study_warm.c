@@ -62,7 +62,7 @@ add_trial(struct warm *warm, const char *text, const char *family, double value)
   json_array_append_new(warm->values, json_real(value));
 }
 
-/* Whether the earlier study maximises; false when it has several directions, too, which *many tells. */
+/* Whether a study maximises, by its first direction; *many: it has not just one. */
 static bool
 is_maximised(const char *spec, bool *many)
 {

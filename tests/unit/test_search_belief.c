@@ -11,6 +11,7 @@
 
 #include "search/belief.h"
 #include "search/search.h"
+#include "search/search_internal.h"
 #include "tests/unit/test_search_near.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -126,6 +127,34 @@ a_belief_draws_the_search(void **state)
   assert_true(with > alone + 10);
 }
 
+/* It fades with what trials have shown, be they ended or paused at a rung; not with what is only asked or cancelled. */
+static void
+paused_trials_count_as_known(void **state)
+{
+  (void) state;
+  struct search_spec spec = {.method = "bayes",
+                             .space = &space,
+                             .seed = 1,
+                             .stopping = SEARCH_STOPPING_ASHA,
+                             .most_steps = 9};
+  struct search *search;
+  assert_int_equal(search_new(&spec, &search, NULL), ERR_OK);
+  for (uint64_t trial = 0; trial < 7; trial++)
+  {
+    double point[COUNT(params)];
+    assert_int_equal(search_ask(search, trial, point, NULL), ERR_OK);
+  }
+  assert_int_equal(search_known_count(search), 0);
+  for (uint64_t trial = 0; trial < 4; trial++)
+    assert_int_equal(search_measure(search, trial, 1, (double) trial, NULL), ERR_OK);
+  assert_int_equal(search->ended_count, 0);
+  assert_int_equal(search_known_count(search), 4);
+  assert_int_equal(search_tell_failed(search, 4, true, NULL), ERR_OK);
+  assert_int_equal(search_tell_failed(search, 5, false, NULL), ERR_OK);
+  assert_int_equal(search_known_count(search), 5);
+  search_free(search);
+}
+
 int
 main(void)
 {
@@ -133,6 +162,7 @@ main(void)
     cmocka_unit_test(slopes_match_differences),
     cmocka_unit_test(the_middle_and_the_users_values_are_liked_and_it_fades),
     cmocka_unit_test(a_belief_draws_the_search),
+    cmocka_unit_test(paused_trials_count_as_known),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
