@@ -1,7 +1,8 @@
 noinst_LIBRARIES += engine/libmodel.a
 engine_libmodel_a_SOURCES = \
   engine/model/family.c engine/model/family.h \
-  engine/model/family_params.c \
+  engine/model/family_params.c engine/model/family_params.h \
+  engine/model/family_params_linear.c engine/model/family_params_mlp.c engine/model/family_params_trees.c \
   engine/model/job_shape.c \
   engine/model/job_space.c \
   engine/model/job_budget.c engine/model/job_stop.c \
