@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/family_cost.h"
+#include "model/job_spec_internal.h"
 
 /* ---- looking up and checking ---------------------------------------------------------------------- */
 
@@ -128,13 +129,30 @@ list_json(const struct family_param *param)
   json_t *list = json_array();
   int failed = 0;
 
-  for (size_t i = 0; param->kind == FAMILY_CHOICE && param->choices[i]; i++)
+  size_t most = param->searched_choices ? param->searched_choices : SIZE_MAX;
+  for (size_t i = 0; param->kind == FAMILY_CHOICE && i < most && param->choices[i]; i++)
     failed |= json_array_append_new(list, json_string(param->choices[i]));
   for (size_t i = 0; param->kind == FAMILY_ORDINAL && param->values[i] > 0; i++)
     failed |= json_array_append_new(list, json_integer((json_int_t) param->values[i]));
   if (!failed)
     return list;
   json_decref(list);
+  return NULL;
+}
+
+/* When a parameter is active; the choices that are not searched by default are in it, too. */
+static json_t *
+when_json(const struct family_param *param)
+{
+  json_t *list = json_array(), *when = json_object();
+  int failed = 0;
+
+  for (size_t i = 0; param->when_choices[i]; i++)
+    failed |= json_array_append_new(list, json_string(param->when_choices[i]));
+  failed |= json_object_set_new(when, param->when_name, list);
+  if (!failed)
+    return when;
+  json_decref(when);
   return NULL;
 }
 
@@ -171,8 +189,7 @@ param_json(const struct family_param *param, const struct model_data_shape *shap
     failed |= json_object_set_new(object, "default", number_json(param, fallback));
   }
   if (param->when_name)
-    failed |= json_object_set_new(object, "when",
-                                  json_pack("{s:[s]}", param->when_name, param->when_choice));
+    failed |= json_object_set_new(object, "when", when_json(param));
   failed |= json_object_set_new(object, "help", json_string(param->help));
   if (!failed)
     return object;
@@ -214,22 +231,34 @@ trees_refuse(const struct model_data_shape *shape)
   return NULL;
 }
 
+/* What is searched when a job says nothing: conditions name only choices that are searched. */
+static json_t *
+published_space(const char *family, const struct model_data_shape *shape)
+{
+  json_t *space = family_space(family, shape);
+
+  if (space && job_space_settle(space))
+    return space;
+  json_decref(space);
+  return NULL;
+}
+
 static json_t *
 linear_space(const struct model_data_shape *shape)
 {
-  return family_space("linear", shape);
+  return published_space("linear", shape);
 }
 
 static json_t *
 trees_space(const struct model_data_shape *shape)
 {
-  return family_space("trees", shape);
+  return published_space("trees", shape);
 }
 
 static json_t *
 mlp_space(const struct model_data_shape *shape)
 {
-  return family_space("mlp", shape);
+  return published_space("mlp", shape);
 }
 
 static double

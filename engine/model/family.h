@@ -34,9 +34,11 @@ struct family_param
   double fallback;                                       /* tuned default; an index for a choice */
   double (*tuned)(const struct model_data_shape *shape); /* overrides fallback when not NULL */
   const char *const *choices;                            /* NULL-terminated */
-  const double *values;                                  /* ends with 0 */
-  const char *when_name, *when_choice;                   /* active only if that choice is taken */
-  int kinds;                                             /* FAMILY_FOR_… flags */
+  size_t searched_choices; /* the first so many are searched, all may be asked for; 0 = all */
+  const double *values;    /* ends with 0 */
+  const char *when_name;   /* active only if that choice is one of … */
+  const char *const *when_choices; /* … these, NULL-terminated */
+  int kinds;                       /* FAMILY_FOR_… flags */
 };
 
 #define FAMILY_FOR_TABLES 1
@@ -71,7 +73,8 @@ double family_number(const char *family, const struct model_data_shape *shape, c
 size_t family_choice(const char *family, const struct model_data_shape *shape, const json_t *params,
                      const char *name);
 
-/* The default space of a family as space JSON (new reference, NULL when out of memory). */
+/* The space of a family as space JSON, before a job's overrides: its conditions name all choices that a job
+ * may ask for (new reference, NULL when out of memory). */
 json_t *family_space(const char *family, const struct model_data_shape *shape);
 
 /* The orders of the choices in the tables below, for the trainers. */
@@ -79,14 +82,29 @@ enum family_optimizer
 {
   FAMILY_ADAMW,
   FAMILY_ADAM,
-  FAMILY_SGD
+  FAMILY_SGD, /* Nesterov */
+  FAMILY_HEAVY_BALL,
+  FAMILY_RMSPROP
 };
 
 enum family_schedule
 {
   FAMILY_COSINE,
   FAMILY_ONE_CYCLE,
-  FAMILY_CONSTANT
+  FAMILY_CONSTANT,
+  FAMILY_STEP,
+  FAMILY_CYCLIC,
+  FAMILY_SGDR,
+  FAMILY_COSLOG4,
+  FAMILY_FLAT_COSINE
+};
+
+enum family_loss
+{
+  FAMILY_LOSS_AUTO, /* by the metric */
+  FAMILY_LOSS_SQUARE,
+  FAMILY_LOSS_ABSOLUTE,
+  FAMILY_LOSS_HUBER
 };
 
 #endif

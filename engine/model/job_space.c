@@ -197,11 +197,10 @@ job_space_merge(const char *const *families, size_t family_count,
     check_family_names(overrides, families, family_count, arena, faults);
   for (size_t i = 0; joined && i < family_count; i++)
   {
-    const struct model_family *family = model_family_find(families[i]);
     const json_t *given = flat ? overrides : json_object_get(overrides, families[i]);
     struct merge merge = {.family = families[i],
                           .shape = shape,
-                          .space = family->default_space(shape),
+                          .space = family_space(families[i], shape),
                           .pointer =
                             flat ? SPACE_POINTER : json_pointer(arena, SPACE_POINTER, families[i]),
                           .arena = arena,

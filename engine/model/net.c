@@ -121,7 +121,9 @@ net_init_weights(struct net *net, uint64_t seed)
   {
     const struct net_layer *layer = &net->layers[i];
     bool last = i + 1 == net->layer_count;
-    double gain = net->config.activation == NET_TANH || last ? 1.0 : 2.0;
+    bool unit_gain =
+      last || net->config.activation == NET_TANH || net->config.activation == NET_SELU;
+    double gain = unit_gain ? 1.0 : 2.0;
     double sd = sqrt(gain / (double) layer->in) * (last ? sqrt(0.1) : 1.0);
     struct rng rng;
 

@@ -28,10 +28,12 @@ enum net_activation
   NET_GELU, /* the tanh form: x·½(1 + tanh (√(2/π)(x + 0.044715x³))) */
   NET_MISH, /* x·tanh (log (1 + eˣ)) */
   NET_TANH,
+  NET_SELU, /* λx above 0, λα(eˣ − 1) below */
+  NET_SILU, /* x/(1 + e⁻ˣ) */
   NET_ACTIVATION_COUNT
 };
 
-/* NULL-terminated, in the order of the enum. */
+/* NULL-terminated, in the order of the enum, which model files keep: new ones come last. */
 extern const char *const net_activation_names[];
 
 #define NET_LAYERS_MAX 9 /* with the output layer */
@@ -70,7 +72,7 @@ void net_free(struct net *net);
 enum err net_new_sized(const struct net_config *config, uint64_t param_count, struct net **net,
                        struct err_info *info);
 
-/* Random weights: normal with variance 2/in (relu, gelu, mish), 1/in (tanh); the output layer starts
+/* Random weights: normal with variance 2/in (relu, gelu, mish, silu), 1/in (tanh, selu); the output layer starts
  * at a tenth of that; biases 0. */
 void net_init_weights(struct net *net, uint64_t seed);
 

@@ -4,7 +4,7 @@
 
 #include "base/simd.h"
 
-const char *const net_activation_names[] = {"relu", "gelu", "mish", "tanh", NULL};
+const char *const net_activation_names[] = {"relu", "gelu", "mish", "tanh", "selu", "silu", NULL};
 
 /* ---- activations and their slopes ----------------------------------------------------------------- */
 
@@ -73,6 +73,37 @@ mish_slope(float z)
   return gate + z * (1.0f - gate * gate) / (1.0f + e);
 }
 
+/* Klambauer and others 2017. */
+#define SELU_SCALE 1.0507009873554805f
+#define SELU_ALPHA 1.6732632423543772f
+
+static SIMD_INLINE float
+selu(float z)
+{
+  float below = SELU_ALPHA * (simd_exp(z > 0.0f ? 0.0f : z) - 1.0f);
+  return SELU_SCALE * (z > 0.0f ? z : below);
+}
+
+static SIMD_INLINE float
+selu_slope(float z)
+{
+  float below = SELU_ALPHA * simd_exp(z > 0.0f ? 0.0f : z);
+  return SELU_SCALE * (z > 0.0f ? 1.0f : below);
+}
+
+static SIMD_INLINE float
+silu(float z)
+{
+  return z / (1.0f + simd_exp(-z));
+}
+
+static SIMD_INLINE float
+silu_slope(float z)
+{
+  float s = 1.0f / (1.0f + simd_exp(-z));
+  return s + z * s * (1.0f - s);
+}
+
 /* ---- fused loops ---------------------------------------------------------------------------------- */
 
 #define ACT_LOOPS(name)                                                                            \
@@ -120,17 +151,19 @@ ACT_LOOPS(relu)
 ACT_LOOPS(gelu)
 ACT_LOOPS(mish)
 ACT_LOOPS(tanh_act)
+ACT_LOOPS(selu)
+ACT_LOOPS(silu)
 
 typedef void forward_fn(size_t n, size_t out, const float *bias, float *z, float *a);
 typedef void infer_fn(size_t n, size_t out, const float *bias, float *y);
 typedef void backward_fn(size_t count, const float *z, const float *a, float scale, float *d);
 
-static forward_fn *const forward_loops[NET_ACTIVATION_COUNT] = {forward_relu, forward_gelu,
-                                                                forward_mish, forward_tanh_act};
-static infer_fn *const infer_loops[NET_ACTIVATION_COUNT] = {infer_relu, infer_gelu, infer_mish,
-                                                            infer_tanh_act};
-static backward_fn *const backward_loops[NET_ACTIVATION_COUNT] = {backward_relu, backward_gelu,
-                                                                  backward_mish, backward_tanh_act};
+static forward_fn *const forward_loops[NET_ACTIVATION_COUNT] = {
+  forward_relu, forward_gelu, forward_mish, forward_tanh_act, forward_selu, forward_silu};
+static infer_fn *const infer_loops[NET_ACTIVATION_COUNT] = {infer_relu,     infer_gelu, infer_mish,
+                                                            infer_tanh_act, infer_selu, infer_silu};
+static backward_fn *const backward_loops[NET_ACTIVATION_COUNT] = {
+  backward_relu, backward_gelu, backward_mish, backward_tanh_act, backward_selu, backward_silu};
 
 void
 net_act_forward(enum net_activation activation, size_t n, size_t out, const float *bias, float *z,

@@ -13,8 +13,9 @@
 
 #define VALID_BATCH 256
 #define PACE_EVERY 16
-/* The pinball loss is rounded within this many standard deviations of the target. */
+/* The pinball and the absolute loss are rounded within this many standard deviations of the target. */
 #define PINBALL_WIDTH 0.02
+#define HUBER_WIDTH 1.0
 /* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
 #define TIME_SHARE 0.92
 
@@ -24,13 +25,36 @@
 
 /* ---- setting up ----------------------------------------------------------------------------------- */
 
+static enum mlp_loss
+choose_loss(const struct fit *fit)
+{
+  if (fit->train.classes)
+    return MLP_SOFTMAX;
+  if (fit->quantile > 0.0)
+    return MLP_PINBALL;
+  switch ((enum family_loss) fit_choice(fit, "loss"))
+  {
+  case FAMILY_LOSS_SQUARE:
+    return MLP_SQUARE;
+  case FAMILY_LOSS_ABSOLUTE:
+    return MLP_ABSOLUTE;
+  case FAMILY_LOSS_HUBER:
+    return MLP_HUBER;
+  case FAMILY_LOSS_AUTO:
+    break;
+  }
+  return fit->request->metric == METRIC_MAE ? MLP_ABSOLUTE : MLP_SQUARE;
+}
+
 static void
 read_params(struct mlp_run *run)
 {
   const struct fit *fit = run->fit;
-  static const enum schedule_kind schedules[] = {[FAMILY_COSINE] = SCHEDULE_COSINE,
-                                                 [FAMILY_ONE_CYCLE] = SCHEDULE_ONE_CYCLE,
-                                                 [FAMILY_CONSTANT] = SCHEDULE_CONSTANT};
+  static const enum schedule_kind schedules[] = {
+    [FAMILY_COSINE] = SCHEDULE_COSINE,     [FAMILY_ONE_CYCLE] = SCHEDULE_ONE_CYCLE,
+    [FAMILY_CONSTANT] = SCHEDULE_CONSTANT, [FAMILY_STEP] = SCHEDULE_STEP,
+    [FAMILY_CYCLIC] = SCHEDULE_CYCLIC,     [FAMILY_SGDR] = SCHEDULE_SGDR,
+    [FAMILY_COSLOG4] = SCHEDULE_COSLOG4,   [FAMILY_FLAT_COSINE] = SCHEDULE_FLAT_COSINE};
 
   run->batch = (size_t) fit_number(fit, "batch_size");
   run->batch = run->batch < fit->train.count ? run->batch : fit->train.count;
@@ -38,12 +62,16 @@ read_params(struct mlp_run *run)
   run->epochs = (size_t) fit_number(fit, "epochs");
   run->schedule = schedules[fit_choice(fit, "schedule")];
   run->smoothing = (float) fit_number(fit, "label_smoothing");
+  run->loss = choose_loss(fit);
   run->peak = (struct optim_step){.rate = fit_number(fit, "learning_rate"),
                                   .momentum = fit_number(fit, "momentum"),
-                                  .decay = fit_number(fit, "weight_decay")};
+                                  .decay = fit_number(fit, "weight_decay"),
+                                  .beta2 = fit_number(fit, "beta2"),
+                                  .clip = fit_number(fit, "gradient_clip")};
   pace_init(&run->pace, run->epochs * run->steps_per_epoch);
   /* schedules end in their best region, so only a run that is far past its best is given up */
-  stop_init(&run->rule, run->epochs / 3 > 8 ? run->epochs / 3 : 8);
+  size_t patience = (size_t) fit_number(fit, "patience");
+  stop_init(&run->rule, patience ? patience : run->epochs / 3 > 8 ? run->epochs / 3 : 8);
 }
 
 static enum err
@@ -58,16 +86,28 @@ make_net(struct mlp_run *run, struct err_info *info)
                               .dropout = (float) fit_number(fit, "dropout")};
   enum err rc = net_new(&config, true, &run->net, info);
 
-  if (rc == ERR_OK)
-    net_init_weights(run->net, fit->request->seed);
-  return rc;
+  if (rc != ERR_OK)
+    return rc;
+  net_init_weights(run->net, fit->request->seed);
+  for (size_t i = 0; i < run->net->layer_count; i++)
+  {
+    const struct net_layer *layer = &run->net->layers[i];
+    run->ranges[run->range_count++] = (struct optim_range){
+      .first = layer->weights, .count = layer->in * layer->out, .rate = 1.0f, .decay = 1.0f};
+    run->ranges[run->range_count++] =
+      (struct optim_range){.first = layer->bias, .count = layer->out, .rate = 1.0f};
+  }
+  return ERR_OK;
 }
 
 static enum err
 set_up(struct mlp_run *run, struct err_info *info)
 {
-  static const enum optim_kind optimizers[] = {
-    [FAMILY_ADAMW] = OPTIM_ADAMW, [FAMILY_ADAM] = OPTIM_ADAM, [FAMILY_SGD] = OPTIM_SGD};
+  static const enum optim_kind optimizers[] = {[FAMILY_ADAMW] = OPTIM_ADAMW,
+                                               [FAMILY_ADAM] = OPTIM_ADAM,
+                                               [FAMILY_SGD] = OPTIM_NESTEROV,
+                                               [FAMILY_HEAVY_BALL] = OPTIM_MOMENTUM,
+                                               [FAMILY_RMSPROP] = OPTIM_RMSPROP};
   const struct fit *fit = run->fit;
   enum err rc;
 
@@ -75,6 +115,7 @@ set_up(struct mlp_run *run, struct err_info *info)
   rc = make_net(run, info);
   if (rc != ERR_OK)
     return rc;
+  double ema = fit_number(fit, "ema");
   size_t rows = run->batch > VALID_BATCH ? run->batch : VALID_BATCH;
   run->order = calloc(fit->train.count, sizeof *run->order);
   run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
@@ -88,7 +129,8 @@ set_up(struct mlp_run *run, struct err_info *info)
       || net_work_init(&run->work, run->net, run->batch, true) != ERR_OK
       || net_work_init(&run->valid_work, run->net, VALID_BATCH, false) != ERR_OK
       || optim_init(&run->optim, optimizers[fit_choice(fit, "optimizer")], run->net->param_count)
-           != ERR_OK)
+           != ERR_OK
+      || (ema > 0.0 && ema_init(&run->ema, ema, run->net->w, run->net->param_count) != ERR_OK))
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
                    run->net->param_count);
   return ERR_OK;
@@ -97,6 +139,7 @@ set_up(struct mlp_run *run, struct err_info *info)
 static void
 tear_down(struct mlp_run *run)
 {
+  ema_clear(&run->ema);
   optim_clear(&run->optim);
   net_work_clear(&run->valid_work);
   net_work_clear(&run->work);
@@ -136,14 +179,32 @@ move_weights(struct mlp_run *run)
 
   step.rate *= schedule_rate(run->schedule, t);
   step.momentum = schedule_momentum(run->schedule, step.momentum, t);
-  optim_begin(&run->optim);
-  for (size_t i = 0; i < run->net->layer_count; i++)
+  optim_move(&run->optim, &step, run->ranges, run->range_count, run->net->w, run->net->g);
+  if (run->ema.shadow)
+    ema_update(&run->ema, run->net->w);
+}
+
+/* The loss of a batch's outputs, its gradient into the work's. */
+static double
+loss_of(struct mlp_run *run, const float *y)
+{
+  size_t n = run->batch;
+  float *d = run->work.d[0];
+
+  switch (run->loss)
   {
-    const struct net_layer *layer = &run->net->layers[i];
-    optim_range(&run->optim, &step, true, layer->weights, layer->in * layer->out, run->net->w,
-                run->net->g);
-    optim_range(&run->optim, &step, false, layer->bias, layer->out, run->net->w, run->net->g);
+  case MLP_SOFTMAX:
+    return loss_softmax(n, run->fit->outputs, y, run->y, run->weight, run->smoothing, d);
+  case MLP_ABSOLUTE:
+    return loss_absolute(n, y, run->target, run->weight, PINBALL_WIDTH, d);
+  case MLP_HUBER:
+    return loss_huber(n, y, run->target, run->weight, HUBER_WIDTH, d);
+  case MLP_PINBALL:
+    return loss_pinball(n, y, run->target, run->weight, run->fit->quantile, PINBALL_WIDTH, d);
+  case MLP_SQUARE:
+    break;
   }
+  return loss_square(n, y, run->target, run->weight, d);
 }
 
 static enum err
@@ -157,14 +218,7 @@ take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_inf
                                         fit->request->seed, run->pace.done);
   if (!y)
     return err_set(info, ERR_INTERNAL, "the matrix product failed");
-  if (fit->train.classes)
-    *loss = loss_softmax(run->batch, fit->outputs, y, run->y, run->weight, run->smoothing,
-                         run->work.d[0]);
-  else
-    *loss = fit->quantile == 0.0
-              ? loss_square(run->batch, y, run->target, run->weight, run->work.d[0])
-              : loss_pinball(run->batch, y, run->target, run->weight, fit->quantile, PINBALL_WIDTH,
-                             run->work.d[0]);
+  *loss = loss_of(run, y);
   if (!isfinite(*loss))
     return err_set(info, ERR_DIVERGED,
                    "the loss is not finite after %zu steps; a smaller learning_rate may help",
@@ -177,8 +231,14 @@ take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_inf
 
 /* ---- validation ----------------------------------------------------------------------------------- */
 
+float *
+mlp_shown_weights(const struct mlp_run *run)
+{
+  return run->ema.shadow ? run->ema.shadow : run->net->w;
+}
+
 static bool
-predict_valid(struct mlp_run *run)
+predict_rows(struct mlp_run *run)
 {
   const struct fit *fit = run->fit;
   size_t k = fit->outputs;
@@ -193,6 +253,17 @@ predict_valid(struct mlp_run *run)
     memcpy(run->outputs + first * k, y, n * k * sizeof *y);
   }
   return true;
+}
+
+static bool
+predict_valid(struct mlp_run *run)
+{
+  float *trained = run->net->w;
+
+  run->net->w = mlp_shown_weights(run);
+  bool good = predict_rows(run);
+  run->net->w = trained;
+  return good;
 }
 
 /* Scores the validation rows into *progress; *score is what the best epoch is chosen by. */
@@ -259,7 +330,7 @@ end_epoch(struct mlp_run *run, size_t epoch, double train_loss, struct fit_outco
   run->valid_seconds = clock_monotonic_s() - before;
   outcome->epochs = epoch;
   if (stop_is_best(&run->rule, epoch, score) || epoch == 1)
-    memcpy(run->best, run->net->w, run->net->param_count * sizeof *run->best);
+    memcpy(run->best, mlp_shown_weights(run), run->net->param_count * sizeof *run->best);
   return fit_report(run->fit, &progress, info);
 }
 

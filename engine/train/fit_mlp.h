@@ -11,6 +11,15 @@
 #include "train/schedule.h"
 #include "train/stop.h"
 
+enum mlp_loss
+{
+  MLP_SOFTMAX,
+  MLP_SQUARE,
+  MLP_ABSOLUTE,
+  MLP_HUBER,
+  MLP_PINBALL
+};
+
 /* All a run needs, allocated before its first step. */
 struct mlp_run
 {
@@ -18,9 +27,13 @@ struct mlp_run
   struct net *net;
   struct net_work work, valid_work;
   struct optim optim;
+  struct ema ema; /* shadow NULL = the weights themselves are kept */
+  struct optim_range ranges[2 * NET_LAYERS_MAX];
+  size_t range_count;
   struct pace pace;
   struct stop_rule rule;
   enum schedule_kind schedule;
+  enum mlp_loss loss;
   struct optim_step peak; /* rate, momentum and decay as asked for */
   float smoothing;
   size_t batch, steps_per_epoch, epochs;
@@ -34,6 +47,9 @@ struct mlp_run
   float *outputs; /* predictions of the validation rows */
   double valid_seconds;
 };
+
+/* The weights to predict with: the average of them if there is one. Borrowed. */
+float *mlp_shown_weights(const struct mlp_run *run);
 
 /* Writes what a run needs to go on: weights, moments, counters, the best so far. What follows from the
  * request (rows, order, dropout) is not in it. A failure shows in out->failed. */

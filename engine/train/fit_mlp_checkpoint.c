@@ -11,8 +11,9 @@
 
 /* The layout, all numbers little-endian, doubles as their bits:
  *   "ATTUNEC1" | u32 version | u64 what the fit is | counters | weights, moments, best weights (floats)
- *   | u64 hash of all before
- * The best weights are left out when they are the present ones, the second moments when there are none. */
+ *   | u64 steps of the average, the average (floats) | u64 hash of all before
+ * The best weights are left out when they are the present ones; the second moments and the average when there
+ * are none. */
 #define MAGIC "ATTUNEC1"
 #define MAGIC_BYTES 8
 #define CHECKPOINT_VERSION 1u
@@ -82,6 +83,11 @@ mlp_checkpoint_write(const struct mlp_run *run, struct buf *out)
     writer_floats(out, run->optim.v, count);
   if (!is_best)
     writer_floats(out, run->best, count);
+  if (run->ema.shadow)
+  {
+    buf_append_u64(out, run->ema.steps);
+    writer_floats(out, run->ema.shadow, count);
+  }
   if (!out->failed)
     buf_append_u64(out, hash_bytes(out->data, out->length, HASH_SEED));
 }
@@ -95,6 +101,8 @@ struct checkpoint
   double valid_seconds, elapsed;
   bool is_best;
   float *w, *m, *v, *best;
+  size_t ema_steps;
+  float *ema;
 };
 
 static void
@@ -104,6 +112,7 @@ checkpoint_clear(struct checkpoint *checkpoint)
   free(checkpoint->m);
   free(checkpoint->v);
   free(checkpoint->best);
+  free(checkpoint->ema);
 }
 
 static bool
@@ -131,6 +140,11 @@ read_all(struct reader *reader, const struct mlp_run *run, struct checkpoint *to
     to->v = reader_floats(reader, count);
   if (!to->is_best)
     to->best = reader_floats(reader, count);
+  if (run->ema.shadow)
+  {
+    to->ema_steps = (size_t) reader_u64(reader);
+    to->ema = reader_floats(reader, count);
+  }
   return !reader->failed && reader->left == 0 && to->pace.planned == run->pace.planned
          && to->pace.left > 0 && to->pace.left <= to->pace.planned && isfinite(to->pace.t)
          && to->pace.measured >= 0.0 && to->elapsed >= 0.0 && to->rule.best_epoch <= to->epoch;
@@ -145,7 +159,10 @@ take(struct mlp_run *run, const struct checkpoint *from)
   memcpy(run->optim.m, from->m, bytes);
   if (run->optim.v)
     memcpy(run->optim.v, from->v, bytes);
-  memcpy(run->best, from->is_best ? from->w : from->best, bytes);
+  if (run->ema.shadow)
+    memcpy(run->ema.shadow, from->ema, bytes);
+  run->ema.steps = from->ema_steps;
+  memcpy(run->best, from->is_best ? mlp_shown_weights(run) : from->best, bytes);
   run->optim.steps = from->steps;
   run->epoch = from->epoch;
   run->pace = from->pace;

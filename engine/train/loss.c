@@ -55,6 +55,38 @@ loss_square(size_t n, const float *y, const float *target, const float *weight, 
 }
 
 double
+loss_huber(size_t n, const float *y, const float *target, const float *weight, double width,
+           float *d)
+{
+  double total = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+  {
+    double error = (double) y[i] - (double) target[i], w = weight ? (double) weight[i] : 1.0;
+    double size = fabs(error);
+    total += w * (size <= width ? 0.5 * error * error : width * (size - 0.5 * width));
+    d[i] = (float) (w * (size <= width ? error : copysign(width, error)) / (double) n);
+  }
+  return total / (double) n;
+}
+
+/* The absolute error so rounded is Huber's loss over its width, lifted by half the width. */
+double
+loss_absolute(size_t n, const float *y, const float *target, const float *weight, double width,
+              float *d)
+{
+  double lift = 0.0;
+  double total = loss_huber(n, y, target, weight, width, d);
+
+  for (size_t i = 0; i < n; i++)
+  {
+    lift += weight ? (double) weight[i] : 1.0;
+    d[i] = (float) ((double) d[i] / width);
+  }
+  return total / width + 0.5 * width * lift / (double) n;
+}
+
+double
 loss_pinball(size_t n, const float *y, const float *target, const float *weight, double level,
              double width, float *d)
 {

@@ -345,7 +345,7 @@ main(int argc, char **argv)
                                    .rows = TRAIN,
                                    .columns = dataset_images(dataset) ? 784 : 16,
                                    .classes = task.class_count};
-  json_t *json = family_space("mlp", &shape);
+  json_t *json = model_family_find("mlp")->default_space(&shape);
   if (space_from_json(json, "", arena, &space, &faults) != ERR_OK
       || search_new(&(struct search_spec){.method = "random",
                                           .space = space,

@@ -30,6 +30,13 @@ def act(name, z):
         c, k = np.sqrt(2 / np.pi), 0.044715
         t = np.tanh(c * (z + k * z**3))
         return 0.5 * z * (1 + t), 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * c * (1 + 3 * k * z * z)
+    if name == "selu":
+        scale, alpha = 1.0507009873554805, 1.6732632423543772
+        low = alpha * np.expm1(np.minimum(z, 0))
+        return scale * np.where(z > 0, z, low), scale * np.where(z > 0, 1, low + alpha)
+    if name == "silu":
+        s = 1 / (1 + np.exp(-z))
+        return z * s, s * (1 + z * (1 - s))
     s = np.log1p(np.exp(z))
     t = np.tanh(s)
     return z * t, t + z * (1 - t * t) / (1 + np.exp(-z))
@@ -80,22 +87,63 @@ def square_loss(z):
     return ((z - target) ** 2).sum() / (2 * ROWS), (z - target) / ROWS
 
 
+def value_losses():
+    """Absolute, Huber and pinball loss of the same six errors, with weights; the widths are the test's."""
+    y, target = wave(ROWS, 1.7, 0.4, 1.2), wave(ROWS, 0.9, 0.2, 1.0)
+    weight = np.array([1.0, 0.5, 2.0, 1.0, 0.75, 0.75])
+    e, width, level = y - target, 0.4, 0.8
+    size, near = np.abs(e), np.abs(e) < width
+    absolute = np.where(near, e * e / (2 * width) + width / 2, size)
+    huber = np.where(size <= width, e * e / 2, width * (size - width / 2))
+    line = np.where(e < 0, -level * e, (1 - level) * e)
+    round_line = e * e / (4 * width) - (level - 0.5) * e + width / 4
+    pinball = np.where(near, round_line, line)
+    slopes = {
+        "absolute": np.where(near, e / width, np.sign(e)),
+        "huber": np.where(size <= width, e, width * np.sign(e)),
+        "pinball": np.where(near, e / (2 * width) - (level - 0.5), np.where(e < 0, -level, 1 - level)),
+    }
+    for name, value in (("absolute", absolute), ("huber", huber), ("pinball", pinball)):
+        show("golden_value_loss_" + name, [(weight * value).sum() / ROWS])
+        show("golden_value_slope_" + name, weight * slopes[name] / ROWS)
+
+
 def optimizers():
-    rate, mu, decay, b1, b2 = 0.05, 0.9, 0.02, 0.9, 0.99
-    for kind in ("adamw", "adam", "sgd"):
-        w, m, v = wave(5, 1.1, 0.4, 1.0), np.zeros(5), np.zeros(5)
-        for t in range(1, 4):
+    """Twelve steps of each, on two ranges: the second has its own rate and no decay."""
+    mu, b1, alpha = 0.9, 0.9, 0.99
+    for name, kind, b2, eps, clip in (
+            ("adamw", "adamw", 0.99, 1e-8, 0), ("adam", "adam", 0.99, 1e-8, 0), ("nesterov", "nesterov", 0, 0, 0),
+            ("momentum", "momentum", 0, 0, 0), ("rmsprop", "rmsprop", 0, 1e-8, 0),
+            ("beta2", "adamw", 0.95, 1e-2, 0), ("clip", "nesterov", 0, 0, 0.5)):
+        w, m, v, shadow = wave(5, 1.1, 0.4, 1.0), np.zeros(5), np.zeros(5), wave(5, 1.1, 0.4, 1.0)
+        rate, decay = 0.05 * np.array([1, 1, 1, 0.1, 0.1]), 0.02 * np.array([1, 1, 1, 0, 0])
+        for t in range(1, 13):
             g = wave(5, 0.6, t, 0.8)
-            if kind == "sgd":
+            norm = np.sqrt((g * g).sum())
+            if clip and norm > clip:
+                g = g * clip / norm
+            keep = 1 if kind == "adam" else 1 - rate * decay
+            if kind == "nesterov":
                 m = mu * m + g
-                w = w * (1 - rate * decay) - rate * (g + mu * m)
-                continue
-            if kind == "adam":
-                g = g + decay * w
-            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
-            step = rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
-            w = (w if kind == "adam" else w * (1 - rate * decay)) - step
-        show("golden_optim_" + kind, w)
+                step = rate * (g + mu * m)
+            elif kind == "momentum":
+                m = mu * m + g
+                step = rate * m
+            elif kind == "rmsprop":
+                v = alpha * v + (1 - alpha) * g * g
+                m = mu * m + g / (np.sqrt(v) + eps)
+                step = rate * m
+            else:
+                if kind == "adam":
+                    g = g + decay * w
+                m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+                step = rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+            w = w * keep - step
+            d = min(0.5, (1 + t) / (10 + t))
+            shadow = d * shadow + (1 - d) * w
+        show("golden_optim_" + name, w)
+        if name == "nesterov":
+            show("golden_ema", shadow)
 
 
 def linear_data():
@@ -139,12 +187,13 @@ def logistic(penalty, ratio):
 
 def main():
     print("/* Written by gen_net.py; do not edit. */\n/* clang-format off */")
-    for name in ("relu", "gelu", "mish", "tanh"):
+    for name in ("relu", "gelu", "mish", "tanh", "selu", "silu"):
         for kind, outputs, loss in (("softmax", CLASSES, softmax_loss), ("square", 1, square_loss)):
             value, grads, z = run(name, outputs, loss)
             show("golden_loss_%s_%s" % (kind, name), [value])
             show("golden_gradient_%s_%s" % (kind, name), grads)
             show("golden_output_%s_%s" % (kind, name), z)
+    value_losses()
     optimizers()
     show("golden_ridge", ridge(0.05))
     show("golden_lasso", lasso(0.4, 0.75))

@@ -35,7 +35,8 @@ struct golden
   }
 
 static const struct golden goldens[] = {GOLDEN(NET_RELU, relu), GOLDEN(NET_GELU, gelu),
-                                        GOLDEN(NET_MISH, mish), GOLDEN(NET_TANH, tanh)};
+                                        GOLDEN(NET_MISH, mish), GOLDEN(NET_TANH, tanh),
+                                        GOLDEN(NET_SELU, selu), GOLDEN(NET_SILU, silu)};
 
 static void
 check_golden(const struct golden *golden)
@@ -86,25 +87,66 @@ test_nets(void **state)
 }
 
 static void
-check_optim(enum optim_kind kind, const double *golden)
+test_value_losses(void **state)
+{
+  (void) state;
+  static const float weight[ROWS] = {1.0f, 0.5f, 2.0f, 1.0f, 0.75f, 0.75f};
+  static const double *const losses[] = {golden_value_loss_absolute, golden_value_loss_huber,
+                                         golden_value_loss_pinball};
+  static const double *const slopes[] = {golden_value_slope_absolute, golden_value_slope_huber,
+                                         golden_value_slope_pinball};
+  float y[ROWS], target[ROWS], d[ROWS];
+
+  for (size_t i = 0; i < ROWS; i++)
+  {
+    y[i] = wave(i, 1.7, 0.4, 1.2);
+    target[i] = wave(i, 0.9, 0.2, 1.0);
+  }
+  for (size_t kind = 0; kind < 3; kind++)
+  {
+    double loss = kind == 0   ? loss_absolute(ROWS, y, target, weight, 0.4, d)
+                  : kind == 1 ? loss_huber(ROWS, y, target, weight, 0.4, d)
+                              : loss_pinball(ROWS, y, target, weight, 0.8, 0.4, d);
+    assert_near(loss, losses[kind][0], 1e-6);
+    for (size_t i = 0; i < ROWS; i++)
+      assert_near((double) d[i], slopes[kind][i], 1e-6);
+  }
+}
+
+/* Two ranges, as in optimizers() of gen_net.py. */
+static const struct optim_range ranges[] = {{.first = 0, .count = 3, .rate = 1.0f, .decay = 1.0f},
+                                            {.first = 3, .count = 2, .rate = 0.1f}};
+
+static void
+check_optim(enum optim_kind kind, struct optim_step step, const double *golden,
+            const double *average)
 {
   struct optim optim;
-  struct optim_step step = {.rate = 0.05, .momentum = 0.9, .decay = 0.02};
-  float w[5], g[5];
+  struct ema ema;
+  float w[6], g[6];
 
-  assert_int_equal(optim_init(&optim, kind, 5), ERR_OK);
-  for (size_t i = 0; i < 5; i++)
+  step.rate = 0.05;
+  step.momentum = 0.9;
+  step.decay = 0.02;
+  assert_int_equal(optim_init(&optim, kind, 6), ERR_OK);
+  for (size_t i = 0; i < 6; i++)
     w[i] = wave(i, 1.1, 0.4, 1.0);
-  for (int t = 1; t <= 3; t++)
+  assert_int_equal(ema_init(&ema, 0.5, w, 6), ERR_OK);
+  for (int t = 1; t <= 12; t++)
   {
     for (size_t i = 0; i < 5; i++)
       g[i] = wave(i, 0.6, t, 0.8);
-    optim_begin(&optim);
-    optim_range(&optim, &step, true, 0, 3, w, g); /* two ranges must equal one */
-    optim_range(&optim, &step, true, 3, 2, w, g);
+    g[5] = NAN; /* outside of the ranges: not touched, not in the norm */
+    double norm = optim_move(&optim, &step, ranges, 2, w, g);
+    assert_true(step.clip > 0.0 ? norm > 0.5 : norm == 0.0);
+    ema_update(&ema, w);
   }
   for (size_t i = 0; i < 5; i++)
-    assert_near((double) w[i], golden[i], 1e-6);
+    assert_near((double) w[i], golden[i], 2e-6 * (1.0 + fabs(golden[i])));
+  assert_true(w[5] == wave(5, 1.1, 0.4, 1.0));
+  for (size_t i = 0; average && i < 5; i++)
+    assert_near((double) ema.shadow[i], average[i], 2e-6);
+  ema_clear(&ema);
   optim_clear(&optim);
 }
 
@@ -112,9 +154,16 @@ static void
 test_optimizers(void **state)
 {
   (void) state;
-  check_optim(OPTIM_ADAMW, golden_optim_adamw);
-  check_optim(OPTIM_ADAM, golden_optim_adam);
-  check_optim(OPTIM_SGD, golden_optim_sgd);
+  struct optim_step usual = {0};
+
+  check_optim(OPTIM_ADAMW, usual, golden_optim_adamw, NULL);
+  check_optim(OPTIM_ADAM, usual, golden_optim_adam, NULL);
+  check_optim(OPTIM_NESTEROV, usual, golden_optim_nesterov, golden_ema);
+  check_optim(OPTIM_MOMENTUM, usual, golden_optim_momentum, NULL);
+  check_optim(OPTIM_RMSPROP, usual, golden_optim_rmsprop, NULL);
+  check_optim(OPTIM_ADAMW, (struct optim_step){.beta2 = 0.95, .epsilon = 1e-2}, golden_optim_beta2,
+              NULL);
+  check_optim(OPTIM_NESTEROV, (struct optim_step){.clip = 0.5}, golden_optim_clip, NULL);
 }
 
 #define LINEAR_ROWS 40
@@ -206,9 +255,8 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_nets),
-    cmocka_unit_test(test_optimizers),
-    cmocka_unit_test(test_ridge),
+    cmocka_unit_test(test_nets),       cmocka_unit_test(test_value_losses),
+    cmocka_unit_test(test_optimizers), cmocka_unit_test(test_ridge),
     cmocka_unit_test(test_logistic),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ struct setting
   enum net_activation activation;
   float dropout, smoothing;
   bool weighted;
+  int loss; /* of one output: square, absolute, Huber, pinball */
 };
 
 struct problem
@@ -34,10 +35,17 @@ loss_of(struct problem *problem)
   const float *y = net_forward_training(problem->net, &problem->work, problem->x, ROWS, 9, STEP);
   const struct setting *setting = &problem->setting;
 
+  const float *weight = setting->weighted ? problem->weight : NULL;
+
+  if (setting->outputs == 1 && setting->loss == 1)
+    return loss_absolute(ROWS, y, problem->target, weight, 0.8, problem->work.d[0]);
+  if (setting->outputs == 1 && setting->loss == 2)
+    return loss_huber(ROWS, y, problem->target, weight, 0.8, problem->work.d[0]);
+  if (setting->outputs == 1 && setting->loss == 3)
+    return loss_pinball(ROWS, y, problem->target, weight, 0.7, 0.8, problem->work.d[0]);
   if (setting->outputs == 1)
-    return loss_square(ROWS, y, problem->target, NULL, problem->work.d[0]);
-  return loss_softmax(ROWS, setting->outputs, y, problem->classes,
-                      setting->weighted ? problem->weight : NULL, setting->smoothing,
+    return loss_square(ROWS, y, problem->target, weight, problem->work.d[0]);
+  return loss_softmax(ROWS, setting->outputs, y, problem->classes, weight, setting->smoothing,
                       problem->work.d[0]);
 }
 
@@ -122,6 +130,16 @@ test_gradients(void **state)
                                         .dropout = variant >= 2 ? 0.3f : 0.0f,
                                         .smoothing = variant == 3 ? 0.15f : 0.0f,
                                         .weighted = variant == 3});
+}
+
+static void
+test_loss_gradients(void **state)
+{
+  (void) state;
+  for (int loss = 0; loss < 4; loss++)
+    for (int weighted = 0; weighted < 2; weighted++)
+      check_setting(&(struct setting){
+        .layers = 2, .outputs = 1, .activation = NET_SILU, .loss = loss, .weighted = weighted});
 }
 
 /* The check itself is checked: a backward pass that forgets the scale 1/(1−p) must be seen. */
@@ -254,9 +272,9 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_gradients),     cmocka_unit_test(test_check_can_fail),
-    cmocka_unit_test(test_dropout_share), cmocka_unit_test(test_philox),
-    cmocka_unit_test(test_kernels_agree),
+    cmocka_unit_test(test_gradients),      cmocka_unit_test(test_loss_gradients),
+    cmocka_unit_test(test_check_can_fail), cmocka_unit_test(test_dropout_share),
+    cmocka_unit_test(test_philox),         cmocka_unit_test(test_kernels_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

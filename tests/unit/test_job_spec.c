@@ -381,6 +381,13 @@ test_overrides(void **state)
     "[\"sgd\", \"adam\"]}}}}}");
   assert_true(space_find(reading.spec->space, "mlp.momentum") != SIZE_MAX);
   done(&reading);
+
+  /* what is not searched by default may be asked for, with what depends on it */
+  read_good(&reading, table_schema,
+            "{\"target\": \"kind\", \"search\": {\"space\": {\"mlp\": {\"optimizer\": "
+            "\"heavy_ball\", \"activation\": {\"choices\": [\"selu\", \"silu\"]}}}}}");
+  assert_true(space_find(reading.spec->space, "mlp.momentum") != SIZE_MAX);
+  done(&reading);
 }
 
 /* Rules are told within a family (or flat), and those about what has left the space go with it. */

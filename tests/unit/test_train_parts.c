@@ -21,6 +21,45 @@ test_schedules(void **state)
   assert_near(schedule_rate(SCHEDULE_ONE_CYCLE, 0.65), 0.5, 1e-12);
   assert_near(schedule_rate(SCHEDULE_ONE_CYCLE, 1.0), 0.0, 1e-12);
   assert_near(schedule_rate(SCHEDULE_ONE_CYCLE, 9.0), 0.0, 1e-12);
+  static const struct
+  {
+    enum schedule_kind kind;
+    double t, rate;
+  } points[] = {{SCHEDULE_STEP, 0.49, 1.0},
+                {SCHEDULE_STEP, 0.5, 0.1},
+                {SCHEDULE_STEP, 0.75, 0.01},
+                {SCHEDULE_STEP, 1.0, 0.01},
+                {SCHEDULE_CYCLIC, 0.0, 0.1},
+                {SCHEDULE_CYCLIC, 0.125, 1.0},
+                {SCHEDULE_CYCLIC, 0.25, 0.1},
+                {SCHEDULE_CYCLIC, 0.8125, 0.55},
+                {SCHEDULE_CYCLIC, 1.0, 0.1},
+                {SCHEDULE_SGDR, 0.0, 1.0},
+                {SCHEDULE_SGDR, 1.0 / 14.0, 0.5},
+                {SCHEDULE_SGDR, 2.0 / 7.0, 0.5},
+                {SCHEDULE_SGDR, 3.0 / 7.0, 1.0},
+                {SCHEDULE_SGDR, 5.0 / 7.0, 0.5},
+                {SCHEDULE_SGDR, 1.0, 0.0},
+                {SCHEDULE_COSLOG4, 0.0, 0.0},
+                {SCHEDULE_COSLOG4, 1.0 / 15, 0.0},
+                {SCHEDULE_COSLOG4, 3.0 / 15, 0.0},
+                {SCHEDULE_COSLOG4, 7.0 / 15, 0.0},
+                {SCHEDULE_COSLOG4, 1.0, 0.0},
+                /* half a wave in log₂: 1 + 15t = 2^3.5, and a quarter */
+                {SCHEDULE_COSLOG4, (11.313708498984761 - 1.0) / 15.0, 1.0},
+                {SCHEDULE_COSLOG4, (9.513656920021768 - 1.0) / 15.0, 0.5},
+                {SCHEDULE_FLAT_COSINE, 0.3, 1.0},
+                {SCHEDULE_FLAT_COSINE, 0.5, 1.0},
+                {SCHEDULE_FLAT_COSINE, 0.75, 0.5},
+                {SCHEDULE_FLAT_COSINE, 1.0, 0.0}};
+  for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
+    assert_near(schedule_rate(points[i].kind, points[i].t), points[i].rate, 1e-9);
+  for (int kind = SCHEDULE_COSINE; kind <= SCHEDULE_FLAT_COSINE; kind++)
+    for (double t = 0.0; t <= 1.0; t += 0.001)
+    {
+      double rate = schedule_rate((enum schedule_kind) kind, t);
+      assert_true(rate >= 0.0 && rate <= 1.0);
+    }
   assert_near(schedule_momentum(SCHEDULE_COSINE, 0.9, 0.5), 0.9, 0.0);
   assert_near(schedule_momentum(SCHEDULE_ONE_CYCLE, 0.95, 0.3), 0.85, 1e-12);
   assert_near(schedule_momentum(SCHEDULE_ONE_CYCLE, 0.95, 1.0), 0.95, 1e-12);
