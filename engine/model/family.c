@@ -123,13 +123,13 @@ number_json(const struct family_param *param, double value)
   return param->kind == FAMILY_FLOAT ? json_real(value) : json_integer((json_int_t) value);
 }
 
+/* The choices or values; of the choices at most so many. */
 static json_t *
-list_json(const struct family_param *param)
+list_json(const struct family_param *param, size_t most)
 {
   json_t *list = json_array();
   int failed = 0;
 
-  size_t most = param->searched_choices ? param->searched_choices : SIZE_MAX;
   for (size_t i = 0; param->kind == FAMILY_CHOICE && i < most && param->choices[i]; i++)
     failed |= json_array_append_new(list, json_string(param->choices[i]));
   for (size_t i = 0; param->kind == FAMILY_ORDINAL && param->values[i] > 0; i++)
@@ -156,12 +156,15 @@ when_json(const struct family_param *param)
   return NULL;
 }
 
+/* Names of enum family_param_kind, as spaces have them. */
+static const char *const types[] = {"float", "int", "ordinal", "categorical"};
+
 /* A space with a member missing would be another space: all of it or NULL. */
 static json_t *
 param_json(const struct family_param *param, const struct model_data_shape *shape)
 {
-  static const char *const types[] = {"float", "int", "ordinal", "categorical"};
   double fallback = default_of(param, shape);
+  size_t choices = param->searched_choices ? param->searched_choices : SIZE_MAX;
 
   if (!param->searched)
     return param->kind == FAMILY_CHOICE ? json_string(param->choices[(size_t) fallback])
@@ -170,13 +173,13 @@ param_json(const struct family_param *param, const struct model_data_shape *shap
   int failed = json_object_set_new(object, "type", json_string(types[param->kind]));
   if (param->kind == FAMILY_CHOICE)
   {
-    failed |= json_object_set_new(object, "choices", list_json(param));
+    failed |= json_object_set_new(object, "choices", list_json(param, choices));
     failed |=
       json_object_set_new(object, "default", json_string(param->choices[(size_t) fallback]));
   }
   else if (param->kind == FAMILY_ORDINAL)
   {
-    failed |= json_object_set_new(object, "values", list_json(param));
+    failed |= json_object_set_new(object, "values", list_json(param, SIZE_MAX));
     failed |= json_object_set_new(object, "default", number_json(param, fallback));
   }
   else
@@ -211,6 +214,46 @@ family_space(const char *family, const struct model_data_shape *shape)
       return NULL;
     }
   return space;
+}
+
+static json_t *
+describe_param(const struct family_param *param, const struct model_data_shape *shape)
+{
+  bool choice = param->kind == FAMILY_CHOICE;
+  double fallback = default_of(param, shape);
+  json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", param->name, "help", param->help,
+                             "type", types[param->kind], "searched", param->searched, "default",
+                             choice ? json_string(param->choices[(size_t) fallback])
+                                    : number_json(param, fallback));
+  int failed = 0;
+
+  if (choice)
+    failed |= json_object_set_new(object, "choices", list_json(param, SIZE_MAX));
+  else
+  {
+    failed |= json_object_set_new(object, "low", number_json(param, param->legal_low));
+    failed |= json_object_set_new(object, "high", number_json(param, param->legal_high));
+  }
+  if (!failed)
+    return object;
+  json_decref(object);
+  return NULL;
+}
+
+json_t *
+family_describe(const char *family, const struct model_data_shape *shape)
+{
+  const struct family_param *param = family_params(family);
+  json_t *list = json_array();
+
+  for (; list && param && param->name; param++)
+    if (family_param_applies(param, shape)
+        && json_array_append_new(list, describe_param(param, shape)) != 0)
+    {
+      json_decref(list);
+      return NULL;
+    }
+  return list;
 }
 
 /* ---- the table of families ------------------------------------------------------------------------ */

@@ -77,6 +77,10 @@ size_t family_choice(const char *family, const struct model_data_shape *shape, c
  * may ask for (new reference, NULL when out of memory). */
 json_t *family_space(const char *family, const struct model_data_shape *shape);
 
+/* All hyperparameters of a family as [{"name", "help", "type", "searched", "default", and "low" and "high" or
+ * "choices": what a job may ask for}] (new reference, NULL when out of memory). */
+json_t *family_describe(const char *family, const struct model_data_shape *shape);
+
 /* The orders of the choices in the tables below, for the trainers. */
 enum family_optimizer
 {

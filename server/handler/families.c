@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "model/model.h"
+#include "model/family.h"
 #include "search/search.h"
 #include "server/handler/common.h"
 #include "server/json_view.h"
@@ -23,6 +23,8 @@ view_family(const struct model_family *family, const struct model_data_shape *sh
                            "fits", refusal == NULL, "why_not", view_text(refusal));
 
   json_object_set_new(view, "space", refusal ? json_null() : family->default_space(shape));
+  json_object_set_new(view, "hyperparameters",
+                      refusal ? json_null() : family_describe(family->name, shape));
   return view;
 }
 

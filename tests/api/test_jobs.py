@@ -104,6 +104,14 @@ class Jobs(ApiTest):
             for name, parameter in family["space"].items():
                 if isinstance(parameter, dict):
                     self.assertTrue(parameter.get("help"), (family["name"], name))
+            described = {p["name"]: p for p in family["hyperparameters"]}
+            self.assertEqual(set(described), set(family["space"]))
+            for name, one in described.items():
+                self.assertTrue(one["help"] and ("choices" in one or one["low"] < one["high"]), name)
+                self.assertEqual(one["searched"], isinstance(family["space"][name], dict), name)
+        mlp = {p["name"]: p for f in families if f["name"] == "mlp" for p in f["hyperparameters"]}
+        self.assertIn("sgdr", mlp["schedule"]["choices"])
+        self.assertFalse(mlp["ema"]["searched"])
         images = {f["name"]: f for f in self.api.get("/api/v1/families?kind=images").json["items"]}
         self.assertTrue(images["mlp"]["fits"])
         for name, one in images.items():
