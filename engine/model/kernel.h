@@ -12,6 +12,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* How numbers are kept between a network's layers: fp32, or bf16 (uint16_t, the upper half of an fp32,
+ * rounded to the nearest, ties to even). Sums are fp32 either way. */
+enum kernel_precision
+{
+  KERNEL_FP32,
+  KERNEL_BF16
+};
+
+/* Whether products of bf16 are faster than of fp32 here: oneDNN on a processor with AVX-512 BF16, which
+ * every one with AMX has as well. Measured twice as fast on such a processor (tests/bench/kernel_conv.c); without
+ * the instructions bf16 is worked out in fp32 and only costs. */
+bool kernel_bf16_fast(void);
+
+/* count numbers from fp32 to bf16 and back. Not in place. A NaN stays a NaN. */
+void kernel_bf16_narrow(size_t count, const float *from, uint16_t *to);
+void kernel_bf16_widen(size_t count, const uint16_t *from, float *to);
 
 /* y (n,m) = x (n,k) · w (k,m); false if the library refuses. */
 bool kernel_dense_forward(size_t n, size_t k, size_t m, const float *x, const float *w, float *y);

@@ -12,7 +12,10 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
   engine/model/kernel.h engine/model/kernel_onednn.c \
+  engine/model/kernel_bf16.c engine/model/kernel_bf16.h \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
+  engine/model/kernel_conv.c engine/model/kernel_conv.h engine/model/kernel_conv_internal.h \
+  engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \
   engine/model/model_build.h \
   engine/model/model_file.c engine/model/model_head.c \

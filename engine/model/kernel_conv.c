@@ -1,0 +1,158 @@
+#include <config.h>
+
+#include "model/kernel_conv.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "model/kernel_conv_internal.h"
+
+struct kernel_conv
+{
+  struct kernel_conv_shape shape;
+  struct kernel_conv_dnn *dnn; /* NULL: BLAS */
+};
+
+void
+kernel_conv_out_size(const struct kernel_conv_shape *shape, size_t *height, size_t *width)
+{
+  *height = (shape->height - 1) / shape->stride + 1;
+  *width = (shape->width - 1) / shape->stride + 1;
+}
+
+/* a · b · c · d ≤ INT_MAX, which BLAS and the offsets in generated code count with */
+static bool
+fits(size_t a, size_t b, size_t c, size_t d)
+{
+  size_t most = INT_MAX;
+
+  return a <= most && b <= most / a && c <= most / (a * b) && d <= most / (a * b * c);
+}
+
+static enum err
+check_shape(const struct kernel_conv_shape *shape, struct err_info *info)
+{
+  size_t height, width;
+
+  if (!shape->images || !shape->height || !shape->width || !shape->in || !shape->out
+      || !shape->stride || shape->kernel % 2 == 0)
+    return err_set(info, ERR_INVALID,
+                   "a convolution of %zu images of %zu x %zu, %zu to %zu channels, kernel %zu, "
+                   "stride %zu cannot be built",
+                   shape->images, shape->height, shape->width, shape->in, shape->out, shape->kernel,
+                   shape->stride);
+  if ((unsigned) shape->precision > KERNEL_BF16)
+    return err_set(info, ERR_INVALID, "the convolution's precision is out of range");
+  kernel_conv_out_size(shape, &height, &width);
+  if (!fits(shape->images, shape->height, shape->width, shape->in)
+      || !fits(shape->images, height, width, shape->out)
+      || !fits(shape->kernel, shape->kernel, shape->in, shape->out)
+      || !fits(height * width, shape->kernel, shape->kernel, shape->in))
+    return err_set(info, ERR_LIMIT,
+                   "a convolution of %zu images of %zu x %zu, %zu to %zu channels, is too large",
+                   shape->images, shape->height, shape->width, shape->in, shape->out);
+  return ERR_OK;
+}
+
+enum err
+kernel_conv_new(const struct kernel_conv_shape *shape, struct kernel_conv **conv,
+                struct err_info *info)
+{
+  *conv = NULL;
+  enum err rc = check_shape(shape, info);
+  if (rc != ERR_OK)
+    return rc;
+  struct kernel_conv *made = calloc(1, sizeof *made);
+  if (!made)
+    return err_set(info, ERR_MEMORY, "out of memory for a convolution");
+  made->shape = *shape;
+  rc = kernel_conv_dnn_new(shape, &made->dnn, info);
+  if (rc == ERR_OK)
+    *conv = made;
+  else
+    kernel_conv_free(made);
+  return rc;
+}
+
+void
+kernel_conv_free(struct kernel_conv *conv)
+{
+  if (!conv)
+    return;
+  kernel_conv_dnn_free(conv->dnn);
+  free(conv);
+}
+
+size_t
+kernel_conv_packed_bytes(const struct kernel_conv *conv)
+{
+  return conv->dnn ? kernel_conv_dnn_packed_bytes(conv->dnn)
+                   : kernel_conv_blas_packed_bytes(&conv->shape);
+}
+
+size_t
+kernel_conv_scratch_bytes(const struct kernel_conv *conv)
+{
+  return conv->dnn ? kernel_conv_dnn_scratch_bytes(conv->dnn)
+                   : kernel_conv_blas_scratch_bytes(&conv->shape);
+}
+
+const char *
+kernel_conv_name(const struct kernel_conv *conv)
+{
+  return conv->dnn ? kernel_conv_dnn_name(conv->dnn) : "blas";
+}
+
+bool
+kernel_conv_pack(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
+{
+  if (conv->dnn)
+    return kernel_conv_dnn_pack(conv->dnn, w, packed, scratch);
+  kernel_conv_blas_pack(&conv->shape, w, packed);
+  return true;
+}
+
+bool
+kernel_conv_pack_inputs(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
+{
+  if (!conv->shape.training || conv->shape.first)
+    return false;
+  if (conv->dnn)
+    return kernel_conv_dnn_pack_inputs(conv->dnn, w, packed, scratch);
+  kernel_conv_blas_pack(&conv->shape, w, packed);
+  return true;
+}
+
+bool
+kernel_conv_forward(const struct kernel_conv *conv, const void *x, const void *packed,
+                    const float *bias, void *y, void *scratch)
+{
+  if (conv->dnn)
+    return kernel_conv_dnn_forward(conv->dnn, x, packed, bias, y, scratch);
+  kernel_conv_blas_forward(&conv->shape, x, packed, bias, y, scratch);
+  return true;
+}
+
+bool
+kernel_conv_weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw,
+                    void *scratch)
+{
+  if (!conv->shape.training)
+    return false;
+  if (conv->dnn)
+    return kernel_conv_dnn_weights(conv->dnn, x, dy, dw, scratch);
+  kernel_conv_blas_weights(&conv->shape, x, dy, dw, scratch);
+  return true;
+}
+
+bool
+kernel_conv_inputs(const struct kernel_conv *conv, const void *dy, const void *packed_inputs,
+                   void *dx, void *scratch)
+{
+  if (!conv->shape.training || conv->shape.first)
+    return false;
+  if (conv->dnn)
+    return kernel_conv_dnn_inputs(conv->dnn, dy, packed_inputs, dx, scratch);
+  kernel_conv_blas_inputs(&conv->shape, dy, packed_inputs, dx, scratch);
+  return true;
+}
