@@ -1,7 +1,7 @@
 /* The dense layer's three products, on oneDNN or, with --without-onednn, on OpenBLAS.
  *
  * All matrices are row-major without gaps, weights stored (inputs, outputs). No allocation, no state:
- * any thread may call; one core is used (OMP_NUM_THREADS=1). The only door to dnnl.h.
+ * any thread may call; one core is used (OMP_NUM_THREADS=1). Only kernel_*.c see dnnl.h.
  *
  * oneDNN's own matrix product on plain row-major memory is used rather than its inner-product
  * primitives: it keeps its generated code per shape itself, needs no weight reordering per step, is

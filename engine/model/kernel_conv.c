@@ -7,12 +7,6 @@
 
 #include "model/kernel_conv_internal.h"
 
-struct kernel_conv
-{
-  struct kernel_conv_shape shape;
-  struct kernel_conv_dnn *dnn; /* NULL: BLAS */
-};
-
 void
 kernel_conv_out_size(const struct kernel_conv_shape *shape, size_t *height, size_t *width)
 {
@@ -66,12 +60,16 @@ kernel_conv_new(const struct kernel_conv_shape *shape, struct kernel_conv **conv
   if (!made)
     return err_set(info, ERR_MEMORY, "out of memory for a convolution");
   made->shape = *shape;
-  rc = kernel_conv_dnn_new(shape, &made->dnn, info);
-  if (rc == ERR_OK)
-    *conv = made;
-  else
+  rc = kernel_conv_use_onednn(made, info);
+  if (rc != ERR_OK)
+  {
     kernel_conv_free(made);
-  return rc;
+    return rc;
+  }
+  if (!made->maker)
+    kernel_conv_use_blas(made);
+  *conv = made;
+  return ERR_OK;
 }
 
 void
@@ -79,80 +77,60 @@ kernel_conv_free(struct kernel_conv *conv)
 {
   if (!conv)
     return;
-  kernel_conv_dnn_free(conv->dnn);
+  if (conv->maker)
+    conv->maker->free(conv->state);
   free(conv);
 }
 
 size_t
 kernel_conv_packed_bytes(const struct kernel_conv *conv)
 {
-  return conv->dnn ? kernel_conv_dnn_packed_bytes(conv->dnn)
-                   : kernel_conv_blas_packed_bytes(&conv->shape);
+  return conv->packed_bytes;
 }
 
 size_t
 kernel_conv_scratch_bytes(const struct kernel_conv *conv)
 {
-  return conv->dnn ? kernel_conv_dnn_scratch_bytes(conv->dnn)
-                   : kernel_conv_blas_scratch_bytes(&conv->shape);
+  return conv->scratch_bytes;
 }
 
 const char *
 kernel_conv_name(const struct kernel_conv *conv)
 {
-  return conv->dnn ? kernel_conv_dnn_name(conv->dnn) : "blas";
+  return conv->maker->name(conv);
 }
 
 bool
 kernel_conv_pack(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
-  if (conv->dnn)
-    return kernel_conv_dnn_pack(conv->dnn, w, packed, scratch);
-  kernel_conv_blas_pack(&conv->shape, w, packed);
-  return true;
+  return conv->maker->pack(conv, w, packed, scratch);
 }
 
 bool
 kernel_conv_pack_inputs(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
-  if (!conv->shape.training || conv->shape.first)
-    return false;
-  if (conv->dnn)
-    return kernel_conv_dnn_pack_inputs(conv->dnn, w, packed, scratch);
-  kernel_conv_blas_pack(&conv->shape, w, packed);
-  return true;
+  return conv->shape.training && !conv->shape.first
+         && conv->maker->pack_inputs(conv, w, packed, scratch);
 }
 
 bool
 kernel_conv_forward(const struct kernel_conv *conv, const void *x, const void *packed,
                     const float *bias, void *y, void *scratch)
 {
-  if (conv->dnn)
-    return kernel_conv_dnn_forward(conv->dnn, x, packed, bias, y, scratch);
-  kernel_conv_blas_forward(&conv->shape, x, packed, bias, y, scratch);
-  return true;
+  return conv->maker->forward(conv, x, packed, bias, y, scratch);
 }
 
 bool
 kernel_conv_weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw,
                     void *scratch)
 {
-  if (!conv->shape.training)
-    return false;
-  if (conv->dnn)
-    return kernel_conv_dnn_weights(conv->dnn, x, dy, dw, scratch);
-  kernel_conv_blas_weights(&conv->shape, x, dy, dw, scratch);
-  return true;
+  return conv->shape.training && conv->maker->weights(conv, x, dy, dw, scratch);
 }
 
 bool
 kernel_conv_inputs(const struct kernel_conv *conv, const void *dy, const void *packed_inputs,
                    void *dx, void *scratch)
 {
-  if (!conv->shape.training || conv->shape.first)
-    return false;
-  if (conv->dnn)
-    return kernel_conv_dnn_inputs(conv->dnn, dy, packed_inputs, dx, scratch);
-  kernel_conv_blas_inputs(&conv->shape, dy, packed_inputs, dx, scratch);
-  return true;
+  return conv->shape.training && !conv->shape.first
+         && conv->maker->inputs(conv, dy, packed_inputs, dx, scratch);
 }

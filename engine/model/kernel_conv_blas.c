@@ -18,7 +18,7 @@ struct fold
 static size_t
 floats_bytes(size_t count)
 {
-  return kernel_conv_align(count * sizeof(float));
+  return kernel_align(count * sizeof(float));
 }
 
 static struct fold
@@ -42,38 +42,25 @@ fold_of(const struct kernel_conv_shape *shape, void *scratch)
   return fold;
 }
 
-size_t
-kernel_conv_blas_scratch_bytes(const struct kernel_conv_shape *shape)
-{
-  struct fold fold = fold_of(shape, NULL);
-
-  return floats_bytes(fold.in_count) + floats_bytes(fold.out_count)
-         + floats_bytes(fold.rows * fold.depth);
-}
-
 static size_t
 weight_count(const struct kernel_conv_shape *shape)
 {
   return shape->kernel * shape->kernel * shape->in * shape->out;
 }
 
-size_t
-kernel_conv_blas_packed_bytes(const struct kernel_conv_shape *shape)
-{
-  return floats_bytes(weight_count(shape));
-}
-
-void
-kernel_conv_blas_pack(const struct kernel_conv_shape *shape, const float *w, void *packed)
+static bool
+pack(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
   float *to = packed;
-  size_t count = weight_count(shape);
+  size_t count = weight_count(&conv->shape);
 
-  if (shape->precision == KERNEL_FP32)
+  (void) scratch;
+  if (conv->shape.precision == KERNEL_FP32)
     memcpy(to, w, count * sizeof *to);
   else
     for (size_t i = 0; i < count; i++)
       to[i] = bf16_widen(bf16_narrow(w[i]));
+  return true;
 }
 
 /* The image's numbers in fp32: where they are, or copied to `room`. */
@@ -129,10 +116,11 @@ fold_back(const struct kernel_conv_shape *shape, const struct fold *fold, float 
         }
 }
 
-void
-kernel_conv_blas_forward(const struct kernel_conv_shape *shape, const void *x, const void *packed,
-                         const float *bias, void *y, void *scratch)
+static bool
+forward(const struct kernel_conv *conv, const void *x, const void *packed, const float *bias,
+        void *y, void *scratch)
 {
+  const struct kernel_conv_shape *shape = &conv->shape;
   struct fold fold = fold_of(shape, scratch);
   bool half = shape->precision == KERNEL_BF16;
 
@@ -149,12 +137,13 @@ kernel_conv_blas_forward(const struct kernel_conv_shape *shape, const void *x, c
     if (half)
       kernel_bf16_narrow(fold.out_count, output, (uint16_t *) y + i * fold.out_count);
   }
+  return true;
 }
 
-void
-kernel_conv_blas_weights(const struct kernel_conv_shape *shape, const void *x, const void *dy,
-                         float *dw, void *scratch)
+static bool
+weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw, void *scratch)
 {
+  const struct kernel_conv_shape *shape = &conv->shape;
   struct fold fold = fold_of(shape, scratch);
   bool half = shape->precision == KERNEL_BF16;
 
@@ -165,12 +154,13 @@ kernel_conv_blas_weights(const struct kernel_conv_shape *shape, const void *x, c
     la_sgemm(true, false, fold.depth, shape->out, fold.rows, 1.0f, fold.unfolded, fold.depth, slope,
              shape->out, i ? 1.0f : 0.0f, dw, shape->out);
   }
+  return true;
 }
 
-void
-kernel_conv_blas_inputs(const struct kernel_conv_shape *shape, const void *dy, const void *packed,
-                        void *dx, void *scratch)
+static bool
+inputs(const struct kernel_conv *conv, const void *dy, const void *packed, void *dx, void *scratch)
 {
+  const struct kernel_conv_shape *shape = &conv->shape;
   struct fold fold = fold_of(shape, scratch);
   bool half = shape->precision == KERNEL_BF16;
 
@@ -184,4 +174,37 @@ kernel_conv_blas_inputs(const struct kernel_conv_shape *shape, const void *dy, c
     if (half)
       kernel_bf16_narrow(fold.in_count, image, (uint16_t *) dx + i * fold.in_count);
   }
+  return true;
+}
+
+static const char *
+name(const struct kernel_conv *conv)
+{
+  (void) conv;
+  return "blas";
+}
+
+static void
+free_nothing(void *state)
+{
+  (void) state;
+}
+
+static const struct kernel_conv_maker maker = {.free = free_nothing,
+                                               .name = name,
+                                               .pack = pack,
+                                               .pack_inputs = pack,
+                                               .forward = forward,
+                                               .weights = weights,
+                                               .inputs = inputs};
+
+void
+kernel_conv_use_blas(struct kernel_conv *conv)
+{
+  struct fold fold = fold_of(&conv->shape, NULL);
+
+  conv->maker = &maker;
+  conv->packed_bytes = floats_bytes(weight_count(&conv->shape));
+  conv->scratch_bytes = floats_bytes(fold.in_count) + floats_bytes(fold.out_count)
+                        + floats_bytes(fold.rows * fold.depth);
 }

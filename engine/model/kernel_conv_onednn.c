@@ -4,34 +4,11 @@
 
 #ifdef HAVE_ONEDNN
 
-#include <dnnl.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "model/kernel_bf16.h"
+#include "model/kernel_dnn.h"
 
-/* Version 3 hides memory descriptors behind pointers and has no operation descriptors. */
-#if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t layout_ref;
-#else
-typedef const dnnl_memory_desc_t *layout_ref;
-#endif
-
-/* One primitive. Scratch memory is handed in with each execution, so a primitive has no state of its own. */
-struct step
-{
-  dnnl_primitive_desc_t description;
-  dnnl_primitive_t primitive;
-  size_t scratch;
-};
-
-struct operand
-{
-  int arg;
-  const void *data; /* written if the argument is an output */
-};
-
-enum step_name
+enum step
 {
   FORWARD,
   WEIGHTS,
@@ -42,21 +19,19 @@ enum step_name
   STEP_COUNT
 };
 
-struct kernel_conv_dnn
+struct state
 {
-  struct kernel_conv_shape shape;
   dnnl_engine_t engine;
-  struct step steps[STEP_COUNT];
+  struct dnn_step steps[STEP_COUNT];
   float *zeros; /* (out), the bias of those that have none */
-  size_t packed_bytes;
-  /* the scratch: x as bf16, the weights' gradient as WEIGHTS lays it out, a primitive's own */
-  size_t narrow_bytes, slope_bytes, own_bytes;
+  /* Scratch: x as bf16, the weights' gradient as WEIGHTS lays it out, then a primitive's own. */
+  size_t slope_at, own_at;
 };
 
 /* What a shape's primitives are described with. */
 struct plan
 {
-  const struct kernel_conv_shape *shape;
+  dnnl_prop_kind_t direction;
   dnnl_dims_t strides, dilates, pads;
   dnnl_memory_desc_t x, y, bias;
   dnnl_memory_desc_t weights;      /* of x's type, in any layout */
@@ -64,53 +39,6 @@ struct plan
   dnnl_memory_desc_t weights_rows; /* fp32 (kernel, kernel, in, out) */
   dnnl_primitive_attr_t attributes;
 };
-
-/* ---- memory descriptors in both versions --------------------------------------------------------- */
-
-#if DNNL_VERSION_MAJOR >= 3
-
-static bool
-layout_make(dnnl_memory_desc_t *layout, int count, const dnnl_dims_t dims, dnnl_data_type_t type,
-            dnnl_format_tag_t tag)
-{
-  return dnnl_memory_desc_create_with_tag(layout, count, dims, type, tag) == dnnl_success;
-}
-
-static layout_ref
-layout_of(const dnnl_memory_desc_t *layout)
-{
-  return *layout;
-}
-
-static void
-layout_free(dnnl_memory_desc_t *layout)
-{
-  if (*layout)
-    (void) dnnl_memory_desc_destroy(*layout);
-}
-
-#else
-
-static bool
-layout_make(dnnl_memory_desc_t *layout, int count, const dnnl_dims_t dims, dnnl_data_type_t type,
-            dnnl_format_tag_t tag)
-{
-  return dnnl_memory_desc_init_by_tag(layout, count, dims, type, tag) == dnnl_success;
-}
-
-static layout_ref
-layout_of(const dnnl_memory_desc_t *layout)
-{
-  return layout;
-}
-
-static void
-layout_free(dnnl_memory_desc_t *layout)
-{
-  (void) layout;
-}
-
-#endif
 
 static bool
 plan_make(struct plan *plan, const struct kernel_conv_shape *shape)
@@ -124,75 +52,71 @@ plan_make(struct plan *plan, const struct kernel_conv_shape *shape)
   dnnl_dims_t x = {n, in, (dnnl_dim_t) shape->height, (dnnl_dim_t) shape->width};
   dnnl_dims_t y = {n, out, (dnnl_dim_t) height, (dnnl_dim_t) width};
   dnnl_dims_t weights = {out, in, kernel, kernel}, bias = {out};
-  *plan = (struct plan){.shape = shape};
+  *plan =
+    (struct plan){.direction = shape->training ? dnnl_forward_training : dnnl_forward_inference};
   for (size_t i = 0; i < 2; i++)
   {
     plan->strides[i] = (dnnl_dim_t) shape->stride;
     plan->pads[i] = kernel / 2;
   }
-  return layout_make(&plan->x, 4, x, type, dnnl_nhwc)
-         && layout_make(&plan->y, 4, y, type, dnnl_nhwc)
-         && layout_make(&plan->weights, 4, weights, type, dnnl_format_tag_any)
-         && layout_make(&plan->slope, 4, weights, dnnl_f32, dnnl_format_tag_any)
-         && layout_make(&plan->weights_rows, 4, weights, dnnl_f32, dnnl_hwio)
-         && layout_make(&plan->bias, 1, bias, dnnl_f32, dnnl_a)
-         && dnnl_primitive_attr_create(&plan->attributes) == dnnl_success
-         && dnnl_primitive_attr_set_scratchpad_mode(plan->attributes, dnnl_scratchpad_mode_user)
-              == dnnl_success;
+  return dnn_layout_make(&plan->x, 4, x, type, dnnl_nhwc)
+         && dnn_layout_make(&plan->y, 4, y, type, dnnl_nhwc)
+         && dnn_layout_make(&plan->weights, 4, weights, type, dnnl_format_tag_any)
+         && dnn_layout_make(&plan->slope, 4, weights, dnnl_f32, dnnl_format_tag_any)
+         && dnn_layout_make(&plan->weights_rows, 4, weights, dnnl_f32, dnnl_hwio)
+         && dnn_layout_make(&plan->bias, 1, bias, dnnl_f32, dnnl_a)
+         && dnn_attributes_make(&plan->attributes);
 }
 
 static void
 plan_free(struct plan *plan)
 {
-  layout_free(&plan->x);
-  layout_free(&plan->y);
-  layout_free(&plan->weights);
-  layout_free(&plan->slope);
-  layout_free(&plan->weights_rows);
-  layout_free(&plan->bias);
+  dnn_layout_free(&plan->x);
+  dnn_layout_free(&plan->y);
+  dnn_layout_free(&plan->weights);
+  dnn_layout_free(&plan->slope);
+  dnn_layout_free(&plan->weights_rows);
+  dnn_layout_free(&plan->bias);
   if (plan->attributes)
     (void) dnnl_primitive_attr_destroy(plan->attributes);
 }
 
-/* ---- descriptions of the three products in both versions ------------------------------------------- */
-
 #if DNNL_VERSION_MAJOR >= 3
 
 static dnnl_status_t
-describe(const struct plan *plan, enum step_name name, struct step *step, dnnl_engine_t engine,
-         const_dnnl_primitive_desc_t forward)
+describe(const struct plan *plan, enum step name, struct state *state)
 {
-  dnnl_primitive_desc_t *made = &step->description;
+  dnnl_primitive_desc_t *made = &state->steps[name].description;
+  const_dnnl_primitive_desc_t forward = state->steps[FORWARD].description;
   dnnl_alg_kind_t how = dnnl_convolution_direct;
 
   if (name == FORWARD)
     return dnnl_convolution_forward_primitive_desc_create(
-      made, engine, plan->shape->training ? dnnl_forward_training : dnnl_forward_inference, how,
-      plan->x, plan->weights, plan->bias, plan->y, plan->strides, plan->dilates, plan->pads,
-      plan->pads, plan->attributes);
+      made, state->engine, plan->direction, how, plan->x, plan->weights, plan->bias, plan->y,
+      plan->strides, plan->dilates, plan->pads, plan->pads, plan->attributes);
   if (name == WEIGHTS)
     return dnnl_convolution_backward_weights_primitive_desc_create(
-      made, engine, how, plan->x, plan->slope, NULL, plan->y, plan->strides, plan->dilates,
+      made, state->engine, how, plan->x, plan->slope, NULL, plan->y, plan->strides, plan->dilates,
       plan->pads, plan->pads, forward, plan->attributes);
   return dnnl_convolution_backward_data_primitive_desc_create(
-    made, engine, how, plan->x, plan->weights, plan->y, plan->strides, plan->dilates, plan->pads,
-    plan->pads, forward, plan->attributes);
+    made, state->engine, how, plan->x, plan->weights, plan->y, plan->strides, plan->dilates,
+    plan->pads, plan->pads, forward, plan->attributes);
 }
 
 #else
 
 static dnnl_status_t
-describe(const struct plan *plan, enum step_name name, struct step *step, dnnl_engine_t engine,
-         const_dnnl_primitive_desc_t forward)
+describe(const struct plan *plan, enum step name, struct state *state)
 {
   dnnl_convolution_desc_t product;
   dnnl_alg_kind_t how = dnnl_convolution_direct;
+  const_dnnl_primitive_desc_t forward = name == FORWARD ? NULL : state->steps[FORWARD].description;
   dnnl_status_t status;
 
   if (name == FORWARD)
-    status = dnnl_convolution_forward_desc_init(
-      &product, plan->shape->training ? dnnl_forward_training : dnnl_forward_inference, how,
-      &plan->x, &plan->weights, &plan->bias, &plan->y, plan->strides, plan->pads, plan->pads);
+    status = dnnl_convolution_forward_desc_init(&product, plan->direction, how, &plan->x,
+                                                &plan->weights, &plan->bias, &plan->y,
+                                                plan->strides, plan->pads, plan->pads);
   else if (name == WEIGHTS)
     status = dnnl_convolution_backward_weights_desc_init(
       &product, how, &plan->x, &plan->slope, NULL, &plan->y, plan->strides, plan->pads, plan->pads);
@@ -201,131 +125,52 @@ describe(const struct plan *plan, enum step_name name, struct step *step, dnnl_e
       &product, how, &plan->x, &plan->weights, &plan->y, plan->strides, plan->pads, plan->pads);
   if (status != dnnl_success)
     return status;
-  return dnnl_primitive_desc_create(&step->description, &product, plan->attributes, engine,
-                                    forward);
+  return dnnl_primitive_desc_create(&state->steps[name].description, &product, plan->attributes,
+                                    state->engine, forward);
 }
 
 #endif
 
-/* ---- steps ----------------------------------------------------------------------------------------- */
-
-static layout_ref
-step_layout(const struct step *step, int arg)
+static dnnl_status_t
+make_product(const struct plan *plan, enum step name, struct state *state)
 {
-  return dnnl_primitive_desc_query_md(step->description, dnnl_query_exec_arg_md, arg);
+  dnnl_status_t status = describe(plan, name, state);
+
+  if (status != dnnl_success)
+    return status;
+  if (!dnn_step_is_fast(&state->steps[name]))
+    return dnnl_unimplemented;
+  return dnn_step_finish(&state->steps[name]);
 }
 
-static const char *
-step_name(const struct step *step)
+/* What turns the plain weights into the argument of a product, or back. */
+static dnnl_status_t
+make_turn(const struct plan *plan, enum step name, enum step product, int arg, struct state *state)
 {
-  const char *name = NULL;
+  dnn_layout_ref rows = dnn_layout_of(&plan->weights_rows),
+                 packed = dnn_step_layout(&state->steps[product], arg);
+  bool back = name == UNPACK;
 
-  if (dnnl_primitive_desc_query(step->description, dnnl_query_impl_info_str, 0, &name)
-      != dnnl_success)
-    return "";
-  return name;
+  return dnn_step_reorder(&state->steps[name], state->engine, back ? packed : rows,
+                          back ? rows : packed, plan->attributes);
 }
 
-/* The primitive of step->description. */
-static bool
-step_finish(struct step *step)
+static dnnl_status_t
+make_steps(const struct plan *plan, const struct kernel_conv_shape *shape, struct state *state)
 {
-  if (dnnl_primitive_create(&step->primitive, step->description) != dnnl_success)
-    return false;
-  step->scratch = dnnl_memory_desc_get_size(step_layout(step, DNNL_ARG_SCRATCHPAD));
-  return true;
-}
+  dnnl_status_t status = make_product(plan, FORWARD, state);
 
-static bool
-step_reorder(const struct plan *plan, struct step *step, dnnl_engine_t engine, layout_ref from,
-             layout_ref to)
-{
-  return dnnl_reorder_primitive_desc_create(&step->description, from, engine, to, engine,
-                                            plan->attributes)
-           == dnnl_success
-         && step_finish(step);
-}
-
-static void
-step_free(struct step *step)
-{
-  if (step->primitive)
-    (void) dnnl_primitive_destroy(step->primitive);
-  if (step->description)
-    (void) dnnl_primitive_desc_destroy(step->description);
-}
-
-#define OPERANDS_MAX 5
-
-/* Runs the primitive on these operands. The stream and the memory objects, which take about half a
- * microsecond, are this call's own: two threads share only what neither changes. */
-static bool
-step_run(const struct kernel_conv_dnn *dnn, enum step_name name, size_t count,
-         const struct operand *operands, void *scratch)
-{
-  const struct step *step = &dnn->steps[name];
-  dnnl_exec_arg_t args[OPERANDS_MAX];
-  dnnl_stream_t stream = NULL;
-  size_t made = 0;
-  bool done = dnnl_stream_create(&stream, dnn->engine, dnnl_stream_default_flags) == dnnl_success;
-
-  for (; done && made < count; made++)
-  {
-    args[made].arg = operands[made].arg;
-    done = dnnl_memory_create(&args[made].memory, step_layout(step, operands[made].arg),
-                              dnn->engine, (void *) (uintptr_t) operands[made].data)
-           == dnnl_success;
-    if (!done)
-      break;
-  }
-  if (done && step->scratch > 0)
-  {
-    args[made].arg = DNNL_ARG_SCRATCHPAD;
-    done = dnnl_memory_create(&args[made].memory, step_layout(step, DNNL_ARG_SCRATCHPAD),
-                              dnn->engine, (char *) scratch + dnn->narrow_bytes + dnn->slope_bytes)
-           == dnnl_success;
-    made += done;
-  }
-  done = done && dnnl_primitive_execute(step->primitive, stream, (int) made, args) == dnnl_success
-         && dnnl_stream_wait(stream) == dnnl_success;
-  while (made > 0)
-    (void) dnnl_memory_destroy(args[--made].memory);
-  if (stream)
-    (void) dnnl_stream_destroy(stream);
-  return done;
-}
-
-/* ---- making ---------------------------------------------------------------------------------------- */
-
-/* Reference code of the library is far slower than BLAS on unfolded images. */
-static bool
-describe_fast(const struct plan *plan, enum step_name name, struct kernel_conv_dnn *dnn)
-{
-  struct step *step = &dnn->steps[name];
-  const_dnnl_primitive_desc_t forward = name == FORWARD ? NULL : dnn->steps[FORWARD].description;
-
-  return describe(plan, name, step, dnn->engine, forward) == dnnl_success
-         && strncmp(step_name(step), "ref", 3) != 0 && step_finish(step);
-}
-
-static bool
-make_steps(struct kernel_conv_dnn *dnn, const struct plan *plan)
-{
-  bool weights = dnn->shape.training, inputs = weights && !dnn->shape.first;
-  struct step *steps = dnn->steps;
-  layout_ref rows = layout_of(&plan->weights_rows);
-
-  return describe_fast(plan, FORWARD, dnn)
-         && step_reorder(plan, &steps[PACK], dnn->engine, rows,
-                         step_layout(&steps[FORWARD], DNNL_ARG_WEIGHTS))
-         && (!weights
-             || (describe_fast(plan, WEIGHTS, dnn)
-                 && step_reorder(plan, &steps[UNPACK], dnn->engine,
-                                 step_layout(&steps[WEIGHTS], DNNL_ARG_DIFF_WEIGHTS), rows)))
-         && (!inputs
-             || (describe_fast(plan, INPUTS, dnn)
-                 && step_reorder(plan, &steps[PACK_INPUTS], dnn->engine, rows,
-                                 step_layout(&steps[INPUTS], DNNL_ARG_WEIGHTS))));
+  if (status == dnnl_success)
+    status = make_turn(plan, PACK, FORWARD, DNNL_ARG_WEIGHTS, state);
+  if (status == dnnl_success && shape->training)
+    status = make_product(plan, WEIGHTS, state);
+  if (status == dnnl_success && shape->training)
+    status = make_turn(plan, UNPACK, WEIGHTS, DNNL_ARG_DIFF_WEIGHTS, state);
+  if (status == dnnl_success && shape->training && !shape->first)
+    status = make_product(plan, INPUTS, state);
+  if (status == dnnl_success && shape->training && !shape->first)
+    status = make_turn(plan, PACK_INPUTS, INPUTS, DNNL_ARG_WEIGHTS, state);
+  return status;
 }
 
 static size_t
@@ -334,228 +179,169 @@ larger(size_t a, size_t b)
   return a > b ? a : b;
 }
 
+static size_t
+x_count(const struct kernel_conv_shape *shape)
+{
+  return shape->images * shape->height * shape->width * shape->in;
+}
+
 static void
-measure(struct kernel_conv_dnn *dnn)
+measure(struct kernel_conv *conv, struct state *state)
 {
-  const struct kernel_conv_shape *shape = &dnn->shape;
-  struct step *steps = dnn->steps;
+  const struct kernel_conv_shape *shape = &conv->shape;
+  const struct dnn_step *steps = state->steps;
+  size_t own = 0;
 
   for (size_t i = 0; i < STEP_COUNT; i++)
-    dnn->own_bytes = larger(dnn->own_bytes, kernel_conv_align(steps[i].scratch));
-  dnn->packed_bytes = dnnl_memory_desc_get_size(step_layout(&steps[FORWARD], DNNL_ARG_WEIGHTS));
-  if (steps[INPUTS].primitive)
-    dnn->packed_bytes = larger(
-      dnn->packed_bytes, dnnl_memory_desc_get_size(step_layout(&steps[INPUTS], DNNL_ARG_WEIGHTS)));
-  dnn->packed_bytes = kernel_conv_align(dnn->packed_bytes);
-  if (steps[WEIGHTS].primitive)
-    dnn->slope_bytes = kernel_conv_align(
-      dnnl_memory_desc_get_size(step_layout(&steps[WEIGHTS], DNNL_ARG_DIFF_WEIGHTS)));
+    own = larger(own, kernel_align(steps[i].scratch));
   if (shape->first && shape->precision == KERNEL_BF16)
-    dnn->narrow_bytes = kernel_conv_align(shape->images * shape->height * shape->width * shape->in
-                                          * sizeof(uint16_t));
+    state->slope_at = kernel_align(x_count(shape) * sizeof(uint16_t));
+  state->own_at = state->slope_at;
+  if (shape->training)
+    state->own_at += kernel_align(dnn_step_bytes(&steps[WEIGHTS], DNNL_ARG_DIFF_WEIGHTS));
+  conv->scratch_bytes = state->own_at + own;
+  conv->packed_bytes = kernel_align(dnn_step_bytes(&steps[FORWARD], DNNL_ARG_WEIGHTS));
+  if (steps[INPUTS].primitive)
+    conv->packed_bytes =
+      larger(conv->packed_bytes, kernel_align(dnn_step_bytes(&steps[INPUTS], DNNL_ARG_WEIGHTS)));
 }
 
-enum err
-kernel_conv_dnn_new(const struct kernel_conv_shape *shape, struct kernel_conv_dnn **dnn,
-                    struct err_info *info)
+static void
+state_free(void *context)
 {
-  struct plan plan = {0};
-  struct kernel_conv_dnn *made = calloc(1, sizeof *made);
+  struct state *state = context;
 
-  *dnn = NULL;
-  if (!made)
-    return err_set(info, ERR_MEMORY, "out of memory for a convolution");
-  made->shape = *shape;
-  made->zeros = calloc(shape->out, sizeof *made->zeros);
-  if (!made->zeros)
-  {
-    kernel_conv_dnn_free(made);
-    return err_set(info, ERR_MEMORY, "out of memory for a convolution");
-  }
-  if (dnnl_engine_create(&made->engine, dnnl_cpu, 0) == dnnl_success && plan_make(&plan, shape)
-      && make_steps(made, &plan))
-  {
-    measure(made);
-    *dnn = made;
-  }
-  else
-    kernel_conv_dnn_free(made);
-  plan_free(&plan);
-  return ERR_OK;
-}
-
-void
-kernel_conv_dnn_free(struct kernel_conv_dnn *dnn)
-{
-  if (!dnn)
-    return;
   for (size_t i = 0; i < STEP_COUNT; i++)
-    step_free(&dnn->steps[i]);
-  if (dnn->engine)
-    (void) dnnl_engine_destroy(dnn->engine);
-  free(dnn->zeros);
-  free(dnn);
-}
-
-size_t
-kernel_conv_dnn_packed_bytes(const struct kernel_conv_dnn *dnn)
-{
-  return dnn->packed_bytes;
-}
-
-size_t
-kernel_conv_dnn_scratch_bytes(const struct kernel_conv_dnn *dnn)
-{
-  return dnn->narrow_bytes + dnn->slope_bytes + dnn->own_bytes;
-}
-
-const char *
-kernel_conv_dnn_name(const struct kernel_conv_dnn *dnn)
-{
-  return step_name(&dnn->steps[FORWARD]);
+    dnn_step_free(&state->steps[i]);
+  if (state->engine)
+    (void) dnnl_engine_destroy(state->engine);
+  free(state->zeros);
+  free(state);
 }
 
 /* ---- execution ------------------------------------------------------------------------------------- */
 
-/* x as the primitives read it: there is no code that reads fp32 and writes bf16. */
+/* x as the primitives read it: the library has no code that reads fp32 and writes bf16. */
 static const void *
-input_of(const struct kernel_conv_dnn *dnn, const void *x, void *scratch)
+input_of(const struct kernel_conv *conv, const void *x, void *scratch)
 {
-  const struct kernel_conv_shape *shape = &dnn->shape;
-
-  if (dnn->narrow_bytes == 0)
+  if (!conv->shape.first || conv->shape.precision == KERNEL_FP32)
     return x;
-  kernel_bf16_narrow(shape->images * shape->height * shape->width * shape->in, x, scratch);
+  kernel_bf16_narrow(x_count(&conv->shape), x, scratch);
   return scratch;
 }
 
-bool
-kernel_conv_dnn_pack(const struct kernel_conv_dnn *dnn, const float *w, void *packed, void *scratch)
+static bool
+run(const struct kernel_conv *conv, enum step name, size_t count,
+    const struct dnn_operand *operands, void *scratch)
 {
-  struct operand operands[] = {{DNNL_ARG_FROM, w}, {DNNL_ARG_TO, packed}};
+  const struct state *state = conv->state;
 
-  return step_run(dnn, PACK, 2, operands, scratch);
+  return dnn_step_run(&state->steps[name], state->engine, count, operands,
+                      (char *) scratch + state->own_at);
 }
 
-bool
-kernel_conv_dnn_pack_inputs(const struct kernel_conv_dnn *dnn, const float *w, void *packed,
-                            void *scratch)
+static bool
+pack(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
-  struct operand operands[] = {{DNNL_ARG_FROM, w}, {DNNL_ARG_TO, packed}};
+  struct dnn_operand operands[] = {{DNNL_ARG_FROM, w}, {DNNL_ARG_TO, packed}};
 
-  return step_run(dnn, PACK_INPUTS, 2, operands, scratch);
+  return run(conv, PACK, 2, operands, scratch);
 }
 
-bool
-kernel_conv_dnn_forward(const struct kernel_conv_dnn *dnn, const void *x, const void *packed,
-                        const float *bias, void *y, void *scratch)
+static bool
+pack_inputs(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
-  struct operand operands[] = {{DNNL_ARG_SRC, input_of(dnn, x, scratch)},
-                               {DNNL_ARG_WEIGHTS, packed},
-                               {DNNL_ARG_BIAS, bias ? bias : dnn->zeros},
-                               {DNNL_ARG_DST, y}};
+  struct dnn_operand operands[] = {{DNNL_ARG_FROM, w}, {DNNL_ARG_TO, packed}};
 
-  return step_run(dnn, FORWARD, 4, operands, scratch);
+  return run(conv, PACK_INPUTS, 2, operands, scratch);
 }
 
-bool
-kernel_conv_dnn_weights(const struct kernel_conv_dnn *dnn, const void *x, const void *dy, float *dw,
-                        void *scratch)
+static bool
+forward(const struct kernel_conv *conv, const void *x, const void *packed, const float *bias,
+        void *y, void *scratch)
 {
-  char *slope = (char *) scratch + dnn->narrow_bytes;
-  struct operand product[] = {{DNNL_ARG_SRC, input_of(dnn, x, scratch)},
-                              {DNNL_ARG_DIFF_DST, dy},
-                              {DNNL_ARG_DIFF_WEIGHTS, slope}};
-  struct operand turn[] = {{DNNL_ARG_FROM, slope}, {DNNL_ARG_TO, dw}};
+  const struct state *state = conv->state;
+  struct dnn_operand operands[] = {{DNNL_ARG_SRC, input_of(conv, x, scratch)},
+                                   {DNNL_ARG_WEIGHTS, packed},
+                                   {DNNL_ARG_BIAS, bias ? bias : state->zeros},
+                                   {DNNL_ARG_DST, y}};
 
-  return step_run(dnn, WEIGHTS, 3, product, scratch) && step_run(dnn, UNPACK, 2, turn, scratch);
+  return run(conv, FORWARD, 4, operands, scratch);
 }
 
-bool
-kernel_conv_dnn_inputs(const struct kernel_conv_dnn *dnn, const void *dy, const void *packed,
-                       void *dx, void *scratch)
+static bool
+weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw, void *scratch)
 {
-  struct operand operands[] = {
+  const struct state *state = conv->state;
+  char *slope = (char *) scratch + state->slope_at;
+  struct dnn_operand product[] = {{DNNL_ARG_SRC, input_of(conv, x, scratch)},
+                                  {DNNL_ARG_DIFF_DST, dy},
+                                  {DNNL_ARG_DIFF_WEIGHTS, slope}};
+  struct dnn_operand turn[] = {{DNNL_ARG_FROM, slope}, {DNNL_ARG_TO, dw}};
+
+  return run(conv, WEIGHTS, 3, product, scratch) && run(conv, UNPACK, 2, turn, scratch);
+}
+
+static bool
+inputs(const struct kernel_conv *conv, const void *dy, const void *packed, void *dx, void *scratch)
+{
+  struct dnn_operand operands[] = {
     {DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_WEIGHTS, packed}, {DNNL_ARG_DIFF_SRC, dx}};
 
-  return step_run(dnn, INPUTS, 3, operands, scratch);
+  return run(conv, INPUTS, 3, operands, scratch);
+}
+
+static const char *
+name_of(const struct kernel_conv *conv)
+{
+  const struct state *state = conv->state;
+
+  return dnn_step_name(&state->steps[FORWARD]);
+}
+
+static const struct kernel_conv_maker maker = {.free = state_free,
+                                               .name = name_of,
+                                               .pack = pack,
+                                               .pack_inputs = pack_inputs,
+                                               .forward = forward,
+                                               .weights = weights,
+                                               .inputs = inputs};
+
+enum err
+kernel_conv_use_onednn(struct kernel_conv *conv, struct err_info *info)
+{
+  struct plan plan = {0};
+  struct state *state = calloc(1, sizeof *state);
+  dnnl_status_t status = dnnl_out_of_memory;
+
+  if (state && (state->zeros = calloc(conv->shape.out, sizeof *state->zeros)))
+    status = dnnl_engine_create(&state->engine, dnnl_cpu, 0);
+  if (status == dnnl_success)
+    status =
+      plan_make(&plan, &conv->shape) ? make_steps(&plan, &conv->shape, state) : dnnl_unimplemented;
+  plan_free(&plan);
+  if (status == dnnl_success)
+  {
+    measure(conv, state);
+    conv->maker = &maker;
+    conv->state = state;
+    return ERR_OK;
+  }
+  if (state)
+    state_free(state);
+  return status == dnnl_out_of_memory ? err_set(info, ERR_MEMORY, "out of memory for a convolution")
+                                      : ERR_OK;
 }
 
 #else
 
 enum err
-kernel_conv_dnn_new(const struct kernel_conv_shape *shape, struct kernel_conv_dnn **dnn,
-                    struct err_info *info)
+kernel_conv_use_onednn(struct kernel_conv *conv, struct err_info *info)
 {
-  (void) shape;
+  (void) conv;
   (void) info;
-  *dnn = NULL;
   return ERR_OK;
-}
-
-void
-kernel_conv_dnn_free(struct kernel_conv_dnn *dnn)
-{
-  (void) dnn;
-}
-
-size_t
-kernel_conv_dnn_packed_bytes(const struct kernel_conv_dnn *dnn)
-{
-  (void) dnn;
-  return 0;
-}
-
-size_t
-kernel_conv_dnn_scratch_bytes(const struct kernel_conv_dnn *dnn)
-{
-  (void) dnn;
-  return 0;
-}
-
-const char *
-kernel_conv_dnn_name(const struct kernel_conv_dnn *dnn)
-{
-  (void) dnn;
-  return "";
-}
-
-bool
-kernel_conv_dnn_pack(const struct kernel_conv_dnn *dnn, const float *w, void *packed, void *scratch)
-{
-  (void) dnn, (void) w, (void) packed, (void) scratch;
-  return false;
-}
-
-bool
-kernel_conv_dnn_pack_inputs(const struct kernel_conv_dnn *dnn, const float *w, void *packed,
-                            void *scratch)
-{
-  return kernel_conv_dnn_pack(dnn, w, packed, scratch);
-}
-
-bool
-kernel_conv_dnn_forward(const struct kernel_conv_dnn *dnn, const void *x, const void *packed,
-                        const float *bias, void *y, void *scratch)
-{
-  (void) dnn, (void) x, (void) packed, (void) bias, (void) y, (void) scratch;
-  return false;
-}
-
-bool
-kernel_conv_dnn_weights(const struct kernel_conv_dnn *dnn, const void *x, const void *dy, float *dw,
-                        void *scratch)
-{
-  (void) dnn, (void) x, (void) dy, (void) dw, (void) scratch;
-  return false;
-}
-
-bool
-kernel_conv_dnn_inputs(const struct kernel_conv_dnn *dnn, const void *dy, const void *packed,
-                       void *dx, void *scratch)
-{
-  (void) dnn, (void) dy, (void) packed, (void) dx, (void) scratch;
-  return false;
 }
 
 #endif

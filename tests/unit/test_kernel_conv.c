@@ -47,10 +47,10 @@ struct results
 static void *
 room(size_t bytes)
 {
-  void *memory = aligned_alloc(64, kernel_conv_align(bytes ? bytes : 1));
+  void *memory = aligned_alloc(64, kernel_align(bytes ? bytes : 1));
   assert_non_null(memory);
   memset(memory, 0xA5,
-         kernel_conv_align(bytes ? bytes : 1)); /* results may not rest on cleared memory */
+         kernel_align(bytes ? bytes : 1)); /* results may not rest on cleared memory */
   return memory;
 }
 
@@ -208,21 +208,6 @@ run(const struct kernel_conv *conv, const struct problem *p, struct results *r)
   free(scratch);
 }
 
-static void
-run_blas(const struct problem *p, struct results *r)
-{
-  void *packed = room(kernel_conv_blas_packed_bytes(&p->shape));
-  void *scratch = room(kernel_conv_blas_scratch_bytes(&p->shape));
-
-  kernel_conv_blas_pack(&p->shape, p->w, packed);
-  kernel_conv_blas_forward(&p->shape, p->x, packed, p->bias, r->y, scratch);
-  kernel_conv_blas_forward(&p->shape, p->x, packed, NULL, r->y_plain, scratch);
-  kernel_conv_blas_weights(&p->shape, p->x, p->dy, r->dw, scratch);
-  kernel_conv_blas_inputs(&p->shape, p->dy, packed, r->dx, scratch);
-  free(packed);
-  free(scratch);
-}
-
 /* |got − expected| ≤ relative · size of the terms, + half a unit in the last place of a bf16 result. */
 static void
 check(const char *what, const void *got, bool half, size_t i, double expected, double size,
@@ -275,8 +260,10 @@ check_precision(enum kernel_precision precision, bool first)
     kernel_conv_free(conv);
     results_free(&r);
 
+    struct kernel_conv blas = {.shape = p.shape};
+    kernel_conv_use_blas(&blas);
     results_make(&r, &p);
-    run_blas(&p, &r);
+    run(&blas, &p, &r);
     check_results(&p, &r);
     results_free(&r);
     problem_free(&p);
