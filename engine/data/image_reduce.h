@@ -13,6 +13,9 @@
 /* 32 x 32 pixels in colour: MNIST's and CIFAR's images are taken whole. */
 #define IMAGE_INPUTS_MAX 3072u
 
+/* The most values that any model sees of an image: 128 x 128 pixels of 4 channels. */
+#define IMAGE_SEEN_MAX 65536u
+
 /* The size that images of (height, width, channels) are seen in: their own, or less. */
 void image_reduced_size(size_t height, size_t width, size_t channels, size_t *seen_height,
                         size_t *seen_width);

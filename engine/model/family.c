@@ -322,6 +322,28 @@ mlp_cost(const struct model_data_shape *shape, size_t rows)
   return family_cost("mlp", shape, NULL, rows);
 }
 
+static const char *
+cnn_refuse(const struct model_data_shape *shape)
+{
+  if (shape->kind != DATASET_IMAGES)
+    return "a convolutional network needs images; use trees, mlp or linear for tables";
+  if (shape->height < 8 || shape->width < 8)
+    return "images of less than 8 x 8 pixels are too small for convolutions; use mlp";
+  return NULL;
+}
+
+static json_t *
+cnn_space(const struct model_data_shape *shape)
+{
+  return published_space("cnn", shape);
+}
+
+static double
+cnn_cost(const struct model_data_shape *shape, size_t rows)
+{
+  return family_cost("cnn", shape, NULL, rows);
+}
+
 static const struct model_family families[] = {
   {.name = "linear",
    .help =
@@ -342,6 +364,14 @@ static const struct model_family families[] = {
    .refuse = refuse_nothing,
    .default_space = mlp_space,
    .cost_estimate = mlp_cost,
+   .stops_on_validation = true,
+   .has_rungs = true},
+  {.name = "cnn",
+   .help =
+     "Convolutional network with residual blocks and batch normalisation: the best on images.",
+   .refuse = cnn_refuse,
+   .default_space = cnn_space,
+   .cost_estimate = cnn_cost,
    .stops_on_validation = true,
    .has_rungs = true},
   {.name = NULL}};

@@ -103,6 +103,18 @@ enum family_schedule
   FAMILY_FLAT_COSINE
 };
 
+enum family_answer
+{
+  FAMILY_NO,
+  FAMILY_YES
+};
+
+enum family_precision
+{
+  FAMILY_AUTO,
+  FAMILY_FP32
+};
+
 enum family_loss
 {
   FAMILY_LOSS_AUTO, /* by the metric */

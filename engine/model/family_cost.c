@@ -11,12 +11,14 @@
 #include "base/space_json.h"
 #include "data/encode.h"
 #include "model/family.h"
+#include "model/model_cnn.h"
 
 /* Seconds, on the machine whose factor is 1. */
 #define ENCODE_S 1.5e-7     /* per value: sorted for its quantiles, scaled */
 #define LINEAR_FLOP_S 3e-11 /* of a solver's products */
 #define NET_FLOP_S 1e-11
-#define NET_STEP_S 2e-5 /* of every step, and what it does to each weight */
+#define CONV_FLOP_S 1.2e-11 /* with what is done to the maps between convolutions */
+#define NET_STEP_S 2e-5     /* of every step, and what it does to each weight */
 #define NET_WEIGHT_S 2.5e-10
 #define PIXEL_S 1.2e-9 /* a pixel made a number, at every look at it */
 #define TREE_S 5e-5
@@ -92,6 +94,22 @@ mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows
   return 1e-3 + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
 }
 
+/* Forward, and twice as much back; what lies between convolutions goes by the maps' sizes. The statistics and the
+ * validation rows after each epoch are another part of a forward pass. */
+static double
+cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
+{
+  struct model_pixels pixels = {.channels = shape->channels};
+  struct convnet_config config;
+  double epochs = family_number("cnn", shape, params, "epochs");
+
+  model_cnn_seen_size(shape, params, &pixels.height, &pixels.width);
+  model_cnn_config(shape, params, &pixels, shape->classes ? shape->classes : 1, &config);
+  double per_row = 3.3 * convnet_flops(&config) * CONV_FLOP_S
+                   + PIXEL_S * (double) (pixels.height * pixels.width * pixels.channels);
+  return 1e-2 + fmax(share * epochs, 0.1) * rows * per_row;
+}
+
 typedef double cost_formula(const struct model_data_shape *shape, const json_t *params, double rows,
                             double share);
 
@@ -103,7 +121,8 @@ cost_with(const char *family, const struct model_data_shape *shape, const json_t
   {
     const char *name;
     cost_formula *formula;
-  } formulas[] = {{"linear", linear_cost}, {"trees", trees_cost}, {"mlp", mlp_cost}};
+  } formulas[] = {
+    {"linear", linear_cost}, {"trees", trees_cost}, {"mlp", mlp_cost}, {"cnn", cnn_cost}};
   for (size_t i = 0; i < sizeof formulas / sizeof formulas[0]; i++)
     if (strcmp(formulas[i].name, family) == 0)
       return formulas[i].formula(shape, params, (double) rows, share);
@@ -129,8 +148,8 @@ family_cost_least(const char *family, const struct model_data_shape *shape, cons
 double
 family_start_s(const char *family, const struct model_data_shape *shape)
 {
-  bool products =
-    strcmp(family, "mlp") == 0 || (strcmp(family, "linear") == 0 && outputs_of(shape) > 1.0);
+  bool products = strcmp(family, "mlp") == 0 || strcmp(family, "cnn") == 0
+                  || (strcmp(family, "linear") == 0 && outputs_of(shape) > 1.0);
   return products ? KERNELS_S : 0.0;
 }
 
@@ -179,8 +198,9 @@ struct family_cost_range
 family_cost_of_job(const struct job_spec *spec, size_t family, const struct model_data_shape *shape,
                    size_t rows)
 {
-  static const char *const matter[] = {"units",     "layers", "epochs", "batch_size",
-                                       "max_depth", "rounds", NULL};
+  static const char *const matter[] = {"units",     "layers",        "epochs",  "batch_size",
+                                       "max_depth", "rounds",        "filters", "stages",
+                                       "blocks",    "early_pooling", NULL};
   const char *name = spec->families[family];
   const struct space *space = spec->space;
   size_t param = space_find(space, "family");

@@ -13,5 +13,7 @@ family_params(const char *family)
     return family_params_trees;
   if (strcmp(family, "mlp") == 0)
     return family_params_mlp;
+  if (strcmp(family, "cnn") == 0)
+    return family_params_cnn;
   return NULL;
 }

@@ -11,6 +11,7 @@
 extern const struct family_param family_params_linear[];
 extern const struct family_param family_params_trees[];
 extern const struct family_param family_params_mlp[];
+extern const struct family_param family_params_cnn[];
 
 #define FAMILY_PARAMS_END                                                                          \
   {                                                                                                \

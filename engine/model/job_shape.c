@@ -61,8 +61,10 @@ job_shape_from_schema(const json_t *schema, const char *target, const char *task
   if (kind && strcmp(kind, "images") == 0)
   {
     shape->kind = DATASET_IMAGES;
-    shape->columns = image_reduced_inputs(whole(schema, "height"), whole(schema, "width"),
-                                          whole(schema, "channels"));
+    shape->height = whole(schema, "height");
+    shape->width = whole(schema, "width");
+    shape->channels = whole(schema, "channels");
+    shape->columns = image_reduced_inputs(shape->height, shape->width, shape->channels);
     shape->classes = json_array_size(json_object_get(schema, "classes"));
     shape->task = shape->classes > 2 ? TASK_MULTICLASS : TASK_BINARY;
     return;

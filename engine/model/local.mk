@@ -1,6 +1,14 @@
 noinst_LIBRARIES += engine/libmodel.a
 engine_libmodel_a_SOURCES = \
   engine/model/family.c engine/model/family.h \
+  engine/model/activation.h \
+  engine/model/conv_numbers.h \
+  engine/model/conv_ops.c engine/model/conv_ops.h \
+  engine/model/conv_pool.c \
+  engine/model/convnet.c engine/model/convnet.h \
+  engine/model/convnet_infer.c engine/model/convnet_train.c \
+  engine/model/family_params_cnn.c \
+  engine/model/model_cnn.c engine/model/model_cnn.h \
   engine/model/family_params.c engine/model/family_params.h \
   engine/model/family_params_linear.c engine/model/family_params_mlp.c engine/model/family_params_trees.c \
   engine/model/job_shape.c \

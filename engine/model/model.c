@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct model_kind *const kinds[] = {&model_linear_kind, &model_trees_kind,
-                                                 &model_mlp_kind};
+                                                 &model_mlp_kind, &model_cnn_kind};
 
 const struct model_kind *
 model_kind_find(const char *family)

@@ -31,11 +31,12 @@ struct model_data_shape
   size_t columns; /* input columns, or pixels × channels */
   size_t encoded; /* numbers that a table's columns become; 0 = as many as columns */
   size_t classes;
+  size_t height, width, channels; /* images: their own size */
 };
 
 struct model_family
 {
-  const char *name; /* "linear", "trees", "mlp" */
+  const char *name; /* "linear", "trees", "mlp", "cnn" */
   const char *help; /* one sentence */
   /* NULL if the family can train on such data, else a sentence saying why not. */
   const char *(*refuse)(const struct model_data_shape *shape);

@@ -147,7 +147,7 @@ read_seen_size(const json_t *object, struct model_pixels *pixels)
     return true;
   return whole_member(object, "seen_height", 1, pixels->height, &pixels->seen_height)
          && whole_member(object, "seen_width", 1, pixels->width, &pixels->seen_width)
-         && pixels->seen_height <= IMAGE_INPUTS_MAX / pixels->channels / pixels->seen_width;
+         && pixels->seen_height <= IMAGE_SEEN_MAX / pixels->channels / pixels->seen_width;
 }
 
 static bool

@@ -28,6 +28,7 @@ struct model_kind
 extern const struct model_kind model_linear_kind;
 extern const struct model_kind model_trees_kind;
 extern const struct model_kind model_mlp_kind;
+extern const struct model_kind model_cnn_kind;
 
 /* By family name; NULL for others. */
 const struct model_kind *model_kind_find(const char *family);

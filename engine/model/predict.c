@@ -101,7 +101,7 @@ model_pixels_bytes(const struct model_pixels *pixels)
 void
 model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, float *x)
 {
-  uint8_t seen[IMAGE_INPUTS_MAX];
+  uint8_t seen[IMAGE_SEEN_MAX];
 
   if (pixels->seen_height)
   {

@@ -57,6 +57,7 @@ struct fit_outcome
 
 enum err fit_linear(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
+enum err fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 
 /* Labels, targets and weights of both sets, from the request. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "data/image_reduce.h"
 #include "model/family.h"
+#include "model/model_cnn.h"
 #include "train/fit.h"
 
 /* Reduced images that are held for a fit. */
@@ -200,7 +201,10 @@ prepare_images(struct fit *fit)
                                       .mean = (float) mean,
                                       .scale = (float) (1.0 / fmax(sd, 1.0))};
   size_t seen_height, seen_width;
-  image_reduced_size(images->height, images->width, images->channels, &seen_height, &seen_width);
+  if (strcmp(fit->request->family, "cnn") == 0)
+    model_cnn_seen_size(&fit->shape, fit->request->params, &seen_height, &seen_width);
+  else
+    image_reduced_size(images->height, images->width, images->channels, &seen_height, &seen_width);
   if (seen_height != images->height || seen_width != images->width)
   {
     fit->pixels.seen_height = seen_height;
@@ -242,7 +246,12 @@ state_shape(const struct train_request *request, struct model_data_shape *shape)
                                      .rows = request->train_count,
                                      .classes = request->task->class_count};
   if (images)
+  {
+    shape->height = images->height;
+    shape->width = images->width;
+    shape->channels = images->channels;
     shape->columns = image_reduced_inputs(images->height, images->width, images->channels);
+  }
   else
     shape->columns = table->column_count > 1 ? table->column_count - 1 : 1;
 }
@@ -271,6 +280,8 @@ run_family(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
     return fit_linear(fit, outcome, info);
   if (strcmp(fit->request->family, "trees") == 0)
     return fit_trees(fit, outcome, info);
+  if (strcmp(fit->request->family, "cnn") == 0)
+    return fit_cnn(fit, outcome, info);
   return fit_mlp(fit, outcome, info);
 }
 

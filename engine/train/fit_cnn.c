@@ -1,0 +1,233 @@
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "data/image_reduce.h"
+#include "model/convnet.h"
+#include "model/family.h"
+#include "model/kernel.h"
+#include "model/model_cnn.h"
+#include "train/augment.h"
+#include "train/fit_net.h"
+
+/* Training images that the statistics of a scored network are taken from. */
+#define MEASURE_IMAGES 2560
+#define RANGES_MAX (2 * (CONVNET_UNITS_MAX + 2))
+
+/* A convolutional network's fit under way. */
+struct cnn
+{
+  struct fit *fit;
+  struct convnet *net;
+  struct convnet_work *work;
+  struct convnet_infer *infer;
+  struct augment augment;
+  struct model_pixels seen; /* images as they are once they are reduced */
+  uint8_t *reduced;         /* one of them */
+  struct optim_range ranges[RANGES_MAX];
+  size_t batch, measured; /* images of a batch; batches that statistics are taken from */
+  size_t *sample;         /* their rows */
+  float *x;               /* (batch, width) of them */
+  float *scratch;         /* of infer */
+};
+
+/* ---- what the loop asks ----------------------------------------------------------------------------- */
+
+static void
+fetch(const struct fit_net *run, const size_t *order, size_t n, float *x)
+{
+  const struct cnn *cnn = run->plan->network;
+  const struct fit_rows *rows = &run->fit->train;
+  size_t bytes = model_pixels_bytes(rows->scaling);
+
+  for (size_t i = 0; i < n; i++)
+  {
+    const uint8_t *raw = rows->pixels + rows->rows[order[i]] * bytes;
+    if (rows->scaling->seen_height)
+    {
+      image_reduce(raw, rows->scaling->height, rows->scaling->width, rows->scaling->channels,
+                   cnn->seen.height, cnn->seen.width, cnn->reduced);
+      raw = cnn->reduced;
+    }
+    augment_image(&cnn->augment, &cnn->seen, raw, run->fit->request->seed, run->epoch + 1, order[i],
+                  x + i * rows->width);
+  }
+}
+
+static const float *
+forward(void *network, const float *x, uint64_t seed, uint64_t step)
+{
+  struct cnn *cnn = network;
+  return convnet_forward_training(cnn->net, cnn->work, x, seed, step);
+}
+
+static float *
+output_gradient(void *network)
+{
+  return convnet_output_gradient(((struct cnn *) network)->work);
+}
+
+static bool
+backward(void *network, const float *x)
+{
+  struct cnn *cnn = network;
+  return convnet_backward(cnn->net, cnn->work, x);
+}
+
+static bool
+settle(const struct fit_net *run)
+{
+  struct cnn *cnn = run->plan->network;
+  bool good = true;
+
+  convnet_measure_begin(cnn->net, cnn->work);
+  for (size_t i = 0; good && i < cnn->measured; i++)
+  {
+    fit_fetch(&run->fit->train, cnn->sample + i * cnn->batch, 0, cnn->batch, cnn->x);
+    good = convnet_measure(cnn->net, cnn->work, cnn->x);
+  }
+  convnet_measure_end(cnn->net, cnn->work);
+  return good && convnet_infer_take(cnn->infer, cnn->net);
+}
+
+static bool
+predict(void *network, const float *x, size_t n, float *out)
+{
+  struct cnn *cnn = network;
+  return convnet_infer_run(cnn->infer, cnn->scratch, x, n, out);
+}
+
+static const struct fit_net_kind cnn_kind = {.fetch = fetch,
+                                             .forward = forward,
+                                             .output_gradient = output_gradient,
+                                             .backward = backward,
+                                             .settle = settle,
+                                             .predict = predict};
+
+/* ---- setting up ------------------------------------------------------------------------------------- */
+
+static void
+read_augment(struct cnn *cnn)
+{
+  const struct fit *fit = cnn->fit;
+
+  cnn->augment = (struct augment){.shift = fit_number(fit, "shift"),
+                                  .flip = fit_choice(fit, "flip") == FAMILY_YES,
+                                  .rotation = fit_number(fit, "rotation"),
+                                  .crop = fit_number(fit, "crop"),
+                                  .cutout = fit_number(fit, "cutout"),
+                                  .brightness = fit_number(fit, "brightness")};
+}
+
+static void
+list_ranges(struct cnn *cnn)
+{
+  for (size_t i = 0; i < convnet_range_count(cnn->net); i++)
+  {
+    struct optim_range *range = &cnn->ranges[i];
+    bool weights = convnet_range(cnn->net, i, &range->first, &range->count);
+    range->rate = 1.0f;
+    range->decay = weights ? 1.0f : 0.0f;
+  }
+}
+
+/* The same rows for every epoch's statistics, drawn once. */
+static enum err
+draw_sample(struct cnn *cnn, struct err_info *info)
+{
+  size_t count = cnn->fit->train.count, batches = MEASURE_IMAGES / cnn->batch;
+  size_t most = count / cnn->batch;
+  struct rng rng;
+
+  batches = batches ? batches : 1;
+  cnn->measured = batches < most ? batches : most;
+  cnn->sample = calloc(count, sizeof *cnn->sample);
+  if (!cnn->sample)
+    return err_set(info, ERR_MEMORY, "no memory for %zu row numbers", count);
+  for (size_t i = 0; i < count; i++)
+    cnn->sample[i] = i;
+  rng_init(&rng, cnn->fit->request->seed, rng_mix(9, 0));
+  rng_shuffle(&rng, cnn->sample, count);
+  return ERR_OK;
+}
+
+static enum err
+set_up(struct cnn *cnn, struct err_info *info)
+{
+  struct fit *fit = cnn->fit;
+  struct convnet_config config;
+  enum kernel_precision precision =
+    fit_choice(fit, "precision") == FAMILY_AUTO && kernel_bf16_fast() ? KERNEL_BF16 : KERNEL_FP32;
+  size_t wanted = (size_t) fit_number(fit, "batch_size");
+  enum err rc;
+
+  model_cnn_config(&fit->shape, fit->request->params, fit->train.scaling, fit->outputs, &config);
+  cnn->batch = wanted < fit->train.count ? wanted : fit->train.count;
+  rc = convnet_new(&config, true, &cnn->net, info);
+  if (rc != ERR_OK)
+    return rc;
+  convnet_init_weights(cnn->net, fit->request->seed);
+  read_augment(cnn);
+  cnn->seen = *fit->train.scaling;
+  cnn->seen.height = config.height;
+  cnn->seen.width = config.width;
+  cnn->seen.seen_height = cnn->seen.seen_width = 0;
+  list_ranges(cnn);
+  rc = convnet_work_new(cnn->net, cnn->batch, precision, &cnn->work, info);
+  if (rc == ERR_OK)
+    rc = convnet_infer_new(cnn->net, &cnn->infer, info);
+  if (rc == ERR_OK)
+    rc = draw_sample(cnn, info);
+  if (rc != ERR_OK)
+    return rc;
+  cnn->x = aligned_alloc(64, (cnn->batch * fit->train.width * sizeof(float) + 64) / 64 * 64);
+  cnn->scratch =
+    aligned_alloc(64, (convnet_infer_floats(cnn->infer) * sizeof(float) + 64) / 64 * 64);
+  cnn->reduced = malloc(fit->train.width);
+  if (!cnn->x || !cnn->scratch || !cnn->reduced)
+    return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
+                   cnn->net->param_count);
+  return ERR_OK;
+}
+
+static void
+tear_down(struct cnn *cnn)
+{
+  free(cnn->reduced);
+  free(cnn->scratch);
+  free(cnn->x);
+  free(cnn->sample);
+  convnet_infer_free(cnn->infer);
+  convnet_work_free(cnn->work);
+  convnet_free(cnn->net);
+}
+
+enum err
+fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
+{
+  struct cnn cnn = {.fit = fit};
+  struct fit_net_plan plan = {.kind = &cnn_kind, .network = &cnn, .ranges = cnn.ranges};
+  enum err rc = set_up(&cnn, info);
+
+  if (rc == ERR_OK)
+  {
+    plan.w = cnn.net->w;
+    plan.g = cnn.net->g;
+    plan.param_count = cnn.net->param_count;
+    plan.statistics = cnn.net->statistics;
+    plan.statistic_count = cnn.net->statistic_count;
+    plan.range_count = convnet_range_count(cnn.net);
+    plan.average = fit_number(fit, "average");
+    plan.mixup = fit_number(fit, "mixup");
+    plan.batch = cnn.batch;
+    fit_net_read_plan(fit, &plan);
+    rc = fit_net_run(fit, &plan, outcome, info);
+  }
+  if (rc == ERR_OK)
+    rc = model_cnn_take(cnn.net, fit_choice(fit, "flip") == FAMILY_YES, &outcome->body, info);
+  tear_down(&cnn);
+  return rc;
+}

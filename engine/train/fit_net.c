@@ -1,0 +1,467 @@
+#include <config.h>
+
+#include "train/fit_net.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "model/family.h"
+#include "model/net.h"
+#include "train/augment.h"
+#include "train/loss.h"
+
+#define PACE_EVERY 16
+/* The pinball loss is rounded within this many standard deviations of the target. */
+#define PINBALL_WIDTH 0.02
+/* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
+#define TIME_SHARE 0.92
+
+/* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
+ * the score; the log loss picks more steadily. */
+#define METRIC_ROWS_LEAST 4000
+
+/* ---- setting up ----------------------------------------------------------------------------------- */
+
+void
+fit_net_read_plan(const struct fit *fit, struct fit_net_plan *plan)
+{
+  static const enum optim_kind optimizers[] = {[FAMILY_ADAMW] = OPTIM_ADAMW,
+                                               [FAMILY_ADAM] = OPTIM_ADAM,
+                                               [FAMILY_SGD] = OPTIM_NESTEROV,
+                                               [FAMILY_HEAVY_BALL] = OPTIM_MOMENTUM,
+                                               [FAMILY_RMSPROP] = OPTIM_RMSPROP};
+  static const enum schedule_kind schedules[] = {
+    [FAMILY_COSINE] = SCHEDULE_COSINE,     [FAMILY_ONE_CYCLE] = SCHEDULE_ONE_CYCLE,
+    [FAMILY_CONSTANT] = SCHEDULE_CONSTANT, [FAMILY_STEP] = SCHEDULE_STEP,
+    [FAMILY_CYCLIC] = SCHEDULE_CYCLIC,     [FAMILY_SGDR] = SCHEDULE_SGDR,
+    [FAMILY_COSLOG4] = SCHEDULE_COSLOG4,   [FAMILY_FLAT_COSINE] = SCHEDULE_FLAT_COSINE};
+
+  plan->optimizer = optimizers[fit_choice(fit, "optimizer")];
+  plan->schedule = schedules[fit_choice(fit, "schedule")];
+  plan->peak = (struct optim_step){.rate = fit_number(fit, "learning_rate"),
+                                   .momentum = fit_number(fit, "momentum"),
+                                   .decay = fit_number(fit, "weight_decay"),
+                                   .beta2 = fit_number(fit, "beta2"),
+                                   .clip = fit_number(fit, "gradient_clip")};
+  plan->smoothing = (float) fit_number(fit, "label_smoothing");
+  plan->epochs = (size_t) fit_number(fit, "epochs");
+}
+
+static enum err
+allocate(struct fit_net *run, struct err_info *info)
+{
+  const struct fit *fit = run->fit;
+  const struct fit_net_plan *plan = run->plan;
+  size_t rows = run->batch > FIT_NET_VALID_BATCH ? run->batch : FIT_NET_VALID_BATCH;
+  bool weighted = fit->train.weight != NULL, averaged = plan->average > 0.0;
+  double decay = 1.0 - 1.0 / (plan->average * (double) run->pace.planned + 1.0);
+
+  run->order = calloc(fit->train.count, sizeof *run->order);
+  run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
+  run->y = calloc(run->batch, sizeof *run->y);
+  run->target = calloc(run->batch, sizeof *run->target);
+  run->weight = weighted ? calloc(run->batch, sizeof *run->weight) : NULL;
+  run->mixed_d = plan->mixup > 0.0 ? calloc(run->batch * fit->outputs, sizeof *run->mixed_d) : NULL;
+  run->raw = averaged ? calloc(plan->param_count, sizeof *run->raw) : NULL;
+  run->best = calloc(plan->param_count + plan->statistic_count, sizeof *run->best);
+  run->outputs = calloc(fit->valid.count * fit->outputs + 1, sizeof *run->outputs);
+  if (!run->order || !run->x || !run->y || !run->target || (weighted && !run->weight)
+      || (plan->mixup > 0.0 && !run->mixed_d) || (averaged && !run->raw) || !run->best
+      || !run->outputs || optim_init(&run->optim, plan->optimizer, plan->param_count) != ERR_OK
+      || (averaged && ema_init(&run->ema, decay, plan->w, plan->param_count) != ERR_OK))
+    return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights", plan->param_count);
+  return ERR_OK;
+}
+
+static enum err
+set_up(struct fit_net *run, struct err_info *info)
+{
+  const struct fit_net_plan *plan = run->plan;
+  size_t count = run->fit->train.count;
+
+  run->batch = plan->batch < count ? plan->batch : count;
+  run->steps_per_epoch = count / run->batch;
+  pace_init(&run->pace, plan->epochs * run->steps_per_epoch);
+  /* schedules end in their best region, so only a run that is far past its best is given up */
+  stop_init(&run->rule, plan->epochs / 3 > 8 ? plan->epochs / 3 : 8);
+  return allocate(run, info);
+}
+
+static void
+tear_down(struct fit_net *run)
+{
+  optim_clear(&run->optim);
+  if (run->plan->average > 0.0)
+    ema_clear(&run->ema);
+  free(run->outputs);
+  free(run->best);
+  free(run->raw);
+  free(run->mixed_d);
+  free(run->weight);
+  free(run->target);
+  free(run->y);
+  free(run->x);
+  free(run->order);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------- */
+
+static void
+fetch_labels(struct fit_net *run, const size_t *order)
+{
+  const struct fit_rows *train = &run->fit->train;
+
+  for (size_t i = 0; i < run->batch; i++)
+  {
+    if (train->classes)
+      run->y[i] = train->classes[order[i]];
+    else
+      run->target[i] = train->target[order[i]];
+    if (run->weight)
+      run->weight[i] = train->weight[order[i]];
+  }
+}
+
+static double
+loss_of(const struct fit_net *run, const float *outputs, float *d)
+{
+  const struct fit *fit = run->fit;
+
+  if (fit->train.classes)
+    return loss_softmax(run->batch, fit->outputs, outputs, run->y, run->weight,
+                        run->plan->smoothing, d);
+  if (fit->quantile == 0.0)
+    return loss_square(run->batch, outputs, run->target, run->weight, d);
+  return loss_pinball(run->batch, outputs, run->target, run->weight, fit->quantile, PINBALL_WIDTH,
+                      d);
+}
+
+/* Each row with its opposite in the batch: x ← share · x + (1 − share) · x', in place. */
+static void
+mix_rows(const struct fit_net *run, float share)
+{
+  size_t width = run->fit->train.width;
+
+  for (size_t i = 0; i < run->batch / 2; i++)
+  {
+    float *a = run->x + i * width, *b = run->x + (run->batch - 1 - i) * width;
+    for (size_t j = 0; j < width; j++)
+    {
+      float first = a[j], second = b[j];
+      a[j] = share * first + (1.0f - share) * second;
+      b[j] = share * second + (1.0f - share) * first;
+    }
+  }
+}
+
+static void
+turn_labels_round(struct fit_net *run)
+{
+  for (size_t i = 0; i < run->batch / 2; i++)
+  {
+    size_t other = run->batch - 1 - i;
+    int32_t class = run->y[i];
+    float target = run->target[i], weight = run->weight ? run->weight[i] : 0.0f;
+    run->y[i] = run->y[other];
+    run->y[other] = class;
+    run->target[i] = run->target[other];
+    run->target[other] = target;
+    if (run->weight)
+    {
+      run->weight[i] = run->weight[other];
+      run->weight[other] = weight;
+    }
+  }
+}
+
+/* The loss of a mix is the same mix of its labels' losses. */
+static double
+mixed_loss(struct fit_net *run, const float *outputs, float share, float *d)
+{
+  double loss = (double) share * loss_of(run, outputs, d);
+
+  turn_labels_round(run);
+  loss += (1.0 - (double) share) * loss_of(run, outputs, run->mixed_d);
+  for (size_t i = 0; i < run->batch * run->fit->outputs; i++)
+    d[i] = share * d[i] + (1.0f - share) * run->mixed_d[i];
+  return loss;
+}
+
+static void
+move_weights(struct fit_net *run)
+{
+  const struct fit_net_plan *plan = run->plan;
+  struct optim_step step = plan->peak;
+
+  step.rate *= schedule_rate(plan->schedule, run->pace.t);
+  step.momentum = schedule_momentum(plan->schedule, step.momentum, run->pace.t);
+  optim_move(&run->optim, &step, plan->ranges, plan->range_count, plan->w, plan->g);
+  if (plan->average > 0.0)
+    ema_update(&run->ema, plan->w);
+}
+
+static enum err
+take_step(struct fit_net *run, const size_t *order, double *loss, struct err_info *info)
+{
+  const struct fit_net_plan *plan = run->plan;
+  const struct fit_net_kind *kind = plan->kind;
+  uint64_t seed = run->fit->request->seed;
+  bool mixes = plan->mixup > 0.0;
+  float share = mixes ? (float) augment_mix_share(plan->mixup, seed, run->pace.done) : 1.0f;
+
+  kind->fetch(run, order, run->batch, run->x);
+  fetch_labels(run, order);
+  if (mixes)
+    mix_rows(run, share);
+  const float *outputs = kind->forward(plan->network, run->x, seed, run->pace.done);
+  if (!outputs)
+    return err_set(info, ERR_INTERNAL, "a product of the network failed");
+  float *d = kind->output_gradient(plan->network);
+  *loss = mixes ? mixed_loss(run, outputs, share, d) : loss_of(run, outputs, d);
+  if (!isfinite(*loss))
+    return err_set(info, ERR_DIVERGED,
+                   "the loss is not finite after %zu steps; a smaller learning_rate may help",
+                   run->pace.done);
+  if (!kind->backward(plan->network, run->x))
+    return err_set(info, ERR_INTERNAL, "a product of the network failed");
+  move_weights(run);
+  return ERR_OK;
+}
+
+/* ---- validation ----------------------------------------------------------------------------------- */
+
+static bool
+predict_valid(struct fit_net *run)
+{
+  const struct fit *fit = run->fit;
+
+  for (size_t first = 0; first < fit->valid.count; first += FIT_NET_VALID_BATCH)
+  {
+    size_t left = fit->valid.count - first;
+    size_t n = left < FIT_NET_VALID_BATCH ? left : FIT_NET_VALID_BATCH;
+    fit_fetch(&fit->valid, NULL, first, n, run->x);
+    if (!run->plan->kind->predict(run->plan->network, run->x, n,
+                                  run->outputs + first * fit->outputs))
+      return false;
+  }
+  return true;
+}
+
+/* Scores the validation rows into *progress; *score is what the best epoch is chosen by. */
+static enum err
+validate(struct fit_net *run, struct train_progress *progress, double *score, struct err_info *info)
+{
+  const struct fit *fit = run->fit;
+  const struct train_request *request = fit->request;
+  struct labels labels = {.count = fit->valid.count,
+                          .classes = fit->valid.classes,
+                          .values = fit->valid.values,
+                          .weights = fit->valid.own};
+  size_t count = fit->valid.count * fit->outputs;
+
+  if (!predict_valid(run))
+    return err_set(info, ERR_INTERNAL, "a product of the network failed");
+  if (fit->valid.classes)
+  {
+    net_softmax(fit->valid.count, fit->outputs, run->outputs);
+    if (fit->rebalance)
+      model_rebalance(fit->rebalance, fit->outputs, fit->valid.count, run->outputs);
+  }
+  else
+    model_scale_target(&fit->target, run->outputs, count);
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(run->outputs[i]))
+      return err_set(info, ERR_DIVERGED,
+                     "the predictions are not finite in epoch %zu; a smaller learning_rate may "
+                     "help",
+                     progress->epoch);
+  progress->valid_metric =
+    metric_score(request->metric, request->task, &labels, run->outputs, request->decision);
+  progress->valid_loss = fit->valid.classes || fit->quantile == 0.0
+                           ? metric_compute(fit->valid.classes ? METRIC_LOG_LOSS : METRIC_RMSE,
+                                            request->task, &labels, run->outputs)
+                           : progress->valid_metric;
+  *score = progress->valid_loss;
+  if (!fit->valid.classes || fit->valid.count >= METRIC_ROWS_LEAST)
+    *score =
+      metric_objective(request->metric, request->task, &labels, run->outputs, request->decision);
+  return ERR_OK;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------- */
+
+/* Takes the averaged weights in the trained ones' place; put_back undoes it. */
+static void
+show_average(struct fit_net *run)
+{
+  size_t bytes = run->plan->param_count * sizeof(float);
+
+  if (!run->raw)
+    return;
+  memcpy(run->raw, run->plan->w, bytes);
+  memcpy(run->plan->w, run->ema.shadow, bytes);
+}
+
+static void
+put_back(struct fit_net *run)
+{
+  if (run->raw)
+    memcpy(run->plan->w, run->raw, run->plan->param_count * sizeof(float));
+}
+
+static void
+keep_best(struct fit_net *run)
+{
+  const struct fit_net_plan *plan = run->plan;
+
+  memcpy(run->best, plan->w, plan->param_count * sizeof *run->best);
+  if (plan->statistic_count)
+    memcpy(run->best + plan->param_count, plan->statistics,
+           plan->statistic_count * sizeof *run->best);
+}
+
+static enum err
+end_epoch(struct fit_net *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
+          struct err_info *info)
+{
+  struct train_progress progress = {.epoch = epoch,
+                                    .epoch_count = run->plan->epochs,
+                                    .train_loss = train_loss,
+                                    .valid_loss = (double) NAN,
+                                    .valid_metric = (double) NAN};
+  double score = -(double) epoch, before = clock_monotonic_s();
+  enum err rc = ERR_OK;
+
+  if (run->pace.shortened)
+    progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
+  show_average(run);
+  if (!run->plan->kind->settle(run))
+    rc = err_set(info, ERR_INTERNAL, "a product of the network failed");
+  if (rc == ERR_OK && run->fit->valid.count)
+    rc = validate(run, &progress, &score, info);
+  run->valid_seconds = clock_monotonic_s() - before;
+  outcome->epochs = epoch;
+  if (rc == ERR_OK && (stop_is_best(&run->rule, epoch, score) || epoch == 1))
+    keep_best(run);
+  put_back(run);
+  return rc == ERR_OK ? fit_report(run->fit, &progress, info) : rc;
+}
+
+static void
+keep_pace(struct fit_net *run)
+{
+  double left = fit_seconds_left(run->fit) * TIME_SHARE;
+
+  if (isinf(left) || run->pace.done % PACE_EVERY)
+    return;
+  /* each epoch left ends with a validation, and so does the whole */
+  double ends = (double) run->pace.left / (double) run->steps_per_epoch + 2.0;
+  pace_fit(&run->pace, left - ends * run->valid_seconds);
+}
+
+static enum err
+run_epoch(struct fit_net *run, size_t epoch, double *loss, struct err_info *info)
+{
+  double sum = 0.0;
+  size_t steps = 0;
+  struct rng rng;
+
+  for (size_t i = 0; i < run->fit->train.count; i++)
+    run->order[i] = i;
+  rng_init(&rng, run->fit->request->seed, rng_mix(3, epoch));
+  rng_shuffle(&rng, run->order, run->fit->train.count);
+  for (; steps < run->steps_per_epoch && run->pace.left; steps++)
+  {
+    double before = clock_monotonic_s(), step_loss = 0.0;
+    enum err rc = take_step(run, run->order + steps * run->batch, &step_loss, info);
+    if (rc != ERR_OK)
+      return rc;
+    sum += step_loss;
+    pace_step(&run->pace, clock_monotonic_s() - before);
+    keep_pace(run);
+  }
+  *loss = steps ? sum / (double) steps : (double) NAN;
+  return ERR_OK;
+}
+
+/* Whether the run ends after this epoch, and how. */
+static bool
+ends_here(const struct fit_net *run, enum train_stop *stop)
+{
+  const struct fit *fit = run->fit;
+
+  if (fit->valid.count && stop_now(&run->rule, run->epoch))
+    *stop = TRAIN_STOP_PATIENCE;
+  else if (run->pace.left == 0)
+    *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;
+  else if (run->epoch == fit->request->pause_epoch)
+    *stop = TRAIN_STOP_PAUSE;
+  else
+    return false;
+  return true;
+}
+
+static enum err
+run_all(struct fit_net *run, struct fit_outcome *outcome, struct err_info *info)
+{
+  bool ended = run->pace.left == 0;
+
+  outcome->epochs = run->epoch;
+  while (!ended)
+  {
+    double loss;
+    enum err rc = run_epoch(run, run->epoch + 1, &loss, info);
+    if (rc == ERR_OK)
+      rc = end_epoch(run, ++run->epoch, loss, outcome, info);
+    if (rc != ERR_OK)
+      return rc;
+    ended = ends_here(run, &outcome->stop);
+  }
+  outcome->best_epoch = run->rule.best_epoch ? run->rule.best_epoch : 1;
+  return ERR_OK;
+}
+
+/* The best weights and their statistics into the network. */
+static enum err
+hand_over(const struct fit_net *run, struct err_info *info)
+{
+  const struct fit_net_plan *plan = run->plan;
+
+  for (size_t i = 0; i < plan->param_count + plan->statistic_count; i++)
+    if (!isfinite(run->best[i]))
+      return err_set(info, ERR_DIVERGED,
+                     "the weights are not finite; a smaller learning_rate may help");
+  memcpy(plan->w, run->best, plan->param_count * sizeof *plan->w);
+  if (plan->statistic_count)
+    memcpy(plan->statistics, run->best + plan->param_count,
+           plan->statistic_count * sizeof *plan->w);
+  return ERR_OK;
+}
+
+enum err
+fit_net_run(struct fit *fit, const struct fit_net_plan *plan, struct fit_outcome *outcome,
+            struct err_info *info)
+{
+  const struct train_request *request = fit->request;
+  struct fit_net run = {.fit = fit, .plan = plan};
+  enum err rc = set_up(&run, info);
+
+  if (rc == ERR_OK && request->checkpoint)
+    rc = fit_net_checkpoint_read(&run, request->checkpoint, request->checkpoint_length, info);
+  if (rc == ERR_OK && request->pause_epoch && request->pause_epoch <= run.epoch)
+    rc = err_set(info, ERR_INVALID, "the checkpoint is of epoch %zu, the pause to be after %zu",
+                 run.epoch, request->pause_epoch);
+  if (rc == ERR_OK)
+    rc = run_all(&run, outcome, info);
+  if (rc == ERR_OK && outcome->stop == TRAIN_STOP_PAUSE)
+    fit_net_checkpoint_write(&run, &outcome->checkpoint);
+  if (rc == ERR_OK && outcome->checkpoint.failed)
+    rc = err_set(info, ERR_MEMORY, "no memory for a checkpoint of %zu weights", plan->param_count);
+  if (rc == ERR_OK)
+    rc = hand_over(&run, info);
+  tear_down(&run);
+  return rc;
+}

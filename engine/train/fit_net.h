@@ -1,0 +1,97 @@
+/* The training loop of every network: batches, steps, schedule, averaged weights, validation, pauses.
+ *
+ * A family makes its network and says in a plan how it is run; the loop owns the rest and leaves the best
+ * epoch's weights in the network. The scored weights are those of the moving average where the plan asks
+ * for one. Private to engine/train; one thread.
+ */
+#ifndef ATTUNE_TRAIN_FIT_NET_H
+#define ATTUNE_TRAIN_FIT_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "train/fit.h"
+#include "train/optim.h"
+#include "train/pace.h"
+#include "train/schedule.h"
+#include "train/stop.h"
+
+struct fit_net;
+
+/* What the loop asks of a network; functions return false when a kernel fails. */
+struct fit_net_kind
+{
+  /* x (n, width) ← training rows order[0 … n−1] as this epoch shows them. */
+  void (*fetch)(const struct fit_net *run, const size_t *order, size_t n, float *x);
+  /* Outputs (n, outputs) in training mode of a whole batch. */
+  const float *(*forward)(void *network, const float *x, uint64_t seed, uint64_t step);
+  float *(*output_gradient)(void *network);
+  bool (*backward)(void *network, const float *x);
+  /* The weights in place are about to predict: makes what predictions need of them. */
+  bool (*settle)(const struct fit_net *run);
+  bool (*predict)(void *network, const float *x, size_t n, float *out);
+};
+
+struct fit_net_plan
+{
+  const struct fit_net_kind *kind;
+  void *network;
+  float *w, *g; /* (param_count) */
+  size_t param_count;
+  float
+    *statistics; /* (statistic_count): what settle makes and must be kept with the best weights */
+  size_t statistic_count;
+  const struct optim_range *ranges;
+  size_t range_count;
+  enum optim_kind optimizer;
+  enum schedule_kind schedule;
+  struct optim_step peak; /* rate, momentum and decay as asked for */
+  double average;         /* share of the run that weights are averaged over; 0 = not at all */
+  double mixup;           /* alpha of augment_mix_share; 0 = none */
+  float smoothing;
+  size_t batch, epochs;
+};
+
+struct fit_net
+{
+  struct fit *fit;
+  const struct fit_net_plan *plan;
+  struct optim optim;
+  struct ema ema;
+  struct pace pace;
+  struct stop_rule rule;
+  size_t batch, steps_per_epoch;
+  size_t epoch; /* done */
+  size_t *order;
+  float *x;       /* (max (batch, FIT_NET_VALID_BATCH), width) */
+  int32_t *y;     /* (batch) */
+  float *target;  /* (batch) */
+  float *weight;  /* (batch), or NULL */
+  float *mixed_d; /* (batch, outputs), or NULL: a second gradient, of mixed labels */
+  float *raw;     /* weights set aside while averaged ones are scored, or NULL */
+  float *best;    /* weights, then statistics, of the best epoch */
+  float *outputs; /* predictions of the validation rows */
+  double valid_seconds;
+};
+
+#define FIT_NET_VALID_BATCH 256
+
+/* What families say alike: optimizer, schedule, rate, decay, epochs, smoothing. */
+void fit_net_read_plan(const struct fit *fit, struct fit_net_plan *plan);
+
+/* Runs the plan to its end or pause. Errors as train_run's. */
+enum err fit_net_run(struct fit *fit, const struct fit_net_plan *plan, struct fit_outcome *outcome,
+                     struct err_info *info);
+
+/* Writes what a run needs to go on: weights, moments, counters, the best so far. What follows from the
+ * request (rows, order, dropout) is not in it. A failure shows in out->failed. */
+void fit_net_checkpoint_write(const struct fit_net *run, struct buf *out);
+
+/* Puts a run that has just been set up where the checkpoint was written. ERR_INVALID when the bytes are
+ * damaged or not of this request; the run is then as it was. */
+enum err fit_net_checkpoint_read(struct fit_net *run, const void *bytes, size_t length,
+                                 struct err_info *info);
+
+#endif
