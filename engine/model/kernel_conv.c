@@ -2,7 +2,6 @@
 
 #include "model/kernel_conv.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include "model/kernel_conv_internal.h"
@@ -12,15 +11,6 @@ kernel_conv_out_size(const struct kernel_conv_shape *shape, size_t *height, size
 {
   *height = (shape->height - 1) / shape->stride + 1;
   *width = (shape->width - 1) / shape->stride + 1;
-}
-
-/* a · b · c · d ≤ INT_MAX, which BLAS and the offsets in generated code count with */
-static bool
-fits(size_t a, size_t b, size_t c, size_t d)
-{
-  size_t most = INT_MAX;
-
-  return a <= most && b <= most / a && c <= most / (a * b) && d <= most / (a * b * c);
 }
 
 static enum err
@@ -38,10 +28,10 @@ check_shape(const struct kernel_conv_shape *shape, struct err_info *info)
   if ((unsigned) shape->precision > KERNEL_BF16)
     return err_set(info, ERR_INVALID, "the convolution's precision is out of range");
   kernel_conv_out_size(shape, &height, &width);
-  if (!fits(shape->images, shape->height, shape->width, shape->in)
-      || !fits(shape->images, height, width, shape->out)
-      || !fits(shape->kernel, shape->kernel, shape->in, shape->out)
-      || !fits(height * width, shape->kernel, shape->kernel, shape->in))
+  if (!kernel_fits(shape->images, shape->height, shape->width, shape->in)
+      || !kernel_fits(shape->images, height, width, shape->out)
+      || !kernel_fits(shape->kernel, shape->kernel, shape->in, shape->out)
+      || !kernel_fits(height * width, shape->kernel, shape->kernel, shape->in))
     return err_set(info, ERR_LIMIT,
                    "a convolution of %zu images of %zu x %zu, %zu to %zu channels, is too large",
                    shape->images, shape->height, shape->width, shape->in, shape->out);

@@ -3,14 +3,7 @@
 #define ATTUNE_MODEL_KERNEL_CONV_INTERNAL_H
 
 #include "model/kernel_conv.h"
-
-#define KERNEL_ALIGNMENT ((size_t) 64)
-
-static inline size_t
-kernel_align(size_t bytes)
-{
-  return (bytes + KERNEL_ALIGNMENT - 1) / KERNEL_ALIGNMENT * KERNEL_ALIGNMENT;
-}
+#include "model/kernel_memory.h"
 
 /* One way to compute them. The functions are those of kernel_conv.h, never called for what the shape rules out. */
 struct kernel_conv_maker

@@ -24,7 +24,9 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
   engine/model/kernel_conv.c engine/model/kernel_conv.h engine/model/kernel_conv_internal.h \
   engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c \
-  engine/model/kernel_dnn.c engine/model/kernel_dnn.h \
+  engine/model/kernel_dense_bf16.c engine/model/kernel_dense_bf16_internal.h \
+  engine/model/kernel_dense_bf16_onednn.c \
+  engine/model/kernel_dnn.c engine/model/kernel_dnn.h engine/model/kernel_memory.h \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \
   engine/model/model_build.h \
   engine/model/model_file.c engine/model/model_head.c \
