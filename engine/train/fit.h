@@ -60,6 +60,9 @@ enum err fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct er
 enum err fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 
+/* What the request says of the data, for the families' tables. */
+void fit_state_shape(const struct train_request *request, struct model_data_shape *shape);
+
 /* Labels, targets and weights of both sets, from the request. */
 enum err fit_read_labels(struct fit *fit, struct err_info *info);
 
@@ -73,6 +76,11 @@ void fit_fetch(const struct fit_rows *rows, const size_t *order, size_t first, s
 double fit_elapsed(const struct fit *fit);
 /* Seconds left of max_seconds; INFINITY without a limit. */
 double fit_seconds_left(const struct fit *fit);
+
+/* For each step of a network: its loss, before it is looked at, and then its rate. Only a range test takes the
+ * one and changes the other; ERR_CANCELLED when it has ended with this step. */
+enum err fit_note_loss(const struct fit *fit, double loss, struct err_info *info);
+double fit_rate(const struct fit *fit, double scheduled);
 
 /* Tells the caller; ERR_CANCELLED if it says stop. */
 enum err fit_report(const struct fit *fit, const struct train_progress *progress,

@@ -177,7 +177,7 @@ move_weights(struct mlp_run *run)
   double t = run->pace.t;
   struct optim_step step = run->peak;
 
-  step.rate *= schedule_rate(run->schedule, t);
+  step.rate = fit_rate(run->fit, step.rate * schedule_rate(run->schedule, t));
   step.momentum = schedule_momentum(run->schedule, step.momentum, t);
   optim_move(&run->optim, &step, run->ranges, run->range_count, run->net->w, run->net->g);
   if (run->ema.shadow)
@@ -219,6 +219,9 @@ take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_inf
   if (!y)
     return err_set(info, ERR_INTERNAL, "the matrix product failed");
   *loss = loss_of(run, y);
+  enum err rc = fit_note_loss(fit, *loss, info);
+  if (rc != ERR_OK)
+    return rc;
   if (!isfinite(*loss))
     return err_set(info, ERR_DIVERGED,
                    "the loss is not finite after %zu steps; a smaller learning_rate may help",

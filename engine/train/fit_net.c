@@ -196,7 +196,7 @@ move_weights(struct fit_net *run)
   const struct fit_net_plan *plan = run->plan;
   struct optim_step step = plan->peak;
 
-  step.rate *= schedule_rate(plan->schedule, run->pace.t);
+  step.rate = fit_rate(run->fit, step.rate * schedule_rate(plan->schedule, run->pace.t));
   step.momentum = schedule_momentum(plan->schedule, step.momentum, run->pace.t);
   optim_move(&run->optim, &step, plan->ranges, plan->range_count, plan->w, plan->g);
   if (plan->average > 0.0)
@@ -221,6 +221,9 @@ take_step(struct fit_net *run, const size_t *order, double *loss, struct err_inf
     return err_set(info, ERR_INTERNAL, "a product of the network failed");
   float *d = kind->output_gradient(plan->network);
   *loss = mixes ? mixed_loss(run, outputs, share, d) : loss_of(run, outputs, d);
+  enum err rc = fit_note_loss(run->fit, *loss, info);
+  if (rc != ERR_OK)
+    return rc;
   if (!isfinite(*loss))
     return err_set(info, ERR_DIVERGED,
                    "the loss is not finite after %zu steps; a smaller learning_rate may help",
@@ -338,7 +341,7 @@ end_epoch(struct fit_net *run, size_t epoch, double train_loss, struct fit_outco
   if (run->pace.shortened)
     progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
   show_average(run);
-  if (!run->plan->kind->settle(run))
+  if (!run->fit->request->range_test && !run->plan->kind->settle(run))
     rc = err_set(info, ERR_INTERNAL, "a product of the network failed");
   if (rc == ERR_OK && run->fit->valid.count)
     rc = validate(run, &progress, &score, info);

@@ -14,6 +14,8 @@ engine_libtrain_a_SOURCES = \
   engine/train/optim.c engine/train/optim.h \
   engine/train/owlqn.c engine/train/owlqn.h \
   engine/train/pace.c engine/train/pace.h \
+  engine/train/range_run.c engine/train/range_run.h \
+  engine/train/range_test.c engine/train/range_test.h \
   engine/train/schedule.c engine/train/schedule.h \
   engine/train/stop.c engine/train/stop.h \
   engine/train/train.c engine/train/train.h

@@ -90,6 +90,27 @@ fit_seconds_left(const struct fit *fit)
   return limit > 0.0 ? limit - fit_elapsed(fit) : INFINITY;
 }
 
+double
+fit_rate(const struct fit *fit, double scheduled)
+{
+  const struct range_test *test = fit->request->range_test;
+  return test ? range_test_rate(test, test->count - 1) : scheduled;
+}
+
+enum err
+fit_note_loss(const struct fit *fit, double loss, struct err_info *info)
+{
+  struct range_test *test = fit->request->range_test;
+  double limit = fit->request->range_test_seconds;
+
+  if (!test)
+    return ERR_OK;
+  if (range_test_take(test, loss) && limit > 0.0 && fit_elapsed(fit) > limit)
+    test->end = RANGE_TEST_TIME;
+  return test->end == RANGE_TEST_RUNNING ? ERR_OK
+                                         : err_set(info, ERR_CANCELLED, "the range test has ended");
+}
+
 enum err
 fit_report(const struct fit *fit, const struct train_progress *progress, struct err_info *info)
 {
@@ -235,8 +256,8 @@ rows_clear(struct fit_rows *set)
 
 /* ---- a run ---------------------------------------------------------------------------------------- */
 
-static void
-state_shape(const struct train_request *request, struct model_data_shape *shape)
+void
+fit_state_shape(const struct train_request *request, struct model_data_shape *shape)
 {
   const struct image_set *images = dataset_images(request->dataset);
   const struct table *table = dataset_table(request->dataset);
@@ -360,7 +381,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
   enum err rc;
 
   memset(result, 0, sizeof *result);
-  state_shape(request, &fit.shape);
+  fit_state_shape(request, &fit.shape);
   rc = check_request(request, &fit.shape, info);
   if (rc == ERR_OK)
     rc = fit_read_labels(&fit, info);

@@ -22,6 +22,7 @@
 #include "data/metric.h"
 #include "data/task.h"
 #include "model/model.h"
+#include "train/range_test.h"
 
 struct train_progress
 {
@@ -59,6 +60,10 @@ struct train_request
    * the start. */
   const void *checkpoint;
   size_t checkpoint_length;
+  /* Networks: the fit is a range test and nothing else (range_run.h), which ends with ERR_CANCELLED, after so
+   * many seconds at the latest (0 = no limit); NULL = none. */
+  struct range_test *range_test;
+  double range_test_seconds;
   /* Called after each epoch; returning false stops the fit with ERR_CANCELLED. May be NULL. */
   bool (*on_epoch)(void *context, const struct train_progress *progress);
   void *context;
