@@ -16,6 +16,11 @@ EXTRA_PROGRAMS += tests/bench/rung_rank
 tests_bench_rung_rank_SOURCES = tests/bench/rung_rank.c
 tests_bench_rung_rank_LDADD = engine/libsearch.a $(MODEL_TEST_LIBS)
 
+# What the convolution and matrix kernels reach here: `make tests/bench/kernel_conv`.
+EXTRA_PROGRAMS += tests/bench/kernel_conv
+tests_bench_kernel_conv_SOURCES = tests/bench/kernel_conv.c
+tests_bench_kernel_conv_LDADD = $(MODEL_TEST_LIBS)
+
 EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
