@@ -31,6 +31,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/model_build.h \
   engine/model/model_file.c engine/model/model_head.c \
   engine/model/model_folds.c engine/model/model_folds.h \
+  engine/model/model_interval.c engine/model/model_interval.h \
   engine/model/model_linear.c engine/model/model_linear.h \
   engine/model/model_mlp.c \
   engine/model/model_trees.c \

@@ -51,6 +51,7 @@ model_new_empty(const struct task *task, struct model **model, struct err_info *
     return err_set(info, ERR_MEMORY, "no memory for a model");
   }
   made->target.sd = 1.0;
+  made->temperature = 1.0;
   made->fold = -1;
   *model = made;
   return ERR_OK;
@@ -127,6 +128,8 @@ model_about(const struct model *model, struct model_about *about)
                                 .member_count = model->member_count ? model->member_count : 1,
                                 .file_bytes = model->file_bytes,
                                 .decision = model->decision,
+                                .temperature = model->temperature,
+                                .interval = model->interval,
                                 .fold = model->fold};
 }
 
@@ -175,6 +178,32 @@ model_set_decision(struct model *model, const struct decision *decision, struct 
     return err_set(info, ERR_INVALID, "a model of numbers has no classes to decide between");
   model->decision = *decision;
   return model_copy_factors(model, decision->factors, &model->decision.factors, info);
+}
+
+enum err
+model_set_temperature(struct model *model, double temperature, struct err_info *info)
+{
+  if (!(temperature >= MODEL_TEMPERATURE_LEAST) || !(temperature <= MODEL_TEMPERATURE_MOST))
+    return err_set(info, ERR_INVALID, "a temperature is a number from %g to %g",
+                   MODEL_TEMPERATURE_LEAST, MODEL_TEMPERATURE_MOST);
+  if (model->task.class_count == 0)
+    return err_set(info, ERR_INVALID, "a model of numbers has no probabilities");
+  model->temperature = temperature;
+  return ERR_OK;
+}
+
+enum err
+model_set_interval(struct model *model, const struct model_interval *interval,
+                   struct err_info *info)
+{
+  if (model->task.kind != TASK_REGRESSION)
+    return err_set(info, ERR_INVALID, "a model of classes has no intervals");
+  struct model_interval *copy = arena_alloc(model->arena, sizeof *copy);
+  if (!copy)
+    return err_set(info, ERR_MEMORY, "no memory for intervals");
+  *copy = *interval;
+  model->interval = copy;
+  return ERR_OK;
 }
 
 /* ---- bags ----------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 #include "data/decision.h"
 #include "data/row_batch.h"
 #include "data/task.h"
+#include "model/model_interval.h"
 
 /* ---- families ---------------------------------------------------------------------------------- */
 
@@ -66,12 +67,14 @@ struct model_about
   const char *family;   /* "bag" for a bag */
   const json_t *params; /* the winning point, {"learning_rate":…} */
   const struct task *task;
-  enum dataset_kind input;         /* rows of a table, or images */
-  const struct row_schema *schema; /* tables only */
-  size_t height, width, channels;  /* images only */
-  size_t member_count;             /* bags: members, else 1 */
-  size_t file_bytes;               /* size when saved, 0 before */
-  struct decision decision;        /* how its probabilities become a label */
+  enum dataset_kind input;               /* rows of a table, or images */
+  const struct row_schema *schema;       /* tables only */
+  size_t height, width, channels;        /* images only */
+  size_t member_count;                   /* bags: members, else 1 */
+  size_t file_bytes;                     /* size when saved, 0 before */
+  struct decision decision;              /* how its probabilities become a label */
+  double temperature;                    /* of its probabilities; 1 = as they come */
+  const struct model_interval *interval; /* numbers only; NULL = it has none */
   int fold; /* of a job's folds: it has not seen this one's validation rows; −1 = not said */
 };
 
@@ -112,6 +115,20 @@ const struct model *model_member(const struct model *model, size_t index, double
 /* How labels are made of its probabilities (copied); before it is shared or saved. ERR_INVALID when the
  * decision does not fit the task. */
 enum err model_set_decision(struct model *model, const struct decision *decision,
+                            struct err_info *info);
+
+/* Makes its probabilities more or less sure at the end of each prediction (model_temper); 1 takes it back. Before it
+ * is shared or saved. ERR_INVALID when it is not between MODEL_TEMPERATURE_LEAST and _MOST, or answers numbers. */
+#define MODEL_TEMPERATURE_LEAST 0.05
+#define MODEL_TEMPERATURE_MOST 20.0
+enum err model_set_temperature(struct model *model, double temperature, struct err_info *info);
+
+/* p (n, classes) ← p to the power 1 / temperature, each row made to sum to 1 (Guo et al., "On calibration of modern
+ * neural networks", ICML 2017). The order of a row's classes stays, those below FLT_EPSILON becoming equals. */
+void model_temper(double temperature, size_t classes, size_t n, float *p);
+
+/* The intervals around its numbers (copied); before it is shared or saved. ERR_INVALID for a model of classes. */
+enum err model_set_interval(struct model *model, const struct model_interval *interval,
                             struct err_info *info);
 
 /* Per-input importance as [{"name","importance"}], summing to 1, sorted: gain for trees, |weight| × spread

@@ -12,10 +12,10 @@
  * member, each a whole file. */
 
 #define MAGIC "ATTUNEM1"
-/* Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height". A file without any of them is
- * still written as version 1, which older programs read. "fold" may be in any version: a program that
- * does not know it passes over it. */
-#define FILE_VERSION 2u
+/* Version 3 may state in HEAD "temperature", without which a program would answer other probabilities. Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height". A file without any of them is
+ * still written as version 1, which older programs read. "fold" and
+ * "interval" may be in any version: a program that does not know them passes over them. */
+#define FILE_VERSION 3u
 #define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u
 
@@ -24,6 +24,8 @@
 static uint32_t
 least_version(const struct model *model)
 {
+  if (model->temperature != 1.0)
+    return 3;
   return model->rebalance || model->decision.has_threshold || model->decision.factors
              || model->target.log || model->pixels.seen_height
            ? 2
@@ -240,6 +242,10 @@ read_bag(struct reader *reader, uint32_t sections, struct model **model, struct 
   free(weights);
   if (rc == ERR_OK)
     rc = model_set_decision(bag, &(*model)->decision, info);
+  if (rc == ERR_OK)
+    bag->temperature = (*model)->temperature;
+  if (rc == ERR_OK && (*model)->interval)
+    rc = model_set_interval(bag, (*model)->interval, info);
   model_free(*model);
   *model = bag;
   return rc;

@@ -67,6 +67,9 @@ model_predict_fold(const struct model *model, int fold, struct model_workspace *
     for (size_t j = 0; rc == ERR_OK && j < values; j++)
       out[j] += (float) (weight / total) * one[j];
   }
+  /* A member alone has been tempered on its way. */
+  if (rc == ERR_OK && model_member(model, 0, &weight) != model && about.temperature != 1.0)
+    model_temper(about.temperature, about.task->class_count, count, out);
   free(one);
   return rc;
 }

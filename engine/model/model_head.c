@@ -82,6 +82,10 @@ model_head_json(const struct model *model)
   if (model->fold >= 0)
     json_object_set_new(head, "fold", json_integer(model->fold));
   add_decision(model, head);
+  if (model->temperature != 1.0)
+    json_object_set_new(head, "temperature", json_real(model->temperature));
+  if (model->interval)
+    json_object_set_new(head, "interval", model_interval_json(model->interval));
   return head;
 }
 
@@ -222,6 +226,22 @@ read_decision(const json_t *head, struct model *model)
   return model_set_decision(model, &found, NULL) == ERR_OK;
 }
 
+static bool
+read_calibration(const json_t *head, struct model *model)
+{
+  const json_t *interval = json_object_get(head, "interval");
+  struct model_interval found;
+  double temperature;
+
+  if (json_object_get(head, "temperature")
+      && (!number_member(head, "temperature", &temperature)
+          || model_set_temperature(model, temperature, NULL) != ERR_OK))
+    return false;
+  return !interval
+         || (model_interval_read(interval, &found)
+             && model_set_interval(model, &found, NULL) == ERR_OK);
+}
+
 enum err
 model_head_read(const struct reader *section, struct model **model, char family[16],
                 struct err_info *info)
@@ -241,7 +261,9 @@ model_head_read(const struct reader *section, struct model **model, char family[
     rc = model_damaged(info, "its head cannot be read");
   if (rc == ERR_OK)
     rc = model_new_empty(&task, model, info);
-  if (rc == ERR_OK && !(read_numbers(head, *model) && read_decision(head, *model)))
+  if (rc == ERR_OK
+      && !(read_numbers(head, *model) && read_decision(head, *model)
+           && read_calibration(head, *model)))
     rc = model_damaged(info, "its head cannot be read");
   if (rc == ERR_OK)
   {

@@ -45,9 +45,11 @@ struct model
   struct encoder *encoder;   /* tables */
   struct model_pixels pixels;
   struct model_target target;
-  const double *rebalance;  /* (classes), in the arena; NULL = none */
-  struct decision decision; /* factors in the arena */
-  struct model **members;   /* bags */
+  const double *rebalance;               /* (classes), in the arena; NULL = none */
+  struct decision decision;              /* factors in the arena */
+  double temperature;                    /* 1 = none */
+  const struct model_interval *interval; /* in the arena; NULL = none */
+  struct model **members;                /* bags */
   double *weights;
   size_t member_count;
   int fold; /* −1 = not said */

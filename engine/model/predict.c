@@ -2,6 +2,7 @@
 
 #include "model/model_internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,24 @@ model_rebalance(const double *factors, size_t classes, size_t n, float *p)
 }
 
 void
+model_temper(double temperature, size_t classes, size_t n, float *p)
+{
+  const double least = (double) FLT_EPSILON;
+
+  for (size_t i = 0; i < n; i++)
+  {
+    float *row = p + i * classes;
+    double top = least, sum = 0.0;
+    for (size_t k = 0; k < classes; k++)
+      top = fmax(top, (double) row[k]);
+    for (size_t k = 0; k < classes; k++)
+      sum += exp(log(fmax((double) row[k], least) / top) / temperature);
+    for (size_t k = 0; k < classes; k++)
+      row[k] = (float) (exp(log(fmax((double) row[k], least) / top) / temperature) / sum);
+  }
+}
+
+void
 model_scale_target(const struct model_target *target, float *out, size_t n)
 {
   for (size_t i = 0; i < n; i++)
@@ -230,6 +249,8 @@ predict_source(const struct model *model, struct model_workspace *workspace,
       rc = predict_single(model, workspace, source, first, n, here, info);
     else
       rc = predict_bag(model, workspace, source, first, n, here, info);
+    if (rc == ERR_OK && model->temperature != 1.0)
+      model_temper(model->temperature, model->task.class_count, n, here);
   }
   return rc;
 }

@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "model/model.h"
+#include "tune/calibrate.h"
 #include "tune/greedy.h"
 
 #define BBC_STREAM 0x424243u
@@ -18,6 +20,8 @@
 #define WORK_LIMIT 1.5e9
 /* Even a missed deadline leaves this many, or the interval would say nothing. */
 #define BOOTSTRAPS_AT_LEAST 20
+/* A temperature of the single choice and one of the mix take as long as scoring about so many configurations. */
+#define CALIBRATION_SCORINGS 200
 
 /* Rows chosen for one bootstrap, with their labels. */
 struct part
@@ -239,15 +243,42 @@ decide(const struct bbc *bbc, const float *inside)
   return decision;
 }
 
+/* The temperature of a choice by its in-bag predictions, which are tempered by it; NaN when memory is short. */
+static double
+temper_inside(const struct bbc *bbc, float *inside)
+{
+  const struct bbc_request *request = bbc->request;
+  struct calibration calibration;
+  if (!request->calibrate || !calibrate_matters(request->metric, request->task, request->decision))
+    return 1;
+  if (calibrate_fit(&bbc->in.labels, inside, bbc->outputs, &calibration) != ERR_OK)
+    return NAN;
+  if (calibration.temperature != 1)
+    model_temper(calibration.temperature, bbc->outputs, bbc->in.count, inside);
+  return calibration.temperature;
+}
+
+/* Of the out-of-bag predictions in `scored`. */
+static double
+score_outside(struct bbc *bbc, double temperature, const struct decision *decision)
+{
+  const struct bbc_request *request = bbc->request;
+  if (isnan(temperature))
+    return NAN;
+  if (temperature != 1)
+    model_temper(temperature, bbc->outputs, bbc->out.count, bbc->scored);
+  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored, decision);
+}
+
 static double
 score_single(struct bbc *bbc, size_t choice)
 {
   const struct bbc_request *request = bbc->request;
   gather(bbc, &bbc->in, request->predictions[choice], bbc->gathered);
+  double temperature = temper_inside(bbc, bbc->gathered);
   struct decision decision = decide(bbc, bbc->gathered);
   gather(bbc, &bbc->out, request->predictions[choice], bbc->scored);
-  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored,
-                           &decision);
+  return score_outside(bbc, temperature, &decision);
 }
 
 /* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. */
@@ -274,6 +305,7 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
   if (greedy_select(&greedy, bbc->weights) != ERR_OK)
     return NAN;
   greedy_mix(bbc->candidates, bbc->weights, count, bbc->in.count * bbc->outputs, bbc->scored);
+  double temperature = temper_inside(bbc, bbc->scored);
   struct decision decision = decide(bbc, bbc->scored);
   /* The in-bag copies have served: their memory takes the out-of-bag ones. */
   for (size_t k = 0; k < count; k++)
@@ -283,8 +315,7 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
     bbc->outside[k] = to;
   }
   greedy_mix(bbc->outside, bbc->weights, count, bbc->out.count * bbc->outputs, bbc->scored);
-  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored,
-                           &decision);
+  return score_outside(bbc, temperature, &decision);
 }
 
 /* ---- the estimate ------------------------------------------------------------------------------------ */
@@ -344,6 +375,8 @@ bbc_bootstraps(const struct bbc_request *request)
     double share = request->selections > 1 ? (double) request->selections / 2 : 1;
     scorings += picks * share * (double) request->ensemble_count;
   }
+  if (request->calibrate && calibrate_matters(request->metric, request->task, request->decision))
+    scorings += CALIBRATION_SCORINGS;
   double count = WORK_LIMIT / (scorings * score_work(request) + 1);
   return (size_t) fmin(fmax(count, FEWEST_BOOTSTRAPS), MOST_BOOTSTRAPS);
 }

@@ -2,13 +2,14 @@
  * out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018).
  *
  * The best of many configurations looks better on the rows it was chosen on than it is. Each
- * bootstrap draws rows with replacement, chooses on them again (the single best, and a greedy ensemble, and
- * the threshold of each where one is tuned) and scores the choice on the rows that were not drawn; the mean of those scores is the estimate, their
+ * bootstrap draws rows with replacement, chooses on them again (the single best, and a greedy ensemble, the
+ * temperature of each if asked, and its threshold where one is tuned) and scores the choice on the rows that were not drawn; the mean of those scores is the estimate, their
  * 2.5% and 97.5% points the interval. Deterministic for a seed unless the deadline cuts it short.
  */
 #ifndef ATTUNE_TUNE_BBC_CV_H
 #define ATTUNE_TUNE_BBC_CV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct bbc_request
   const struct task *task;
   enum metric metric;
   const struct decision *decision; /* where no threshold is tuned; NULL = the likeliest class */
+  bool calibrate; /* probabilities are tempered before they are scored (calibrate.h) */
   struct bbc_groups groups;
   size_t bootstraps; /* 500; fewer where that would take very long (bbc_bootstraps) */
   uint64_t seed;

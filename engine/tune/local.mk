@@ -2,6 +2,8 @@ noinst_LIBRARIES += engine/libtune.a
 engine_libtune_a_SOURCES = \
   engine/tune/baseline.c engine/tune/baseline.h \
   engine/tune/bbc_cv.c engine/tune/bbc_cv.h \
+  engine/tune/calibrate.c engine/tune/calibrate.h \
+  engine/tune/conformal.c engine/tune/conformal.h \
   engine/tune/greedy.c engine/tune/greedy.h \
   engine/tune/report.c engine/tune/report.h \
   engine/tune/stop_rows.c engine/tune/stop_rows.h \
@@ -15,6 +17,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_kept.c engine/tune/tune_kept.h \
   engine/tune/tune_limits.c engine/tune/tune_limits.h \
   engine/tune/tune_rungs.c engine/tune/tune_rungs.h \
+  engine/tune/tune_settle.c engine/tune/tune_settle.h \
   engine/tune/tune_score.c engine/tune/tune_score.h \
   engine/tune/tune_study.c engine/tune/tune_study.h engine/tune/tune_study_internal.h \
   engine/tune/tune_study_cost.c engine/tune/tune_study_next.c \

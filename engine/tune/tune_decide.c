@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "tune/greedy.h"
 
 #define DECIDE_STREAM 0x444543u
 /* The best threshold jumps about with the rows; the middle of those of many bootstraps holds on others. */
@@ -49,21 +48,13 @@ steady_threshold(const struct tune_data *data, const struct labels *labels, cons
 }
 
 enum err
-tune_decide(const struct tune_data *data, const struct tune_library *library, const double *weights,
-            size_t count, struct decision *decision, struct err_info *info)
+tune_decide(const struct tune_data *data, const struct labels *labels, const float *predictions,
+            struct decision *decision, struct err_info *info)
 {
-  size_t values = library->row_count * data->task.output_count;
   *decision = data->decision;
   if (!metric_tunes_threshold(data->metric, data->task.kind))
     return ERR_OK;
-  float *mixed = malloc((values + 1) * sizeof *mixed);
-  enum err err = mixed != NULL ? ERR_OK : ERR_MEMORY;
   decision->has_threshold = true;
-  if (err == ERR_OK)
-  {
-    greedy_mix(library->predictions, weights, count, values, mixed);
-    err = steady_threshold(data, &library->labels.labels, mixed, &decision->threshold);
-  }
-  free(mixed);
+  enum err err = steady_threshold(data, labels, predictions, &decision->threshold);
   return err == ERR_OK ? ERR_OK : err_set(info, err, "out of memory for the threshold");
 }

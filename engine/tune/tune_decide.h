@@ -9,10 +9,9 @@
 
 #include "tune/tune_score.h"
 
-/* The decision of a mix of trials: tuned on their validation (out-of-fold) predictions, or the job's own.
- * Borrows from data. ERR_MEMORY only. */
-enum err tune_decide(const struct tune_data *data, const struct tune_library *library,
-                     const double *weights, size_t count, struct decision *decision,
-                     struct err_info *info);
+/* The decision of a mix of trials: tuned on their validation (out-of-fold) predictions as they are served, or the
+ * job's own. Borrows from data. ERR_MEMORY only. */
+enum err tune_decide(const struct tune_data *data, const struct labels *labels,
+                     const float *predictions, struct decision *decision, struct err_info *info);
 
 #endif

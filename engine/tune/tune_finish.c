@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "data/split_pack.h"
-#include "tune/greedy.h"
 #include "tune/report.h"
 #include "tune/suspects.h"
 #include "tune/tune_kept.h"
@@ -25,6 +24,7 @@ struct scored
   struct tune_labels labels;
   size_t *train_rows;
   size_t train_count;
+  struct tune_unseen unseen;
 };
 
 static void
@@ -36,7 +36,36 @@ scored_clear(struct scored *scored)
   tune_labels_free(&scored->labels);
 }
 
-/* Predicts the report rows with the model as stored. */
+/* Predicts report rows with the model as stored. Its temperature is the last step of that, so it is left out and made
+ * up for, to tell what it does. */
+static enum err
+predict_report_rows(const struct finishing *work, struct scored *scored, struct err_info *info)
+{
+  const struct tune_data *data = work->data;
+  const struct labels *labels = &scored->labels.labels;
+  size_t classes = data->task.class_count;
+  struct model_about about;
+  struct model_workspace *workspace = model_workspace_new();
+  model_about(work->model, &about);
+  if (workspace == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory for the report rows");
+  if (about.temperature != 1)
+    model_set_temperature(work->model, 1, NULL);
+  enum err err = model_predict_dataset(work->model, workspace, data->dataset, scored->rows,
+                                       scored->count, scored->predictions, info);
+  model_workspace_free(workspace);
+  if (err != ERR_OK || classes == 0)
+    return err;
+  scored->unseen.before = calibrate_state(labels, scored->predictions, classes);
+  if (about.temperature != 1)
+  {
+    model_temper(about.temperature, classes, scored->count, scored->predictions);
+    err = model_set_temperature(work->model, about.temperature, info);
+  }
+  scored->unseen.after = calibrate_state(labels, scored->predictions, classes);
+  return err;
+}
+
 static enum err
 score_report_rows(const struct finishing *work, struct scored *scored, struct err_info *info)
 {
@@ -48,26 +77,11 @@ score_report_rows(const struct finishing *work, struct scored *scored, struct er
     err = tune_labels_of(data, scored->rows, scored->count, &scored->labels);
   scored->predictions =
     malloc((scored->count * data->task.output_count + 1) * sizeof *scored->predictions);
-  struct model_workspace *workspace = model_workspace_new();
-  if (err != ERR_OK || scored->predictions == NULL || workspace == NULL)
+  if (err != ERR_OK || scored->predictions == NULL)
     err = err_set(info, ERR_MEMORY, "out of memory for the report rows");
-  if (err == ERR_OK)
-    err = model_predict_dataset(work->model, workspace, data->dataset, scored->rows, scored->count,
-                                scored->predictions, info);
-  model_workspace_free(workspace);
-  return err;
-}
-
-/* The out-of-fold predictions of what is served: the mean over trials, as the bag's is. */
-static enum err
-mix_validation(const struct finishing *work, struct scored *scored, struct err_info *info)
-{
-  size_t values = work->library.row_count * work->data->task.output_count;
-  scored->predictions = malloc((values + 1) * sizeof *scored->predictions);
-  if (scored->predictions == NULL)
-    return err_set(info, ERR_MEMORY, "out of memory for the report");
-  greedy_mix(work->library.predictions, work->weights, work->servable, values, scored->predictions);
-  return ERR_OK;
+  scored->unseen =
+    (struct tune_unseen){.labels = &scored->labels.labels, .predictions = scored->predictions};
+  return err == ERR_OK ? predict_report_rows(work, scored, info) : err;
 }
 
 static void
@@ -80,7 +94,7 @@ describe(const struct finishing *work, const struct scored *scored, struct repor
     .data = work->data,
     .finish = work->finish,
     .model = work->model,
-    .predictions = scored->predictions,
+    .predictions = scored->rows != NULL ? scored->predictions : work->settled.predictions,
     .best = work->library.trials[work->best],
     .members = work->library.trials,
     .weights = work->weights,
@@ -112,8 +126,7 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
   const struct tune_data *data = work->data;
   bool held_out = data->split->kind == SPLIT_HOLDOUT && data->split->report_count > 0
                   && !work->finish->provisional;
-  enum err err =
-    held_out ? score_report_rows(work, scored, info) : mix_validation(work, scored, info);
+  enum err err = held_out ? score_report_rows(work, scored, info) : ERR_OK;
   if (err != ERR_OK)
     return err;
   describe(work, scored, facts);
@@ -139,7 +152,7 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
   facts->estimate = data->split->kind == SPLIT_FOLDS ? "cv" : "validation";
   facts->score =
     (struct bbc_score){.mean = metric_compute_at(data->metric, &data->task, facts->labels,
-                                                 scored->predictions, &facts->decision),
+                                                 facts->predictions, &facts->decision),
                        .low = NAN,
                        .high = NAN};
   return ERR_OK;
@@ -160,6 +173,18 @@ add_validation(const struct finishing *work, const struct scored *scored,
   return failed == 0;
 }
 
+/* What was fitted on validation rows besides the models, and what it does on rows it was not fitted on. */
+static bool
+add_settled(const struct finishing *work, const struct scored *scored, json_t *report)
+{
+  json_t *calibration = NULL, *intervals = NULL;
+  enum err err = tune_settled_json(work->data, &work->library, &work->settled, &scored->unseen,
+                                   &calibration, &intervals);
+  int failed = json_object_set_new(report, "calibration", calibration);
+  failed |= json_object_set_new(report, "prediction_intervals", intervals);
+  return err == ERR_OK && failed == 0;
+}
+
 static enum err
 write_report(const struct finishing *work, struct tune_outcome *outcome, struct err_info *info)
 {
@@ -174,6 +199,7 @@ write_report(const struct finishing *work, struct tune_outcome *outcome, struct 
     outcome->score = facts.score.mean;
     outcome->us_per_row = work->us_per_row;
     if (outcome->report == NULL || outcome->schema == NULL
+        || !add_settled(work, &scored, outcome->report)
         || (!work->finish->provisional && !add_validation(work, &scored, &facts, outcome->report)))
       err = err_set(info, ERR_MEMORY, "out of memory for the report");
   }
@@ -241,6 +267,7 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
   if (work.model != NULL)
     model_free(work.model);
   free(work.weights);
+  tune_settled_clear(&work.settled);
   tune_library_free(&work.library);
   return err;
 }

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "tune/greedy.h"
 #include "tune/tune_bag.h"
-#include "tune/tune_decide.h"
 #include "tune/tune_kept.h"
 #include "tune/tune_limits.h"
 
@@ -83,6 +82,7 @@ estimate(struct finishing *work, struct err_info *info)
                                 .task = &data->task,
                                 .metric = data->metric,
                                 .decision = &data->decision,
+                                .calibrate = true,
                                 .seed = finish_seed(work, 1),
                                 .deadline_s =
                                   clock_monotonic_s() + work->finish->seconds * CHOOSING_SHARE};
@@ -166,16 +166,14 @@ static enum err
 build(struct finishing *work, struct buf *bytes, struct err_info *info)
 {
   struct model *bag = NULL;
-  struct decision decision;
   buf_free(bytes);
   model_free(work->model);
   work->model = NULL;
   enum err err =
     tune_bag_make(work->data, work->library.trials, work->weights, work->servable, &bag, info);
   if (err == ERR_OK)
-    err = tune_decide(work->data, &work->library, work->weights, work->servable, &decision, info);
-  if (err == ERR_OK)
-    err = model_set_decision(bag, &decision, info);
+    err = tune_settle(work->data, &work->library, work->weights, work->servable, bag,
+                      &work->settled, info);
   if (err == ERR_OK)
     err = model_save(bag, bytes, info);
   if (bag != NULL)

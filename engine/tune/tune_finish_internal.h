@@ -3,7 +3,7 @@
 #define ATTUNE_TUNE_TUNE_FINISH_INTERNAL_H
 
 #include "base/rng.h"
-#include "tune/tune_score.h"
+#include "tune/tune_settle.h"
 
 /* Everything the steps of one finish share. */
 struct finishing
@@ -20,6 +20,7 @@ struct finishing
   struct model *model; /* as loaded from the saved bytes */
   double us_per_row;
   size_t model_bytes; /* of its file */
+  struct tune_settled settled;
 };
 
 static inline uint64_t
@@ -32,7 +33,7 @@ finish_seed(const struct finishing *work, uint64_t stream)
 void finish_arrange(struct finishing *work);
 
 /* Chooses the best single trial or a mix, and builds its model within the job's limits if any of them is: its
- * bytes, `model`, `us_per_row`, `weights`, `best`, `ensemble`. */
+ * bytes, `model`, `us_per_row`, `settled`, `weights`, `best`, `ensemble`. */
 enum err finish_choose(struct finishing *work, struct buf *bytes, struct err_info *info);
 
 #endif
