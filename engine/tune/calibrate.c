@@ -20,6 +20,7 @@ struct fitting
   const struct labels *labels;
   size_t classes;
   double *logs;                     /* (rows, classes) */
+  double unsure;                    /* share of each truth that is spread over the classes */
   double slope[PARTS], bend[PARTS]; /* of the summed log loss by the power, for each part */
 };
 
@@ -42,6 +43,7 @@ derive(struct fitting *fitting, double power)
   {
     const double *logs = fitting->logs + i * classes;
     double weight = weight_of(fitting->labels, i), top = -INFINITY, sum = 0, mean = 0, square = 0;
+    double even = 0;
     for (size_t k = 0; k < classes; k++)
       top = fmax(top, logs[k]);
     for (size_t k = 0; k < classes; k++)
@@ -50,9 +52,12 @@ derive(struct fitting *fitting, double power)
       sum += share;
       mean += share * logs[k];
       square += share * logs[k] * logs[k];
+      even += logs[k] / (double) classes;
     }
     mean /= sum;
-    fitting->slope[i % PARTS] += weight * (mean - logs[fitting->labels->classes[i]]);
+    double truth =
+      (1 - fitting->unsure) * logs[fitting->labels->classes[i]] + fitting->unsure * even;
+    fitting->slope[i % PARTS] += weight * (mean - truth);
     fitting->bend[i % PARTS] += weight * (square / sum - mean * mean);
   }
 }
@@ -199,7 +204,10 @@ calibrate_fit(const struct labels *labels, const float *predictions, size_t clas
     total += weight_of(labels, i);
   if (!(total > 0) || classes < 2)
     return ERR_OK;
-  struct fitting fitting = {.labels = labels, .classes = classes};
+  /* One row in so many may be otherwise than the model says, even if all of them were right: without that nothing
+   * would hold back certainty (Platt 1999). */
+  struct fitting fitting = {
+    .labels = labels, .classes = classes, .unsure = 1 / ((double) labels->count + 2)};
   fitting.logs = malloc((values + 1) * sizeof *fitting.logs);
   float *row = malloc(classes * sizeof *row);
   if (fitting.logs == NULL || row == NULL)

@@ -127,6 +127,15 @@ test_odd_rows(void **state)
       guesses.p[i * CLASSES + k] = k == (size_t) guesses.truth[i] ? 1.0f : 0.0f;
   assert_int_equal(calibrate_fit(&guesses.labels, guesses.p, CLASSES, &light), ERR_OK);
   assert_true(isfinite(light.fitted) && isfinite(light.before.log_loss));
+  /* All rows right: surer, but not more than so many rows can tell. */
+  for (size_t i = 0; i < guesses.count; i++)
+    for (size_t k = 0; k < CLASSES; k++)
+      guesses.p[i * CLASSES + k] = k == (size_t) guesses.truth[i] ? 0.9f : 0.05f;
+  assert_int_equal(calibrate_fit(&guesses.labels, guesses.p, CLASSES, &light), ERR_OK);
+  assert_true(light.helps);
+  model_temper(light.temperature, CLASSES, 1, guesses.p);
+  float sure = fmaxf(guesses.p[0], fmaxf(guesses.p[1], guesses.p[2]));
+  assert_true(sure > 0.99f && sure < 0.9995f);
   for (size_t i = 0; i < guesses.count; i++)
     for (size_t k = 0; k < CLASSES; k++)
       guesses.p[i * CLASSES + k] = k == (size_t) (guesses.truth[i] + 1) % CLASSES ? 1.0f : 0.0f;
