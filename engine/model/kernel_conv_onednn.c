@@ -86,31 +86,7 @@ plan_free(struct plan *plan)
     (void) dnnl_primitive_attr_destroy(plan->attributes);
 }
 
-#if DNNL_VERSION_MAJOR >= 3
-
-static dnnl_status_t
-describe(const struct plan *plan, enum step name, struct state *state)
-{
-  dnnl_primitive_desc_t *made = &state->steps[name].description;
-  const_dnnl_primitive_desc_t forward = state->steps[FORWARD].description;
-  dnnl_alg_kind_t how = dnnl_convolution_direct;
-
-  if (name == FORWARD)
-    return dnnl_convolution_forward_primitive_desc_create(
-      made, state->engine, plan->direction, how, plan->x, plan->weights, plan->bias, plan->y,
-      plan->strides, plan->dilates, plan->pads, plan->pads, plan->attributes);
-  if (name == WEIGHTS)
-    return dnnl_convolution_backward_weights_primitive_desc_create(
-      made, state->engine, how, plan->x, plan->slope, NULL, plan->y, plan->strides, plan->dilates,
-      plan->pads, plan->pads, forward, plan->attributes);
-  return dnnl_convolution_backward_data_primitive_desc_create(
-    made, state->engine, how, plan->x, plan->weights, plan->y, plan->strides, plan->dilates,
-    plan->pads, plan->pads, forward, plan->attributes);
-}
-
-#else
-
-/* Version 2 puts its products of blocks ("brgconv") before its directly generated loops ("jit"), which read and
+/* The library puts its products of blocks ("brgconv") before its directly generated loops ("jit"), which read and
  * write the same memory. Without AMX the loops are measured faster, by up to a half with 16 channels and twice
  * with 1, but for kernels of 1 x 1 without a stride. With AMX the blocks stay, but for a first layer of few channels,
  * whose tiles would be nearly empty. */
@@ -132,60 +108,95 @@ is_loop(const char *name)
   return strncmp(name, "jit", 3) == 0 && strstr(name, ":avx512_core") && !strstr(name, "amx");
 }
 
-/* Exchanges the forward description for that of the first loop, where there is one that is faster. */
-static dnnl_status_t
-prefer(const struct plan *plan, const dnnl_convolution_desc_t *product, struct state *state)
-{
-  struct dnn_step *step = &state->steps[FORWARD], other = {0};
-  dnnl_primitive_desc_iterator_t at = NULL;
-  dnnl_status_t status;
+/* describe gives a step the library's first choice, describe_loop the first of its loops. */
 
-  if (!is_slower(plan, dnn_step_name(step)))
-    return dnnl_success;
-  status = dnnl_primitive_desc_iterator_create(&at, product, plan->attributes, state->engine, NULL);
-  while (status == dnnl_success && (other.description = dnnl_primitive_desc_iterator_fetch(at)))
+#if DNNL_VERSION_MAJOR >= 3
+
+static dnnl_status_t
+describe(const struct plan *plan, enum step name, const struct state *state, struct dnn_step *step)
+{
+  dnnl_primitive_desc_t *made = &step->description;
+  const_dnnl_primitive_desc_t forward = state->steps[FORWARD].description;
+  dnnl_alg_kind_t how = dnnl_convolution_direct;
+
+  if (name == FORWARD)
+    return dnnl_convolution_forward_primitive_desc_create(
+      made, state->engine, plan->direction, how, plan->x, plan->weights, plan->bias, plan->y,
+      plan->strides, plan->dilates, plan->pads, plan->pads, plan->attributes);
+  if (name == WEIGHTS)
+    return dnnl_convolution_backward_weights_primitive_desc_create(
+      made, state->engine, how, plan->x, plan->slope, NULL, plan->y, plan->strides, plan->dilates,
+      plan->pads, plan->pads, forward, plan->attributes);
+  return dnnl_convolution_backward_data_primitive_desc_create(
+    made, state->engine, how, plan->x, plan->weights, plan->y, plan->strides, plan->dilates,
+    plan->pads, plan->pads, forward, plan->attributes);
+}
+
+static dnnl_status_t
+describe_loop(const struct plan *plan, enum step name, const struct state *state,
+              struct dnn_step *step)
+{
+  dnnl_status_t status = describe(plan, name, state, step);
+
+  while (status == dnnl_success && !is_loop(dnn_step_name(step)))
+    status = dnnl_primitive_desc_next_impl(step->description);
+  return status;
+}
+
+#else
+
+static dnnl_status_t
+operation_of(const struct plan *plan, enum step name, dnnl_convolution_desc_t *operation)
+{
+  dnnl_alg_kind_t how = dnnl_convolution_direct;
+
+  if (name == FORWARD)
+    return dnnl_convolution_forward_desc_init(operation, plan->direction, how, &plan->x,
+                                              &plan->weights, &plan->bias, &plan->y, plan->strides,
+                                              plan->pads, plan->pads);
+  if (name == WEIGHTS)
+    return dnnl_convolution_backward_weights_desc_init(operation, how, &plan->x, &plan->slope, NULL,
+                                                       &plan->y, plan->strides, plan->pads,
+                                                       plan->pads);
+  return dnnl_convolution_backward_data_desc_init(operation, how, &plan->x, &plan->weights,
+                                                  &plan->y, plan->strides, plan->pads, plan->pads);
+}
+
+static dnnl_status_t
+describe(const struct plan *plan, enum step name, const struct state *state, struct dnn_step *step)
+{
+  dnnl_convolution_desc_t operation;
+  dnnl_status_t status = operation_of(plan, name, &operation);
+
+  return status == dnnl_success
+           ? dnnl_primitive_desc_create(&step->description, &operation, plan->attributes,
+                                        state->engine, state->steps[FORWARD].description)
+           : status;
+}
+
+static dnnl_status_t
+describe_loop(const struct plan *plan, enum step name, const struct state *state,
+              struct dnn_step *step)
+{
+  dnnl_convolution_desc_t operation;
+  dnnl_primitive_desc_iterator_t at = NULL;
+  dnnl_status_t status = operation_of(plan, name, &operation);
+
+  if (status == dnnl_success)
+    status = dnnl_primitive_desc_iterator_create(&at, &operation, plan->attributes, state->engine,
+                                                 state->steps[FORWARD].description);
+  while (status == dnnl_success)
   {
-    if (is_loop(dnn_step_name(&other)))
+    step->description = dnnl_primitive_desc_iterator_fetch(at);
+    if (!step->description || is_loop(dnn_step_name(step)))
       break;
-    dnn_step_free(&other);
-    other.description = NULL;
+    dnn_step_free(step);
+    step->description = NULL;
     status = dnnl_primitive_desc_iterator_next(at);
   }
   if (at)
     (void) dnnl_primitive_desc_iterator_destroy(at);
-  if (other.description)
-  {
-    dnn_step_free(step);
-    *step = other;
-  }
-  return status == dnnl_iterator_ends ? dnnl_success : status;
-}
-
-static dnnl_status_t
-describe(const struct plan *plan, enum step name, struct state *state)
-{
-  dnnl_convolution_desc_t product;
-  dnnl_alg_kind_t how = dnnl_convolution_direct;
-  const_dnnl_primitive_desc_t forward = name == FORWARD ? NULL : state->steps[FORWARD].description;
-  dnnl_status_t status;
-
-  if (name == FORWARD)
-    status = dnnl_convolution_forward_desc_init(&product, plan->direction, how, &plan->x,
-                                                &plan->weights, &plan->bias, &plan->y,
-                                                plan->strides, plan->pads, plan->pads);
-  else if (name == WEIGHTS)
-    status = dnnl_convolution_backward_weights_desc_init(
-      &product, how, &plan->x, &plan->slope, NULL, &plan->y, plan->strides, plan->pads, plan->pads);
-  else
-    status = dnnl_convolution_backward_data_desc_init(
-      &product, how, &plan->x, &plan->weights, &plan->y, plan->strides, plan->pads, plan->pads);
-  if (status != dnnl_success)
-    return status;
-  status = dnnl_primitive_desc_create(&state->steps[name].description, &product, plan->attributes,
-                                      state->engine, forward);
-  if (status == dnnl_success && name == FORWARD)
-    status = prefer(plan, &product, state);
-  return status;
+  return status == dnnl_success && !step->description ? dnnl_out_of_memory : status;
 }
 
 #endif
@@ -193,13 +204,23 @@ describe(const struct plan *plan, enum step name, struct state *state)
 static dnnl_status_t
 make_product(const struct plan *plan, enum step name, struct state *state)
 {
-  dnnl_status_t status = describe(plan, name, state);
+  struct dnn_step *step = &state->steps[name], first = {0}, loop = {0};
+  dnnl_status_t status = describe(plan, name, state, &first);
 
+  if (status == dnnl_success && is_slower(plan, dnn_step_name(&first))
+      && describe_loop(plan, name, state, &loop) == dnnl_success)
+  {
+    *step = loop;
+    dnn_step_free(&first);
+  }
+  else
+  {
+    *step = first;
+    dnn_step_free(&loop);
+  }
   if (status != dnnl_success)
     return status;
-  if (!dnn_step_is_fast(&state->steps[name]))
-    return dnnl_unimplemented;
-  return dnn_step_finish(&state->steps[name]);
+  return dnn_step_is_fast(step) ? dnn_step_finish(step) : dnnl_unimplemented;
 }
 
 /* What turns the plain weights into the argument of a product, or back. */
