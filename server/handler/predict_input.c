@@ -8,6 +8,7 @@
 
 #include "server/handler/common.h"
 #include "server/handler/predict_images.h"
+#include "server/handler/predict_interval.h"
 #include "server/handler/predict_threshold.h"
 
 /* Parsing takes about this long per byte of JSON or CSV. */
@@ -165,14 +166,15 @@ strict_parse(const char *text, bool *strict)
 bool
 predict_query_check(struct http_request *req)
 {
-  static const char *const known[] = {"strict", "threshold", NULL};
-  double threshold;
+  static const char *const known[] = {"strict", "threshold", "interval", NULL};
+  double threshold, level;
   bool strict;
 
   if (!http_query_known(req, known))
     return false;
   if (strict_parse(http_query(req, "strict"), &strict))
-    return predict_threshold_parse(req, http_query(req, "threshold"), &threshold);
+    return predict_threshold_parse(req, http_query(req, "threshold"), &threshold)
+           && predict_interval_parse(req, http_query(req, "interval"), &level);
   http_reply_error(req, E_BAD_REQUEST, "?strict must be 1, 0, true or false.");
   return false;
 }
@@ -200,6 +202,12 @@ check_json(struct http_request *req, const struct model_about *about, const json
      .min = 0,
      .max = 1,
      .hint = "a number such as 0.3"},
+    {.name = "interval",
+     .kind = JSON_KIND_NUMBER,
+     .nullable = true,
+     .min = 0,
+     .max = 1,
+     .hint = "a number such as 0.9"},
     JSON_FIELD_END};
   const char *wanted = about->input == DATASET_IMAGES ? "images" : "rows";
   const char *other = about->input == DATASET_IMAGES ? "rows" : "images";
@@ -246,7 +254,9 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
   if (check_json(req, about, body))
   {
     input->threshold = json_get_number(body, "threshold", input->threshold);
-    if (!predict_threshold_fits(req, about, input->threshold))
+    input->interval = json_get_number(body, "interval", input->interval);
+    if (!predict_threshold_fits(req, about, input->threshold)
+        || !predict_interval_fits(req, about, input->interval))
     {
       json_decref(body);
       return PREDICT_REPLIED;
@@ -265,10 +275,10 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
 
 /* ---- forms ----------------------------------------------------------------------------------------- */
 
-/* Every part is a "file", "strict" or "threshold". False when it replied. */
+/* Every part is a "file", "strict", "threshold" or "interval". False when it replied. */
 static bool
 check_form(struct http_request *req, const struct http_part *parts, size_t count, size_t *files,
-           bool *strict, double *threshold)
+           bool *strict, struct predict_input *input)
 {
   struct json_faults faults;
 
@@ -284,13 +294,18 @@ check_form(struct http_request *req, const struct http_part *parts, size_t count
     }
     else if (strcmp(parts[i].name, "threshold") == 0 && parts[i].value)
     {
-      if (!predict_threshold_parse(req, parts[i].value, threshold))
+      if (!predict_threshold_parse(req, parts[i].value, &input->threshold))
+        return false;
+    }
+    else if (strcmp(parts[i].name, "interval") == 0 && parts[i].value)
+    {
+      if (!predict_interval_parse(req, parts[i].value, &input->interval))
         return false;
     }
     else
       json_fault_add(&faults, json_pointer(req->arena, "", parts[i].name),
-                     "the parts are file, strict and threshold", "there is no part \"%s\" here",
-                     parts[i].name);
+                     "the parts are file, strict, threshold and interval",
+                     "there is no part \"%s\" here", parts[i].name);
   if (*files == 0)
     json_fault_add(&faults, "/file", "send each image, or one CSV, as a part named file",
                    "no file was sent");
@@ -309,8 +324,9 @@ read_form(struct http_request *req, const struct model_about *about, double us_p
   bool strict = query_strict(req);
 
   if (!http_body_parts(req, &parts, &part_count)
-      || !check_form(req, parts, part_count, &files, &strict, &input->threshold)
-      || !predict_threshold_fits(req, about, input->threshold))
+      || !check_form(req, parts, part_count, &files, &strict, input)
+      || !predict_threshold_fits(req, about, input->threshold)
+      || !predict_interval_fits(req, about, input->interval))
     return PREDICT_REPLIED;
   images = arena_array(req->arena, files, sizeof *images);
   if (!images)
@@ -359,9 +375,11 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
   struct predict_image image = {.bytes = req->body, .length = req->body_length, .pointer = ""};
 
   memset(input, 0, sizeof *input);
-  input->threshold = NAN;
+  input->threshold = input->interval = NAN;
   if (!predict_threshold_parse(req, http_query(req, "threshold"), &input->threshold)
-      || !predict_threshold_fits(req, about, input->threshold))
+      || !predict_threshold_fits(req, about, input->threshold)
+      || !predict_interval_parse(req, http_query(req, "interval"), &input->interval)
+      || !predict_interval_fits(req, about, input->interval))
     return PREDICT_REPLIED;
   if (req->body_length == 0)
   {

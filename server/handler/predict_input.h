@@ -21,6 +21,7 @@ struct predict_input
   json_t **faults;    /* images: per image an array of faults, or NULL */
   const char **names; /* images of a form: their file names, else NULL */
   double threshold;   /* sent with the call, 0 … 1; NaN = the model's own */
+  double interval;    /* the level of intervals, in (0, 1); NaN = none are wanted */
 };
 
 enum predict_read

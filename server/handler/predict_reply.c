@@ -102,17 +102,34 @@ write_classes(const struct names *names, const struct model_about *about, const 
 
 /* In the shortest form that reads back the same. */
 static void
-write_threshold(double threshold, struct buf *out)
+write_double(const char *name, double value, struct buf *out)
 {
   char text[40] = "";
 
   for (int digits = 6; digits <= 17; digits++)
   {
-    snprintf(text, sizeof text, "%.*g", digits, threshold);
-    if (strtod(text, NULL) == threshold)
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    if (strtod(text, NULL) == value)
       break;
   }
-  buf_printf(out, ",\"threshold\":%s", text);
+  buf_printf(out, ",\"%s\":%s", name, text);
+}
+
+static void
+write_number(const struct model_about *about, double level, float value, struct buf *out)
+{
+  double low = NAN, high = NAN;
+
+  buf_append_text(out, "\"value\":");
+  predict_write_float(value, out);
+  if (!(level > 0))
+    return;
+  model_interval_at(about->interval, level, (double) value, &low, &high);
+  buf_append_text(out, ",\"interval\":{\"low\":");
+  predict_write_float((float) low, out);
+  buf_append_text(out, ",\"high\":");
+  predict_write_float((float) high, out);
+  buf_append(out, "}", 1);
 }
 
 static void
@@ -142,7 +159,9 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
   write_text(ref->model_name, out);
   buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\"", ref->version, prediction_id);
   if (task->kind == TASK_BINARY)
-    write_threshold(decision_threshold(&about->decision), out);
+    write_double("threshold", decision_threshold(&about->decision), out);
+  if (input->interval > 0)
+    write_double("interval", input->interval, out);
   buf_append_text(out, ",\"predictions\":[");
   for (size_t row = 0; row < input->count && !out->failed; row++)
   {
@@ -157,10 +176,7 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
       if (task->class_count > 0)
         write_classes(&names, about, output, out);
       else
-      {
-        buf_append_text(out, "\"value\":");
-        predict_write_float(output[0], out);
-      }
+        write_number(about, input->interval, output[0], out);
     }
     if (json_array_size(warnings) > 0)
     {

@@ -30,6 +30,25 @@ function scores(report) {
   return el("table", {}, el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name.replaceAll("_", " ")), el("td", { class: "number" }, number(value))))));
 }
 
+// What is fitted after the models: a temperature for probabilities, intervals around numbers.
+function sureness(report) {
+  const { calibration, prediction_intervals: intervals } = report;
+  if (calibration?.used) {
+    const { before, after } = calibration.log_loss;
+    return el("div", { class: "card" }, el("h2", {}, "How sure it is"),
+      el("p", {}, `Probabilities are calibrated by a temperature of ${number(calibration.temperature, 3)}: log loss ${number(after)}, without it ${number(before)}.`));
+  }
+  if (!intervals?.levels.length) return null;
+  const heads = ["Level", "Truths within", "Mean width"];
+  return el("div", { class: "card" }, el("h2", {}, "How sure it is"),
+    el("p", { class: "faint" }, `Intervals on ${intervals.measured_on} rows; ask for one with "interval": 0.9.`),
+    el("table", {}, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { class: "number" }, head)))),
+      el("tbody", {}, intervals.levels.map((row) => el("tr", {},
+        el("td", { class: "number" }, `${number(100 * row.level)} %`),
+        el("td", { class: "number" }, row.coverage === null ? "–" : `${(100 * row.coverage).toFixed(1)} %`),
+        el("td", { class: "number" }, number(row.mean_width)))))));
+}
+
 export async function modelPage(name) {
   const path = `/api/v1/models/${encodeURIComponent(name)}`;
   const [model, report, schema, form] = await Promise.all([
@@ -42,6 +61,7 @@ export async function modelPage(name) {
     el("div", { class: "two" },
       el("div", {},
         el("div", { class: "card" }, el("h2", {}, "Scores on held-out rows"), scores(report), confusion(report.metrics?.confusion)),
+        sureness(report),
         importance.length ? el("div", { class: "card" }, el("h2", {}, "What matters"), importance.map((item) => {
           const fill = el("div");
           fill.style.width = `${(100 * item.importance / (importance[0].importance || 1)).toFixed(1)}%`;
