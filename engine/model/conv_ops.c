@@ -5,12 +5,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/activation.h"
-#include "model/conv_numbers.h"
+#include "model/conv_lanes.h"
 
 const char *const conv_activation_names[] = {"relu", "gelu", "silu", NULL};
 
-/* Rows that are summed in float before they join a sum in double. */
+/* Rows that are worked on while they are in the nearest cache, and summed in float before they join a sum in
+ * double. */
 #define BLOCK_ROWS 64
 
 size_t
@@ -19,34 +19,47 @@ conv_ops_bytes(enum kernel_precision precision)
   return precision == KERNEL_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+static size_t
+block_rows(size_t rows, size_t first)
+{
+  return rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+}
+
+static SIMD_INLINE size_t
+lanes_left(size_t channels, size_t at)
+{
+  return channels - at < LANES ? channels - at : LANES;
+}
+
 /* ---- statistics ----------------------------------------------------------------------------------- */
 
-/* sum, square (channels) ← of up to BLOCK_ROWS rows. Four rows at a time, so that the sums' memory is touched
- * a quarter as often. */
+/* sum, square (channels) ← of up to BLOCK_ROWS rows. */
 static SIMD_INLINE void
-block_sums_body(size_t rows, size_t channels, const void *restrict x, float *restrict sum,
-                float *restrict square, bool half)
+block_sums_body(size_t rows, size_t channels, const void *x, float *sum, float *square, bool half)
 {
-  size_t row = 0;
-  for (size_t c = 0; c < channels; c++)
-    sum[c] = square[c] = 0.0f;
-  for (; row + 4 <= rows; row += 4)
-    for (size_t c = 0; c < channels; c++)
+  for (size_t c = 0; c < channels; c += LANES)
+  {
+    size_t count = lanes_left(channels, c);
+    lanes sum0 = {0}, sum1 = {0}, square0 = {0}, square1 = {0};
+    size_t row = 0;
+    for (; row + 2 <= rows; row += 2)
     {
-      float a = conv_get(x, row * channels + c, half),
-            b = conv_get(x, (row + 1) * channels + c, half);
-      float d = conv_get(x, (row + 2) * channels + c, half),
-            e = conv_get(x, (row + 3) * channels + c, half);
-      sum[c] += (a + b) + (d + e);
-      square[c] += (a * a + b * b) + (d * d + e * e);
+      lanes a = lanes_get(x, row * channels + c, count, half);
+      lanes b = lanes_get(x, (row + 1) * channels + c, count, half);
+      sum0 += a;
+      sum1 += b;
+      square0 += a * a;
+      square1 += b * b;
     }
-  for (; row < rows; row++)
-    for (size_t c = 0; c < channels; c++)
+    if (row < rows)
     {
-      float a = conv_get(x, row * channels + c, half);
-      sum[c] += a;
-      square[c] += a * a;
+      lanes a = lanes_get(x, row * channels + c, count, half);
+      sum0 += a;
+      square0 += a * a;
     }
+    lanes_store(sum + c, count, sum0 + sum1);
+    lanes_store(square + c, count, square0 + square1);
+  }
 }
 
 CONV_TWO_KINDS(block_sums, (size_t rows, size_t channels, const void *x, float *sum, float *square),
@@ -62,7 +75,7 @@ conv_ops_statistics(enum kernel_precision precision, size_t rows, size_t channel
 
   for (size_t first = 0; first < rows; first += BLOCK_ROWS)
   {
-    size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+    size_t count = block_rows(rows, first);
     const char *at = (const char *) x + first * channels * conv_ops_bytes(precision);
     (half ? block_sums_bf16 : block_sums_f32)(count, channels, at, sum, square);
     for (size_t c = 0; c < channels; c++)
@@ -82,73 +95,63 @@ conv_ops_statistics(enum kernel_precision precision, size_t rows, size_t channel
 /* ---- normalisation with activation ---------------------------------------------------------------- */
 
 #define NORM_LOOPS(act)                                                                            \
-  static SIMD_INLINE void normalise_##act##_body(                                                  \
-    size_t rows, size_t channels, const float *restrict scale, const float *restrict offset,       \
-    const void *x, void *y, bool half)                                                             \
+  static SIMD_INLINE void normalise_##act##_body(size_t rows, size_t channels, const float *scale, \
+                                                 const float *offset, const void *x,               \
+                                                 const void *skip, void *y, bool half)             \
   {                                                                                                \
-    for (size_t row = 0; row < rows; row++)                                                        \
-      for (size_t c = 0; c < channels; c++)                                                        \
-        conv_put(y, row *channels + c,                                                             \
-                 act_##act(conv_get(x, row * channels + c, half) * scale[c] + offset[c]), half);   \
-  }                                                                                                \
-  static SIMD_INLINE void normalise_add_##act##_body(                                              \
-    size_t rows, size_t channels, const float *restrict scale, const float *restrict offset,       \
-    const void *x, const void *skip, void *y, bool half)                                           \
-  {                                                                                                \
-    for (size_t row = 0; row < rows; row++)                                                        \
-      for (size_t c = 0; c < channels; c++)                                                        \
-        conv_put(y, row *channels + c,                                                             \
-                 act_##act(conv_get(x, row * channels + c, half) * scale[c] + offset[c])           \
-                   + conv_get(skip, row * channels + c, half),                                     \
-                 half);                                                                            \
+    for (size_t c = 0; c < channels; c += LANES)                                                   \
+    {                                                                                              \
+      size_t count = lanes_left(channels, c);                                                      \
+      lanes by = lanes_load(scale + c, count), plus = lanes_load(offset + c, count);               \
+      for (size_t at = c; at < rows * channels; at += channels)                                    \
+      {                                                                                            \
+        lanes value = lanes_##act(lanes_get(x, at, count, half) * by + plus);                      \
+        if (skip)                                                                                  \
+          value += lanes_get(skip, at, count, half);                                               \
+        lanes_put(y, at, count, value, half);                                                      \
+      }                                                                                            \
+    }                                                                                              \
   }                                                                                                \
   /* sums of dz and of dz·x̂ over up to BLOCK_ROWS rows */                                       \
   static SIMD_INLINE void slope_sums_##act##_body(                                                 \
-    size_t rows, size_t channels, const float *restrict mean, const float *restrict r,             \
-    const float *restrict shift, const void *dy, const void *x, float *restrict sum,               \
-    float *restrict cross, bool half)                                                              \
+    size_t rows, size_t channels, const float *mean, const float *r, const float *shift,           \
+    const void *dy, const void *x, float *sum, float *cross, bool half)                            \
   {                                                                                                \
-    for (size_t c = 0; c < channels; c++)                                                          \
-      sum[c] = cross[c] = 0.0f;                                                                    \
-    size_t row = 0;                                                                                \
-    for (; row + 2 <= rows; row += 2)                                                              \
-      for (size_t c = 0; c < channels; c++)                                                        \
+    for (size_t c = 0; c < channels; c += LANES)                                                   \
+    {                                                                                              \
+      size_t count = lanes_left(channels, c);                                                      \
+      lanes by = lanes_load(r + c, count), plus = lanes_load(shift + c, count);                    \
+      lanes middle = lanes_load(mean + c, count), sums = {0}, crosses = {0};                       \
+      for (size_t at = c; at < rows * channels; at += channels)                                    \
       {                                                                                            \
-        float xa = (conv_get(x, row * channels + c, half) - mean[c]) * r[c];                       \
-        float xb = (conv_get(x, (row + 1) * channels + c, half) - mean[c]) * r[c];                 \
-        float da = conv_get(dy, row * channels + c, half) * act_##act##_slope(xa + shift[c]);      \
-        float db =                                                                                 \
-          conv_get(dy, (row + 1) * channels + c, half) * act_##act##_slope(xb + shift[c]);         \
-        sum[c] += da + db;                                                                         \
-        cross[c] += da * xa + db * xb;                                                             \
+        lanes seen = (lanes_get(x, at, count, half) - middle) * by;                                \
+        lanes d = lanes_get(dy, at, count, half) * lanes_##act##_slope(seen + plus);               \
+        sums += d;                                                                                 \
+        crosses += d * seen;                                                                       \
       }                                                                                            \
-    for (; row < rows; row++)                                                                      \
-      for (size_t c = 0; c < channels; c++)                                                        \
-      {                                                                                            \
-        float xa = (conv_get(x, row * channels + c, half) - mean[c]) * r[c];                       \
-        float da = conv_get(dy, row * channels + c, half) * act_##act##_slope(xa + shift[c]);      \
-        sum[c] += da;                                                                              \
-        cross[c] += da * xa;                                                                       \
-      }                                                                                            \
+      lanes_store(sum + c, count, sums);                                                           \
+      lanes_store(cross + c, count, crosses);                                                      \
+    }                                                                                              \
   }                                                                                                \
   static SIMD_INLINE void input_slope_##act##_body(                                                \
-    size_t rows, size_t channels, const float *restrict mean, const float *restrict r,             \
-    const float *restrict shift, const float *restrict sum, const float *restrict cross,           \
-    const void *dy, void *x, bool half)                                                            \
+    size_t rows, size_t channels, const float *mean, const float *r, const float *shift,           \
+    const float *sum, const float *cross, const void *dy, void *x, bool half)                      \
   {                                                                                                \
-    for (size_t row = 0; row < rows; row++)                                                        \
-      for (size_t c = 0; c < channels; c++)                                                        \
+    for (size_t c = 0; c < channels; c += LANES)                                                   \
+    {                                                                                              \
+      size_t count = lanes_left(channels, c);                                                      \
+      lanes by = lanes_load(r + c, count), plus = lanes_load(shift + c, count);                    \
+      lanes middle = lanes_load(mean + c, count), less = lanes_load(sum + c, count);               \
+      lanes along = lanes_load(cross + c, count);                                                  \
+      for (size_t at = c; at < rows * channels; at += channels)                                    \
       {                                                                                            \
-        float xh = (conv_get(x, row * channels + c, half) - mean[c]) * r[c];                       \
-        float dz = conv_get(dy, row * channels + c, half) * act_##act##_slope(xh + shift[c]);      \
-        conv_put(x, row *channels + c, r[c] * (dz - sum[c] - xh * cross[c]), half);                \
+        lanes seen = (lanes_get(x, at, count, half) - middle) * by;                                \
+        lanes d = lanes_get(dy, at, count, half) * lanes_##act##_slope(seen + plus);               \
+        lanes_put(x, at, count, by *(d - less - seen * along), half);                              \
       }                                                                                            \
+    }                                                                                              \
   }                                                                                                \
   CONV_TWO_KINDS(normalise_##act,                                                                  \
-                 (size_t rows, size_t channels, const float *scale, const float *offset,           \
-                  const void *x, void *y),                                                         \
-                 rows, channels, scale, offset, x, y)                                              \
-  CONV_TWO_KINDS(normalise_add_##act,                                                              \
                  (size_t rows, size_t channels, const float *scale, const float *offset,           \
                   const void *x, const void *skip, void *y),                                       \
                  rows, channels, scale, offset, x, skip, y)                                        \
@@ -167,9 +170,7 @@ NORM_LOOPS(gelu)
 NORM_LOOPS(silu)
 
 typedef void normalise_fn(size_t rows, size_t channels, const float *scale, const float *offset,
-                          const void *x, void *y);
-typedef void normalise_add_fn(size_t rows, size_t channels, const float *scale, const float *offset,
-                              const void *x, const void *skip, void *y);
+                          const void *x, const void *skip, void *y);
 typedef void slope_sums_fn(size_t rows, size_t channels, const float *mean, const float *r,
                            const float *shift, const void *dy, const void *x, float *sum,
                            float *cross);
@@ -180,7 +181,6 @@ typedef void input_slope_fn(size_t rows, size_t channels, const float *mean, con
 struct norm_loops
 {
   normalise_fn *normalise[2]; /* by precision */
-  normalise_add_fn *normalise_add[2];
   slope_sums_fn *slope_sums[2];
   input_slope_fn *input_slope[2];
 };
@@ -188,7 +188,6 @@ struct norm_loops
 #define NORM_TABLE(act)                                                                            \
   {                                                                                                \
     {normalise_##act##_f32, normalise_##act##_bf16},                                               \
-      {normalise_add_##act##_f32, normalise_add_##act##_bf16},                                     \
       {slope_sums_##act##_f32, slope_sums_##act##_bf16},                                           \
     {                                                                                              \
       input_slope_##act##_f32, input_slope_##act##_bf16                                            \
@@ -203,12 +202,12 @@ conv_ops_normalise(enum kernel_precision precision, enum conv_activation activat
                    size_t channels, const float *scale, const float *offset, const void *x,
                    const void *skip, void *y)
 {
-  const struct norm_loops *loops = &norm_loops[activation];
+  size_t bytes = channels * conv_ops_bytes(precision);
 
-  if (skip)
-    loops->normalise_add[precision](rows, channels, scale, offset, x, skip, y);
-  else
-    loops->normalise[precision](rows, channels, scale, offset, x, y);
+  for (size_t first = 0; first < rows; first += BLOCK_ROWS)
+    norm_loops[activation].normalise[precision](
+      block_rows(rows, first), channels, scale, offset, (const char *) x + first * bytes,
+      skip ? (const char *) skip + first * bytes : NULL, (char *) y + first * bytes);
 }
 
 void
@@ -224,7 +223,7 @@ conv_ops_normalise_backward(enum kernel_precision precision, enum conv_activatio
 
   for (size_t first = 0; first < rows; first += BLOCK_ROWS)
   {
-    size_t count = rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+    size_t count = block_rows(rows, first);
     loops->slope_sums[precision](count, channels, mean, r, shift, (const char *) dy + first * bytes,
                                  (const char *) x + first * bytes, sum, cross);
     for (size_t c = 0; c < channels; c++)
@@ -239,14 +238,19 @@ conv_ops_normalise_backward(enum kernel_precision precision, enum conv_activatio
     sum[c] = centred ? (float) (sums[c] / (double) rows) : 0.0f;
     cross[c] = centred ? (float) (crosses[c] / (double) rows) : 0.0f;
   }
-  loops->input_slope[precision](rows, channels, mean, r, shift, sum, cross, dy, x);
+  for (size_t first = 0; first < rows; first += BLOCK_ROWS)
+    loops->input_slope[precision](block_rows(rows, first), channels, mean, r, shift, sum, cross,
+                                  (const char *) dy + first * bytes, (char *) x + first * bytes);
 }
 
 static SIMD_INLINE void
 add_body(size_t count, const void *restrict from, void *restrict to, bool half)
 {
-  for (size_t i = 0; i < count; i++)
-    conv_put(to, i, conv_get(to, i, half) + conv_get(from, i, half), half);
+  for (size_t i = 0; i < count; i += LANES)
+  {
+    size_t n = lanes_left(count, i);
+    lanes_put(to, i, n, lanes_get(to, i, n, half) + lanes_get(from, i, n, half), half);
+  }
 }
 
 CONV_TWO_KINDS(add, (size_t count, const void *from, void *to), count, from, to)
@@ -260,15 +264,21 @@ conv_ops_add(enum kernel_precision precision, size_t count, const void *from, vo
 static SIMD_INLINE void
 widen_body(size_t count, const void *restrict from, float *restrict to, bool half)
 {
-  for (size_t i = 0; i < count; i++)
-    to[i] = conv_get(from, i, half);
+  for (size_t i = 0; i < count; i += LANES)
+  {
+    size_t n = lanes_left(count, i);
+    lanes_store(to + i, n, lanes_get(from, i, n, half));
+  }
 }
 
 static SIMD_INLINE void
 narrow_body(size_t count, const float *restrict from, void *restrict to, bool half)
 {
-  for (size_t i = 0; i < count; i++)
-    conv_put(to, i, from[i], half);
+  for (size_t i = 0; i < count; i += LANES)
+  {
+    size_t n = lanes_left(count, i);
+    lanes_put(to, i, n, lanes_load(from + i, n), half);
+  }
 }
 
 CONV_TWO_KINDS(widen, (size_t count, const void *from, float *to), count, from, to)

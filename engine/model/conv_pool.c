@@ -2,26 +2,51 @@
 
 #include <string.h>
 
-#include "model/conv_numbers.h"
+#include "model/conv_lanes.h"
 #include "model/conv_ops.h"
 
 /* ---- the largest of each square ------------------------------------------------------------------- */
 
+static SIMD_INLINE size_t
+lanes_left(size_t channels, size_t at)
+{
+  return channels - at < LANES ? channels - at : LANES;
+}
+
+static SIMD_INLINE void
+put_bytes(uint8_t *to, size_t count, lanes_int v)
+{
+  lanes_byte bytes = __builtin_convertvector(v, lanes_byte);
+  memcpy(to, &bytes, count);
+}
+
+static SIMD_INLINE lanes_int
+get_bytes(const uint8_t *from, size_t count)
+{
+  lanes_byte bytes = {0};
+  memcpy(&bytes, from, count);
+  return __builtin_convertvector(bytes, lanes_int);
+}
+
 /* One line of squares: y, which (count, channels) of the lines x and `below`, both (2 · count, channels). */
 static SIMD_INLINE void
-pool_line_body(size_t count, size_t channels, const void *restrict x, const void *restrict below,
-               void *restrict y, uint8_t *restrict which, bool half)
+pool_line_body(size_t count, size_t channels, const void *x, const void *below, void *y,
+               uint8_t *which, bool half)
 {
+  const lanes_int two = {2, 2, 2, 2, 2, 2, 2, 2};
+
   for (size_t i = 0; i < count; i++)
-    for (size_t c = 0; c < channels; c++)
+    for (size_t c = 0; c < channels; c += LANES)
     {
-      size_t at = 2 * i * channels + c;
-      float v0 = conv_get(x, at, half), v1 = conv_get(x, at + channels, half);
-      float v2 = conv_get(below, at, half), v3 = conv_get(below, at + channels, half);
-      float top = v1 > v0 ? v1 : v0, low = v3 > v2 ? v3 : v2;
-      uint8_t top_at = v1 > v0 ? 1 : 0, low_at = v3 > v2 ? 3 : 2;
-      conv_put(y, i * channels + c, low > top ? low : top, half);
-      which[i * channels + c] = low > top ? low_at : top_at;
+      size_t n = lanes_left(channels, c), at = 2 * i * channels + c, to = i * channels + c;
+      lanes v0 = lanes_get(x, at, n, half), v1 = lanes_get(x, at + channels, n, half);
+      lanes v2 = lanes_get(below, at, n, half), v3 = lanes_get(below, at + channels, n, half);
+      /* a comparison that holds is −1 */
+      lanes_int right = v1 > v0, low_right = v3 > v2;
+      lanes top = lanes_choose(right, v1, v0), low = lanes_choose(low_right, v3, v2);
+      lanes_int down = low > top;
+      lanes_put(y, to, n, lanes_choose(down, low, top), half);
+      put_bytes(which + to, n, ((two - low_right) & down) | (-right & ~down));
     }
 }
 
@@ -48,19 +73,18 @@ conv_ops_pool(enum kernel_precision precision, size_t n, size_t height, size_t w
 }
 
 static SIMD_INLINE void
-unpool_line_body(size_t count, size_t channels, const void *restrict dy,
-                 const uint8_t *restrict which, void *restrict dx, void *restrict below, bool half)
+unpool_line_body(size_t count, size_t channels, const void *dy, const uint8_t *which, void *dx,
+                 void *below, bool half)
 {
   for (size_t i = 0; i < count; i++)
-    for (size_t c = 0; c < channels; c++)
+    for (size_t c = 0; c < channels; c += LANES)
     {
-      size_t at = 2 * i * channels + c;
-      float d = conv_get(dy, i * channels + c, half);
-      uint8_t place = which[i * channels + c];
-      conv_put(dx, at, place == 0 ? d : 0.0f, half);
-      conv_put(dx, at + channels, place == 1 ? d : 0.0f, half);
-      conv_put(below, at, place == 2 ? d : 0.0f, half);
-      conv_put(below, at + channels, place == 3 ? d : 0.0f, half);
+      size_t n = lanes_left(channels, c), at = 2 * i * channels + c, from = i * channels + c;
+      lanes_int d = (lanes_int) lanes_get(dy, from, n, half), place = get_bytes(which + from, n);
+      lanes_put(dx, at, n, (lanes) (d & (place == 0)), half);
+      lanes_put(dx, at + channels, n, (lanes) (d & (place == 1)), half);
+      lanes_put(below, at, n, (lanes) (d & (place == 2)), half);
+      lanes_put(below, at + channels, n, (lanes) (d & (place == 3)), half);
     }
 }
 
@@ -99,24 +123,27 @@ conv_ops_pool_backward(enum kernel_precision precision, size_t n, size_t height,
 /* ---- each map to two numbers ---------------------------------------------------------------------- */
 
 static SIMD_INLINE void
-gather_map_body(size_t area, size_t channels, const void *restrict x, float *restrict mean,
-                float *restrict most, uint32_t *restrict where, bool half)
+gather_map_body(size_t area, size_t channels, const void *x, float *mean, float *most,
+                uint32_t *where, bool half)
 {
-  for (size_t c = 0; c < channels; c++)
+  for (size_t c = 0; c < channels; c += LANES)
   {
-    mean[c] = most[c] = conv_get(x, c, half);
-    where[c] = 0;
-  }
-  for (size_t p = 1; p < area; p++)
-    for (size_t c = 0; c < channels; c++)
+    size_t n = lanes_left(channels, c);
+    lanes top = lanes_get(x, c, n, half), sum = top;
+    lanes_int place = {0};
+    for (size_t p = 1; p < area; p++)
     {
-      float value = conv_get(x, p * channels + c, half);
-      mean[c] += value;
-      where[c] = value > most[c] ? (uint32_t) p : where[c];
-      most[c] = value > most[c] ? value : most[c];
+      lanes value = lanes_get(x, p * channels + c, n, half);
+      lanes_int larger = value > top;
+      int32_t here = (int32_t) p;
+      sum += value;
+      place = (larger & here) | (place & ~larger);
+      top = lanes_choose(larger, value, top);
     }
-  for (size_t c = 0; c < channels; c++)
-    mean[c] /= (float) area;
+    lanes_store(mean + c, n, sum / (float) area);
+    lanes_store(most + c, n, top);
+    memcpy(where + c, &place, n * sizeof *where);
+  }
 }
 
 CONV_TWO_KINDS(gather_map,
@@ -137,15 +164,22 @@ conv_ops_gather(enum kernel_precision precision, size_t n, size_t area, size_t c
 }
 
 static SIMD_INLINE void
-spread_map_body(size_t area, size_t channels, const float *restrict dmean,
-                const float *restrict dmost, const uint32_t *restrict where, void *restrict dx,
-                bool half)
+spread_map_body(size_t area, size_t channels, const float *dmean, const float *dmost,
+                const uint32_t *where, void *dx, bool half)
 {
   float share = 1.0f / (float) area;
-  for (size_t p = 0; p < area; p++)
-    for (size_t c = 0; c < channels; c++)
-      conv_put(dx, p * channels + c,
-               dmean[c] * share + (where[c] == (uint32_t) p ? dmost[c] : 0.0f), half);
+  for (size_t c = 0; c < channels; c += LANES)
+  {
+    size_t n = lanes_left(channels, c);
+    lanes all = lanes_load(dmean + c, n) * share, one = lanes_load(dmost + c, n);
+    lanes_int place = {0};
+    memcpy(&place, where + c, n * sizeof *where);
+    for (size_t p = 0; p < area; p++)
+    {
+      int32_t here = (int32_t) p;
+      lanes_put(dx, p * channels + c, n, all + (lanes) ((lanes_int) one & (place == here)), half);
+    }
+  }
 }
 
 CONV_TWO_KINDS(spread_map,

@@ -1,8 +1,7 @@
 noinst_LIBRARIES += engine/libmodel.a
 engine_libmodel_a_SOURCES = \
   engine/model/family.c engine/model/family.h \
-  engine/model/activation.h \
-  engine/model/conv_numbers.h \
+  engine/model/conv_lanes.h \
   engine/model/conv_ops.c engine/model/conv_ops.h \
   engine/model/conv_pool.c \
   engine/model/convnet.c engine/model/convnet.h \
