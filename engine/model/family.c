@@ -338,6 +338,9 @@ cnn_space(const struct model_data_shape *shape)
   return published_space("cnn", shape);
 }
 
+/* Whether mirror images may be trained on is the one question that no default can answer. */
+static const char *const cnn_variants[] = {"{\"flip\": \"yes\"}", NULL};
+
 static double
 cnn_cost(const struct model_data_shape *shape, size_t rows)
 {
@@ -373,7 +376,8 @@ static const struct model_family families[] = {
    .default_space = cnn_space,
    .cost_estimate = cnn_cost,
    .stops_on_validation = true,
-   .has_rungs = true},
+   .has_rungs = true,
+   .variants = cnn_variants},
   {.name = NULL}};
 
 const struct model_family *

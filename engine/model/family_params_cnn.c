@@ -4,6 +4,7 @@
 #include "model/convnet.h"
 #include "model/family_params.h"
 
+#define SMALL_SIDE 20
 #define LARGE_SIDE 48
 
 static double
@@ -26,11 +27,12 @@ tuned_stages(const struct model_data_shape *shape)
   return side < 16 ? 2 : side <= LARGE_SIDE ? 3 : 4;
 }
 
-/* At full size convolutions take four times as long for each one of the next stage. */
+/* At full size convolutions take four times as long; the same time is better spent on more maps of half the size
+ * (tests/bench/train_fit.c on Fashion-MNIST: 0.899 in 26 s against 0.897 in 100 s). */
 static double
 tuned_early_pooling(const struct model_data_shape *shape)
 {
-  return tuned_side(shape) >= LARGE_SIDE ? FAMILY_YES : FAMILY_NO;
+  return tuned_side(shape) >= SMALL_SIDE ? FAMILY_YES : FAMILY_NO;
 }
 
 static double

@@ -51,6 +51,9 @@ struct model_family
   /* Whether a fit can pause after an epoch and go on later (train.h). A family without rungs always runs
    * in full. */
   bool has_rungs;
+  /* Changes of the tuned defaults that a search tries soon after them, as JSON objects of parameters, ended by
+   * NULL; NULL = none. What a job's space does not have is left out. */
+  const char *const *variants;
 };
 
 /* All families, ended by one without a name. */

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/space_json.h"
 #include "model/family_cost.h"
 #include "train/train.h"
+#include "tune/tune_long.h"
 
-#define WARM_FIRST 3 /* best points of an earlier job that are tried first */
+#define VARIANTS_MOST 3 /* of a family */
+#define WARM_FIRST 3    /* best points of an earlier job that are tried first */
 
 size_t
 study_family_index(const struct job_spec *spec, const double *point)
@@ -32,30 +35,74 @@ starts_with_defaults(const struct job_spec *spec)
   return true;
 }
 
-/* The best points of the earlier job, then the defaults of the families (by rising cost) that it has not
- * tried. Returns how many. */
+/* Writes what a variant changes into the family's default point; false if that is nothing. */
+static bool
+apply_variant(const struct job_spec *spec, const char *family, const char *variant, double *point)
+{
+  json_t *changes = json_loads(variant, 0, NULL);
+  size_t prefix = strlen(family);
+  bool changed = false;
+  for (size_t p = 0; p < spec->space->count; p++)
+  {
+    const struct space_param *param = &spec->space->params[p];
+    const json_t *value = strncmp(param->name, family, prefix) == 0 && param->name[prefix] == '.'
+                            ? json_object_get(changes, param->name + prefix + 1)
+                            : NULL;
+    double wanted = value != NULL ? space_value_near_json(param, value) : NAN;
+    changed = changed || (!isnan(wanted) && wanted != point[p]);
+    if (!isnan(wanted))
+      point[p] = wanted;
+  }
+  json_decref(changes);
+  return changed;
+}
+
+/* The default point of a family. */
+static void
+default_point(const struct job_spec *spec, size_t family, double *point)
+{
+  size_t param = space_find(spec->space, "family");
+  for (size_t p = 0; p < spec->space->count; p++)
+    point[p] = NAN;
+  if (param != SIZE_MAX)
+    point[param] = (double) family;
+  space_repair(spec->space, point);
+}
+
+static bool
+is_warm(const struct job_spec *spec, size_t family)
+{
+  bool known = false;
+  for (size_t k = 0; k < spec->warm_count && !known; k++)
+    known = study_family_index(spec, spec->warm_points + k * spec->space->count) == family;
+  return known;
+}
+
+/* The best points of the earlier job; then, of the families that it has not tried, by rising cost, the defaults;
+ * then their variants. Returns how many. */
 static size_t
 choose_first_points(const struct tune_study *study, const size_t *order, double *points)
 {
   const struct job_spec *spec = study->spec;
-  size_t width = spec->space->count, param = space_find(spec->space, "family");
+  size_t width = spec->space->count;
   size_t count = spec->warm_count < WARM_FIRST ? spec->warm_count : WARM_FIRST;
   if (count > 0)
     memcpy(points, spec->warm_points, count * width * sizeof *points);
-  for (size_t i = 0; i < spec->family_count && starts_with_defaults(spec); i++)
+  if (!starts_with_defaults(spec))
+    return count;
+  for (size_t i = 0; i < spec->family_count; i++)
+    if (!is_warm(spec, order[i]))
+      default_point(spec, order[i], points + count++ * width);
+  for (size_t i = 0; i < spec->family_count; i++)
   {
-    double *point = points + count * width;
-    bool known = false;
-    for (size_t k = 0; k < spec->warm_count && !known; k++)
-      known = study_family_index(spec, spec->warm_points + k * width) == order[i];
-    if (known)
-      continue;
-    for (size_t p = 0; p < width; p++)
-      point[p] = NAN;
-    if (param != SIZE_MAX)
-      point[param] = (double) order[i];
-    space_repair(spec->space, point);
-    count++;
+    const char *family = spec->families[order[i]];
+    const char *const *variants = model_family_find(family)->variants;
+    for (size_t v = 0; variants != NULL && variants[v] != NULL && v < VARIANTS_MOST; v++)
+    {
+      double *point = points + count * width;
+      default_point(spec, order[i], point);
+      count += !is_warm(spec, order[i]) && apply_variant(spec, family, variants[v], point);
+    }
   }
   return count;
 }
@@ -82,7 +129,8 @@ make_search(struct tune_study *study, struct err_info *info)
 {
   const struct job_spec *spec = study->spec;
   size_t width = spec->space->count, count = spec->family_count;
-  double *points = calloc((count + WARM_FIRST) * width + 1, sizeof *points);
+  double *points =
+    calloc((count * (1 + VARIANTS_MOST) + WARM_FIRST + 1) * width + 1, sizeof *points);
   size_t *order = calloc(count + 1, sizeof *order);
   enum err err = ERR_MEMORY;
   if (points == NULL || order == NULL)
@@ -128,6 +176,8 @@ tune_study_new(const struct job_spec *spec, const struct model_data_shape *shape
     return err_set(info, ERR_MEMORY, "out of memory for the search");
   made->spec = spec;
   made->shape = *shape;
+  made->folds = fold_count;
+  made->train_rows = train_rows;
   tune_rungs_plan(spec, fold_count, &made->rungs);
   made->costs = calloc(spec->family_count + 1, sizeof *made->costs);
   made->point = calloc(spec->space->count + 1, sizeof *made->point);
@@ -194,6 +244,22 @@ remember(struct tune_study *study, const struct tune_entry *entry)
   return ERR_OK;
 }
 
+bool
+study_ends_long(const struct tune_study *study)
+{
+  return tune_long_planned(study->spec, study->shape.kind);
+}
+
+static bool
+was_asked(const struct tune_study *study, const struct tune_entry *entry)
+{
+  for (size_t i = 0; i < study->log_count; i++)
+    if (study->log[i].kind == TUNE_ASK
+        && space_points_equal(study->spec->space, study->log[i].point, entry->point))
+      return true;
+  return false;
+}
+
 static enum err
 note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
@@ -217,6 +283,7 @@ note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_in
     return err;
   study->noted[trial] = (struct noted){.family = family + 1,
                                        .first = study->costs[family].asked == 0,
+                                       .again = study_ends_long(study) && was_asked(study, entry),
                                        .epochs = train_epochs(name, &study->shape, params)};
   json_decref(params);
   study->costs[family].asked++;
@@ -237,6 +304,10 @@ note(struct tune_study *study, const struct tune_entry *entry)
   if (entry->kind == TUNE_TELL)
   {
     study->costs[trial->family - 1].done++;
+    trial->done = true;
+    trial->objective = entry->objective;
+    trial->us_per_row = entry->cost.us_per_row;
+    trial->within = tune_limits_met(study->spec, &entry->cost);
     study_note_cost(study, trial, 1, entry->seconds);
   }
   else if (entry->kind == TUNE_MEASURE)

@@ -82,6 +82,7 @@ struct tune_suggestion
 
 struct tune_situation
 {
+  double search_s;      /* of the whole search, INFINITY without a budget in seconds */
   uint64_t next_trial;  /* number the trial would get */
   double search_left_s; /* until the search must end; INFINITY without a budget in seconds */
   double best_value;    /* the best trial's metric, NaN = none */
@@ -102,17 +103,29 @@ double tune_study_cost(const struct tune_study *study, const char *family);
 /* The most seconds a unit's fit may plan with: what is left for the search, shared by the folds still to
  * come. While families are tried for the first time each leaves the others theirs; a later trial takes at
  * most a third of the whole search, as one of many. 0 = no limit. */
+enum tune_length
+{
+  TUNE_LENGTH_USUAL,
+  TUNE_LENGTH_SHORT, /* of a search that ends with long fits (tune_long.h): a small part */
+  TUNE_LENGTH_LONG   /* one of those: all that is left */
+};
+
 struct tune_share
 {
   double search_s;      /* of the whole search; INFINITY = no limit */
   double search_left_s; /* of it */
   size_t folds_left;    /* this one included */
   size_t parallel;      /* units of the trial that run at once */
+  enum tune_length length;
   size_t
     first_rounds; /* first trials still to come one after another, this one included; 0 = it is a
                            later one */
 };
 double tune_unit_seconds(const struct tune_share *share);
+
+/* How long the fits of a trial are that starts with so much left. */
+enum tune_length tune_unit_length(const struct job_spec *spec, enum dataset_kind kind,
+                                  double search_s, double search_left_s);
 
 /* "mlp" and {"dropout":…} of a point over the joined space (new reference). */
 enum err tune_point_params(const struct job_spec *spec, const double *point, const char **family,

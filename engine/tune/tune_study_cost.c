@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tune/tune_long.h"
+
 /* A first trial is started when this part of its predicted time is left: fits shorten themselves. */
 #define FIRST_TRIAL_PART 0.2
 #define MARGIN 1.15
@@ -15,6 +17,7 @@
 /* A fit plans with less than it has: its process must start, and schedules are shortened by guesses. */
 #define PLANNED_PART 0.9
 #define START_S 0.2
+#define LONG_PLANNED_PART 0.97
 #define LEAST_S 0.05
 /* From this part of its first fold on, what a trial has taken foretells the rest better than its family does. */
 #define OWN_PART 0.3
@@ -109,16 +112,43 @@ study_paused_in_time(const struct tune_study *study, const struct noted *trial,
   return ends_in_time(study, wall_seconds(study, family, cost, first, situation), situation);
 }
 
+static size_t
+rounds_of(const struct tune_share *share)
+{
+  size_t parallel = share->parallel ? share->parallel : 1;
+  size_t rounds = (share->folds_left + parallel - 1) / parallel;
+  return rounds ? rounds : 1;
+}
+
+/* Its schedule is fitted to the time again and again as it goes, so little needs to be left over. */
+static double
+long_seconds(const struct tune_share *share)
+{
+  double seconds = share->search_left_s * LONG_PLANNED_PART - START_S;
+  return fmax(seconds / (double) rounds_of(share), LEAST_S);
+}
+
+enum tune_length
+tune_unit_length(const struct job_spec *spec, enum dataset_kind kind, double search_s,
+                 double search_left_s)
+{
+  if (isinf(search_s) || !tune_long_planned(spec, kind))
+    return TUNE_LENGTH_USUAL;
+  return tune_long_now(search_s, search_left_s) ? TUNE_LENGTH_LONG : TUNE_LENGTH_SHORT;
+}
+
 double
 tune_unit_seconds(const struct tune_share *share)
 {
   if (isinf(share->search_s))
     return 0;
-  size_t parallel = share->parallel ? share->parallel : 1;
-  size_t rounds = (share->folds_left + parallel - 1) / parallel;
+  if (share->length == TUNE_LENGTH_LONG)
+    return long_seconds(share);
   double seconds = fmax(LATER_SHARE * share->search_s, LATER_LEAST_S);
   if (share->first_rounds > 0)
     seconds = FIRST_SHARE * share->search_left_s / (double) share->first_rounds;
+  if (share->length == TUNE_LENGTH_SHORT)
+    seconds = fmin(seconds, tune_long_short_s(share->search_s));
   seconds = fmin(seconds, share->search_left_s) * PLANNED_PART - START_S;
-  return fmax(seconds / (double) (rounds ? rounds : 1), LEAST_S);
+  return fmax(seconds / (double) rounds_of(share), LEAST_S);
 }

@@ -23,8 +23,11 @@ struct noted
   size_t family;         /* index + 1; 0 = no such trial */
   bool first;            /* of its family: it goes from rung to rung without a question */
   bool paused;           /* at `rung` */
+  bool done, within;     /* told of; within the job's limits */
+  bool again;            /* at the point of an earlier trial (tune_long.h) */
   size_t rung, epochs;   /* epochs: of a whole fit */
-  double objective;      /* at the rung */
+  double objective;      /* at the rung, or at its end */
+  double us_per_row;     /* of a prediction, once it is done */
   double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
 };
 
@@ -36,6 +39,7 @@ struct tune_study
   double *point;
   size_t done, failed, asked;
   struct model_data_shape shape;
+  size_t folds, train_rows; /* fits of a trial, and rows of each */
   struct tune_rungs rungs;
   struct noted *noted; /* by trial number */
   size_t noted_count;
@@ -44,6 +48,9 @@ struct tune_study
   struct tune_entry *log;
   size_t log_count, log_capacity;
 };
+
+/* Whether the job's last fits are long ones. */
+bool study_ends_long(const struct tune_study *study);
 
 /* The family of a point: its index in the spec. */
 size_t study_family_index(const struct job_spec *spec, const double *point);

@@ -8,6 +8,7 @@
 #include "base/space_json.h"
 #include "train/train.h"
 #include "tune/tune_gain.h"
+#include "tune/tune_long.h"
 
 /* Suggestions that would end too late are passed over, up to so many at a time. */
 #define MOST_PASSED_OVER 6
@@ -240,6 +241,12 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
   err = promote(study, situation, &found, suggestion, info);
   if (err != ERR_OK || found)
     return err;
+  if (study_ends_long(study) && tune_long_now(situation->search_s, situation->search_left_s))
+  {
+    err = tune_long_suggest(study, situation, &found, suggestion, info);
+    if (err != ERR_OK || found)
+      return err;
+  }
   if (trials_used_up(study->spec, situation))
     wind_up(study, situation, "budget_trials", suggestion);
   else if (tune_gain_is_over(study->spec, study->search, &suggestion->gain))

@@ -183,6 +183,7 @@ decide(struct db_conn *conn, const struct db_work_job *job, void *context)
   size_t workers = asking->worker->options->workers, folds = prepared->data->split->fold_count;
   struct tune_situation situation = {
     .next_trial = (uint64_t) job->trial_count + 1,
+    .search_s = budget_s > 0 ? budget_s - db_work_reserve_s(budget_s) : INFINITY,
     .search_left_s =
       budget_s > 0 ? budget_s - db_work_reserve_s(budget_s) - job->elapsed_s : INFINITY,
     .best_value = job->best_value,

@@ -38,6 +38,23 @@ first_rounds(const struct worker *worker, const struct db_work_unit *unit, const
   return (families + workers - 1) / workers - (number - 1) / workers;
 }
 
+/* Whether the unit's trial is a short or a long one of a search on images that ends with long ones. */
+static enum tune_length
+fit_length(const struct worker *worker, const struct db_work_unit *unit, const json_t *spec,
+           const struct tune_share *share)
+{
+  enum tune_length length = TUNE_LENGTH_USUAL;
+  struct job_spec *read;
+  struct err_info info = {0};
+  json_t *schema = NULL;
+  if (json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, &info) == ERR_OK
+      && strcmp(json_get_string(schema, "kind", ""), "images") == 0
+      && tune_spec_read(spec, schema, worker->arena, &read, &info) == ERR_OK)
+    length = tune_unit_length(read, DATASET_IMAGES, share->search_s, share->search_left_s);
+  json_decref(schema);
+  return length;
+}
+
 /* Seconds this fit may plan with; 0 = no limit. */
 static double
 fit_seconds(const struct worker *worker, const struct db_work_unit *unit, const json_t *spec)
@@ -53,6 +70,7 @@ fit_seconds(const struct worker *worker, const struct db_work_unit *unit, const 
   {
     share.search_s = budget_s - db_work_reserve_s(budget_s);
     share.search_left_s = unit->budget_left_s - db_work_reserve_s(budget_s);
+    share.length = fit_length(worker, unit, spec, &share);
   }
   return tune_unit_seconds(&share);
 }

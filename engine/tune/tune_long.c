@@ -1,0 +1,215 @@
+#include <config.h>
+
+#include "tune/tune_long.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "data/split.h"
+#include "model/family.h"
+#include "model/model_cnn.h"
+#include "tune/tune_study_internal.h"
+
+/* From this part of the search on that is left, fits are long. */
+#define LONG_PART 0.62
+/* A search this far gone starts no further one. */
+#define LAST_PART 0.3
+#define SHORT_PART 0.075
+/* A fit is not worth its start below so many seconds, where the search is not very short itself. */
+#define SHORT_LEAST_S 3.0
+#define SHORT_MOST_PART 0.3
+/* Sweeps over the rows after which a wider network is worth more than further sweeps, and the most that are of use. */
+#define WIDEN_EPOCHS 14.0
+#define EPOCHS_MOST 60.0
+/* What an epoch takes for each row, as a multiple of what a prediction of it does: forward and back in batches
+ * against forward alone, one by one. */
+#define TRAIN_PER_PREDICT 2.0
+
+bool
+tune_long_planned(const struct job_spec *spec, enum dataset_kind kind)
+{
+  static const char *const methods[] = {"bayes", "tpe", "random", "sobol"};
+  bool networks = false, goes_by_results = false;
+
+  for (size_t i = 0; i < spec->family_count; i++)
+    networks = networks || model_family_find(spec->families[i])->has_rungs;
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+    goes_by_results = goes_by_results || strcmp(spec->method, methods[i]) == 0;
+  return kind == DATASET_IMAGES && spec->budget_seconds > 0 && networks && goes_by_results
+         && strcmp(spec->early_stopping, "none") == 0;
+}
+
+bool
+tune_long_now(double search_s, double search_left_s)
+{
+  return search_left_s <= LONG_PART * search_s;
+}
+
+double
+tune_long_short_s(double search_s)
+{
+  return fmin(fmax(SHORT_PART * search_s, SHORT_LEAST_S), SHORT_MOST_PART * search_s);
+}
+
+/* ---- the choice -------------------------------------------------------------------------------------- */
+
+/* Whether a trial may be trained at length. */
+static bool
+is_candidate(const struct tune_study *study, const struct noted *noted)
+{
+  return noted->family > 0 && noted->done && !noted->again && noted->within
+         && model_family_find(study->spec->families[noted->family - 1])->has_rungs;
+}
+
+static size_t
+count_candidates(const struct tune_study *study)
+{
+  size_t count = 0;
+  for (size_t t = 1; t < study->noted_count; t++)
+    count += is_candidate(study, &study->noted[t]);
+  return count;
+}
+
+/* The number of the candidate that `rank` others are better than. */
+static size_t
+candidate_at(const struct tune_study *study, size_t rank)
+{
+  for (size_t t = 1; t < study->noted_count; t++)
+  {
+    size_t better = 0;
+    if (!is_candidate(study, &study->noted[t]))
+      continue;
+    for (size_t other = 1; other < study->noted_count; other++)
+      better += other != t && is_candidate(study, &study->noted[other])
+                && (study->noted[other].objective < study->noted[t].objective
+                    || (study->noted[other].objective == study->noted[t].objective && other < t));
+    if (better == rank)
+      return t;
+  }
+  return 0;
+}
+
+static const double *
+point_of(const struct tune_study *study, uint64_t trial)
+{
+  for (size_t i = 0; i < study->log_count; i++)
+    if (study->log[i].kind == TUNE_ASK && study->log[i].trial == trial)
+      return study->log[i].point;
+  return NULL;
+}
+
+/* ---- its length -------------------------------------------------------------------------------------- */
+
+/* Whether the job leaves this parameter to the family: it is searched, or fixed at the tuned default. */
+static bool
+is_free(const struct tune_study *study, const char *family, const char *name)
+{
+  const struct space *space = study->spec->space;
+  size_t prefix = strlen(family);
+
+  for (size_t p = 0; p < space->count; p++)
+  {
+    const struct space_param *param = &space->params[p];
+    if (strncmp(param->name, family, prefix) != 0 || param->name[prefix] != '.'
+        || strcmp(param->name + prefix + 1, name) != 0)
+      continue;
+    if (param->kind != SPACE_FIXED)
+      return true;
+    return param->values[0].number == family_number(family, &study->shape, NULL, name);
+  }
+  return true;
+}
+
+static double
+flops_of(const struct tune_study *study, const json_t *params)
+{
+  struct model_pixels pixels = {.channels = study->shape.channels};
+  struct convnet_config config;
+
+  model_cnn_seen_size(&study->shape, params, &pixels.height, &pixels.width);
+  model_cnn_config(&study->shape, params, &pixels, study->shape.classes ? study->shape.classes : 1,
+                   &config);
+  return convnet_flops(&config);
+}
+
+/* The widest network that still makes WIDEN_EPOCHS sweeps in the time, from the width that was found on: at least
+ * that one. Returns the sweeps it makes. */
+static double
+widen(const struct tune_study *study, json_t *params, double epochs)
+{
+  static const double widths[] = {8, 12, 16, 24, 32, 48, 64};
+  double found = family_number("cnn", &study->shape, params, "filters"), best = epochs;
+  double flops = flops_of(study, params);
+
+  for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+  {
+    json_t *wider = json_deep_copy(params);
+    json_object_set_new(wider, "filters", json_integer((json_int_t) widths[i]));
+    double possible = epochs * flops / flops_of(study, wider);
+    json_decref(wider);
+    if (widths[i] > found && possible >= WIDEN_EPOCHS)
+    {
+      json_object_set_new(params, "filters", json_integer((json_int_t) widths[i]));
+      best = possible;
+    }
+  }
+  return best;
+}
+
+/* Gives the trial's parameters the length that the time allows. */
+static void
+stretch(const struct tune_study *study, const struct noted *noted, const char *family,
+        double seconds, json_t *params)
+{
+  double us = noted->us_per_row, rows = (double) study->train_rows;
+  double usual = family_number(family, &study->shape, params, "epochs");
+
+  if (strcmp(family, "cnn") != 0 || !(us > 0) || !is_free(study, family, "epochs"))
+    return;
+  if (family_choice(family, &study->shape, params, "flip") == FAMILY_YES)
+    us /= 2;
+  double epochs = seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT);
+  if (is_free(study, family, "filters"))
+    epochs = widen(study, params, epochs);
+  epochs = fmin(floor(epochs), fmax(EPOCHS_MOST, usual));
+  if (epochs > usual)
+    json_object_set_new(params, "epochs", json_integer((json_int_t) epochs));
+}
+
+/* ---- the suggestion ---------------------------------------------------------------------------------- */
+
+enum err
+tune_long_suggest(struct tune_study *study, const struct tune_situation *situation, bool *found,
+                  struct tune_suggestion *suggestion, struct err_info *info)
+{
+  size_t candidates = count_candidates(study), again = 0;
+  double search_s = situation->search_s;
+
+  *found = candidates > 0 || situation->live_trials > 0;
+  if (candidates == 0)
+    return ERR_OK; /* TUNE_WAIT */
+  for (size_t t = 1; t < study->noted_count; t++)
+    again += study->noted[t].again;
+  if (again > 0 && situation->search_left_s < LAST_PART * search_s)
+  {
+    suggestion->decision = TUNE_STOP;
+    suggestion->stop_reason = "budget_seconds";
+    return ERR_OK;
+  }
+  size_t trial = candidate_at(study, again % candidates);
+  const double *point = point_of(study, trial);
+  if (point == NULL)
+    return err_set(info, ERR_INTERNAL, "the point of trial %zu is not in the log", trial);
+  memcpy(study->point, point, study->spec->space->count * sizeof *point);
+  suggestion->decision = TUNE_ADD;
+  suggestion->point = study->point;
+  suggestion->predicted_s = situation->search_left_s;
+  enum err err =
+    tune_point_params(study->spec, study->point, &suggestion->family, &suggestion->params, info);
+  double fits =
+    ceil((double) study->folds / (double) (situation->workers ? situation->workers : 1));
+  if (err == ERR_OK)
+    stretch(study, &study->noted[trial], suggestion->family, situation->search_left_s / fits,
+            suggestion->params);
+  return err;
+}

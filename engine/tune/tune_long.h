@@ -1,0 +1,33 @@
+/* The end of a search over networks on images: the best trials again, trained as long as the job has time.
+ *
+ * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good after
+ * twenty; with more than half of the time left it turns to the best and gives each of them a worker and all
+ * that is left. A long trial is told by its point, which an earlier trial has had; its width and its epochs
+ * may be larger, so that the time is well used. Pure functions of the log and the clock.
+ */
+#ifndef ATTUNE_TUNE_TUNE_LONG_H
+#define ATTUNE_TUNE_TUNE_LONG_H
+
+#include <stdbool.h>
+
+#include "tune/tune_study.h"
+
+/* Whether a job is run so: images, a budget in seconds, a family of networks, no early stopping by rungs, and a
+ * method that goes by results. */
+bool tune_long_planned(const struct job_spec *spec, enum dataset_kind kind);
+
+/* Whether the time has come, with so much left of the whole search. */
+bool tune_long_now(double search_s, double search_left_s);
+
+/* Seconds a short trial may take, of the whole search. */
+double tune_long_short_s(double search_s);
+
+struct tune_study;
+
+/* The next long trial in *suggestion: TUNE_ADD, or TUNE_WAIT while the trials it could choose from are still at
+ * work, or TUNE_STOP when too little time is left for one more. *found is false when there is nothing to choose
+ * from and the search should go on as usual. ERR_MEMORY. */
+enum err tune_long_suggest(struct tune_study *study, const struct tune_situation *situation,
+                           bool *found, struct tune_suggestion *suggestion, struct err_info *info);
+
+#endif

@@ -1,0 +1,256 @@
+/* A search on images that ends with long fits: when, of which trials, how wide and for how many epochs. */
+#include <config.h>
+
+#include "tests/harness/test_support.h"
+
+#include "tune/tune_data.h"
+#include "tune/tune_long.h"
+#include "tune/tune_study.h"
+
+#define SEARCH_S 100.0
+#define MOST 12
+
+static const char schema_text[] =
+  "{\"kind\":\"images\",\"rows\":20000,\"height\":28,\"width\":28,\"channels\":1,"
+  "\"classes\":[\"a\",\"b\",\"c\"],\"warnings\":[]}";
+
+struct fixture
+{
+  struct arena *arena;
+  struct job_spec *spec;
+  struct tune_study *study;
+  double points[MOST + 1][64];
+  uint64_t next;
+};
+
+static void
+set_up(struct fixture *fixture, const char *request)
+{
+  struct err_info info = {0};
+  json_t *schema = json_loads(schema_text, 0, NULL), *json = json_loads(request, 0, NULL);
+  struct model_data_shape shape = {.kind = DATASET_IMAGES,
+                                   .task = TASK_MULTICLASS,
+                                   .rows = 20000,
+                                   .columns = 784,
+                                   .height = 28,
+                                   .width = 28,
+                                   .channels = 1,
+                                   .classes = 3};
+  memset(fixture, 0, sizeof *fixture);
+  fixture->arena = arena_new(0);
+  fixture->next = 1;
+  assert_non_null(json);
+  if (tune_spec_read(json, schema, fixture->arena, &fixture->spec, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  if (tune_study_new(fixture->spec, &shape, 1, 16000, &fixture->study, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  json_decref(schema);
+  json_decref(json);
+}
+
+static void
+tear_down(struct fixture *fixture)
+{
+  tune_study_free(fixture->study);
+  arena_free(fixture->arena);
+}
+
+/* What comes next with so many seconds left; its parameters are the caller's. */
+static struct tune_suggestion
+suggest(struct fixture *fixture, double left_s, size_t live)
+{
+  struct tune_suggestion suggestion;
+  struct err_info info = {0};
+  struct tune_situation situation = {.next_trial = fixture->next,
+                                     .search_s = SEARCH_S,
+                                     .search_left_s = left_s,
+                                     .best_value = NAN,
+                                     .metric = METRIC_ACCURACY,
+                                     .live_trials = live,
+                                     .workers = 1};
+  if (tune_study_suggest(fixture->study, &situation, &suggestion, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  return suggestion;
+}
+
+static void
+fold(struct fixture *fixture, struct tune_entry entry)
+{
+  struct err_info info = {0};
+  if (tune_study_fold(fixture->study, &entry, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+}
+
+/* Starts what is suggested; returns its number. */
+static uint64_t
+start(struct fixture *fixture, const struct tune_suggestion *suggestion)
+{
+  uint64_t trial = fixture->next++;
+  assert_int_equal(suggestion->decision, TUNE_ADD);
+  memcpy(fixture->points[trial], suggestion->point, fixture->spec->space->count * sizeof(double));
+  fold(fixture,
+       (struct tune_entry){.kind = TUNE_ASK, .trial = trial, .point = fixture->points[trial]});
+  return trial;
+}
+
+static void
+end(struct fixture *fixture, uint64_t trial, double objective)
+{
+  fold(fixture, (struct tune_entry){.kind = TUNE_TELL,
+                                    .trial = trial,
+                                    .objective = objective,
+                                    .seconds = 5,
+                                    .cost = {.us_per_row = 20, .bytes = 1e5}});
+}
+
+/* Three trials within the first part of the search, the second of them the best. */
+static void
+search_shortly(struct fixture *fixture)
+{
+  static const double objectives[] = {0.3, 0.1, 0.2};
+  for (size_t i = 0; i < 3; i++)
+  {
+    struct tune_suggestion suggestion = suggest(fixture, 95 - 8 * (double) i, 0);
+    uint64_t trial = start(fixture, &suggestion);
+    json_decref(suggestion.params);
+    end(fixture, trial, objectives[i]);
+  }
+}
+
+static void
+test_best_again(void **state)
+{
+  (void) state;
+  static const uint64_t expected[] = {2, 3, 1, 2};
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  search_shortly(&fixture);
+  for (size_t i = 0; i < 4; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 61, i);
+    start(&fixture, &suggestion);
+    assert_memory_equal(suggestion.point, fixture.points[expected[i]],
+                        fixture.spec->space->count * sizeof(double));
+    json_decref(suggestion.params);
+  }
+  /* too late for one more */
+  struct tune_suggestion last = suggest(&fixture, 25, 1);
+  assert_int_equal(last.decision, TUNE_STOP);
+  assert_string_equal(last.stop_reason, "budget_seconds");
+  tear_down(&fixture);
+}
+
+/* Before the time has come it goes on searching, and never repeats a point. */
+static void
+test_not_yet(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  search_shortly(&fixture);
+  struct tune_suggestion suggestion = suggest(&fixture, 63, 0);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  for (size_t t = 1; t <= 3; t++)
+    assert_memory_not_equal(suggestion.point, fixture.points[t],
+                            fixture.spec->space->count * sizeof(double));
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+/* While the first trials are still at work there is nothing to choose from. */
+static void
+test_waits(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+  start(&fixture, &suggestion);
+  json_decref(suggestion.params);
+  suggestion = suggest(&fixture, 55, 1);
+  assert_int_equal(suggestion.decision, TUNE_WAIT);
+  end(&fixture, 1, 0.5);
+  suggestion = suggest(&fixture, 55, 0);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  assert_memory_equal(suggestion.point, fixture.points[1],
+                      fixture.spec->space->count * sizeof(double));
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+/* With time for many sweeps the network gets wider and the epochs fill the time; what the job has fixed stays. */
+static void
+test_fills_the_time(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110},"
+                   " \"search\": {\"space\": {\"cnn\": {\"flip\": \"no\"}}}}");
+  search_shortly(&fixture);
+  struct tune_suggestion suggestion = suggest(&fixture, 60, 0);
+  json_int_t wide = json_integer_value(json_object_get(suggestion.params, "filters"));
+  json_int_t epochs = json_integer_value(json_object_get(suggestion.params, "epochs"));
+  /* 16,000 rows at 40 µs are 0.64 s an epoch: 94 of them in 60 s */
+  size_t filters = space_find(fixture.spec->space, "cnn.filters");
+  double found =
+    fixture.spec->space->params[filters].values[(size_t) fixture.points[2][filters]].number;
+  assert_true((double) wide > found || found == 64);
+  assert_true(epochs >= 14 && epochs <= 94);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+
+  set_up(
+    &fixture,
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"space\": {\"cnn\":"
+    " {\"filters\": 12, \"epochs\": 7}}}}");
+  search_shortly(&fixture);
+  suggestion = suggest(&fixture, 60, 0);
+  assert_int_equal(json_integer_value(json_object_get(suggestion.params, "filters")), 12);
+  assert_int_equal(json_integer_value(json_object_get(suggestion.params, "epochs")), 7);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+static void
+test_when(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    const char *request;
+    bool planned;
+  } cases[] = {
+    {"{\"budget\": {\"seconds\": 60}}", true},
+    {"{\"budget\": {\"trials\": 9}}", false},
+    {"{\"budget\": {\"seconds\": 60}, \"families\": [\"linear\"]}", false},
+    {"{\"budget\": {\"seconds\": 60}, \"search\": {\"method\": \"random\"}}", true},
+    {"{\"budget\": {\"seconds\": 60}, \"search\": {\"early_stopping\": \"asha\"}}", false}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    struct fixture fixture;
+    set_up(&fixture, cases[i].request);
+    assert_int_equal(tune_long_planned(fixture.spec, DATASET_IMAGES), cases[i].planned);
+    assert_false(tune_long_planned(fixture.spec, DATASET_TABLE));
+    enum tune_length early = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 90);
+    enum tune_length late = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 40);
+    assert_int_equal(early, cases[i].planned ? TUNE_LENGTH_SHORT : TUNE_LENGTH_USUAL);
+    assert_int_equal(late, cases[i].planned ? TUNE_LENGTH_LONG : TUNE_LENGTH_USUAL);
+    tear_down(&fixture);
+  }
+  struct tune_share share = {
+    .search_s = 100, .search_left_s = 90, .folds_left = 1, .length = TUNE_LENGTH_SHORT};
+  double brief = tune_unit_seconds(&share);
+  share.length = TUNE_LENGTH_LONG;
+  share.search_left_s = 60;
+  double whole = tune_unit_seconds(&share);
+  assert_true(brief < 8 && whole > 55 && whole < 60);
+}
+
+int
+main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_best_again), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_waits),
+    cmocka_unit_test(test_fills_the_time), cmocka_unit_test(test_when)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
