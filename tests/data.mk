@@ -1,6 +1,6 @@
 # Tests of data
 if HAVE_CMOCKA
-DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode \
+DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode tests/unit/test_encode_text \
   tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_issues tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
@@ -17,6 +17,8 @@ tests_unit_test_dataset_SOURCES = tests/unit/test_dataset.c $(DATA_FIXTURE)
 tests_unit_test_dataset_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_encode_SOURCES = tests/unit/test_encode.c $(DATA_FIXTURE)
 tests_unit_test_encode_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_encode_text_SOURCES = tests/unit/test_encode_text.c tests/num/ngram_numbers.h $(DATA_FIXTURE)
+tests_unit_test_encode_text_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_infer_types_SOURCES = tests/unit/test_infer_types.c $(DATA_FIXTURE)
 tests_unit_test_infer_types_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_ingest_SOURCES = tests/unit/test_ingest.c $(DATA_FIXTURE)
@@ -49,4 +51,4 @@ tests_unit_try_sandbox_LDADD = engine/libdata.a engine/libbase.a $(SECCOMP_LIBS)
 tests_harness_make_jpeg_SOURCES = tests/harness/make_jpeg.c
 tests_harness_make_jpeg_LDADD = $(JPEG_LIBS)
 endif
-EXTRA_DIST += tests/num/gen_metrics.py
+EXTRA_DIST += tests/num/gen_metrics.py tests/num/gen_ngrams.py

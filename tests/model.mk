@@ -11,6 +11,11 @@ EXTRA_PROGRAMS += tests/bench/cost_model
 tests_bench_cost_model_SOURCES = tests/bench/cost_model.c
 tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
 
+# One fit on a table with text: `make tests/bench/text_fit`, then tests/bench/text.py.
+EXTRA_PROGRAMS += tests/bench/text_fit
+tests_bench_text_fit_SOURCES = tests/bench/text_fit.c tests/harness/data_fixture.h tests/harness/test_support.h
+tests_bench_text_fit_LDADD = $(MODEL_TEST_LIBS)
+
 # How well scores at a rung rank networks: `make tests/bench/rung_rank`.
 EXTRA_PROGRAMS += tests/bench/rung_rank
 tests_bench_rung_rank_SOURCES = tests/bench/rung_rank.c

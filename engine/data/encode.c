@@ -12,6 +12,9 @@ static const char *const time_names_dense[] = {
   "time", "month sin", "month cos", "weekday sin", "weekday cos", "hour sin", "hour cos"};
 static const char *const time_names_tree[] = {"days", "year", "month", "day", "weekday", "hour"};
 
+static const char *const look_names[ENCODE_LOOKS] = {"characters", "words", "share of digits",
+                                                     "share of capitals", "share of marks"};
+
 size_t
 encode_fold_of(size_t row)
 {
@@ -55,6 +58,8 @@ count_features(const struct encoder *encoder, const struct encode_column *column
   case ENCODE_TIME:
     return (dense ? 5 + (column->has_clock ? 2u : 0u) : 5 + (column->has_clock ? 1u : 0u))
            + indicator;
+  case ENCODE_WORDS:
+    return ENCODE_LOOKS + column->words->score_count + indicator;
   }
   return 0;
 }
@@ -79,6 +84,12 @@ feature_name(const struct encoder *encoder, const struct encode_column *column, 
     return arena_printf(
       arena, "%s (%s)", column->name,
       (encoder->view == ENCODE_DENSE ? time_names_dense : time_names_tree)[index]);
+  case ENCODE_WORDS:
+    if (index < ENCODE_LOOKS)
+      return arena_printf(arena, "%s (%s)", column->name, look_names[index]);
+    if (column->words->score_count == 1)
+      return arena_printf(arena, "%s (score)", column->name);
+    return arena_printf(arena, "%s (score %zu)", column->name, index - ENCODE_LOOKS + 1);
   case ENCODE_NUMBER:
   case ENCODE_NONE:
     break;
@@ -99,7 +110,7 @@ encode_lay_out(struct encoder *encoder, struct err_info *info)
   }
   if (width == 0)
     return err_set(info, ERR_INVALID,
-                   "no column can be learned from: all are constant, text or identifiers");
+                   "no column can be learned from: all are constant or identifiers");
   encoder->width = width;
   encoder->feature_names = arena_array(encoder->arena, width, sizeof(char *));
   encoder->feature_columns = arena_array(encoder->arena, width, sizeof(uint32_t));

@@ -6,8 +6,10 @@
  * unknown share one slot; above ENCODE_ONE_HOT_DENSE smoothed target statistics, out-of-fold on the
  * training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
  * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot up to ENCODE_ONE_HOT_TREE, else
- * target statistics, datetime parts as numbers. Text and identifier columns, those that the task leaves out, and those
- * without two different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything;
+ * target statistics, datetime parts as numbers. A text column gives in both views
+ * what it looks like (characters, words, shares of digits, capitals, marks) and the scores of ridge regressions of
+ * the target on its hashed character n-grams (tf-idf), out-of-fold on the training rows. Identifier columns, those
+ * that the task leaves out, and those without two different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything;
  * immutable once fitted; any thread may apply it.
  */
 #ifndef ATTUNE_DATA_ENCODE_H
@@ -30,6 +32,13 @@ enum encode_view
 /* More categories than this (after the rare ones are put together) become target statistics. */
 #define ENCODE_ONE_HOT_DENSE 40
 #define ENCODE_ONE_HOT_TREE 10
+
+/* Features of a text's look, before its scores: characters and words (logarithms), shares of digits, capitals and
+ * marks. */
+#define ENCODE_LOOKS 5
+/* Scores of a text: one for two classes or a number, one per class up to this many; above, so many random sums of
+ * classes, from which the classes are told as well. */
+#define ENCODE_MAX_SCORES 32
 
 struct encoder;
 

@@ -27,9 +27,8 @@ row_at(const struct apply *apply, size_t i)
   return apply->rows != NULL ? apply->rows[i] : i;
 }
 
-/* Nearly linear around 0, never beyond ±3. */
-static double
-smooth_clip(double value)
+double
+encode_clip(double value)
 {
   return value / sqrt(1.0 + value * value / 9.0);
 }
@@ -37,7 +36,7 @@ smooth_clip(double value)
 static double
 scaled(const struct encode_column *column, double value)
 {
-  return smooth_clip((value - column->centre) * column->scale);
+  return encode_clip((value - column->centre) * column->scale);
 }
 
 /* Raw numbers beyond the range of a float stay finite. */
@@ -157,7 +156,7 @@ put_target(const struct apply *apply, const struct encode_column *column, size_t
     }
     else if (found < cells)
       value = column->stats[found * stats + s];
-    x[s] = dense ? (float) smooth_clip((value - column->stat_centre[s]) * column->stat_scale[s])
+    x[s] = dense ? (float) encode_clip((value - column->stat_centre[s]) * column->stat_scale[s])
                  : to_float(value);
   }
 }
@@ -210,6 +209,53 @@ apply_categories(const struct apply *apply, const struct encode_column *column,
   return ERR_OK;
 }
 
+/* The values of a text as the view wants them. Scores are near enough to their centre unclipped. */
+static void
+put_words(const struct apply *apply, const struct encode_column *column, const float *values,
+          float *x)
+{
+  const struct encode_words *words = column->words;
+  size_t count = ENCODE_LOOKS + words->score_count;
+  if (apply->encoder->view == ENCODE_TREE)
+    memcpy(x, values, count * sizeof *x);
+  else
+    for (size_t i = 0; i < count; i++)
+    {
+      double value = ((double) values[i] - words->centre[i]) * words->scale[i];
+      x[i] = (float) (i < ENCODE_LOOKS ? encode_clip(value) : value);
+    }
+}
+
+static void
+apply_words(const struct apply *apply, const struct encode_column *column,
+            const struct column *input)
+{
+  const struct encode_words *words = column->words;
+  size_t count = ENCODE_LOOKS + words->score_count;
+  float absent = apply->encoder->view == ENCODE_DENSE ? 0.0f : NAN;
+  struct ngram_scratch scratch;
+  float values[ENCODE_LOOKS + ENCODE_MAX_SCORES];
+  for (size_t i = 0; i < apply->count; i++)
+  {
+    size_t row = row_at(apply, i);
+    float *x = apply->x + i * apply->encoder->width + column->first_feature;
+    uint64_t first = input->offset[row], end = input->offset[row + 1];
+    bool seen = apply->training && row < words->place_count && words->place[row] > 0;
+    if (column->indicator)
+      x[count] = first == end ? 1.0f : 0.0f;
+    if (first == end)
+      for (size_t k = 0; k < count; k++)
+        x[k] = absent;
+    else if (seen)
+      put_words(apply, column, words->known + (words->place[row] - 1) * count, x);
+    else
+    {
+      encode_words_values(words, input->text + first, (size_t) (end - first), &scratch, values);
+      put_words(apply, column, values, x);
+    }
+  }
+}
+
 /* Tables mostly have the encoder's order, so the search goes on where the last one ended. */
 static size_t
 find_input(const struct table *table, const char *name, size_t start)
@@ -242,6 +288,8 @@ apply_column(const struct apply *apply, const struct encode_column *column,
   case COLUMN_BOOLEAN:
     return apply_categories(apply, column, input);
   case COLUMN_TEXT:
+    apply_words(apply, column, input);
+    return ERR_OK;
   case COLUMN_IDENTIFIER:
     break;
   }
@@ -260,7 +308,9 @@ encoder_apply(const struct encoder *encoder, const struct table *table, const si
     const struct encode_column *column = &encoder->columns[c];
     if (column->feature_count == 0)
       continue;
-    if (training && column->kind == ENCODE_TARGET && column->fold_sums == NULL)
+    if (training
+        && ((column->kind == ENCODE_TARGET && column->fold_sums == NULL)
+            || (column->kind == ENCODE_WORDS && column->words->known == NULL)))
       return err_set(info, ERR_CONFLICT,
                      "a loaded encoder has no folds to encode training rows with");
     size_t at = find_input(table, column->name, next);

@@ -10,7 +10,9 @@
 #include "data/encode_internal.h"
 
 #define ENCODER_MAGIC 0x434e4541u /* "AENC" */
-#define ENCODER_VERSION 1u
+/* Version 2 may have text columns: after such a column's record its n-grams' weights follow. An encoder without
+ * any is still written as version 1. */
+#define ENCODER_VERSION 2u
 #define ENCODER_MAX_COLUMNS 10000u
 #define ENCODER_MAX_WIDTH ((size_t) 1 << 22)
 
@@ -38,6 +40,21 @@ put_text(struct buf *out, const char *text)
 }
 
 static void
+save_words(const struct encode_words *words, struct buf *out)
+{
+  size_t buckets = (size_t) 1 << words->bits, scores = words->score_count;
+  buf_append_u32(out, words->bits);
+  buf_append_u32(out, (uint32_t) scores);
+  put_double(out, words->idf_step);
+  put_doubles(out, words->weight_unit, scores);
+  put_doubles(out, words->bias, scores);
+  put_doubles(out, words->centre, ENCODE_LOOKS + scores);
+  put_doubles(out, words->scale, ENCODE_LOOKS + scores);
+  buf_append(out, words->idf, buckets);
+  buf_append(out, words->weights, buckets * scores * sizeof *words->weights);
+}
+
+static void
 save_column(const struct encode_column *column, struct buf *out)
 {
   put_text(out, column->name);
@@ -55,13 +72,24 @@ save_column(const struct encode_column *column, struct buf *out)
   put_doubles(out, column->stat_centre, column->stat_count);
   put_doubles(out, column->stat_scale, column->stat_count);
   put_doubles(out, column->stats, column->stat_count * column->category_count);
+  if (column->kind == ENCODE_WORDS)
+    save_words(column->words, out);
+}
+
+static uint32_t
+least_version(const struct encoder *encoder)
+{
+  for (size_t c = 0; c < encoder->column_count; c++)
+    if (encoder->columns[c].type == COLUMN_TEXT)
+      return 2;
+  return 1;
 }
 
 enum err
 encoder_save(const struct encoder *encoder, struct buf *out)
 {
   buf_append_u32(out, ENCODER_MAGIC);
-  buf_append_u32(out, ENCODER_VERSION);
+  buf_append_u32(out, least_version(encoder));
   buf_append_u32(out, (uint32_t) encoder->view);
   buf_append_u32(out, (uint32_t) encoder->column_count);
   for (size_t c = 0; c < encoder->column_count; c++)
@@ -170,10 +198,42 @@ kind_fits_type(const struct encode_column *column)
     return column->kind == ENCODE_NONE || column->kind == ENCODE_BINARY
            || column->kind == ENCODE_ONE_HOT || column->kind == ENCODE_TARGET;
   case COLUMN_TEXT:
+    return column->kind == ENCODE_NONE || column->kind == ENCODE_WORDS;
   case COLUMN_IDENTIFIER:
     break;
   }
   return false;
+}
+
+/* Bytes as they are in the file. */
+static void *
+get_bytes(struct reader *reader, size_t count, size_t size)
+{
+  void *bytes = get_space(reader, count, size, size);
+  if (bytes != NULL)
+    take(reader, bytes, count * size);
+  return bytes;
+}
+
+static void
+load_words(struct reader *reader, struct encode_column *column)
+{
+  struct encode_words *words = arena_alloc(reader->arena, sizeof *words);
+  uint32_t bits = get_u32(reader), scores = get_u32(reader);
+  reader->bad = reader->bad || words == NULL || bits == 0 || bits > NGRAM_MAX_BITS || scores == 0
+                || scores > ENCODE_MAX_SCORES;
+  if (reader->bad)
+    return;
+  words->bits = bits;
+  words->score_count = scores;
+  words->idf_step = get_double(reader);
+  words->weight_unit = get_doubles(reader, scores);
+  words->bias = get_doubles(reader, scores);
+  words->centre = get_doubles(reader, ENCODE_LOOKS + scores);
+  words->scale = get_doubles(reader, ENCODE_LOOKS + scores);
+  words->idf = get_bytes(reader, (size_t) 1 << bits, 1);
+  words->weights = get_bytes(reader, ((size_t) 1 << bits) * scores, sizeof *words->weights);
+  column->words = words;
 }
 
 static void
@@ -181,7 +241,7 @@ load_column(struct reader *reader, struct encode_column *column)
 {
   column->name = get_text(reader);
   uint32_t type = get_u32(reader), kind = get_u32(reader), flags = get_u32(reader);
-  reader->bad = reader->bad || type > COLUMN_IDENTIFIER || kind > ENCODE_TIME || flags > 7;
+  reader->bad = reader->bad || type > COLUMN_IDENTIFIER || kind > ENCODE_WORDS || flags > 7;
   column->type = (enum column_type) type;
   column->kind = (enum encode_kind) kind;
   column->indicator = (flags & 1u) != 0;
@@ -207,14 +267,16 @@ load_column(struct reader *reader, struct encode_column *column)
   column->stat_centre = get_doubles(reader, column->stat_count);
   column->stat_scale = get_doubles(reader, column->stat_count);
   column->stats = get_doubles(reader, column->stat_count * column->category_count);
+  if (!reader->bad && column->kind == ENCODE_WORDS)
+    load_words(reader, column);
 }
 
 static void
 load_all(struct reader *reader, struct encoder *encoder)
 {
   uint32_t magic = get_u32(reader), version = get_u32(reader), view = get_u32(reader);
-  reader->bad =
-    reader->bad || magic != ENCODER_MAGIC || version != ENCODER_VERSION || view > ENCODE_TREE;
+  reader->bad = reader->bad || magic != ENCODER_MAGIC || version == 0 || version > ENCODER_VERSION
+                || view > ENCODE_TREE;
   encoder->view = (enum encode_view) view;
   size_t count = get_u32(reader), width = 0;
   reader->bad = reader->bad || count > ENCODER_MAX_COLUMNS;

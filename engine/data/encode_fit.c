@@ -8,17 +8,6 @@
 
 #include "data/encode_internal.h"
 
-/* What one fit works on. */
-struct fit
-{
-  const struct dataset *dataset;
-  const struct task *task;
-  const size_t *rows;
-  size_t count;
-  struct encoder *encoder;
-  double *scratch; /* count doubles */
-};
-
 /* A category of the training rows while the kept ones are chosen. */
 struct seen_category
 {
@@ -51,9 +40,21 @@ quantile(const double *sorted, size_t count, double level)
   return sorted[low] + (place - (double) low) * (sorted[high] - sorted[low]);
 }
 
-/* The finite values of the training rows, ascending, in fit->scratch. */
+void
+encode_spread(double *values, size_t count, double *centre, double *scale)
+{
+  qsort(values, count, sizeof *values, compare_doubles);
+  double spread = quantile(values, count, 0.75) - quantile(values, count, 0.25);
+  double range = values[count - 1] - values[0];
+  *centre = quantile(values, count, 0.5);
+  *scale = spread > 0 ? 1.0 / spread : range > 0 ? 2.0 / range : 0.0;
+  if (!isfinite(*scale))
+    *scale = 0.0;
+}
+
+/* The finite values of the training rows, in fit->scratch. */
 static size_t
-sorted_values(const struct fit *fit, const struct column *column)
+finite_values(const struct encode_fit *fit, const struct column *column)
 {
   size_t found = 0;
   for (size_t i = 0; i < fit->count; i++)
@@ -62,15 +63,16 @@ sorted_values(const struct fit *fit, const struct column *column)
     if (isfinite(value))
       fit->scratch[found++] = value;
   }
-  qsort(fit->scratch, found, sizeof(double), compare_doubles);
   return found;
 }
 
 static void
-fit_numbers(const struct fit *fit, const struct column *column, struct encode_column *out)
+fit_numbers(const struct encode_fit *fit, const struct column *column, struct encode_column *out)
 {
-  size_t found = sorted_values(fit, column);
+  size_t found = finite_values(fit, column);
   const double *sorted = fit->scratch;
+  if (found > 0)
+    encode_spread(fit->scratch, found, &out->centre, &out->scale);
   bool varies = found > 1 && sorted[0] < sorted[found - 1];
   bool dense = fit->encoder->view == ENCODE_DENSE;
   bool some_missing = found < fit->count;
@@ -79,13 +81,6 @@ fit_numbers(const struct fit *fit, const struct column *column, struct encode_co
   out->indicator = dense && some_missing;
   if (!varies && dense)
     return;
-  double middle = quantile(sorted, found, 0.5);
-  double spread = quantile(sorted, found, 0.75) - quantile(sorted, found, 0.25);
-  double range = sorted[found - 1] - sorted[0];
-  out->centre = middle;
-  out->scale = spread > 0 ? 1.0 / spread : range > 0 ? 2.0 / range : 0.0;
-  if (!isfinite(out->scale))
-    out->scale = 0.0;
   out->kind = ENCODE_NUMBER;
   if (column->type != COLUMN_DATETIME)
     return;
@@ -96,7 +91,7 @@ fit_numbers(const struct fit *fit, const struct column *column, struct encode_co
 
 /* The categories of the training rows with their counts, in the arena. */
 static struct seen_category *
-count_categories(const struct fit *fit, const struct column *column, size_t *distinct,
+count_categories(const struct encode_fit *fit, const struct column *column, size_t *distinct,
                  size_t *missing)
 {
   size_t *rows = calloc(column->category_count + 1, sizeof *rows);
@@ -136,7 +131,7 @@ statistic_count(const struct task *task)
 
 /* The number that statistic `s` averages. */
 static double
-statistic_of(const struct fit *fit, size_t row, size_t s)
+statistic_of(const struct encode_fit *fit, size_t row, size_t s)
 {
   if (fit->task->kind == TASK_REGRESSION)
     return task_value_of(fit->task, fit->dataset, row);
@@ -145,7 +140,7 @@ statistic_of(const struct fit *fit, size_t row, size_t s)
 }
 
 static bool
-allocate_target(const struct fit *fit, struct encode_column *out)
+allocate_target(const struct encode_fit *fit, struct encode_column *out)
 {
   struct arena *arena = fit->encoder->arena;
   size_t stats = statistic_count(fit->task), cells = out->category_count;
@@ -165,7 +160,7 @@ allocate_target(const struct fit *fit, struct encode_column *out)
 
 /* Sums and counts per category and fold; `place` gives a code's category. */
 static void
-sum_targets(const struct fit *fit, const struct column *column, const uint32_t *place,
+sum_targets(const struct encode_fit *fit, const struct column *column, const uint32_t *place,
             struct encode_column *out)
 {
   size_t stats = out->stat_count, cells = out->category_count, labelled = 0;
@@ -223,8 +218,8 @@ finish_target(struct encode_column *out)
 }
 
 static enum err
-fit_target(const struct fit *fit, const struct column *column, const struct seen_category *seen,
-           struct encode_column *out)
+fit_target(const struct encode_fit *fit, const struct column *column,
+           const struct seen_category *seen, struct encode_column *out)
 {
   uint32_t *place = calloc(column->category_count + 1, sizeof *place);
   if (place == NULL || !allocate_target(fit, out))
@@ -283,7 +278,7 @@ fit_two(struct encoder *encoder, const struct column *column, struct seen_catego
 }
 
 static enum err
-fit_categories(const struct fit *fit, const struct column *column, struct encode_column *out)
+fit_categories(const struct encode_fit *fit, const struct column *column, struct encode_column *out)
 {
   struct encoder *encoder = fit->encoder;
   bool dense = encoder->view == ENCODE_DENSE;
@@ -343,7 +338,7 @@ out:
 }
 
 static enum err
-fit_columns(struct fit *fit, const struct table *table)
+fit_columns(struct encode_fit *fit, const struct table *table)
 {
   struct encoder *encoder = fit->encoder;
   for (size_t c = 0; c < table->column_count; c++)
@@ -365,6 +360,8 @@ fit_columns(struct fit *fit, const struct table *table)
     enum err err = ERR_OK;
     if (column->number != NULL)
       fit_numbers(fit, column, out);
+    else if (column->type == COLUMN_TEXT)
+      err = encode_words_fit(fit, column, out);
     else
       err = fit_categories(fit, column, out);
     if (err != ERR_OK)
@@ -386,7 +383,7 @@ encoder_fit(const struct dataset *dataset, const struct task *task, enum encode_
   if (count == 0)
     return err_set(info, ERR_INVALID, "there are no training rows");
   struct encoder *encoder = calloc(1, sizeof *encoder);
-  struct fit fit = {.dataset = dataset, .task = task, .rows = rows, .count = count};
+  struct encode_fit fit = {.dataset = dataset, .task = task, .rows = rows, .count = count};
   enum err err = ERR_MEMORY;
   if (encoder == NULL)
     goto out;

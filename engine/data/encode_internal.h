@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "data/encode.h"
+#include "data/ngram.h"
 
 enum encode_kind
 {
@@ -15,10 +16,29 @@ enum encode_kind
   ENCODE_BINARY,  /* one 0/1 feature: is it categories[0]? */
   ENCODE_ONE_HOT, /* one per category, and one for all others if has_other */
   ENCODE_TARGET,  /* stat_count smoothed target statistics */
-  ENCODE_TIME
+  ENCODE_TIME,
+  ENCODE_WORDS /* what a text looks like, and the scores of regressions on its n-grams */
 };
 
 #define ENCODE_FOLDS 5
+
+/* A text column. Values: the looks, then the scores, as in encode_words_values. */
+struct encode_words
+{
+  unsigned bits;   /* buckets = 2^bits */
+  double idf_step; /* inverse document frequency of a bucket = 1 + idf · idf_step */
+  uint8_t *idf;    /* (buckets) */
+  size_t score_count;
+  int16_t *weights;       /* (buckets, score_count), in units of weight_unit */
+  double *weight_unit;    /* (score_count) */
+  double *bias;           /* (score_count) */
+  double *centre, *scale; /* (ENCODE_LOOKS + score_count), dense view */
+
+  /* only after a fit: the values of the training rows, their scores out of fold */
+  float *known;    /* (rows with text, ENCODE_LOOKS + score_count) */
+  uint32_t *place; /* by row of the dataset: 1 + its place in `known`, 0 = not there */
+  size_t place_count;
+};
 
 struct encode_column
 {
@@ -46,6 +66,8 @@ struct encode_column
   /* target, only after a fit: sums [k · stat_count + s] and counts [k], per fold and in all */
   double *sums, *fold_sums;
   double *counts, *fold_counts;
+
+  struct encode_words *words;
 };
 
 struct encoder
@@ -66,6 +88,31 @@ struct encoder
 
 /* More classes than this share their statistics' places: only the first ones get one. */
 #define ENCODE_MAX_STATS 20
+
+/* What one fit works on. */
+struct encode_fit
+{
+  const struct dataset *dataset;
+  const struct task *task;
+  const size_t *rows;
+  size_t count;
+  struct encoder *encoder;
+  double *scratch; /* count doubles */
+};
+
+/* Nearly linear around 0, never beyond ±3. */
+double encode_clip(double value);
+
+/* Sorts the values (count > 0) and gives their median and one by their quartile range, or what comes near. */
+void encode_spread(double *values, size_t count, double *centre, double *scale);
+
+/* Decides what becomes of a text column, and fits it. */
+enum err encode_words_fit(const struct encode_fit *fit, const struct column *column,
+                          struct encode_column *out);
+
+/* values (ENCODE_LOOKS + score_count) of a text, raw. */
+void encode_words_values(const struct encode_words *words, const char *text, size_t length,
+                         struct ngram_scratch *scratch, float *values);
 
 /* The fold a training row's target statistics leave out. */
 size_t encode_fold_of(size_t row);

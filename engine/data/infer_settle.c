@@ -220,11 +220,14 @@ note_words(const struct settle *settle, struct infer_column *column)
     return note != NULL ? add_note(infer, guess, note) : ERR_MEMORY;
   }
   if (guess->type == COLUMN_IDENTIFIER)
-    return add_note(infer, guess, "a different value in every row, so it is not learned from");
+    return add_note(
+      infer, guess,
+      "a different value in every row, so it is not learned from; make it text if its "
+      "letters tell something");
   if (guess->type == COLUMN_TEXT)
     return add_note(infer, guess,
-                    "many different values, so it is not learned from; make it categorical if they "
-                    "are categories");
+                    "many different values, so it is read as text; make it categorical if they are "
+                    "categories");
   return ERR_OK;
 }
 

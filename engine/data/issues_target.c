@@ -391,7 +391,7 @@ issues_of_leak(struct issue_work *work, size_t c)
   const struct column *column = &work->table->columns[c];
   struct probe probe = {.work = work};
   enum err err = ERR_OK;
-  if (!task_takes_column(&work->task, work->table, c))
+  if (!task_takes_column(&work->task, work->table, c) || column->type == COLUMN_TEXT)
     return ERR_OK;
   size_t room = work->count + 1;
   probe.column = column;

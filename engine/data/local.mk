@@ -15,6 +15,8 @@ engine_libdata_a_SOURCES = \
   engine/data/encode_apply.c \
   engine/data/encode_file.c \
   engine/data/encode_fit.c \
+  engine/data/encode_words.c \
+  engine/data/encode_words_fit.c \
   engine/data/hash.c engine/data/hash.h \
   engine/data/image.c engine/data/image.h engine/data/image_internal.h \
   engine/data/image_census.c engine/data/image_census.h \
@@ -42,6 +44,7 @@ engine_libdata_a_SOURCES = \
   engine/data/metric.c engine/data/metric.h \
   engine/data/metric_counts.c engine/data/metric_curve.c engine/data/metric_internal.h \
   engine/data/metric_report.c engine/data/metric_values.c \
+  engine/data/ngram.c engine/data/ngram.h \
   engine/data/png.c engine/data/png.h \
   engine/data/preview.c \
   engine/data/profile.c \
@@ -52,6 +55,7 @@ engine_libdata_a_SOURCES = \
   engine/data/sandbox.c engine/data/sandbox.h \
   engine/data/schema_edit.c engine/data/schema_edit.h \
   engine/data/schema_edit_plan.c \
+  engine/data/sparse_ridge.c engine/data/sparse_ridge.h \
   engine/data/split.c engine/data/split.h engine/data/split_internal.h \
   engine/data/split_deal.c \
   engine/data/split_pack.c engine/data/split_pack.h \

@@ -17,8 +17,9 @@ static enum err
 make_columns(struct row_batch *batch, size_t rows)
 {
   size_t count = batch->schema->count;
+  batch->texts = arena_array(batch->arena, count, sizeof *batch->texts);
   struct column *columns = arena_array(batch->arena, count, sizeof *columns);
-  if (columns == NULL)
+  if (columns == NULL || batch->texts == NULL)
     return ERR_MEMORY;
   for (size_t c = 0; c < count; c++)
   {
@@ -33,6 +34,14 @@ make_columns(struct row_batch *batch, size_t rows)
       for (size_t i = 0; i < rows; i++)
         numbers[i] = (double) NAN;
       columns[c].number = numbers;
+      continue;
+    }
+    if (known->type == COLUMN_TEXT)
+    {
+      uint64_t *offset = arena_array(batch->arena, rows + 1, sizeof *offset);
+      if (offset == NULL)
+        return ERR_MEMORY;
+      columns[c].offset = batch->texts[c].offset = offset;
       continue;
     }
     int32_t *codes = arena_array(batch->arena, rows, sizeof *codes);
@@ -82,6 +91,8 @@ row_batch_free(struct row_batch *batch)
     json_decref(batch->faults[i]);
     json_decref(batch->warnings[i]);
   }
+  for (size_t c = 0; batch->texts != NULL && c < batch->schema->count; c++)
+    buf_free(&batch->texts[c].bytes);
   arena_free(batch->arena);
   free(batch);
 }
@@ -220,6 +231,41 @@ set_category_text(struct row_batch *batch, size_t row, size_t column, const char
                    "a value the model has never seen, taken as missing");
 }
 
+/* Ends every row before `row` where the text ends now. */
+static void
+end_rows(struct row_text *text, size_t row)
+{
+  while (text->next < row)
+    text->offset[++text->next] = text->bytes.length;
+}
+
+static void
+set_words(struct row_batch *batch, size_t row, size_t column, const char *text, size_t length)
+{
+  struct row_text *texts = &batch->texts[column];
+  end_rows(texts, row);
+  if (!value_is_missing(text, length))
+    buf_append(&texts->bytes, text, length);
+  end_rows(texts, row + 1);
+}
+
+enum err
+row_batch_finish(struct row_batch *batch, struct err_info *info)
+{
+  struct column *columns = (struct column *) (uintptr_t) batch->table.columns;
+  for (size_t c = 0; c < batch->schema->count; c++)
+  {
+    struct row_text *texts = &batch->texts[c];
+    if (columns[c].type != COLUMN_TEXT)
+      continue;
+    if (texts->bytes.failed)
+      return err_set(info, ERR_MEMORY, "out of memory");
+    end_rows(texts, batch->table.row_count);
+    columns[c].text = texts->bytes.data != NULL ? texts->bytes.data : "";
+  }
+  return ERR_OK;
+}
+
 void
 row_batch_set_text(struct row_batch *batch, size_t row, size_t column, const char *text,
                    size_t length, bool csv)
@@ -238,6 +284,8 @@ row_batch_set_text(struct row_batch *batch, size_t row, size_t column, const cha
     set_category_text(batch, row, column, text, length);
     return;
   case COLUMN_TEXT:
+    set_words(batch, row, column, text, length);
+    return;
   case COLUMN_IDENTIFIER:
     return;
   }

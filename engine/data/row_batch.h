@@ -33,7 +33,7 @@ void row_schema_free(struct row_schema *schema);
 /* Number of columns. */
 size_t row_schema_count(const struct row_schema *schema);
 
-/* The schema of a dataset's columns without the target, text and identifier columns. */
+/* The schema of a dataset's columns without the target and identifier columns. */
 enum err row_schema_from_dataset(const struct dataset *dataset, const char *target,
                                  struct row_schema **schema, struct err_info *info);
 /* The same without the columns that the task leaves out, too: what its models want. */

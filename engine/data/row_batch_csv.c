@@ -166,6 +166,8 @@ row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t le
     else
       err = err_set(info, bad, "%s", reason.text);
   }
+  if (err == ERR_OK)
+    err = row_batch_finish(batch, info);
 out:
   header_free(&header);
   csv_close(reader);

@@ -3,6 +3,7 @@
 #ifndef ATTUNE_DATA_ROW_BATCH_INTERNAL_H
 #define ATTUNE_DATA_ROW_BATCH_INTERNAL_H
 
+#include "base/buf.h"
 #include "data/row_schema.h"
 
 struct row_batch
@@ -11,17 +12,30 @@ struct row_batch
   struct arena *arena; /* cells, columns, messages */
   struct table table;
   json_t **faults, **warnings; /* per row, NULL = none */
+  struct row_text *texts;      /* per column */
+};
+
+/* The values of a text column so far. */
+struct row_text
+{
+  struct buf bytes;
+  uint64_t *offset; /* (rows + 1), set up to `next` */
+  size_t next;      /* row that comes next */
 };
 
 /* A batch of `rows` rows, all missing. */
 enum err row_batch_new(const struct row_schema *schema, size_t rows, struct row_batch **batch,
                        struct err_info *info);
 
+/* After the last cell: the text columns are put in order. ERR_MEMORY when one did not fit. */
+enum err row_batch_finish(struct row_batch *batch, struct err_info *info);
+
 /* Adds a fault (or a warning) of row `row`, counted from 0; column, value and hint may be NULL. */
 void row_batch_note(struct row_batch *batch, bool fault, size_t row, const char *column,
                     const char *value, const char *hint, const char *message);
 
-/* Sets a cell from text, from a CSV field or a JSON string. Notes what is wrong with it. `csv`: in
+/* Sets a cell from text, from a CSV field or a JSON string; each at most once, in the order of rows. Notes what is
+ * wrong with it. `csv`: in
  * the format of the schema's files; else also in plain JSON form. */
 void row_batch_set_text(struct row_batch *batch, size_t row, size_t column, const char *text,
                         size_t length, bool csv);

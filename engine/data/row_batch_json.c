@@ -138,5 +138,10 @@ row_batch_from_json(const struct row_schema *schema, const json_t *rows, bool st
   enum err err = row_batch_new(schema, count, batch, info);
   for (size_t row = 0; err == ERR_OK && row < count; row++)
     read_row(*batch, row, json_array_get(rows, row), strict);
+  if (err == ERR_OK && (err = row_batch_finish(*batch, info)) != ERR_OK)
+  {
+    row_batch_free(*batch);
+    *batch = NULL;
+  }
   return err;
 }

@@ -195,7 +195,7 @@ column_from_json(struct row_schema *schema, const json_t *item, struct err_info 
   const char *name = json_string_value(json_object_get(item, "name"));
   const char *type = json_string_value(json_object_get(item, "type"));
   if (name == NULL || type == NULL || !column_type_parse(type, &column->type)
-      || column->type == COLUMN_TEXT || column->type == COLUMN_IDENTIFIER)
+      || column->type == COLUMN_IDENTIFIER)
     return err_set(info, ERR_INVALID, "a column of the schema has no name or no usable type");
   column->name = arena_strdup(schema->arena, name);
   if (column->name == NULL)
@@ -310,6 +310,8 @@ column_from_dataset(struct row_schema *schema, const struct column *input, size_
     find_range(input, rows, column);
     return ERR_OK;
   }
+  if (input->type == COLUMN_TEXT)
+    return ERR_OK;
   const char **texts = arena_array(schema->arena, input->category_count, sizeof *texts);
   if (texts == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
@@ -353,8 +355,7 @@ row_schema_from_task(const struct dataset *dataset, const struct task *task,
     err = column_from_dataset(schema, input, table->row_count, json_array_get(described, c), info);
   }
   if (err == ERR_OK && schema->count == 0)
-    err = err_set(info, ERR_INVALID,
-                  "no column can be learned from: all others are text or identifiers");
+    err = err_set(info, ERR_INVALID, "no column can be learned from: all others are identifiers");
   if (err == ERR_OK)
     err = index_names(schema, info);
   if (err != ERR_OK)

@@ -332,7 +332,7 @@ bool
 task_takes_column(const struct task *task, const struct table *table, size_t column)
 {
   enum column_type type = table->columns[column].type;
-  return column != task->target_column && type != COLUMN_TEXT && type != COLUMN_IDENTIFIER
+  return column != task->target_column && type != COLUMN_IDENTIFIER
          && (task->left_out == NULL || !task->left_out[column]);
 }
 

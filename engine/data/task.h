@@ -67,8 +67,7 @@ enum err task_check_schema(const json_t *schema, const char *target, const char 
 enum err task_leave_out(struct task *task, const struct dataset *dataset, const char *name,
                         struct arena *arena, struct err_info *info);
 
-/* Whether a column of that index may be learned from: not the target, not left out, neither text nor
- * identifier. */
+/* Whether a column of that index may be learned from: not the target, not left out, no identifier. */
 bool task_takes_column(const struct task *task, const struct table *table, size_t column);
 
 /* Label of a row: class index (-1 = missing) for classification; number (NaN = missing) for

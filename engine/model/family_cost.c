@@ -10,11 +10,14 @@
 #include "base/la.h"
 #include "base/space_json.h"
 #include "data/encode.h"
+#include "data/ngram.h"
 #include "model/family.h"
 #include "model/model_cnn.h"
 
 /* Seconds, on the machine whose factor is 1. */
 #define ENCODE_S 1.5e-7     /* per value: sorted for its quantiles, scaled */
+#define TEXT_S 7.5e-8       /* per character: n-grams hashed, fitted on, weighed */
+#define TEXT_SCORE_S 2.5e-8 /* and per score */
 #define LINEAR_FLOP_S 3e-11 /* of a solver's products */
 #define NET_FLOP_S 1e-11
 #define CONV_FLOP_S 1.2e-11 /* with what is done to the maps between convolutions */
@@ -43,7 +46,9 @@ inputs_of(const struct model_data_shape *shape)
 static double
 encoding(const struct model_data_shape *shape, double rows)
 {
-  return shape->kind == DATASET_IMAGES ? 0.0 : ENCODE_S * rows * (double) shape->columns;
+  double scores = fmin(outputs_of(shape), ENCODE_MAX_SCORES);
+  double text = (TEXT_S + TEXT_SCORE_S * scores) * (double) shape->characters;
+  return shape->kind == DATASET_IMAGES ? 0.0 : rows * (ENCODE_S * (double) shape->columns + text);
 }
 
 /* What a look at one row costs before anything is computed with it. */
@@ -236,6 +241,48 @@ family_cost_of_job(const struct job_spec *spec, size_t family, const struct mode
 /* ---- columns as numbers ------------------------------------------------------------------------------ */
 
 #define DATETIME_PARTS 7
+#define TEXT_CHARACTERS 100 /* where there are no examples */
+
+/* Scores of a text column: by the classes of the target, as far as the schema tells. */
+static size_t
+text_scores(const json_t *schema, const char *target)
+{
+  size_t index;
+  const json_t *column;
+
+  json_array_foreach(json_object_get(schema, "columns"), index, column)
+  {
+    const char *name = json_string_value(json_object_get(column, "name"));
+    const char *type = json_string_value(json_object_get(column, "type"));
+    json_int_t distinct = json_integer_value(json_object_get(column, "distinct"));
+    if (name && type && target && strcmp(name, target) == 0 && strcmp(type, "categorical") == 0
+        && distinct > 2)
+      return distinct < ENCODE_MAX_SCORES ? (size_t) distinct : ENCODE_MAX_SCORES;
+  }
+  return 1;
+}
+
+size_t
+family_text_characters(const json_t *schema, const char *target)
+{
+  size_t total = 0, index;
+  const json_t *column;
+
+  json_array_foreach(json_object_get(schema, "columns"), index, column)
+  {
+    const char *name = json_string_value(json_object_get(column, "name"));
+    const char *type = json_string_value(json_object_get(column, "type"));
+    const json_t *examples = json_object_get(column, "examples");
+    size_t length = 0, count = json_array_size(examples);
+    if (!name || !type || strcmp(type, "text") != 0 || (target && strcmp(name, target) == 0))
+      continue;
+    for (size_t i = 0; i < count; i++)
+      length += json_string_length(json_array_get(examples, i));
+    length = count > 0 ? length / count + 1 : TEXT_CHARACTERS;
+    total += length < NGRAM_MAX_CHARACTERS ? length : NGRAM_MAX_CHARACTERS;
+  }
+  return total;
+}
 
 size_t
 family_encoded_columns(const json_t *schema, const char *target)
@@ -254,7 +301,9 @@ family_encoded_columns(const json_t *schema, const char *target)
       total += distinct > ENCODE_ONE_HOT_DENSE ? 1 : distinct > 1 ? (size_t) distinct : 1;
     else if (strcmp(type, "datetime") == 0)
       total += DATETIME_PARTS;
-    else if (strcmp(type, "text") != 0 && strcmp(type, "identifier") != 0)
+    else if (strcmp(type, "text") == 0)
+      total += ENCODE_LOOKS + text_scores(schema, target);
+    else if (strcmp(type, "identifier") != 0)
       total++;
   }
   return total;

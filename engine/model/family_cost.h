@@ -45,4 +45,7 @@ struct family_cost_range family_cost_of_job(const struct job_spec *spec, size_t 
  * schema; special columns of the job left out. */
 size_t family_encoded_columns(const json_t *schema, const char *target);
 
+/* About how many characters a row has in text columns, by their examples in the stored schema. */
+size_t family_text_characters(const json_t *schema, const char *target);
+
 #endif

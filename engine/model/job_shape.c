@@ -72,5 +72,6 @@ job_shape_from_schema(const json_t *schema, const char *target, const char *task
   shape->kind = DATASET_TABLE;
   shape->columns = json_array_size(columns) > 1 ? json_array_size(columns) - 1 : 1;
   shape->encoded = family_encoded_columns(schema, target);
+  shape->characters = family_text_characters(schema, target);
   table_task(find_column(columns, target), task_name, shape);
 }

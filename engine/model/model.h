@@ -33,6 +33,7 @@ struct model_data_shape
   size_t encoded; /* numbers that a table's columns become; 0 = as many as columns */
   size_t classes;
   size_t height, width, channels; /* images: their own size */
+  size_t characters;              /* of a row's text columns, about */
 };
 
 struct model_family

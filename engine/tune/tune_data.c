@@ -244,6 +244,7 @@ derive(struct tune_data *data, const json_t *stored_spec, const json_t *schema,
                    task_kind_name(data->task.kind));
   measure_shape(data);
   data->shape.encoded = family_encoded_columns(schema, data->spec->target);
+  data->shape.characters = family_text_characters(schema, data->spec->target);
   struct split_spec split = job_spec_split(data->spec);
   err = split_make(data->dataset, &data->task, &split, &data->split, info);
   if (err == ERR_OK)

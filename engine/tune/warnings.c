@@ -30,8 +30,7 @@ warn_of_columns(json_t *warnings, const struct tune_data *data)
   for (size_t c = 0; table != NULL && c < table->column_count; c++)
   {
     const struct column *column = &table->columns[c];
-    if (c == data->task.target_column
-        || (column->type != COLUMN_TEXT && column->type != COLUMN_IDENTIFIER))
+    if (c == data->task.target_column || column->type != COLUMN_IDENTIFIER)
       continue;
     if (data->task.left_out != NULL && data->task.left_out[c])
       continue;

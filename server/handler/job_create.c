@@ -175,13 +175,13 @@ check_kind(const struct job_plan *plan, const json_t *request, struct json_fault
     const char *type = json_get_string(column, "type", "");
     usable = usable
              || (strcmp(json_get_string(column, "name", ""), target) != 0
-                 && strcmp(type, "text") != 0 && strcmp(type, "identifier") != 0);
+                 && strcmp(type, "identifier") != 0);
   }
   if (!usable)
     json_fault_add(
       faults, "/dataset",
       "add columns, or correct their types with PATCH /api/v1/datasets/{dataset}/schema",
-      "no column is left to learn from: all but the target are text or identifiers");
+      "no column is left to learn from: all but the target are identifiers");
 }
 
 static bool

@@ -30,6 +30,7 @@
 /* What is kept (worker_internal.h, decisions "Growth"). */
 #define KEPT_PREDICTIONS 50.0
 #define KEPT_MODELS 16.0
+#define TEXT_BYTES 2e5 /* of a text column's weights in a model, per output */
 
 struct estimate
 {
@@ -59,6 +60,7 @@ plan_shape(const struct job_plan *plan)
                : count > special ? count - special
                                  : 1,
     .encoded = images ? 0 : family_encoded_columns(plan->schema, plan->spec->target),
+    .characters = images ? 0 : family_text_characters(plan->schema, plan->spec->target),
     .classes = plan->task_known ? plan->task.class_count : 2,
   };
   return shape;
@@ -259,6 +261,7 @@ storage_bytes(const struct estimate *estimate, const struct job_spec *spec, doub
       size = 300.0 * outputs * 64.0 * 24.0;
     else if (strcmp(name, "mlp") == 0)
       size = 4.0 * 192.0 * (inputs + 192.0 + outputs);
+    size += estimate->shape.characters ? fmin(TEXT_BYTES * outputs, 5.0 * TEXT_BYTES) : 0.0;
     model = fmax(model, 2000.0 + size);
   }
   return fmin(trials, KEPT_PREDICTIONS) * 4.0 * scored * outputs

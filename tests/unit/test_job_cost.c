@@ -144,7 +144,8 @@ test_encoded_columns(void **state)
 {
   (void) state;
   json_t *schema = json_loads(schema_text, 0, NULL);
-  assert_int_equal(family_encoded_columns(schema, "kind"), 1 + 12 + 1 + 7);
+  assert_int_equal(family_encoded_columns(schema, "kind"), 1 + 12 + 1 + 7 + 5 + 3);
+  assert_int_equal(family_text_characters(schema, "kind"), 100);
   json_decref(schema);
 }
 

@@ -104,7 +104,7 @@ test_schema_json(void **state)
     "[]",
     "{}",
     "[{\"name\":\"a\"}]",
-    "[{\"name\":\"a\",\"type\":\"text\"}]",
+    "[{\"name\":\"a\",\"type\":\"identifier\"}]",
     "[{\"name\":\"a\",\"type\":\"categorical\"}]",
     "[{\"name\":\"a\",\"type\":\"boolean\",\"categories\":[\"x\"]}]",
     "[{\"name\":\"a\",\"type\":\"categorical\",\"categories\":[\"x\",\"x\"]}]",
@@ -117,6 +117,56 @@ test_schema_json(void **state)
     json_decref(json);
   }
   tear_down(&rig);
+}
+
+/* The text of a row as it is found in the batch. */
+static void
+check_text(const struct rig *rig, size_t row, const char *text, size_t length)
+{
+  const struct table *table = row_batch_table(rig->batch);
+  const struct column *column = &table->columns[table_find(table, "note")];
+  assert_int_equal(column->offset[row + 1] - column->offset[row], length);
+  assert_memory_equal(column->text + column->offset[row], text, length);
+}
+
+static void
+test_text_columns(void **state)
+{
+  (void) state;
+  struct rig rig = {0};
+  json_t *schema = json_loads("[{\"name\":\"n\",\"type\":\"numeric\"},"
+                              "{\"name\":\"note\",\"type\":\"text\"},"
+                              "{\"name\":\"other\",\"type\":\"text\"}]",
+                              0, NULL);
+  assert_int_equal(row_schema_from_json(schema, &rig.schema, &rig.info), ERR_OK);
+  json_t *again = row_schema_to_json(rig.schema);
+  assert_true(json_equal(schema, again));
+  json_decref(again);
+  json_decref(schema);
+  assert_int_equal(from_json(&rig,
+                             "[{\"n\":1},{\"note\":\" two words \",\"other\":\"x\"},{\"note\":null,"
+                             "\"n\":2},{\"note\":\"N/A\"},{\"note\":42},{\"note\":true},"
+                             "{\"note\":[1]},{\"note\":\"Straße\"},{\"n\":3}]",
+                             false),
+                   ERR_OK);
+  static const char *const texts[] = {"", "two words", "", "", "42", "true", "", "Straße", ""};
+  for (size_t row = 0; row < 9; row++)
+  {
+    check_text(&rig, row, texts[row], strlen(texts[row]));
+    assert_int_equal(faults(&rig, row), row == 6 ? 1 : 0);
+  }
+  assert_int_equal(from_csv(&rig, "note,n\n\"a, b\",1\n,2\n\"caf\xe9 \xff\",3\n", false), ERR_OK);
+  assert_int_equal(row_batch_table(rig.batch)->row_count, 3);
+  check_text(&rig, 0, "a, b", 4);
+  check_text(&rig, 1, "", 0);
+  const struct table *table = row_batch_table(rig.batch);
+  const struct column *note = &table->columns[1], *other = &table->columns[2];
+  /* What is no UTF-8 is a fault of its row, here as in a file. */
+  assert_int_equal(faults(&rig, 2), 1);
+  assert_int_equal(note->offset[3], note->offset[2]);
+  assert_int_equal(other->offset[3], 0);
+  row_batch_free(rig.batch);
+  row_schema_free(rig.schema);
 }
 
 static void
@@ -251,9 +301,8 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_schema_json),
-    cmocka_unit_test(test_json_rows),
-    cmocka_unit_test(test_json_notes),
+    cmocka_unit_test(test_schema_json),  cmocka_unit_test(test_json_rows),
+    cmocka_unit_test(test_text_columns), cmocka_unit_test(test_json_notes),
     cmocka_unit_test(test_csv_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
