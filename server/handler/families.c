@@ -12,7 +12,8 @@
 /* Defaults depend a little on the data: they are told for such a table or image set. */
 #define TYPICAL_ROWS 1000
 #define TYPICAL_COLUMNS 10
-#define TYPICAL_PIXELS (28 * 28)
+#define TYPICAL_SIDE 28u
+#define TYPICAL_PIXELS (TYPICAL_SIDE * TYPICAL_SIDE)
 #define TYPICAL_CLASSES 10
 
 static json_t *
@@ -45,6 +46,11 @@ read_shape(struct http_request *req, struct model_data_shape *shape)
   shape->kind = kind && strcmp(kind, "images") == 0 ? DATASET_IMAGES : DATASET_TABLE;
   shape->rows = TYPICAL_ROWS;
   shape->columns = shape->kind == DATASET_IMAGES ? TYPICAL_PIXELS : TYPICAL_COLUMNS;
+  if (shape->kind == DATASET_IMAGES)
+  {
+    shape->height = shape->width = TYPICAL_SIDE;
+    shape->channels = 1;
+  }
   shape->task = TASK_MULTICLASS;
   shape->classes = TYPICAL_CLASSES;
   if (task && strcmp(task, "binary") == 0)
