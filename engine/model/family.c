@@ -270,7 +270,7 @@ trees_refuse(const struct model_data_shape *shape)
 {
   if (shape->kind == DATASET_IMAGES)
     return "boosted trees see pixels as unrelated columns and take far longer than a network; use "
-           "mlp or linear for images";
+           "cnn, mlp or linear for images";
   return NULL;
 }
 
