@@ -71,29 +71,44 @@ insert_row(struct db_conn *conn, const struct db_model_insert *insert, const cha
                                 db_json(insert->report), db_float8(insert->us_per_row)));
 }
 
-enum db_status
-db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,
-                        struct arena *arena, const char **model_id, int *version)
+static enum db_status
+insert_one(struct db_conn *conn, const struct db_model_insert *insert, struct arena *arena,
+           const char **model_id, int *version)
 {
-  static const struct db_statement best = {"model_point_best",
-                                           "INSERT INTO model_alias (model_id, alias, version)"
-                                           " VALUES ($1, 'best', $2) ON CONFLICT (model_id, alias)"
-                                           " DO UPDATE SET version = EXCLUDED.version"};
-  static const struct db_statement fast = {"model_point_fast",
-                                           "INSERT INTO model_alias (model_id, alias, version)"
-                                           " VALUES ($1, 'fast', $2) ON CONFLICT DO NOTHING"};
   int64_t blob_id;
   enum db_status status = db_blob_write_bytes(conn, insert->bytes, insert->length, &blob_id);
   if (status == DB_ROWS)
     status = take_version(conn, insert, arena, model_id, version);
   if (status == DB_ROWS)
     status = insert_row(conn, insert, *model_id, *version, blob_id);
+  return status;
+}
+
+enum db_status
+db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,
+                        struct arena *arena, const char **model_id, int *version)
+{
+  static const struct db_statement point = {"model_point",
+                                            "INSERT INTO model_alias (model_id, alias, version)"
+                                            " VALUES ($1, $2, $3) ON CONFLICT (model_id, alias)"
+                                            " DO UPDATE SET version = EXCLUDED.version"};
+  static const struct db_statement first = {"model_point_first",
+                                            "INSERT INTO model_alias (model_id, alias, version)"
+                                            " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
+  int fast = 0;
+  enum db_status status = DB_ROWS;
+  if (insert->fast != NULL)
+    status = insert_one(conn, insert->fast, arena, model_id, &fast);
+  if (status == DB_ROWS)
+    status = insert_one(conn, insert, arena, model_id, version);
   if (status != DB_ROWS)
     return status;
   struct db_param id = db_text(*model_id), number = db_int4(*version);
-  status = db_exec_none(conn, &best, DB_PARAMS(id, number));
+  status = db_exec_none(conn, &point, DB_PARAMS(id, db_text("best"), number));
   if (status == DB_ROWS)
-    status = db_exec_none(conn, &fast, DB_PARAMS(id, number));
+    status =
+      db_exec_none(conn, insert->final ? &point : &first,
+                   DB_PARAMS(id, db_text("fast"), insert->fast != NULL ? db_int4(fast) : number));
   if (status >= DB_NONE)
     status = db_notify(conn, "model", *model_id);
   return status;

@@ -24,8 +24,8 @@ struct db_model_version
   int64_t created_us;
 };
 
-/* A version to store: model_name of the tenant is made when new. In one transaction with its blob; the
- * aliases "best" (and "fast" while nothing else is) point to it. *version is its number. */
+/* A version to store: model_name of the tenant is made when new. In one transaction with its blob; the alias "best"
+ * points to it, "fast" to `fast` or to itself if it is final, and while nothing else is. *version is its number. */
 struct db_model_insert
 {
   const char *tenant_id;
@@ -44,6 +44,8 @@ struct db_model_insert
   /* Of a final version: its job's deflated fold membership (db_folds.h); NULL = none. */
   const void *folds;
   size_t folds_length;
+  /* A cheaper model of the same job, stored as the version before; NULL = none. */
+  const struct db_model_insert *fast;
 };
 /* Call inside a transaction; notifies "model <id>". */
 enum db_status db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,

@@ -195,6 +195,12 @@ store_version(struct db_conn *conn, const struct publication *publication, struc
                                     insert->final ? "stored" : "published for now",
                                     insert->model_name, *publication->version, insert->family,
                                     insert->metric, insert->score, insert->us_per_row));
+  if (status == DB_ROWS && insert->fast != NULL)
+    status =
+      work_logged(db_job_log(conn, insert->job_id, LOG_LEVEL_INFO, "finish", 0,
+                             "stored %s version %d for the alias fast: %s, %s %.6g, %.3g µs a row",
+                             insert->model_name, *publication->version - 1, insert->fast->family,
+                             insert->metric, insert->fast->score, insert->fast->us_per_row));
   if (status == DB_ROWS && insert->final)
     status = log_report(conn, insert);
   return status;

@@ -12,7 +12,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_data.c engine/tune/tune_data.h \
   engine/tune/tune_decide.c engine/tune/tune_decide.h \
   engine/tune/tune_finish.c engine/tune/tune_finish.h engine/tune/tune_finish_internal.h \
-  engine/tune/tune_finish_choose.c \
+  engine/tune/tune_finish_choose.c engine/tune/tune_finish_fast.c \
   engine/tune/tune_gain.c engine/tune/tune_gain.h \
   engine/tune/tune_kept.c engine/tune/tune_kept.h \
   engine/tune/tune_limits.c engine/tune/tune_limits.h \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "data/split_pack.h"
 #include "tune/report.h"
 #include "tune/suspects.h"
@@ -185,8 +186,8 @@ add_settled(const struct finishing *work, const struct scored *scored, json_t *r
   return err == ERR_OK && failed == 0;
 }
 
-static enum err
-write_report(const struct finishing *work, struct tune_outcome *outcome, struct err_info *info)
+enum err
+finish_report(const struct finishing *work, struct tune_outcome *outcome, struct err_info *info)
 {
   struct scored scored = {0};
   struct report_facts facts;
@@ -214,6 +215,9 @@ tune_outcome_clear(struct tune_outcome *outcome)
   buf_free(&outcome->folds);
   free(outcome->schema);
   json_decref(outcome->report);
+  if (outcome->fast != NULL)
+    tune_outcome_clear(outcome->fast);
+  free(outcome->fast);
   *outcome = (struct tune_outcome){0};
 }
 
@@ -242,7 +246,7 @@ enum err
 tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
                 struct tune_outcome *outcome, struct err_info *info)
 {
-  struct finishing work = {.data = data, .finish = finish};
+  struct finishing work = {.data = data, .finish = finish, .started_s = clock_monotonic_s()};
   *outcome = (struct tune_outcome){0};
   struct tune_finish candidates = *finish;
   take_fitting(data, &candidates);
@@ -259,7 +263,9 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
   if (err == ERR_OK)
     err = finish_choose(&work, &outcome->model, info);
   if (err == ERR_OK)
-    err = write_report(&work, outcome, info);
+    err = finish_report(&work, outcome, info);
+  if (err == ERR_OK)
+    err = finish_fast(&work, outcome, info);
   if (err == ERR_OK && !finish->provisional && split_pack(data->split, &outcome->folds) != ERR_OK)
     err = err_set(info, ERR_MEMORY, "out of memory for the folds");
   if (err != ERR_OK)

@@ -56,6 +56,9 @@ struct tune_outcome
   const char *family; /* of the best trial, or "bag" for a mix of trials */
   double score;
   double us_per_row;
+  /* The best single trial whose prediction takes no more than 100 µs, or else is at least twice as fast, with a report
+   * of its own (its `folds` are left to this one); NULL when there is none beside the model itself. */
+  struct tune_outcome *fast;
 };
 
 /* ERR_NOT_FOUND when no trial has all its fold models. */

@@ -67,26 +67,33 @@ finish_arrange(struct finishing *work)
 
 /* ---- the choice -------------------------------------------------------------------------------------- */
 
-static enum err
-estimate(struct finishing *work, struct err_info *info)
+enum err
+finish_bbc_request(const struct finishing *work, struct bbc_request *request)
 {
   const struct tune_data *data = work->data;
   bool folds = data->split->kind == SPLIT_FOLDS;
-  struct bbc_request request = {.predictions = work->library.predictions,
-                                /* With report rows only the question single or ensemble is open. */
-                                .count = folds ? work->library.count : work->servable,
-                                .ensemble_count = work->mixed,
-                                .max_picks = MAX_PICKS,
-                                .selections = SELECTIONS,
-                                .labels = &work->library.labels.labels,
-                                .task = &data->task,
-                                .metric = data->metric,
-                                .decision = &data->decision,
-                                .calibrate = true,
-                                .seed = finish_seed(work, 1),
-                                .deadline_s =
-                                  clock_monotonic_s() + work->finish->seconds * CHOOSING_SHARE};
-  enum err err = tune_groups_of(data, work->library.rows, work->library.row_count, &request.groups);
+  *request = (struct bbc_request){
+    .predictions = work->library.predictions,
+    /* With report rows only the question single or ensemble is open. */
+    .count = folds ? work->library.count : work->servable,
+    .ensemble_count = work->mixed,
+    .max_picks = MAX_PICKS,
+    .selections = SELECTIONS,
+    .labels = &work->library.labels.labels,
+    .task = &data->task,
+    .metric = data->metric,
+    .decision = &data->decision,
+    .calibrate = true,
+    .seed = finish_seed(work, 1),
+    .deadline_s = clock_monotonic_s() + work->finish->seconds * CHOOSING_SHARE};
+  return tune_groups_of(data, work->library.rows, work->library.row_count, &request->groups);
+}
+
+static enum err
+estimate(struct finishing *work, struct err_info *info)
+{
+  struct bbc_request request;
+  enum err err = finish_bbc_request(work, &request);
   if (err == ERR_OK)
   {
     request.bootstraps = bbc_bootstraps(&request);
@@ -142,21 +149,30 @@ load_of(const struct finishing *work)
   return tune_limits_load(work->data->spec, work->data->shape.kind, &cost);
 }
 
+enum err
+finish_cost_alone(const struct finishing *work, size_t trial, struct tune_cost *cost,
+                  struct err_info *info)
+{
+  struct model *alone = NULL;
+  const struct tune_trial *chosen = work->library.trials[trial];
+  double one = 1;
+  *cost = (struct tune_cost){0};
+  enum err err = tune_bag_make(work->data, &chosen, &one, 1, &alone, info);
+  if (err == ERR_OK)
+    err = tune_bag_cost(work->data, alone, COST_SECONDS / 4, &cost->us_per_row, info);
+  if (alone != NULL)
+    model_free(alone);
+  for (size_t f = 0; f < work->data->split->fold_count; f++)
+    cost->bytes += (double) chosen->folds[f].model_length;
+  return err;
+}
+
 /* The same of one trial alone. */
 static enum err
 load_alone(const struct finishing *work, size_t trial, double *load, struct err_info *info)
 {
-  struct model *alone = NULL;
-  struct tune_cost cost = {0};
-  const struct tune_trial *chosen = work->library.trials[trial];
-  double one = 1;
-  enum err err = tune_bag_make(work->data, &chosen, &one, 1, &alone, info);
-  if (err == ERR_OK)
-    err = tune_bag_cost(work->data, alone, COST_SECONDS / 4, &cost.us_per_row, info);
-  if (alone != NULL)
-    model_free(alone);
-  for (size_t f = 0; f < work->data->split->fold_count; f++)
-    cost.bytes += (double) chosen->folds[f].model_length;
+  struct tune_cost cost;
+  enum err err = finish_cost_alone(work, trial, &cost, info);
   *load = tune_limits_load(work->data->spec, work->data->shape.kind, &cost);
   return err;
 }
@@ -188,8 +204,8 @@ build(struct finishing *work, struct buf *bytes, struct err_info *info)
   return err;
 }
 
-static enum err
-build_single(struct finishing *work, size_t trial, struct buf *bytes, struct err_info *info)
+enum err
+finish_build_single(struct finishing *work, size_t trial, struct buf *bytes, struct err_info *info)
 {
   memset(work->weights, 0, work->servable * sizeof *work->weights);
   work->weights[trial] = 1;
@@ -251,7 +267,7 @@ build_best_single(struct finishing *work, struct buf *bytes, struct err_info *in
 {
   for (size_t k = 0; k < work->servable; k++)
   {
-    enum err err = build_single(work, k, bytes, info);
+    enum err err = finish_build_single(work, k, bytes, info);
     if (err != ERR_OK)
       return err;
     if (load_of(work) <= 1)
@@ -261,7 +277,7 @@ build_best_single(struct finishing *work, struct buf *bytes, struct err_info *in
     }
   }
   work->best = 0;
-  return build_single(work, 0, bytes, info);
+  return finish_build_single(work, 0, bytes, info);
 }
 
 enum err

@@ -3,6 +3,7 @@
 #define ATTUNE_TUNE_TUNE_FINISH_INTERNAL_H
 
 #include "base/rng.h"
+#include "tune/tune_limits.h"
 #include "tune/tune_settle.h"
 
 /* Everything the steps of one finish share. */
@@ -21,6 +22,7 @@ struct finishing
   double us_per_row;
   size_t model_bytes; /* of its file */
   struct tune_settled settled;
+  double started_s;
 };
 
 static inline uint64_t
@@ -35,5 +37,22 @@ void finish_arrange(struct finishing *work);
 /* Chooses the best single trial or a mix, and builds its model within the job's limits if any of them is: its
  * bytes, `model`, `us_per_row`, `settled`, `weights`, `best`, `ensemble`. */
 enum err finish_choose(struct finishing *work, struct buf *bytes, struct err_info *info);
+
+/* The bag of one trial's fold models, as finish_choose builds it. */
+enum err finish_build_single(struct finishing *work, size_t trial, struct buf *bytes,
+                             struct err_info *info);
+/* What one trial alone would cost. */
+enum err finish_cost_alone(const struct finishing *work, size_t trial, struct tune_cost *cost,
+                           struct err_info *info);
+/* How a choice among all trials is estimated, without its bootstraps; groups.of_row is to be freed. */
+enum err finish_bbc_request(const struct finishing *work, struct bbc_request *request);
+
+/* Scores what is built and fills in the outcome, but for its bytes. */
+enum err finish_report(const struct finishing *work, struct tune_outcome *outcome,
+                       struct err_info *info);
+
+/* Makes outcome->fast when what is served is slow and a trial is not. */
+enum err finish_fast(const struct finishing *work, struct tune_outcome *outcome,
+                     struct err_info *info);
 
 #endif

@@ -197,30 +197,53 @@ read_material(const struct work_dir *dir, const json_t *unit, size_t folds,
   return err;
 }
 
+/* One model with its report and schema, in files whose names begin with `name`. */
+static enum err
+write_served(const struct work_dir *dir, const struct tune_outcome *outcome, const char *name,
+             struct err_info *info)
+{
+  char model[32], report_name[32], schema[32];
+  char *report = json_dumps(outcome->report, JSON_COMPACT);
+  snprintf(model, sizeof model, "%smodel.bin", name);
+  snprintf(report_name, sizeof report_name, "%sreport.json", name);
+  snprintf(schema, sizeof schema, "%sschema.json", name);
+  enum err err = report != NULL ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
+  if (err == ERR_OK)
+    err = work_dir_write(dir, model, outcome->model.data, outcome->model.length, info);
+  if (err == ERR_OK)
+    err = work_dir_write(dir, report_name, report, strlen(report), info);
+  if (err == ERR_OK)
+    err = work_dir_write(dir, schema, outcome->schema, strlen(outcome->schema), info);
+  free(report);
+  return err;
+}
+
+static json_t *
+describe_served(const struct tune_outcome *outcome)
+{
+  return json_pack("{s:s, s:o, s:f}", "family", outcome->family, "score",
+                   json_real_or_null(outcome->score), "us_per_row", outcome->us_per_row);
+}
+
 static enum err
 write_finish(const struct work_dir *dir, const struct tune_data *data,
              const struct tune_outcome *outcome, json_t **answer, struct err_info *info)
 {
-  char *report = json_dumps(outcome->report, JSON_COMPACT);
-  enum err err = report != NULL ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
-  if (err == ERR_OK)
-    err = work_dir_write(dir, "model.bin", outcome->model.data, outcome->model.length, info);
-  if (err == ERR_OK)
-    err = work_dir_write(dir, "report.json", report, strlen(report), info);
-  if (err == ERR_OK)
-    err = work_dir_write(dir, "schema.json", outcome->schema, strlen(outcome->schema), info);
+  enum err err = write_served(dir, outcome, "", info);
+  if (err == ERR_OK && outcome->fast != NULL)
+    err = write_served(dir, outcome->fast, "fast-", info);
   if (err == ERR_OK)
     err = work_dir_write(dir, "folds.bin", outcome->folds.length > 0 ? outcome->folds.data : "",
                          outcome->folds.length, info);
-  free(report);
-  if (err == ERR_OK)
-    *answer =
-      json_pack("{s:b, s:s, s:s, s:s, s:o, s:f}", "ok", 1, "family", outcome->family, "task",
-                task_kind_name(data->task.kind), "metric", metric_name(data->metric), "score",
-                json_real_or_null(outcome->score), "us_per_row", outcome->us_per_row);
-  if (err == ERR_OK && *answer == NULL)
-    err = err_set(info, ERR_MEMORY, "out of memory for the result");
-  return err;
+  if (err != ERR_OK)
+    return err;
+  *answer = describe_served(outcome);
+  int failed = json_object_set_new(*answer, "ok", json_true());
+  failed |= json_object_set_new(*answer, "task", json_string(task_kind_name(data->task.kind)));
+  failed |= json_object_set_new(*answer, "metric", json_string(metric_name(data->metric)));
+  if (outcome->fast != NULL)
+    failed |= json_object_set_new(*answer, "fast", describe_served(outcome->fast));
+  return failed == 0 ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory for the result");
 }
 
 static enum err

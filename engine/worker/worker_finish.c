@@ -190,20 +190,50 @@ set_up(struct finishing *work, struct err_info *info)
 
 /* ---- the result -------------------------------------------------------------------------------------- */
 
+/* A model as it will be served. */
+struct served
+{
+  struct buf model, report, schema;
+};
+
 struct outcome
 {
   json_t *json;
-  struct buf model, report, schema, folds;
+  struct served best, fast; /* the latter when the JSON has a member of that name */
+  struct buf folds;
 };
+
+static void
+served_clear(struct served *served)
+{
+  buf_free(&served->model);
+  buf_free(&served->report);
+  buf_free(&served->schema);
+}
 
 static void
 outcome_clear(struct outcome *outcome)
 {
   json_decref(outcome->json);
-  buf_free(&outcome->model);
-  buf_free(&outcome->report);
-  buf_free(&outcome->schema);
+  served_clear(&outcome->best);
+  served_clear(&outcome->fast);
   buf_free(&outcome->folds);
+}
+
+static enum err
+read_served(const struct work_dir *dir, const char *name, struct served *served,
+            struct err_info *info)
+{
+  char path[32];
+  snprintf(path, sizeof path, "%smodel.bin", name);
+  enum err err = work_dir_read(dir, path, &served->model, info);
+  snprintf(path, sizeof path, "%sreport.json", name);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, path, &served->report, info);
+  snprintf(path, sizeof path, "%sschema.json", name);
+  if (err == ERR_OK)
+    err = work_dir_read(dir, path, &served->schema, info);
+  return err;
 }
 
 static enum err
@@ -211,11 +241,9 @@ read_outcome(const struct work_dir *dir, struct outcome *outcome, struct err_inf
 {
   enum err err = work_dir_read_json(dir, "result.json", &outcome->json, info);
   if (err == ERR_OK)
-    err = work_dir_read(dir, "model.bin", &outcome->model, info);
-  if (err == ERR_OK)
-    err = work_dir_read(dir, "report.json", &outcome->report, info);
-  if (err == ERR_OK)
-    err = work_dir_read(dir, "schema.json", &outcome->schema, info);
+    err = read_served(dir, "", &outcome->best, info);
+  if (err == ERR_OK && json_object_get(outcome->json, "fast") != NULL)
+    err = read_served(dir, "fast-", &outcome->fast, info);
   if (err == ERR_OK)
     err = work_dir_read(dir, "folds.bin", &outcome->folds, info);
   return err;
@@ -235,24 +263,34 @@ model_name(const struct finishing *work)
   return made;
 }
 
+static struct db_model_insert
+describe_insert(const struct finishing *work, const struct outcome *outcome,
+                const struct served *served, const json_t *json)
+{
+  return (struct db_model_insert){.tenant_id = work->unit->tenant_id,
+                                  .model_name = model_name(work),
+                                  .job_id = work->unit->job_id,
+                                  .bytes = served->model.data,
+                                  .length = served->model.length,
+                                  .family = json_get_string(json, "family", ""),
+                                  .task = json_get_string(outcome->json, "task", ""),
+                                  .metric = json_get_string(outcome->json, "metric", ""),
+                                  .score = json_get_number(json, "score", NAN),
+                                  .final = !work->provisional,
+                                  .schema = served->schema.data,
+                                  .report = served->report.data,
+                                  .us_per_row = json_get_number(json, "us_per_row", NAN)};
+}
+
 static enum db_status
 publish(const struct finishing *work, const struct outcome *outcome)
 {
-  struct db_model_insert insert = {.tenant_id = work->unit->tenant_id,
-                                   .model_name = model_name(work),
-                                   .job_id = work->unit->job_id,
-                                   .bytes = outcome->model.data,
-                                   .length = outcome->model.length,
-                                   .family = json_get_string(outcome->json, "family", ""),
-                                   .task = json_get_string(outcome->json, "task", ""),
-                                   .metric = json_get_string(outcome->json, "metric", ""),
-                                   .score = json_get_number(outcome->json, "score", NAN),
-                                   .final = !work->provisional,
-                                   .schema = outcome->schema.data,
-                                   .report = outcome->report.data,
-                                   .us_per_row = json_get_number(outcome->json, "us_per_row", NAN),
-                                   .folds = outcome->folds.length > 0 ? outcome->folds.data : NULL,
-                                   .folds_length = outcome->folds.length};
+  const json_t *fast_json = json_object_get(outcome->json, "fast");
+  struct db_model_insert insert = describe_insert(work, outcome, &outcome->best, outcome->json);
+  struct db_model_insert fast = describe_insert(work, outcome, &outcome->fast, fast_json);
+  insert.fast = fast_json != NULL ? &fast : NULL;
+  insert.folds = outcome->folds.length > 0 ? outcome->folds.data : NULL;
+  insert.folds_length = outcome->folds.length;
   int version = 0;
   enum db_status status = DB_SOFT;
   if (insert.model_name == NULL)

@@ -30,6 +30,22 @@ function scores(report) {
   return el("table", {}, el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name.replaceAll("_", " ")), el("td", { class: "number" }, number(value))))));
 }
 
+const VERSIONS_SHOWN = 10;
+
+// Which version answers under which name, and what each scores and takes.
+function versions(model) {
+  const names = (version) => Object.keys(model.aliases || {}).filter((alias) => model.aliases[alias] === version).join(", ");
+  const shown = (model.versions || []).filter((item, i) => i < VERSIONS_SHOWN || names(item.version));
+  const heads = ["Version", "Score", "µs a row", "Family", "Alias"];
+  return el("div", { class: "card" }, el("h2", {}, "Versions"),
+    el("p", { class: "faint" }, `Predict with an alias or a version: ${model.name}@fast, ${model.name}@${model.version}.`),
+    el("table", {}, el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i < 3 ? "number" : "" }, head)))),
+      el("tbody", {}, shown.map((item) => el("tr", {},
+        el("td", { class: "number" }, String(item.version)), el("td", { class: "number" }, number(item.score)),
+        el("td", { class: "number" }, number(item.us_per_row, 2)), el("td", {}, item.family || ""),
+        el("td", {}, names(item.version)))))));
+}
+
 // What is fitted after the models: a temperature for probabilities, intervals around numbers.
 function sureness(report) {
   const { calibration, prediction_intervals: intervals } = report;
@@ -61,7 +77,7 @@ export async function modelPage(name) {
     el("div", { class: "two" },
       el("div", {},
         el("div", { class: "card" }, el("h2", {}, "Scores on held-out rows"), scores(report), confusion(report.metrics?.confusion)),
-        sureness(report),
+        sureness(report), versions(model),
         importance.length ? el("div", { class: "card" }, el("h2", {}, "What matters"), importance.map((item) => {
           const fill = el("div");
           fill.style.width = `${(100 * item.importance / (importance[0].importance || 1)).toFixed(1)}%`;

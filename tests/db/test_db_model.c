@@ -117,6 +117,38 @@ test_version(void **state)
   assert_int_equal(row.model_version, 1);
 }
 
+/* A final version takes both aliases along; a fast one of its job is the version before. */
+static void
+test_fast(void **state)
+{
+  (void) state;
+  struct db_model_version model;
+  struct store store = make_store(tenant, "lily");
+  struct db_model_insert fast = store.insert;
+  add(tenant, "lily", 1);
+  fast.family = "linear";
+  fast.score = 0.5;
+  fast.final = store.insert.final = true;
+  store.insert.fast = &fast;
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(store.version, 3);
+  assert_int_equal(db_model_get(conn, tenant, "lily", 0, "fast", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 2);
+  assert_string_equal(model.family, "linear");
+  assert_true(model.score == 0.5 && model.final);
+  assert_int_equal(db_model_get(conn, tenant, "lily", 0, NULL, arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 3);
+
+  /* What is published while a search goes on leaves it; the next final version does not. */
+  add(tenant, "lily", 4);
+  assert_int_equal(db_model_get(conn, tenant, "lily", 0, "fast", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 2);
+  store.insert.fast = NULL;
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(db_model_get(conn, tenant, "lily", 0, "fast", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 5);
+}
+
 static void
 test_aliases(void **state)
 {
@@ -243,8 +275,8 @@ main(int argc, char **argv)
 {
   (void) argc;
   test_db_start(argv);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_version), cmocka_unit_test(test_aliases),
-                                     cmocka_unit_test(test_lists),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_version), cmocka_unit_test(test_fast),
+                                     cmocka_unit_test(test_aliases), cmocka_unit_test(test_lists),
                                      cmocka_unit_test(test_two_authors_of_one_model)};
   return cmocka_run_group_tests_name("db_model", tests, stage_tenants_setup, stage_teardown);
 }
