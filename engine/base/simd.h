@@ -1,10 +1,10 @@
-/* Loops over arrays of numbers, compiled twice: for the base instruction set and, on x86-64, for AVX2
- * with fused multiply-add; the better one is taken when called.
+/* Loops over arrays of numbers, compiled three times: for the base instruction set and, on x86-64, for AVX2
+ * with fused multiply-add and for AVX-512; the best one is taken when called.
  *
  * Write the loop once as `static SIMD_INLINE void name_body (params)`, then
  * SIMD_DEFINE (linkage, name, (params), (args)) makes `void name (params)` of it; linkage is `static` or
  * empty. Which copy runs depends on the machine only, so equal machines give
- * equal bytes.
+ * equal bytes. The build's -fno-trapping-math is what lets compilers turn conditions into vector code.
  */
 #ifndef ATTUNE_BASE_SIMD_H
 #define ATTUNE_BASE_SIMD_H
@@ -17,12 +17,22 @@
 
 #if defined __GNUC__ && !defined __clang__
 #define SIMD_OPTIMIZE __attribute__((optimize("O3", "no-trapping-math", "no-math-errno")))
+#define SIMD_WIDE ",prefer-vector-width=512"
 #else
 #define SIMD_OPTIMIZE
+#define SIMD_WIDE
 #endif
 
 #if defined __x86_64__
+#define SIMD_AVX512 "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl" SIMD_WIDE
+#define SIMD_HAS_AVX512                                                                            \
+  (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")                         \
+   && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 #define SIMD_DEFINE(linkage, name, params, args)                                                   \
+  __attribute__((target(SIMD_AVX512))) SIMD_OPTIMIZE static void name##_avx512 params              \
+  {                                                                                                \
+    name##_body args;                                                                              \
+  }                                                                                                \
   __attribute__((target("avx2,fma"))) SIMD_OPTIMIZE static void name##_avx2 params                 \
   {                                                                                                \
     name##_body args;                                                                              \
@@ -33,7 +43,9 @@
   }                                                                                                \
   linkage void name params                                                                         \
   {                                                                                                \
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                           \
+    if (SIMD_HAS_AVX512)                                                                           \
+      name##_avx512 args;                                                                          \
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                      \
       name##_avx2 args;                                                                            \
     else                                                                                           \
       name##_plain args;                                                                           \
