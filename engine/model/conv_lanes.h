@@ -12,7 +12,7 @@
 #include "base/simd.h"
 
 /* The functions below are always inlined, so how vectors are passed does not matter. */
-#if defined __GNUC__ && !defined __clang__
+#ifdef __GNUC__ /* clang as well */
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
