@@ -94,6 +94,7 @@ server_libserver_a_SOURCES += \
   server/handler/job_warm.c server/handler/job_warm.h \
   server/handler/job_control.c \
   server/handler/job_logs.c \
+  server/handler/range_tests.c \
   server/handler/job_search.c \
   server/handler/search_ask.c server/handler/search_ask.h \
   server/handler/jobs.c \

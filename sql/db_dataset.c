@@ -81,7 +81,10 @@ delete_dataset(struct db_conn *conn, void *context)
                                            " AND deleted_at IS NULL FOR UPDATE"};
   static const struct db_statement busy = {"dataset_busy",
                                            "SELECT EXISTS (SELECT 1 FROM job WHERE dataset_id = $1"
-                                           " AND state IN ('queued', 'running', 'paused'))"};
+                                           " AND state IN ('queued', 'running', 'paused'))"
+                                           " OR EXISTS (SELECT 1 FROM lr_range_test"
+                                           " WHERE dataset_id = $1"
+                                           " AND state IN ('queued', 'running'))"};
   static const struct db_statement mark = {
     "dataset_mark_deleted",
     "UPDATE dataset SET deleted_at = now(), lease_until = NULL WHERE id = $1"};

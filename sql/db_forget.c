@@ -38,14 +38,17 @@ db_forget_old(struct db_conn *conn, double days)
     "forget_deliveries",
     "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery"
     " WHERE state <> 'pending' AND ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+  static const struct db_statement range_tests = {
+    "forget_range_tests", "DELETE FROM lr_range_test WHERE id IN (SELECT id FROM lr_range_test"
+                          " WHERE ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
   static const struct db_statement sessions = {"forget_sessions",
                                                "DELETE FROM session WHERE expires_at < now()"};
   static const struct db_statement codes = {
     "forget_codes", "DELETE FROM sign_in_code WHERE expires_at < now() - interval '1 day'"};
   static const struct db_statement answers = {
     "forget_answers", "DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"};
-  static const struct db_statement *const batches[] = {&events, &epochs, &logs, &models,
-                                                       &deliveries};
+  static const struct db_statement *const batches[] = {&events, &epochs,     &logs,
+                                                       &models, &deliveries, &range_tests};
   static const struct db_statement *const whole[] = {&sessions, &codes, &answers};
   enum db_status status = DB_NONE;
   for (size_t i = 0; i < sizeof batches / sizeof batches[0] && status >= DB_NONE; i++)

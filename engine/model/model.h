@@ -36,6 +36,10 @@ struct model_data_shape
   size_t characters;              /* of a row's text columns, about */
 };
 
+/* Steps of a learning-rate range test (train/range_run.h). */
+#define MODEL_RANGE_STEPS_LEAST 20
+#define MODEL_RANGE_STEPS_MOST 2000
+
 struct model_family
 {
   const char *name; /* "linear", "trees", "mlp", "cnn" */

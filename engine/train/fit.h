@@ -12,6 +12,8 @@
 #include "data/encode.h"
 #include "data/metric.h"
 #include "model/model_build.h"
+#include "train/optim.h"
+#include "train/schedule.h"
 #include "train/train.h"
 
 /* Rows with their labels. Tables are encoded; images stay bytes and are scaled batch by batch. */
@@ -77,10 +79,11 @@ double fit_elapsed(const struct fit *fit);
 /* Seconds left of max_seconds; INFINITY without a limit. */
 double fit_seconds_left(const struct fit *fit);
 
-/* For each step of a network: its loss, before it is looked at, and then its rate. Only a range test takes the
- * one and changes the other; ERR_CANCELLED when it has ended with this step. */
+/* For each step of a network: its loss, which a range test takes before it is looked at (ERR_CANCELLED when that
+ * has ended with this step), and then its rate and momentum, by the schedule or by the range test. */
 enum err fit_note_loss(const struct fit *fit, double loss, struct err_info *info);
-double fit_rate(const struct fit *fit, double scheduled);
+void fit_schedule(const struct fit *fit, enum schedule_kind kind, double t,
+                  struct optim_step *step);
 
 /* Tells the caller; ERR_CANCELLED if it says stop. */
 enum err fit_report(const struct fit *fit, const struct train_progress *progress,

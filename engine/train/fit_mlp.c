@@ -174,11 +174,9 @@ fetch_labels(struct mlp_run *run, const size_t *order)
 static void
 move_weights(struct mlp_run *run)
 {
-  double t = run->pace.t;
   struct optim_step step = run->peak;
 
-  step.rate = fit_rate(run->fit, step.rate * schedule_rate(run->schedule, t));
-  step.momentum = schedule_momentum(run->schedule, step.momentum, t);
+  fit_schedule(run->fit, run->schedule, run->pace.t, &step);
   optim_move(&run->optim, &step, run->ranges, run->range_count, run->net->w, run->net->g);
   if (run->ema.shadow)
     ema_update(&run->ema, run->net->w);

@@ -196,8 +196,7 @@ move_weights(struct fit_net *run)
   const struct fit_net_plan *plan = run->plan;
   struct optim_step step = plan->peak;
 
-  step.rate = fit_rate(run->fit, step.rate * schedule_rate(plan->schedule, run->pace.t));
-  step.momentum = schedule_momentum(plan->schedule, step.momentum, run->pace.t);
+  fit_schedule(run->fit, plan->schedule, run->pace.t, &step);
   optim_move(&run->optim, &step, plan->ranges, plan->range_count, plan->w, plan->g);
   if (plan->average > 0.0)
     ema_update(&run->ema, plan->w);

@@ -88,9 +88,9 @@ check_wish(const struct range_run_wish *wish, struct err_info *info)
 {
   if (!(wish->low > 0.0) || !(wish->high > wish->low) || isinf(wish->high))
     return err_set(info, ERR_INVALID, "a range test goes from a rate above 0 up to a higher one");
-  if (wish->steps < RANGE_TEST_STEPS_LEAST || wish->steps > RANGE_TEST_STEPS_MOST)
+  if (wish->steps < MODEL_RANGE_STEPS_LEAST || wish->steps > MODEL_RANGE_STEPS_MOST)
     return err_set(info, ERR_INVALID, "a range test takes from %d to %d steps",
-                   RANGE_TEST_STEPS_LEAST, RANGE_TEST_STEPS_MOST);
+                   MODEL_RANGE_STEPS_LEAST, MODEL_RANGE_STEPS_MOST);
   return ERR_OK;
 }
 

@@ -12,9 +12,6 @@
 
 #include "base/err.h"
 
-#define RANGE_TEST_STEPS_LEAST 20
-#define RANGE_TEST_STEPS_MOST 2000
-
 enum range_test_end
 {
   RANGE_TEST_RUNNING,
@@ -57,7 +54,7 @@ struct range_test_advice
   const char *note;   /* a sentence when something is unknown, else NULL */
 };
 
-/* low < high, both > 0; steps within the bounds above. ERR_MEMORY. */
+/* low < high, both > 0; at least 2 steps. ERR_MEMORY. */
 enum err range_test_init(struct range_test *test, double low, double high, size_t steps);
 void range_test_clear(struct range_test *test);
 

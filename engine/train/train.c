@@ -90,11 +90,18 @@ fit_seconds_left(const struct fit *fit)
   return limit > 0.0 ? limit - fit_elapsed(fit) : INFINITY;
 }
 
-double
-fit_rate(const struct fit *fit, double scheduled)
+void
+fit_schedule(const struct fit *fit, enum schedule_kind kind, double t, struct optim_step *step)
 {
   const struct range_test *test = fit->request->range_test;
-  return test ? range_test_rate(test, test->count - 1) : scheduled;
+
+  if (test)
+    step->rate = range_test_rate(test, test->count - 1);
+  else
+  {
+    step->rate *= schedule_rate(kind, t);
+    step->momentum = schedule_momentum(kind, step->momentum, t);
+  }
 }
 
 enum err

@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "sql/db_work.h"
+#include "sql/db_range.h"
 #include "worker/work_dir.h"
 
 #define OWNER_FILE "owner" /* two lines: the worker's name, the boot it lived in */
@@ -161,7 +161,9 @@ estate_settle_dead(const struct estate *estate, struct db_conn *conn)
       break;
     if (read_owner(path, name))
     {
-      status = db_work_end_worker(conn, name, "its worker died");
+      enum db_status range = db_range_end_worker(conn, name, "its worker died");
+      status = range < DB_NONE ? range : db_work_end_worker(conn, name, "its worker died");
+      status = status == DB_NONE ? range : status;
       any = any || status == DB_ROWS;
       if (status == DB_ROWS)
         log_info("worker %s is dead: its work goes on elsewhere", name);

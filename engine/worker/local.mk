@@ -15,6 +15,7 @@ engine_worker_attune_engine_SOURCES = \
   engine/worker/worker.c engine/worker/worker.h engine/worker/worker_internal.h \
   engine/worker/worker_ask.c \
   engine/worker/worker_finish.c \
-  engine/worker/worker_fit.c
+  engine/worker/worker_fit.c \
+  engine/worker/worker_range.c
 engine_worker_attune_engine_LDADD = $(ENGINE_LIBS) sql/libdb.a engine/libbase.a \
   $(ENGINE_SYSLIBS) $(SQL_LIBS)

@@ -197,7 +197,9 @@ beat(struct running *running)
     db_work_presence(runner->conn);
     return;
   }
-  enum db_status status = db_work_heartbeat(runner->conn, runner->lease, &pulse);
+  enum db_status status = runner->heartbeat != NULL
+                            ? runner->heartbeat(runner->conn, runner->lease, &pulse)
+                            : db_work_heartbeat(runner->conn, runner->lease, &pulse);
   running->away = status < DB_NONE;
   switch (status)
   {

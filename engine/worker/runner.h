@@ -34,10 +34,13 @@ struct runner
   int hold_fd; /* kept open by the process while it lives, see estate.h */
   const char *job_id;
   const struct db_work_lease *lease; /* NULL: nothing to keep, no epochs */
-  uint64_t memory_bytes;             /* resident; 0 = no limit */
-  double seconds;                    /* when it is killed as failed; 0 = no limit */
-  bool short_already;                /* a finish that need not be hurried */
-  double stop_after_s; /* when it is asked to stop; INFINITY = never; follows the budget */
+  /* What keeps the lease; NULL = db_work_heartbeat. */
+  enum db_status (*heartbeat)(struct db_conn *conn, const struct db_work_lease *lease,
+                              struct db_work_pulse *pulse);
+  uint64_t memory_bytes; /* resident; 0 = no limit */
+  double seconds;        /* when it is killed as failed; 0 = no limit */
+  bool short_already;    /* a finish that need not be hurried */
+  double stop_after_s;   /* when it is asked to stop; INFINITY = never; follows the budget */
 };
 
 #define RUNNER_SAID_BYTES 2000

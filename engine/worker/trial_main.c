@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "tune/tune_finish.h"
+#include "tune/tune_range.h"
 #include "tune/tune_unit.h"
 #include "worker/work_dir.h"
 
@@ -113,6 +114,37 @@ run_fit(const struct work_dir *dir, const struct tune_data *data, const json_t *
     err = write_fit(dir, &result, answer, info);
   tune_unit_result_clear(&result);
   buf_free(&checkpoint);
+  return err;
+}
+
+/* ---- the range test ---------------------------------------------------------------------------------- */
+
+/* Nobody looks at its epochs. */
+static bool
+go_on(void *context, const struct train_progress *progress)
+{
+  (void) context;
+  (void) progress;
+  return !stop_asked();
+}
+
+static enum err
+run_range(const struct tune_data *data, const json_t *unit, json_t **answer, struct err_info *info)
+{
+  struct tune_range range = {.family = json_get_string(unit, "family", ""),
+                             .params = json_object_get(unit, "params"),
+                             .wish = {.low = json_get_number(unit, "low", 0),
+                                      .high = json_get_number(unit, "high", 0),
+                                      .steps = (size_t) json_get_integer(unit, "steps", 0),
+                                      .max_seconds = json_get_number(unit, "max_seconds", 0)},
+                             .on_epoch = go_on};
+  json_t *result = NULL;
+  double seconds = 0;
+  enum err err = tune_range_run(data, &range, &result, &seconds, info);
+  if (err == ERR_OK)
+    *answer = json_pack("{s:b, s:o, s:f}", "ok", 1, "range", result, "seconds", seconds);
+  if (err == ERR_OK && *answer == NULL)
+    err = err_set(info, ERR_MEMORY, "out of memory for the result");
   return err;
 }
 
@@ -287,8 +319,11 @@ run_unit(const struct work_dir *dir, const json_t *unit, json_t **answer, struct
                                 json_object_get(unit, "schema"), &data, info);
   if (err != ERR_OK)
     return err;
-  if (strcmp(json_get_string(unit, "mode", ""), "finish") == 0)
+  const char *mode = json_get_string(unit, "mode", "");
+  if (strcmp(mode, "finish") == 0)
     err = run_finish(dir, data, unit, answer, info);
+  else if (strcmp(mode, "range") == 0)
+    err = run_range(data, unit, answer, info);
   else
     err = run_fit(dir, data, unit, answer, info);
   tune_data_close(data);

@@ -85,6 +85,8 @@ struct holding
 {
   struct worker *worker;
   const struct db_work_lease *lease;
+  enum db_status (*heartbeat)(struct db_conn *conn, const struct db_work_lease *lease,
+                              struct db_work_pulse *pulse);
 };
 
 static bool
@@ -95,20 +97,31 @@ hold(void *context)
   if (watchdog_stopping(holding->worker->watchdog))
     return false;
   return holding->lease == NULL
-         || db_work_heartbeat(holding->worker->conn, holding->lease, &pulse) != DB_NONE;
+         || holding->heartbeat(holding->worker->conn, holding->lease, &pulse) != DB_NONE;
 }
 
 enum err
-worker_dataset(struct worker *worker, const struct db_work_unit *unit,
-               const struct db_work_lease *lease, char path[PATH_MAX], struct err_info *info)
+worker_dataset_kept(struct worker *worker, const struct db_work_unit *unit,
+                    const struct db_work_lease *lease,
+                    enum db_status (*heartbeat)(struct db_conn *conn,
+                                                const struct db_work_lease *lease,
+                                                struct db_work_pulse *pulse),
+                    char path[PATH_MAX], struct err_info *info)
 {
-  struct holding holding = {.worker = worker, .lease = lease};
+  struct holding holding = {.worker = worker, .lease = lease, .heartbeat = heartbeat};
   struct dataset_wanted wanted = {.sha256 = unit->dataset_sha256,
                                   .blob_id = unit->dataset_blob,
                                   .bytes = unit->dataset_bytes,
                                   .tick = hold,
                                   .context = &holding};
   return dataset_cache_get(&worker->cache, worker->conn, &wanted, path, info);
+}
+
+enum err
+worker_dataset(struct worker *worker, const struct db_work_unit *unit,
+               const struct db_work_lease *lease, char path[PATH_MAX], struct err_info *info)
+{
+  return worker_dataset_kept(worker, unit, lease, db_work_heartbeat, path, info);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------- */
@@ -172,6 +185,16 @@ turn(struct worker *worker, double *swept_s)
   }
   if (status >= DB_NONE)
     status = db_work_claim(worker->conn, worker->estate.name, worker->arena, &unit);
+  if (status == DB_NONE)
+  {
+    struct db_range_unit range;
+    status = db_range_claim(worker->conn, worker->estate.name, worker->arena, &range);
+    if (status == DB_ROWS)
+    {
+      worker_range(worker, &range);
+      return DB_ROWS;
+    }
+  }
   if (status == DB_NONE)
     status = worker_ask(worker, &unit);
   if (status != DB_ROWS)

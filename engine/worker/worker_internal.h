@@ -1,9 +1,11 @@
-/* Shared by the files of a worker: worker.c, worker_ask.c, worker_fit.c, worker_finish.c. */
+/* Shared by the files of a worker: worker.c, worker_ask.c, worker_fit.c, worker_finish.c,
+ * worker_range.c. */
 #ifndef ATTUNE_WORKER_WORKER_INTERNAL_H
 #define ATTUNE_WORKER_WORKER_INTERNAL_H
 
 #include "base/arena.h"
 #include "sql/db_job_log.h"
+#include "sql/db_range.h"
 #include "sql/db_work.h"
 #include "worker/dataset_cache.h"
 #include "worker/estate.h"
@@ -31,6 +33,17 @@ enum db_status worker_ask(struct worker *worker, struct db_work_unit *unit);
 enum err worker_dataset(struct worker *worker, const struct db_work_unit *unit,
                         const struct db_work_lease *lease, char path[PATH_MAX],
                         struct err_info *info);
+
+/* The same under a lease that is kept by `heartbeat`. */
+enum err worker_dataset_kept(struct worker *worker, const struct db_work_unit *unit,
+                             const struct db_work_lease *lease,
+                             enum db_status (*heartbeat)(struct db_conn *conn,
+                                                         const struct db_work_lease *lease,
+                                                         struct db_work_pulse *pulse),
+                             char path[PATH_MAX], struct err_info *info);
+
+/* Runs a range test to its end and records it. */
+void worker_range(struct worker *worker, const struct db_range_unit *range);
 
 /* Runs a unit to its end and records it: a fold's fit, or a job's finish. */
 void worker_fit(struct worker *worker, const struct db_work_unit *unit);

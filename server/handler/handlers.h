@@ -65,6 +65,11 @@ enum http_outcome handle_study_slices(struct http_request *req);
 enum http_outcome handle_study_pairs(struct http_request *req);
 enum http_outcome handle_study_gain(struct http_request *req);
 
+/* range_tests.c */
+enum http_outcome handle_range_tests_post(struct http_request *req);
+enum http_outcome handle_range_tests_list(struct http_request *req);
+enum http_outcome handle_range_tests_get(struct http_request *req);
+
 /* models.c */
 enum http_outcome handle_models_list(struct http_request *req);
 enum http_outcome handle_models_get(struct http_request *req);

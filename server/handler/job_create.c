@@ -33,9 +33,9 @@ draw_seed(void)
   return (json_int_t) (bits >> 12);
 }
 
-static bool
-find_dataset(struct http_request *req, struct db_conn *conn, const json_t *request,
-             struct db_dataset *row)
+bool
+job_dataset_find(struct http_request *req, struct db_conn *conn, const json_t *request,
+                 struct db_dataset *row)
 {
   const json_t *id = json_object_get(request, "dataset");
   enum db_status status;
@@ -218,20 +218,28 @@ job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *requ
               struct job_plan *plan)
 {
   struct json_faults faults;
+
+  json_faults_init(&faults, req->arena);
+  return job_plan_check(req, conn, request, plan, &faults);
+}
+
+bool
+job_plan_check(struct http_request *req, struct db_conn *conn, const json_t *request,
+               struct job_plan *plan, struct json_faults *faults)
+{
   char id[32];
   bool fine;
 
   memset(plan, 0, sizeof *plan);
   http_new_id(req, "job_", id, sizeof id);
   plan->id = arena_strdup(req->arena, id);
-  json_faults_init(&faults, req->arena);
   if (!json_is_object(request))
   {
     reply_fault(req, E_INVALID, "", "send {\"dataset\": \"ds_…\", \"target\": \"…\"}",
                 "the body must be a JSON object");
     return false;
   }
-  if (!find_dataset(req, conn, request, &plan->dataset))
+  if (!job_dataset_find(req, conn, request, &plan->dataset))
     return false;
   plan->owned = json_pack("[o, o]", json_deep_copy(request), view_json(plan->dataset.schema));
   if (!plan->owned || json_array_size(plan->owned) != 2)
@@ -247,17 +255,17 @@ job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *requ
   }
   complete_names(req, json_array_get(plan->owned, 0), plan);
   complete_seed(json_array_get(plan->owned, 0));
-  fine = job_warm_fill(req, conn, json_array_get(plan->owned, 0), &faults)
-         && make_spec(req, json_array_get(plan->owned, 0), plan, &faults)
-         && check_rows(req, conn, plan, &faults);
+  fine = job_warm_fill(req, conn, json_array_get(plan->owned, 0), faults)
+         && make_spec(req, json_array_get(plan->owned, 0), plan, faults)
+         && check_rows(req, conn, plan, faults);
   if (fine)
   {
     plan->origin.warm_start_from = plan->spec->warm_start_from;
-    job_estimate_check(req, plan, &faults);
+    job_estimate_check(req, plan, faults);
   }
-  if (fine && faults.count > 0)
+  if (fine && faults->count > 0)
   {
-    http_reply_faults(req, E_INVALID, &faults);
+    http_reply_faults(req, E_INVALID, faults);
     fine = false;
   }
   if (!fine)

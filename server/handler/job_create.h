@@ -32,7 +32,14 @@ struct job_plan
  * replied with what is wrong. */
 bool job_plan_make(struct http_request *req, struct db_conn *conn, const json_t *request,
                    struct job_plan *plan);
+/* The same with faults that the caller has found: all are told at once. */
+bool job_plan_check(struct http_request *req, struct db_conn *conn, const json_t *request,
+                    struct job_plan *plan, struct json_faults *faults);
 void job_plan_free(struct job_plan *plan);
+
+/* The dataset that `request` names, if it is ready. False when it replied. */
+bool job_dataset_find(struct http_request *req, struct db_conn *conn, const json_t *request,
+                      struct db_dataset *row);
 
 /* Inserts the job unless the tenant has too many live ones. False when it replied. */
 bool job_plan_insert(struct http_request *req, struct db_conn *conn, struct job_plan *plan);

@@ -43,8 +43,8 @@ struct estimate
   bool workers_known;
 };
 
-static struct model_data_shape
-plan_shape(const struct job_plan *plan)
+struct model_data_shape
+job_estimate_shape(const struct job_plan *plan)
 {
   const json_t *columns = json_object_get(plan->schema, "columns");
   bool images = strcmp(plan->dataset.kind, "images") == 0;
@@ -75,7 +75,7 @@ estimate_init(struct estimate *estimate, const struct http_request *req,
   size_t rows;
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-  *estimate = (struct estimate){.shape = plan_shape(plan), .folds = 1};
+  *estimate = (struct estimate){.shape = job_estimate_shape(plan), .folds = 1};
   rows = estimate->shape.rows;
   estimate->folded = spec->folds || (spec->holdout <= 0.0 && rows < HOLDOUT_FROM_ROWS);
   if (estimate->folded)

@@ -5,6 +5,9 @@
 
 #include "server/handler/job_create.h"
 
+/* What is known of the data; the task is only right when plan->task_known. */
+struct model_data_shape job_estimate_shape(const struct job_plan *plan);
+
 /* Adds a fault when the budget in seconds is clearly too short for one trial of any family, or a grid has
  * too many points. */
 void job_estimate_check(const struct http_request *req, const struct job_plan *plan,

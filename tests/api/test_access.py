@@ -21,7 +21,8 @@ VERBS = ("get", "post", "put", "patch", "delete")
 MISSING = {"dataset": "ds_00000000000000000000", "job": "job_00000000000000000000", "trial": "1",
            "model": "nothing-here", "version": "1", "alias": "best", "key": "key_00000000000000000000",
            "tenant": "ten_00000000000000000000", "webhook": "wh_00000000000000000000", "delivery": "1",
-           "study": "st_00000000000000000000", "study_trial": "tr_00000000000000000000"}
+           "study": "st_00000000000000000000", "range_test": "lrt_00000000000000000000",
+           "study_trial": "tr_00000000000000000000"}
 # Bodies that are right, so that nothing but the object can be at fault.
 BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"version": 1},
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
@@ -93,6 +94,10 @@ class AccessTest(ApiTest):
         cls.own = {"dataset": answer.json["dataset"]["id"], "job": answer.json["id"], "model": "access", "version": "1",
                    "alias": "best"}
         cls.own["trial"] = cls.api.get(f"/api/v1/jobs/{cls.own['job']}/trials").json["items"][0]["id"]
+        made = cls.api.post("/api/v1/lr-range-tests", {"dataset": cls.own["dataset"], "target": "species", "steps": 20})
+        assert made.status == 202, made
+        cls.own["range_test"] = made.json["id"]
+        cls.api.wait_range_test(made.json["id"])
         cls.own["key"] = cls.make_key(["read"])[0]
         cls.own["tenant"] = cls.api.get("/api/v1/tenants/self").json["id"]
         contract = cls.api.get("/openapi.json").json
@@ -313,7 +318,8 @@ class OtherTenants(AccessTest):
                 with self.subTest(route.name):
                     answer = self.ask(route, self.other, route.url(self.own))
                     if answer.status == 200 and isinstance(answer.json, dict):
-                        for name in ("dataset", "job", "key", "tenant", "trial", "study", "study_trial"):
+                        for name in ("dataset", "job", "key", "tenant", "trial", "study", "study_trial",
+                                     "range_test"):
                             self.assertNotIn(self.own[name], answer.raw.decode())
 
 

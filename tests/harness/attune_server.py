@@ -133,6 +133,19 @@ class Client:
             time.sleep(0.1)
         raise AssertionError(f"the job had not ended after {seconds} s: {last}")
 
+    def wait_range_test(self, test, seconds=60):
+        """The range test once it has ended."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.get(f"/api/v1/lr-range-tests/{test}")
+            if answer.status != 200:
+                raise AssertionError(f"GET range test answered {answer}")
+            if answer.json["state"] in ("succeeded", "failed"):
+                return answer.json
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the range test had not ended after {seconds} s: {answer}")
+            time.sleep(0.1)
+
 
 def runnable_as(path):
     """Makes every folder down to path enterable, so that the accounts attune and postgres get there."""

@@ -282,8 +282,8 @@ test_wishes(void **state)
   static const struct range_run_wish bad[] = {
     {.low = 1.0, .high = 0.1, .steps = 50},      {.low = 1.0, .high = 1.0, .steps = 50},
     {.low = 1.0, .high = INFINITY, .steps = 50}, {.low = 20.0, .steps = 50},
-    {.steps = RANGE_TEST_STEPS_LEAST - 1},       {.steps = RANGE_TEST_STEPS_MOST + 1}};
-  struct range_run_wish wish = {.low = 1e-4, .high = 0.1, .steps = RANGE_TEST_STEPS_LEAST};
+    {.steps = MODEL_RANGE_STEPS_LEAST - 1},      {.steps = MODEL_RANGE_STEPS_MOST + 1}};
+  struct range_run_wish wish = {.low = 1e-4, .high = 0.1, .steps = MODEL_RANGE_STEPS_LEAST};
   struct toy_fit fit;
   struct range_test test;
   struct range_test_advice advice;
@@ -296,7 +296,7 @@ test_wishes(void **state)
     assert_null(test.loss);
   }
   assert_int_equal(run(&fit, &wish, &test, &advice), ERR_OK);
-  assert_true(test.count <= test.steps && test.steps == RANGE_TEST_STEPS_LEAST);
+  assert_true(test.count <= test.steps && test.steps == MODEL_RANGE_STEPS_LEAST);
   range_test_clear(&test);
   wish.max_seconds = 1e-9;
   assert_int_equal(run(&fit, &wish, &test, &advice), ERR_OK);

@@ -1,0 +1,168 @@
+#include <config.h>
+
+#include "sql/db_range.h"
+
+#include <math.h>
+
+#include "sql/db_work_internal.h"
+
+/* ---- the claim --------------------------------------------------------------------------------------- */
+
+struct claim
+{
+  const char *worker;
+  struct arena *arena;
+  struct db_range_unit *unit;
+};
+
+static const struct db_column unit_columns[] = {
+  {DB_TEXT, offsetof(struct db_range_unit, test_id), 0},
+  {DB_INT8, offsetof(struct db_range_unit, unit.id), 0},
+  {DB_INT8, offsetof(struct db_range_unit, unit.lease_token), 0},
+  {DB_TEXT, offsetof(struct db_range_unit, unit.tenant_id), 0},
+  {DB_INT4, offsetof(struct db_range_unit, unit.attempts), 0},
+  {DB_JSON, offsetof(struct db_range_unit, unit.params), 0},
+  {DB_TEXT, offsetof(struct db_range_unit, unit.family), 0},
+  {DB_JSON, offsetof(struct db_range_unit, unit.spec), 0},
+  {DB_TEXT, offsetof(struct db_range_unit, unit.dataset_id), 0},
+  {DB_HASH, offsetof(struct db_range_unit, unit.dataset_sha256), 0},
+  {DB_INT8, offsetof(struct db_range_unit, unit.dataset_blob), 0},
+  {DB_UINT8, offsetof(struct db_range_unit, unit.dataset_bytes), 0},
+  {DB_JSON, offsetof(struct db_range_unit, unit.schema), 0},
+  {DB_FLOAT8, offsetof(struct db_range_unit, low), 0},
+  {DB_FLOAT8, offsetof(struct db_range_unit, high), 0},
+  {DB_INT4, offsetof(struct db_range_unit, steps), 0}};
+
+static enum db_status
+claim_one(struct db_conn *conn, void *context)
+{
+  static const struct db_statement take = {
+    "range_claim",
+    "UPDATE lr_range_test SET state = 'running', lease_token = lease_token + 1, worker = $1,"
+    " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1,"
+    " started_at = coalesce(started_at, now()) WHERE id = (SELECT r.id FROM lr_range_test r"
+    "   WHERE (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
+    "   AND r.attempts < $3 ORDER BY (SELECT count(*) FROM lr_range_test o"
+    "     WHERE o.tenant_id = r.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
+    "   r.created_at, r.id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number"};
+  static const struct db_statement get = {
+    "range_unit",
+    "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.attempts, r.params, r.family, r.spec,"
+    " r.dataset_id, v.sha256, v.blob_id, v.bytes, v.schema, r.low, r.high, coalesce(r.steps, 0)"
+    " FROM lr_range_test r JOIN dataset_version v ON v.dataset_id = r.dataset_id"
+    " AND v.version = r.dataset_version WHERE r.number = $1"};
+  const struct claim *claim = context;
+  int64_t number = 0;
+  enum db_status status = db_exec_one(
+    conn, &take,
+    DB_PARAMS(db_text(claim->worker), db_float8(DB_WORK_LEASE_S), db_int4(DB_WORK_MAX_ATTEMPTS)),
+    DB_SCALAR(DB_INT8), NULL, &number);
+  if (status != DB_ROWS)
+    return status;
+  *claim->unit = (struct db_range_unit){.unit.budget_left_s = INFINITY};
+  return db_exec_one(conn, &get, DB_PARAMS(db_int8(number)), DB_COLUMNS(unit_columns), claim->arena,
+                     claim->unit);
+}
+
+/* Its attempts are used up. */
+static enum db_status
+fail_exhausted(struct db_conn *conn)
+{
+  static const struct db_statement fail = {
+    "range_exhausted",
+    "UPDATE lr_range_test SET state = 'failed', ended_at = now(), lease_until = NULL,"
+    " problem = jsonb_build_object('code', 'range_test_failed', 'detail',"
+    "   'it ended before its time in each of its attempts') WHERE attempts >= $1"
+    " AND (state = 'queued' OR (state = 'running' AND lease_until < now()))"};
+  return db_exec_none(conn, &fail, DB_PARAMS(db_int4(DB_WORK_MAX_ATTEMPTS)));
+}
+
+enum db_status
+db_range_claim(struct db_conn *conn, const char *worker, struct arena *arena,
+               struct db_range_unit *unit)
+{
+  struct claim claim = {.worker = worker, .arena = arena, .unit = unit};
+  enum db_status status = fail_exhausted(conn);
+  return status < DB_NONE ? status : db_tx_run(conn, "range_claim", claim_one, &claim);
+}
+
+/* ---- while it runs, and its end ---------------------------------------------------------------------- */
+
+enum db_status
+db_range_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
+                   struct db_work_pulse *pulse)
+{
+  static const struct db_statement renew = {
+    "range_heartbeat", "UPDATE lr_range_test SET lease_until = now() + make_interval(secs => $3)"
+                       " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
+  enum db_status status = db_work_presence(conn);
+  if (status < DB_NONE)
+    return status;
+  status = db_exec_none(
+    conn, &renew,
+    DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_float8(DB_WORK_LEASE_S)));
+  if (status == DB_ROWS)
+    *pulse = (struct db_work_pulse){.stop = DB_WORK_GO_ON, .search_left_s = INFINITY};
+  return status;
+}
+
+enum db_status
+db_range_finish(struct db_conn *conn, const struct db_work_lease *lease, const char *result,
+                double seconds)
+{
+  static const struct db_statement store = {
+    "range_finish", "UPDATE lr_range_test SET state = 'succeeded', result = $3, seconds = $4,"
+                    " ended_at = now(), lease_until = NULL"
+                    " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
+  return db_exec_none(conn, &store,
+                      DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token),
+                                db_text(result), db_float8(seconds)));
+}
+
+enum db_status
+db_range_end(struct db_conn *conn, const struct db_work_lease *lease, enum db_work_end how,
+             const char *reason)
+{
+  /* the attempts left decide over a retry; a release gives its attempt back */
+  static const struct db_statement put_back = {
+    "range_put_back",
+    "UPDATE lr_range_test SET state = 'queued', lease_until = NULL, worker = NULL,"
+    " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2 AND state = 'running'"
+    " AND attempts - $3 < $4"};
+  static const struct db_statement fail = {
+    "range_fail", "UPDATE lr_range_test SET state = 'failed', ended_at = now(), lease_until = NULL,"
+                  " problem = jsonb_build_object('code', 'range_test_failed', 'detail', $3::text)"
+                  " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
+  struct db_param number = db_int8(lease->unit_id), token = db_int8(lease->lease_token);
+  enum db_status status = DB_NONE;
+  if (how == DB_WORK_RETRY || how == DB_WORK_RELEASE)
+    status = db_exec_none(
+      conn, &put_back,
+      DB_PARAMS(number, token, db_int4(how == DB_WORK_RELEASE), db_int4(DB_WORK_MAX_ATTEMPTS)));
+  if (status == DB_ROWS)
+    return db_notify(conn, "work", NULL);
+  return status == DB_NONE ? db_exec_none(conn, &fail, DB_PARAMS(number, token, db_text(reason)))
+                           : status;
+}
+
+enum db_status
+db_range_end_worker(struct db_conn *conn, const char *worker, const char *reason)
+{
+  static const struct db_statement list = {
+    "range_of_worker",
+    "SELECT number, lease_token FROM lr_range_test WHERE state = 'running' AND worker = $1"};
+  static const struct db_column columns[] = {
+    {DB_INT8, offsetof(struct db_work_lease, unit_id), 0},
+    {DB_INT8, offsetof(struct db_work_lease, lease_token), 0}};
+  struct arena *arena = arena_new(0);
+  struct db_work_lease *leases = NULL;
+  size_t count = 0;
+  if (arena == NULL)
+    return DB_HARD;
+  enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(worker)), DB_COLUMNS(columns),
+                                       arena, sizeof *leases, &leases, &count);
+  for (size_t i = 0; i < count && status >= DB_NONE; i++)
+    status = db_range_end(conn, &leases[i], DB_WORK_RETRY, reason);
+  arena_free(arena);
+  return status < DB_NONE ? status : count > 0 ? DB_ROWS : DB_NONE;
+}
