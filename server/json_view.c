@@ -147,6 +147,30 @@ copy_or_null(json_t *to, const json_t *from, const char *name)
     json_object_set_new(to, name, json_null());
 }
 
+/* It is stored with the layers that are taken over. */
+json_t *
+view_base_model(const json_t *spec)
+{
+  const json_t *base = json_object_get(spec, "base_model");
+
+  if (!json_is_object(base))
+    return json_null();
+  return json_pack("{s:O, s:O, s:O}", "id", json_object_get(base, "id"), "name",
+                   json_object_get(base, "name"), "version", json_object_get(base, "version"));
+}
+
+void
+view_spec(json_t *spec)
+{
+  const json_t *base = json_object_get(spec, "base_model");
+
+  json_object_del(json_object_get(spec, "search"), "warm_start");
+  if (json_is_object(base))
+    json_object_set_new(spec, "base_model",
+                        json_sprintf("%s@%d", json_get_string(base, "id", ""),
+                                     (int) json_get_integer(base, "version", 0)));
+}
+
 json_t *
 view_job(const struct db_job *row, bool full)
 {
@@ -165,6 +189,7 @@ view_job(const struct db_job *row, bool full)
   copy_or_null(view, spec, "task");
   copy_or_null(view, spec, "metric");
   copy_or_null(view, spec, "budget");
+  json_object_set_new(view, "base_model", view_base_model(spec));
   json_object_set_new(view, "progress", json_real(progress.progress));
   json_object_set_new(view, "elapsed_s", json_real(progress.elapsed_s));
   json_object_set_new(view, "eta_s", json_real_or_null(progress.eta_s));
@@ -184,8 +209,7 @@ view_job(const struct db_job *row, bool full)
   json_object_set_new(view, "cloned_from", view_text(row->cloned_from));
   if (full)
   {
-    json_object_del(json_object_get(spec, "search"),
-                    "warm_start"); /* the search's, not the caller's */
+    view_spec(spec);
     json_object_set(view, "spec", spec);
   }
   json_decref(spec);

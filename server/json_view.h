@@ -30,6 +30,11 @@ struct view_progress
 };
 struct view_progress view_job_progress(const struct db_job *row, const json_t *spec);
 
+/* A job's stored normal form as callers know it: without what is the search's, base_model as it can be posted. */
+void view_spec(json_t *spec);
+/* {"id", "name", "version"} of the stored spec's base model, or null. */
+json_t *view_base_model(const json_t *spec);
+
 /* A job; with its normal form as "spec" when `full`. */
 json_t *view_job(const struct db_job *row, bool full);
 json_t *view_trial(const struct db_trial *row, const char *metric);

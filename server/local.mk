@@ -89,6 +89,7 @@ server_libserver_a_SOURCES += \
   server/handler/dataset_schema.c \
   server/handler/datasets.c \
   server/handler/families.c \
+  server/handler/job_base.c server/handler/job_base.h \
   server/handler/job_create.c server/handler/job_create.h \
   server/handler/job_estimate.c server/handler/job_estimate.h \
   server/handler/job_warm.c server/handler/job_warm.h \

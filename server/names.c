@@ -2,6 +2,8 @@
 
 #include "server/names.h"
 
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -32,6 +34,36 @@ name_is_model(const char *name)
     if (!is_model_char(name[i]))
       return false;
   return strspn(name, "0123456789") != length && strncmp(name, "mdl_", 4) != 0;
+}
+
+int
+version_parse(const char *text)
+{
+  int64_t value;
+
+  if (!text_parse_int64(text, strlen(text), &value) || value < 1 || value > INT_MAX || *text == '+')
+    return 0;
+  return (int) value;
+}
+
+bool
+name_model_path(struct arena *arena, const char *text, struct model_path *path)
+{
+  char *name = arena_strdup(arena, text), *at;
+
+  *path = (struct model_path){.name = name};
+  if (!name)
+    return false;
+  at = strchr(name, '@');
+  if (at)
+  {
+    *at = '\0';
+    path->alias = at + 1;
+    path->version = version_parse(path->alias);
+    if (path->version == 0 && !name_is_model(path->alias))
+      return false;
+  }
+  return name_is_model(name) || strncmp(name, "mdl_", 4) == 0;
 }
 
 const char *

@@ -252,3 +252,64 @@ convnet_range(const struct convnet *net, size_t index, size_t *first, size_t *co
   }
   return weights;
 }
+
+size_t
+convnet_body_count(const struct convnet *net)
+{
+  return net->dense[0].weights;
+}
+
+/* ---- another net's body ----------------------------------------------------------------------------- */
+
+static bool
+same_units(const struct convnet *net, const struct convnet *from)
+{
+  size_t mine = net->config.channels, other = from->config.channels;
+
+  if (net->unit_count != from->unit_count || net->config.kernel != from->config.kernel
+      || net->config.normalised != from->config.normalised
+      || net->config.activation != from->config.activation
+      || (mine != other && mine != 1 && other != 1))
+    return false;
+  for (size_t i = 0; i < net->unit_count; i++)
+    if ((i > 0 && net->units[i].in != from->units[i].in) || net->units[i].out != from->units[i].out
+        || net->units[i].adds != from->units[i].adds)
+      return false;
+  return true;
+}
+
+/* The first unit's weights, (square, in, out), for other inputs. */
+static void
+take_first_weights(const struct convnet *net, const struct convnet *from)
+{
+  size_t square = net->config.kernel * net->config.kernel, out = net->units[0].out;
+  size_t mine = net->units[0].in, other = from->units[0].in;
+  const float *w = from->w + from->units[0].weights;
+  float *to = net->w + net->units[0].weights;
+
+  memset(to, 0, square * mine * out * sizeof *to);
+  for (size_t k = 0; k < square; k++)
+    for (size_t j = 0; j < out; j++)
+      for (size_t c = 0; c < (mine > other ? mine : other); c++)
+        to[(k * mine + (mine > 1 ? c : 0)) * out + j] +=
+          w[(k * other + (other > 1 ? c : 0)) * out + j] / (float) (mine > 1 ? mine : 1);
+}
+
+bool
+convnet_take_body(struct convnet *net, const struct convnet *from)
+{
+  const struct convnet_unit *first = &net->units[0], *source = &from->units[0];
+
+  if (!same_units(net, from))
+    return false;
+  if (first->in == source->in)
+    memcpy(net->w, from->w, convnet_body_count(net) * sizeof *net->w);
+  else
+  {
+    take_first_weights(net, from);
+    memcpy(net->w + first->shift, from->w + source->shift,
+           (convnet_body_count(net) - first->shift) * sizeof *net->w);
+  }
+  memcpy(net->statistics, from->statistics, net->statistic_count * sizeof *net->statistics);
+  return true;
+}

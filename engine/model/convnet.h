@@ -89,6 +89,15 @@ enum err convnet_count(const struct convnet_config *config, size_t *params, size
 /* Normal weights with variance 2 / (inputs of a sum), a tenth of half that in the last layer; shifts and biases 0. */
 void convnet_init_weights(struct convnet *net, uint64_t seed);
 
+/* net's units ← the weights, shifts and statistics of another net with the same units; only the first unit's
+ * inputs may differ. From colour to grey its weights are summed over the channels, which is what a grey image
+ * repeated in each channel gives; from grey to colour each channel takes its part, which is what the mean of the
+ * channels gives. False, and nothing is changed, when the units differ otherwise. */
+bool convnet_take_body(struct convnet *net, const struct convnet *from);
+
+/* Where the dense layers' weights start. */
+size_t convnet_body_count(const struct convnet *net);
+
 /* Multiplications and additions of one image's forward pass, the dense layers included. */
 double convnet_flops(const struct convnet_config *config);
 
@@ -114,6 +123,12 @@ float *convnet_output_gradient(struct convnet_work *work);
 
 /* net->g ← gradient, for x as given to convnet_forward_training. */
 bool convnet_backward(struct convnet *net, struct convnet_work *work, const float *x);
+
+/* The same for a body that is not trained: its units are normalised by net->statistics, as they are when they
+ * predict, and only the dense layers have a gradient. */
+const float *convnet_forward_frozen(const struct convnet *net, struct convnet_work *work,
+                                    const float *x, uint64_t seed, uint64_t step);
+bool convnet_backward_head(struct convnet *net, struct convnet_work *work);
 
 /* net->statistics ← means and variances over all batches given between begin and end. */
 void convnet_measure_begin(struct convnet *net, struct convnet_work *work);

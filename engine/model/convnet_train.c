@@ -188,14 +188,27 @@ convnet_output_gradient(struct convnet_work *work)
 
 /* ---- forward ---------------------------------------------------------------------------------------- */
 
+enum norm
+{
+  NORM_BATCH,   /* by the batch */
+  NORM_MEASURE, /* by the batch, which the statistics learn from */
+  NORM_KEPT     /* by the statistics */
+};
+
 /* How z = x̂ + shift is had from x in one multiplication and addition. */
 static void
-state_norm(const struct convnet *net, const struct convnet_unit *unit, struct convnet_work *work,
-           struct unit_work *at)
+state_norm(const struct convnet *net, const struct convnet_unit *unit, enum norm norm,
+           struct convnet_work *work, struct unit_work *at)
 {
   size_t rows = work->n * unit->height * unit->width;
+  const float *kept = net->statistics + unit->statistics;
 
-  if (net->config.normalised)
+  if (net->config.normalised && norm == NORM_KEPT)
+  {
+    memcpy(at->mean, kept, unit->out * sizeof *kept);
+    memcpy(work->variance, kept + unit->out, unit->out * sizeof *kept);
+  }
+  else if (net->config.normalised)
     conv_ops_statistics(work->precision, rows, unit->out, at->p, at->mean, work->variance);
   for (size_t c = 0; c < unit->out; c++)
   {
@@ -223,7 +236,7 @@ note_statistics(const struct convnet_unit *unit, const struct unit_work *at,
 }
 
 static bool
-forward_units(const struct convnet *net, struct convnet_work *work, const float *x, bool measuring)
+forward_units(const struct convnet *net, struct convnet_work *work, const float *x, enum norm norm)
 {
   const void *input = x;
 
@@ -237,8 +250,8 @@ forward_units(const struct convnet *net, struct convnet_work *work, const float 
     if (unit->pools)
       conv_ops_pool(work->precision, work->n, unit->conv_height, unit->conv_width, unit->out, at->c,
                     at->p, at->which);
-    state_norm(net, unit, work, at);
-    if (measuring)
+    state_norm(net, unit, norm, work, at);
+    if (norm == NORM_MEASURE)
       note_statistics(unit, at, work);
     conv_ops_normalise(work->precision, net->config.activation,
                        work->n * unit->height * unit->width, unit->out, work->scale, work->offset,
@@ -269,15 +282,13 @@ drop(const struct convnet *net, uint64_t seed, uint64_t step, size_t count, floa
     net_dropout(seed, rng_mix(rng_mix(5, step), 0), net->config.dropout, count, a);
 }
 
-const float *
-convnet_forward_training(const struct convnet *net, struct convnet_work *work, const float *x,
-                         uint64_t seed, uint64_t step)
+/* From the last unit's maps to the outputs. */
+static const float *
+forward_head(const struct convnet *net, struct convnet_work *work, uint64_t seed, uint64_t step)
 {
   const struct convnet_dense *dense = net->dense, *last = &net->dense[net->dense_count - 1];
   float *input = work->features;
 
-  if (!forward_units(net, work, x, false))
-    return NULL;
   gather_features(net, work);
   if (net->config.head_units)
   {
@@ -296,6 +307,20 @@ convnet_forward_training(const struct convnet *net, struct convnet_work *work, c
     return NULL;
   net_add_bias(work->n, last->out, net->w + last->bias, work->output);
   return work->output;
+}
+
+const float *
+convnet_forward_training(const struct convnet *net, struct convnet_work *work, const float *x,
+                         uint64_t seed, uint64_t step)
+{
+  return forward_units(net, work, x, NORM_BATCH) ? forward_head(net, work, seed, step) : NULL;
+}
+
+const float *
+convnet_forward_frozen(const struct convnet *net, struct convnet_work *work, const float *x,
+                       uint64_t seed, uint64_t step)
+{
+  return forward_units(net, work, x, NORM_KEPT) ? forward_head(net, work, seed, step) : NULL;
 }
 
 /* ---- backward --------------------------------------------------------------------------------------- */
@@ -321,8 +346,8 @@ backward_dense(const struct convnet_dense *dense, struct convnet *net, size_t n,
 }
 
 /* The gradient of the last unit's output, into its place. */
-static bool
-backward_head(struct convnet *net, struct convnet_work *work)
+bool
+convnet_backward_head(struct convnet *net, struct convnet_work *work)
 {
   const struct convnet_unit *unit = &net->units[net->unit_count - 1];
   const struct convnet_dense *first = net->dense, *last = &net->dense[net->dense_count - 1];
@@ -383,7 +408,7 @@ backward_unit(struct convnet *net, struct convnet_work *work, size_t i, const fl
 bool
 convnet_backward(struct convnet *net, struct convnet_work *work, const float *x)
 {
-  if (!backward_head(net, work))
+  if (!convnet_backward_head(net, work))
     return false;
   for (size_t i = net->unit_count; i-- > 0;)
   {
@@ -412,7 +437,7 @@ bool
 convnet_measure(struct convnet *net, struct convnet_work *work, const float *x)
 {
   work->batches++;
-  return !net->config.normalised || forward_units(net, work, x, true);
+  return !net->config.normalised || forward_units(net, work, x, NORM_MEASURE);
 }
 
 /* The variance over all batches: the mean of theirs and the variance of their means. */

@@ -16,7 +16,8 @@ family_param_applies(const struct family_param *param, const struct model_data_s
 {
   int data = shape->kind == DATASET_IMAGES ? FAMILY_FOR_IMAGES : FAMILY_FOR_TABLES;
   int task = shape->task == TASK_REGRESSION ? FAMILY_FOR_REGRESSION : FAMILY_FOR_CLASSES;
-  return (param->kinds & data) && (param->kinds & task);
+  int never = shape->base.stages ? FAMILY_WITHOUT_BASE : FAMILY_WITH_BASE;
+  return (param->kinds & data) && (param->kinds & task) && !(param->kinds & never);
 }
 
 const struct family_param *

@@ -38,7 +38,7 @@ struct family_param
   const double *values;    /* ends with 0 */
   const char *when_name;   /* active only if that choice is one of … */
   const char *const *when_choices; /* … these, NULL-terminated */
-  int kinds;                       /* FAMILY_FOR_… flags */
+  int kinds;                       /* FAMILY_FOR_… and FAMILY_WITH… flags */
 };
 
 #define FAMILY_FOR_TABLES 1
@@ -46,6 +46,9 @@ struct family_param
 #define FAMILY_FOR_REGRESSION 4
 #define FAMILY_FOR_CLASSES 8
 #define FAMILY_FOR_ALL 15
+/* Beside the four: only of a fit that starts from another model's body, or only of one that does not. */
+#define FAMILY_WITH_BASE 16
+#define FAMILY_WITHOUT_BASE 32
 
 /* The table of a family, ended by one without a name; NULL for an unknown family. */
 const struct family_param *family_params(const char *family);

@@ -99,7 +99,9 @@ mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows
   return 1e-3 + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
 }
 
-/* Forward, and twice as much back; what lies between convolutions goes by the maps' sizes. The statistics and the
+#define FORWARD_SHARE 0.36 /* of a step that trains all layers */
+
+/* Forward, and twice as much back; a frozen body only forward. What lies between convolutions goes by the maps' sizes. The statistics and the
  * validation rows after each epoch are another part of a forward pass. */
 static double
 cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
@@ -110,7 +112,9 @@ cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows
 
   model_cnn_seen_size(shape, params, &pixels.height, &pixels.width);
   model_cnn_config(shape, params, &pixels, shape->classes ? shape->classes : 1, &config);
-  double per_row = 3.3 * convnet_flops(&config) * CONV_FLOP_S
+  double frozen = family_number("cnn", shape, params, "frozen_share");
+  double parts = 3.3 * (1.0 - frozen + frozen * FORWARD_SHARE);
+  double per_row = parts * convnet_flops(&config) * CONV_FLOP_S
                    + PIXEL_S * (double) (pixels.height * pixels.width * pixels.channels);
   return 1e-2 + fmax(share * epochs, 0.1) * rows * per_row;
 }
@@ -203,9 +207,9 @@ struct family_cost_range
 family_cost_of_job(const struct job_spec *spec, size_t family, const struct model_data_shape *shape,
                    size_t rows)
 {
-  static const char *const matter[] = {"units",     "layers",        "epochs",  "batch_size",
-                                       "max_depth", "rounds",        "filters", "stages",
-                                       "blocks",    "early_pooling", NULL};
+  static const char *const matter[] = {"units",     "layers",        "epochs",       "batch_size",
+                                       "max_depth", "rounds",        "filters",      "stages",
+                                       "blocks",    "early_pooling", "frozen_share", NULL};
   const char *name = spec->families[family];
   const struct space *space = spec->space;
   size_t param = space_find(space, "family");

@@ -13,10 +13,17 @@ longer_side(const struct model_data_shape *shape)
   return (double) (shape->height > shape->width ? shape->height : shape->width);
 }
 
-/* Few large images are worth a closer look; of many the time is better spent on seeing each more often. */
+/* Few large images are worth a closer look; of many the time is better spent on seeing each more often. A
+ * body knows things by the size it saw them in. */
 static double
 tuned_side(const struct model_data_shape *shape)
 {
+  const struct model_base *base = &shape->base;
+
+  if (base->stages && base->height == shape->height && base->width == shape->width)
+    return family_clip(
+      (double) (base->seen_height > base->seen_width ? base->seen_height : base->seen_width), 8,
+      128);
   return family_clip(longer_side(shape), 8, shape->rows < 3000 ? 96 : 64);
 }
 
@@ -79,7 +86,7 @@ const struct family_param family_params_cnn[] = {
    .high = 64,
    .fallback = 16,
    .values = filter_values,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "stages",
    .help = "Number of sizes the image is seen in, each half of the one before.",
    .kind = FAMILY_INT,
@@ -89,7 +96,7 @@ const struct family_param family_params_cnn[] = {
    .low = 2,
    .high = 4,
    .tuned = tuned_stages,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "blocks",
    .help = "Residual blocks of two convolutions in each stage; 0 makes a plain network.",
    .kind = FAMILY_INT,
@@ -99,14 +106,37 @@ const struct family_param family_params_cnn[] = {
    .low = 0,
    .high = 2,
    .fallback = 1,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "early_pooling",
    .help = "Whether the first stage halves the image already: much faster, less exact.",
    .kind = FAMILY_CHOICE,
    .searched = true,
    .tuned = tuned_early_pooling,
    .choices = yes_no,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
+  {.name = "frozen_share",
+   .help = "Share of the training in which the base model's layers stay as they are and only the "
+           "new last layer learns; 1 never changes them.",
+   .kind = FAMILY_FLOAT,
+   .searched = true,
+   .legal_low = 0.0,
+   .legal_high = 1.0,
+   .low = 0.0,
+   .high = 1.0,
+   .fallback = 0.2,
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
+  {.name = "body_rate",
+   .help = "Learning rate of the base model's layers once they learn, as a part of that of the new "
+           "last layer.",
+   .kind = FAMILY_FLOAT,
+   .log_scale = true,
+   .searched = true,
+   .legal_low = 0.0,
+   .legal_high = 10.0,
+   .low = 1e-3,
+   .high = 1.0,
+   .fallback = 0.1,
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
   {.name = "dropout",
    .help = "Share of the last layer's inputs switched off at random in each step.",
    .kind = FAMILY_FLOAT,
@@ -235,7 +265,7 @@ const struct family_param family_params_cnn[] = {
    .kind = FAMILY_CHOICE,
    .fallback = CONV_RELU,
    .choices = conv_activation_names,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "kernel",
    .help = "Side of the convolutions, 3 or 5 pixels.",
    .kind = FAMILY_INT,
@@ -244,7 +274,7 @@ const struct family_param family_params_cnn[] = {
    .low = 3,
    .high = 5,
    .fallback = 3,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "head_units",
    .help =
      "Neurons of a dense layer over all last maps; 0 takes each map's mean and largest value.",
@@ -254,13 +284,13 @@ const struct family_param family_params_cnn[] = {
    .low = 0,
    .high = 512,
    .fallback = 0,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "batch_norm",
    .help = "Whether maps are normalised by the batch; without it deep networks train slowly.",
    .kind = FAMILY_CHOICE,
    .fallback = FAMILY_YES,
    .choices = yes_no,
-   .kinds = FAMILY_FOR_ALL},
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITHOUT_BASE},
   {.name = "side",
    .help = "Pixels of the longer side that larger images are made smaller to.",
    .kind = FAMILY_INT,

@@ -107,6 +107,15 @@ is_rule(const char *name)
   return name[0] == '$';
 }
 
+static bool
+comes_from_base(const struct merge *merge, const char *name)
+{
+  struct model_data_shape without = *merge->shape;
+
+  without.base = (struct model_base){0};
+  return family_param_find(merge->family, name, &without) != NULL;
+}
+
 static void
 merge_param(struct merge *merge, const char *name, const json_t *given)
 {
@@ -119,6 +128,12 @@ merge_param(struct merge *merge, const char *name, const json_t *given)
   const struct family_param *param = family_param_find(merge->family, name, merge->shape);
   const json_t *old = json_object_get(merge->space, name);
 
+  if (!param && comes_from_base(merge, name))
+  {
+    json_fault_add(merge->faults, pointer, "leave it out, or leave base_model out",
+                   "%s.%s is the base model's", merge->family, name);
+    return;
+  }
   if (!param || !old)
   {
     json_fault_add(merge->faults, pointer,

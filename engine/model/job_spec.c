@@ -58,7 +58,7 @@ struct spec_fields
 {
   struct json_field budget[JOB_BUDGET_FIELDS];
   struct json_field search[10];
-  struct json_field top[14];
+  struct json_field top[16];
 };
 
 static void
@@ -105,7 +105,7 @@ fill_search(struct spec_fields *fields, const struct job_spec_context *context)
 static void
 fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
 {
-  const struct json_field top[14] = {
+  const struct json_field top[16] = {
     {.name = "dataset", .kind = JSON_KIND_STRING, .min = 1, .max = NAME_LENGTH_MAX},
     {.name = "name", .kind = JSON_KIND_STRING, .nullable = true, .min = 1, .max = NAME_LENGTH_MAX},
     {.name = "target",
@@ -135,6 +135,7 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .min = 1,
      .max = TARGET_LENGTH_MAX,
      .hint = "the numeric column that says how much each row counts"},
+    {.name = "base_model", .kind = JSON_KIND_ANY, .nullable = true},
     JSON_FIELD_END};
 
   job_budget_fields(context, fields->budget);
@@ -234,6 +235,19 @@ read_deploy_as(struct reading *reading)
                    "names that start with mdl_ are kept for ids");
 }
 
+static enum err
+read_base(struct reading *reading)
+{
+  struct job_base_data data = {
+    .shape = &reading->shape, .arena = reading->arena, .faults = reading->faults};
+  struct job_spec *spec = &reading->whole->spec;
+
+  if (!job_base_read(reading->request, &data, spec))
+    return ERR_MEMORY;
+  reading->shape.base = spec->base;
+  return ERR_OK;
+}
+
 static const char *
 family_list(struct arena *arena)
 {
@@ -266,7 +280,8 @@ read_families(struct reading *reading)
     return;
   if (!json_is_array(asked))
     for (const struct model_family *family = model_families(); family->name; family++)
-      if (!family->refuse(&reading->shape))
+      if (!family->refuse(&reading->shape)
+          && (!spec->base.stages || strcmp(family->name, "cnn") == 0))
         spec->families[spec->family_count++] = family->name;
   json_array_foreach((json_t *) asked, index, item)
   {
@@ -286,6 +301,11 @@ read_families(struct reading *reading)
     else
       spec->families[spec->family_count++] = family->name;
   }
+  if (spec->base.stages)
+    job_base_check_families(&(struct job_base_data){.shape = &reading->shape,
+                                                    .arena = reading->arena,
+                                                    .faults = reading->faults},
+                            spec);
 }
 
 static void
@@ -371,6 +391,7 @@ normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
   job_spec_write_rows(spec, form);
   job_warm_write(search, form);
   job_stop_write(spec, form);
+  job_base_write(spec, form);
   if (spec->target)
     json_object_set_new(form, "target", json_string(spec->target));
   if (spec->task_name)
@@ -422,6 +443,9 @@ job_spec_from_json(const json_t *request, const struct job_spec_context *context
   read_rows(&reading);
   read_metric(&reading);
   read_deploy_as(&reading);
+  rc = read_base(&reading);
+  if (rc != ERR_OK)
+    return rc;
   read_families(&reading);
   job_budget_read(section(request, "budget"), context, &reading.whole->spec);
   read_search(&reading);

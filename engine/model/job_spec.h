@@ -54,6 +54,10 @@ struct job_spec
   const char *deploy_as;     /* model name */
   const char **families;
   size_t family_count;
+  /* The model whose body the family cnn starts from, a fixed version; base.stages = 0: none. */
+  const char *base_model_id, *base_model_name;
+  int base_model_version;
+  struct model_base base;
   /* The joined space: "family" first (categorical, or fixed when there is one), then "family.param". */
   const struct space *space;
   /* An earlier job's trials as points of the space (warm_count × space->count), best first, with their
@@ -82,7 +86,8 @@ struct job_spec_context
  * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when},
  * families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
- * weights by class), sample_weight. `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
+ * weights by class), sample_weight, base_model ({"id", "name", "version", "body"}: what the caller wrote there was
+ * resolved before; job_base.c). `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
  * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
 enum err job_spec_from_json(const json_t *request, const struct job_spec_context *context,

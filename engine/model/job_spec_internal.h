@@ -39,6 +39,20 @@ struct job_spec_rows
 };
 void job_spec_read_rows(struct job_spec_rows *rows);
 
+/* What the readers of base_model are given. */
+struct job_base_data
+{
+  const struct model_data_shape *shape;
+  struct arena *arena;
+  struct json_faults *faults;
+};
+/* Reads the resolved base_model, {"id", "name", "version", "body": the layers (model_base.h)}, into the spec.
+ * False without memory. */
+bool job_base_read(const json_t *request, const struct job_base_data *data, struct job_spec *spec);
+/* With a base one of the families, which have been read, must be able to start from it. */
+void job_base_check_families(const struct job_base_data *data, const struct job_spec *spec);
+void job_base_write(const struct job_spec *spec, json_t *form);
+
 /* Maps the trials of an earlier job, search.warm_start, to points of the spec's space. They were put there when
  * the job was taken: [[family, {parameters}, objective], …], best first. ERR_MEMORY. */
 enum err job_warm_read(const json_t *search, struct job_spec *spec, struct arena *arena,

@@ -10,6 +10,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/model_cnn.c engine/model/model_cnn.h \
   engine/model/family_params.c engine/model/family_params.h \
   engine/model/family_params_linear.c engine/model/family_params_mlp.c engine/model/family_params_trees.c \
+  engine/model/job_base.c \
   engine/model/job_shape.c \
   engine/model/job_space.c \
   engine/model/job_budget.c engine/model/job_stop.c \
@@ -28,6 +29,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_dnn.c engine/model/kernel_dnn.h engine/model/kernel_memory.h \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \
   engine/model/model_build.h \
+  engine/model/model_base.c engine/model/model_base.h \
   engine/model/model_file.c engine/model/model_head.c \
   engine/model/model_folds.c engine/model/model_folds.h \
   engine/model/model_interval.c engine/model/model_interval.h \

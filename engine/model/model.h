@@ -23,6 +23,18 @@
 
 /* ---- families ---------------------------------------------------------------------------------- */
 
+/* The layers that a fit takes over from another model's convolutional body, and the images that body was
+ * trained on (model_base.h). */
+struct model_base
+{
+  size_t stages; /* 0 = nothing is taken over */
+  size_t blocks, filters, kernel, stride;
+  bool pool_first, normalised;
+  int activation; /* enum conv_activation */
+  size_t height, width, channels;
+  size_t seen_height, seen_width; /* what they were reduced to */
+};
+
 /* What a family needs to know of the data to state its space and its cost. */
 struct model_data_shape
 {
@@ -34,6 +46,7 @@ struct model_data_shape
   size_t classes;
   size_t height, width, channels; /* images: their own size */
   size_t characters;              /* of a row's text columns, about */
+  struct model_base base;         /* convolutional networks: what they start from */
 };
 
 /* Steps of a learning-rate range test (train/range_run.h). */

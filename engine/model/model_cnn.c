@@ -42,6 +42,25 @@ model_cnn_config(const struct model_data_shape *shape, const json_t *params,
   size_t height = pixels->seen_height ? pixels->seen_height : pixels->height;
   size_t width = pixels->seen_height ? pixels->seen_width : pixels->width;
 
+  if (shape->base.stages)
+  {
+    const struct model_base *base = &shape->base;
+    *config =
+      (struct convnet_config){.height = height,
+                              .width = width,
+                              .channels = pixels->channels,
+                              .outputs = outputs,
+                              .stages = base->stages,
+                              .blocks = base->blocks,
+                              .filters = base->filters,
+                              .kernel = base->kernel,
+                              .stride = base->stride,
+                              .pool_first = base->pool_first,
+                              .normalised = base->normalised,
+                              .activation = (enum conv_activation) base->activation,
+                              .dropout = (float) family_number("cnn", shape, params, "dropout")};
+    return;
+  }
   *config = (struct convnet_config){
     .height = height,
     .width = width,

@@ -11,7 +11,8 @@
 #include "model/model.h"
 #include "model/model_build.h"
 
-/* The network that checked parameters (tuned defaults where left out) ask for, on images as `pixels` shows them. */
+/* The network that checked parameters (tuned defaults where left out) ask for, on images as `pixels` shows them:
+ * with the layers of the shape's base, if it has one, under a new head. */
 void model_cnn_config(const struct model_data_shape *shape, const json_t *params,
                       const struct model_pixels *pixels, size_t outputs,
                       struct convnet_config *config);

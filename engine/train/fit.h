@@ -62,8 +62,9 @@ enum err fit_trees(const struct fit *fit, struct fit_outcome *outcome, struct er
 enum err fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 enum err fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info);
 
-/* What the request says of the data, for the families' tables. */
-void fit_state_shape(const struct train_request *request, struct model_data_shape *shape);
+/* What the request says of the data, for the families' tables. ERR_INVALID when its base can be none. */
+enum err fit_state_shape(const struct train_request *request, struct model_data_shape *shape,
+                         struct err_info *info);
 
 /* Labels, targets and weights of both sets, from the request. */
 enum err fit_read_labels(struct fit *fit, struct err_info *info);

@@ -5,16 +5,19 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/hash.h"
 #include "data/image_reduce.h"
 #include "model/convnet.h"
 #include "model/family.h"
 #include "model/kernel.h"
+#include "model/model_base.h"
 #include "model/model_cnn.h"
 #include "train/augment.h"
 #include "train/fit_net.h"
 
 /* Training images that the statistics of a scored network are taken from. */
 #define MEASURE_IMAGES 2560
+#define ORIGIN_SEED 0x4F524947u
 #define RANGES_MAX (2 * (CONVNET_UNITS_MAX + 2))
 
 /* A convolutional network's fit under way. */
@@ -28,6 +31,7 @@ struct cnn
   struct model_pixels seen; /* images as they are once they are reduced */
   uint8_t *reduced;         /* one of them */
   struct optim_range ranges[RANGES_MAX];
+  size_t body_ranges;     /* the first so many are the body's */
   size_t batch, measured; /* images of a batch; batches that statistics are taken from */
   size_t *sample;         /* their rows */
   float *x;               /* (batch, width) of them */
@@ -77,6 +81,29 @@ backward(void *network, const float *x)
   return convnet_backward(cnn->net, cnn->work, x);
 }
 
+/* The same while the body is another model's still: its statistics stay with it. */
+static const float *
+forward_frozen(void *network, const float *x, uint64_t seed, uint64_t step)
+{
+  struct cnn *cnn = network;
+  return convnet_forward_frozen(cnn->net, cnn->work, x, seed, step);
+}
+
+static bool
+backward_frozen(void *network, const float *x)
+{
+  struct cnn *cnn = network;
+  (void) x;
+  return convnet_backward_head(cnn->net, cnn->work);
+}
+
+static bool
+settle_frozen(const struct fit_net *run)
+{
+  struct cnn *cnn = run->plan->network;
+  return convnet_infer_take(cnn->infer, cnn->net);
+}
+
 static bool
 settle(const struct fit_net *run)
 {
@@ -107,6 +134,13 @@ static const struct fit_net_kind cnn_kind = {.fetch = fetch,
                                              .settle = settle,
                                              .predict = predict};
 
+static const struct fit_net_kind frozen_kind = {.fetch = fetch,
+                                                .forward = forward_frozen,
+                                                .output_gradient = output_gradient,
+                                                .backward = backward_frozen,
+                                                .settle = settle_frozen,
+                                                .predict = predict};
+
 /* ---- setting up ------------------------------------------------------------------------------------- */
 
 static void
@@ -122,14 +156,20 @@ read_augment(struct cnn *cnn)
                                   .brightness = fit_number(fit, "brightness")};
 }
 
+/* A body that was another model's has a rate of its own. */
 static void
 list_ranges(struct cnn *cnn)
 {
+  bool taken = cnn->fit->shape.base.stages != 0;
+  float body_rate = taken ? (float) fit_number(cnn->fit, "body_rate") : 1.0f;
+
   for (size_t i = 0; i < convnet_range_count(cnn->net); i++)
   {
     struct optim_range *range = &cnn->ranges[i];
     bool weights = convnet_range(cnn->net, i, &range->first, &range->count);
-    range->rate = 1.0f;
+    bool body = range->first < convnet_body_count(cnn->net);
+    cnn->body_ranges += body;
+    range->rate = body ? body_rate : 1.0f;
     range->decay = weights ? 1.0f : 0.0f;
   }
 }
@@ -154,6 +194,35 @@ draw_sample(struct cnn *cnn, struct err_info *info)
   return ERR_OK;
 }
 
+/* Random weights, but for a body that is another model's. */
+static enum err
+fill_weights(struct cnn *cnn, struct err_info *info)
+{
+  const struct fit *fit = cnn->fit;
+  const struct model_pixels *pixels;
+
+  convnet_init_weights(cnn->net, fit->request->seed);
+  if (fit->shape.base.stages
+      && !convnet_take_body(cnn->net, model_base_net(fit->request->base, &pixels)))
+    return err_set(info, ERR_INTERNAL, "the base model's layers do not fit");
+  return ERR_OK;
+}
+
+/* A number for the body that was taken over. */
+static uint64_t
+origin_of(const struct cnn *cnn)
+{
+  const struct convnet *net = cnn->net;
+  uint64_t hash;
+
+  if (!cnn->fit->shape.base.stages)
+    return 0;
+  hash = hash_bytes(net->w, convnet_body_count(net) * sizeof *net->w, ORIGIN_SEED);
+  hash = hash_mix(
+    hash, hash_bytes(net->statistics, net->statistic_count * sizeof *net->statistics, ORIGIN_SEED));
+  return hash ? hash : 1;
+}
+
 static enum err
 set_up(struct cnn *cnn, struct err_info *info)
 {
@@ -169,7 +238,9 @@ set_up(struct cnn *cnn, struct err_info *info)
   rc = convnet_new(&config, true, &cnn->net, info);
   if (rc != ERR_OK)
     return rc;
-  convnet_init_weights(cnn->net, fit->request->seed);
+  rc = fill_weights(cnn, info);
+  if (rc != ERR_OK)
+    return rc;
   read_augment(cnn);
   cnn->seen = *fit->train.scaling;
   cnn->seen.height = config.height;
@@ -220,6 +291,12 @@ fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
     plan.statistics = cnn.net->statistics;
     plan.statistic_count = cnn.net->statistic_count;
     plan.range_count = convnet_range_count(cnn.net);
+    plan.origin = origin_of(&cnn);
+    plan.freeze =
+      (struct fit_net_freeze){.share = plan.origin ? fit_number(fit, "frozen_share") : 0.0,
+                              .kind = &frozen_kind,
+                              .ranges = cnn.ranges + cnn.body_ranges,
+                              .range_count = plan.range_count - cnn.body_ranges};
     plan.average = fit_number(fit, "average");
     plan.mixup = fit_number(fit, "mixup");
     plan.batch = cnn.batch;

@@ -190,14 +190,22 @@ mixed_loss(struct fit_net *run, const float *outputs, float share, float *d)
   return loss;
 }
 
+static const struct fit_net_kind *
+kind_now(const struct fit_net *run)
+{
+  return run->frozen ? run->plan->freeze.kind : run->plan->kind;
+}
+
 static void
 move_weights(struct fit_net *run)
 {
   const struct fit_net_plan *plan = run->plan;
+  const struct optim_range *ranges = run->frozen ? plan->freeze.ranges : plan->ranges;
+  size_t range_count = run->frozen ? plan->freeze.range_count : plan->range_count;
   struct optim_step step = plan->peak;
 
   fit_schedule(run->fit, plan->schedule, run->pace.t, &step);
-  optim_move(&run->optim, &step, plan->ranges, plan->range_count, plan->w, plan->g);
+  optim_move(&run->optim, &step, ranges, range_count, plan->w, plan->g);
   if (plan->average > 0.0)
     ema_update(&run->ema, plan->w);
 }
@@ -206,11 +214,13 @@ static enum err
 take_step(struct fit_net *run, const size_t *order, double *loss, struct err_info *info)
 {
   const struct fit_net_plan *plan = run->plan;
-  const struct fit_net_kind *kind = plan->kind;
+  const struct fit_net_kind *kind;
   uint64_t seed = run->fit->request->seed;
   bool mixes = plan->mixup > 0.0;
   float share = mixes ? (float) augment_mix_share(plan->mixup, seed, run->pace.done) : 1.0f;
 
+  run->frozen = run->pace.t < plan->freeze.share;
+  kind = kind_now(run);
   kind->fetch(run, order, run->batch, run->x);
   fetch_labels(run, order);
   if (mixes)
@@ -340,7 +350,7 @@ end_epoch(struct fit_net *run, size_t epoch, double train_loss, struct fit_outco
   if (run->pace.shortened)
     progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
   show_average(run);
-  if (!run->fit->request->range_test && !run->plan->kind->settle(run))
+  if (!run->fit->request->range_test && !kind_now(run)->settle(run))
     rc = err_set(info, ERR_INTERNAL, "a product of the network failed");
   if (rc == ERR_OK && run->fit->valid.count)
     rc = validate(run, &progress, &score, info);

@@ -34,6 +34,15 @@ struct fit_net_kind
   bool (*predict)(void *network, const float *x, size_t n, float *out);
 };
 
+/* How the first part of a run goes in which some layers are frozen. */
+struct fit_net_freeze
+{
+  double share; /* of the run; 0 = there is no such part */
+  const struct fit_net_kind *kind;
+  const struct optim_range *ranges; /* those that are trained */
+  size_t range_count;
+};
+
 struct fit_net_plan
 {
   const struct fit_net_kind *kind;
@@ -45,6 +54,8 @@ struct fit_net_plan
   size_t statistic_count;
   const struct optim_range *ranges;
   size_t range_count;
+  struct fit_net_freeze freeze;
+  uint64_t origin; /* tells apart what weights start from beside the seed; 0 = the seed alone */
   enum optim_kind optimizer;
   enum schedule_kind schedule;
   struct optim_step peak; /* rate, momentum and decay as asked for */
@@ -64,6 +75,7 @@ struct fit_net
   struct stop_rule rule;
   size_t batch, steps_per_epoch;
   size_t epoch; /* done */
+  bool frozen;  /* the step under way, or the last one, is of the part with frozen layers */
   size_t *order;
   float *x;       /* (max (batch, FIT_NET_VALID_BATCH), width) */
   int32_t *y;     /* (batch) */

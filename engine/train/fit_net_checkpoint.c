@@ -34,6 +34,8 @@ identity(const struct fit_net *run)
   hash = hash_mix(hash, run->fit->train.count);
   hash = hash_mix(hash, run->fit->valid.count);
   hash = hash_mix(hash, run->steps_per_epoch);
+  if (run->plan->origin)
+    hash = hash_mix(hash, run->plan->origin);
   return hash_mix(hash, run->plan->epochs);
 }
 

@@ -123,8 +123,9 @@ range_run(const struct train_request *request, const struct range_run_wish *wish
   *test = (struct range_test){.loss = NULL};
   if (!range_run_supports(request->family))
     return err_set(info, ERR_INVALID, "family %s has no learning rate to test", request->family);
-  fit_state_shape(request, &shape);
-  rc = family_check_params(request->family, &shape, request->params, info);
+  rc = fit_state_shape(request, &shape, info);
+  if (rc == ERR_OK)
+    rc = family_check_params(request->family, &shape, request->params, info);
   if (rc != ERR_OK)
     return rc;
   range_run_complete(request->family, &shape, request->params, request->train_count, &whole);

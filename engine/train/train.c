@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "data/image_reduce.h"
 #include "model/family.h"
+#include "model/model_base.h"
 #include "model/model_cnn.h"
 #include "train/fit.h"
 
@@ -229,6 +230,13 @@ prepare_images(struct fit *fit)
                                       .mean = (float) mean,
                                       .scale = (float) (1.0 / fmax(sd, 1.0))};
   size_t seen_height, seen_width;
+  if (fit->shape.base.stages && strcmp(fit->request->family, "cnn") == 0)
+  {
+    const struct model_pixels *taken;
+    model_base_net(fit->request->base, &taken);
+    fit->pixels.mean = taken->mean;
+    fit->pixels.scale = taken->scale;
+  }
   if (strcmp(fit->request->family, "cnn") == 0)
     model_cnn_seen_size(&fit->shape, fit->request->params, &seen_height, &seen_width);
   else
@@ -263,8 +271,9 @@ rows_clear(struct fit_rows *set)
 
 /* ---- a run ---------------------------------------------------------------------------------------- */
 
-void
-fit_state_shape(const struct train_request *request, struct model_data_shape *shape)
+enum err
+fit_state_shape(const struct train_request *request, struct model_data_shape *shape,
+                struct err_info *info)
 {
   const struct image_set *images = dataset_images(request->dataset);
   const struct table *table = dataset_table(request->dataset);
@@ -282,6 +291,7 @@ fit_state_shape(const struct train_request *request, struct model_data_shape *sh
   }
   else
     shape->columns = table->column_count > 1 ? table->column_count - 1 : 1;
+  return request->base ? model_base_find(request->base, &shape->base, info) : ERR_OK;
 }
 
 static enum err
@@ -290,11 +300,14 @@ check_request(const struct train_request *request, const struct model_data_shape
 {
   const struct model_family *family = model_family_find(request->family);
   enum err rc = family_check_params(request->family, shape, request->params, info);
+  char text[200];
 
   if (rc != ERR_OK)
     return rc;
   if (family->refuse(shape))
     return err_set(info, ERR_INVALID, "%s", family->refuse(shape));
+  if (shape->base.stages && model_base_refuse(&shape->base, shape, text, sizeof text))
+    return err_set(info, ERR_INVALID, "%s", text);
   if (request->train_count < 2)
     return err_set(info, ERR_INVALID, "%zu training rows are too few to learn from",
                    request->train_count);
@@ -388,8 +401,9 @@ train_run(const struct train_request *request, struct train_result *result, stru
   enum err rc;
 
   memset(result, 0, sizeof *result);
-  fit_state_shape(request, &fit.shape);
-  rc = check_request(request, &fit.shape, info);
+  rc = fit_state_shape(request, &fit.shape, info);
+  if (rc == ERR_OK)
+    rc = check_request(request, &fit.shape, info);
   if (rc == ERR_OK)
     rc = fit_read_labels(&fit, info);
   if (rc == ERR_OK && fit.shape.kind == DATASET_IMAGES)

@@ -49,6 +49,9 @@ struct train_request
   const double *class_weights;     /* (task->class_count), > 0; NULL = all 1 */
   const double *row_weights;       /* by row of the dataset, ≥ 0; NULL = all 1 */
   const struct decision *decision; /* how labels are scored; NULL = the likeliest class */
+  /* Images, family cnn: the body is this model's, with its normalisation of the pixels, and only the head starts
+   * anew (model_base.h says which models can be one). NULL = all weights start anew. Borrowed. */
+  const struct model *base;
   uint64_t seed;
   double
     max_seconds; /* 0 = none: networks shorten their *schedule* to fit, never truncate it; trees

@@ -127,6 +127,15 @@ baseline_json(const struct report_facts *facts)
   return json;
 }
 
+static json_t *
+base_json(const struct job_spec *spec)
+{
+  if (spec->base.stages == 0)
+    return json_null();
+  return json_pack("{s:s, s:s, s:i}", "id", spec->base_model_id, "name", spec->base_model_name,
+                   "version", spec->base_model_version);
+}
+
 static void
 add_origin(json_t *report, const struct report_facts *facts)
 {
@@ -146,6 +155,7 @@ add_origin(json_t *report, const struct report_facts *facts)
   set(report, "ensemble", ensemble);
   set(report, "dataset",
       json_pack("{s:s, s:s}", "id", finish->dataset_id, "sha256", finish->dataset_sha256));
+  set(report, "base_model", base_json(facts->data->spec));
   set(report, "seed", json_integer((json_int_t) facts->data->spec->seed));
   set(report, "search", search_json(facts));
 }

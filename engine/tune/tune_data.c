@@ -66,7 +66,8 @@ measure_shape(struct tune_data *data)
   data->shape = (struct model_data_shape){.kind = dataset_kind(data->dataset),
                                           .task = data->task.kind,
                                           .rows = dataset_row_count(data->dataset),
-                                          .classes = data->task.class_count};
+                                          .classes = data->task.class_count,
+                                          .base = data->spec->base};
   if (images != NULL)
   {
     data->shape.height = images->height;

@@ -17,7 +17,8 @@ struct tune_unit
 {
   const char *family;
   const json_t *params;
-  uint64_t trial; /* its number */
+  const struct model *base; /* where the spec says one; else NULL */
+  uint64_t trial;           /* its number */
   size_t fold;
   double max_seconds; /* 0 = none; of the whole fit, pauses left out */
   size_t pause_epoch; /* the fit pauses after this epoch; 0 = it runs to its end */

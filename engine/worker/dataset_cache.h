@@ -1,4 +1,5 @@
-/* Canonical dataset files by their digest, fetched from the database once and mapped by every trial.
+/* Canonical dataset files by their digest, fetched from the database once and mapped by every trial; and
+ * files of models that fits start from, which are no different.
  *
  * The files lie in DATA_DIR/cache/datasets, shared by all engines of that folder: a file is fetched under
  * a lock, to a temporary name, and renamed when it is whole. The least recently used go first when there is

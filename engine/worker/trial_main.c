@@ -21,6 +21,7 @@
 #include "worker/work_dir.h"
 
 #define LINE_MAX_BYTES 512
+#define BASE_MOST_BYTES ((size_t) 4 << 30)
 
 /* SIGTERM stays blocked and is looked for, never handled: oneDNN's matrix kernels (2.6.3) keep data below
  * the stack pointer, which the frame of a signal handler would overwrite. */
@@ -90,12 +91,29 @@ write_fit(const struct work_dir *dir, const struct tune_unit_result *result, jso
   return err;
 }
 
+/* The model that the fit starts from; NULL if there is none. */
+static enum err
+read_base(const json_t *unit, struct model **base, struct err_info *info)
+{
+  const char *path = json_get_string(unit, "base", NULL);
+  struct buf bytes = {0};
+  *base = NULL;
+  if (path == NULL)
+    return ERR_OK;
+  enum err err = file_read_all(path, BASE_MOST_BYTES, &bytes, info);
+  if (err == ERR_OK)
+    err = model_load(bytes.data, bytes.length, base, info);
+  buf_free(&bytes);
+  return err;
+}
+
 static enum err
 run_fit(const struct work_dir *dir, const struct tune_data *data, const json_t *unit,
         json_t **answer, struct err_info *info)
 {
   struct tune_unit_result result = {0};
   struct buf checkpoint = {0};
+  struct model *base = NULL;
   struct tune_unit fit = {.family = json_get_string(unit, "family", ""),
                           .params = json_object_get(unit, "params"),
                           .trial = (uint64_t) json_get_integer(unit, "trial", 0),
@@ -103,8 +121,9 @@ run_fit(const struct work_dir *dir, const struct tune_data *data, const json_t *
                           .max_seconds = json_get_number(unit, "max_seconds", 0),
                           .pause_epoch = (size_t) json_get_integer(unit, "until_epoch", 0),
                           .on_epoch = tell_epoch};
-  enum err err = ERR_OK;
-  if (json_get_bool(unit, "goes_on", false))
+  enum err err = read_base(unit, &base, info);
+  fit.base = base;
+  if (err == ERR_OK && json_get_bool(unit, "goes_on", false))
     err = work_dir_read(dir, "checkpoint.bin", &checkpoint, info);
   fit.checkpoint = checkpoint.data;
   fit.checkpoint_length = checkpoint.length;
@@ -114,6 +133,7 @@ run_fit(const struct work_dir *dir, const struct tune_data *data, const json_t *
     err = write_fit(dir, &result, answer, info);
   tune_unit_result_clear(&result);
   buf_free(&checkpoint);
+  model_free(base);
   return err;
 }
 

@@ -9,7 +9,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "sql/db_model.h"
 #include "worker/worker_internal.h"
 
 #define IDLE_S 1.0
@@ -122,6 +124,34 @@ worker_dataset(struct worker *worker, const struct db_work_unit *unit,
                const struct db_work_lease *lease, char path[PATH_MAX], struct err_info *info)
 {
   return worker_dataset_kept(worker, unit, lease, db_work_heartbeat, path, info);
+}
+
+enum err
+worker_base_model(struct worker *worker, const struct db_work_unit *unit,
+                  const struct db_work_lease *lease, const json_t *spec, char path[PATH_MAX],
+                  struct err_info *info)
+{
+  const json_t *base = json_object_get(spec, "base_model");
+  struct holding holding = {.worker = worker, .lease = lease, .heartbeat = db_work_heartbeat};
+  struct db_model_version model;
+  path[0] = '\0';
+  if (!json_is_object(base))
+    return ERR_OK;
+  int version = (int) json_get_integer(base, "version", 0);
+  enum db_status status =
+    db_model_get(worker->conn, unit->tenant_id, json_get_string(base, "id", ""), version, NULL,
+                 worker->arena, &model);
+  if (status == DB_NONE)
+    return err_set(info, ERR_NOT_FOUND, "the base model, %s version %d, is not there any more",
+                   json_get_string(base, "name", ""), version);
+  if (status != DB_ROWS)
+    return err_set(info, ERR_UNAVAILABLE, "could not read the base model");
+  struct dataset_wanted wanted = {.sha256 = model.sha256,
+                                  .blob_id = model.blob_id,
+                                  .bytes = model.bytes,
+                                  .tick = hold,
+                                  .context = &holding};
+  return dataset_cache_get(&worker->cache, worker->conn, &wanted, path, info);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------- */

@@ -77,7 +77,8 @@ fit_seconds(const struct worker *worker, const struct db_work_unit *unit, const 
 
 static enum err
 write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const char *path,
-           const json_t *spec, double max_seconds, bool goes_on, struct err_info *info)
+           const char *base, const json_t *spec, double max_seconds, bool goes_on,
+           struct err_info *info)
 {
   json_t *schema = NULL, *params = NULL;
   enum err err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, info);
@@ -90,6 +91,8 @@ write_unit(const struct work_dir *dir, const struct db_work_unit *unit, const ch
       unit->job_id, "data", path, "parent", (json_int_t) getpid(), "spec", spec, "schema", schema,
       "trial", unit->trial_number, "family", unit->family, "params", params, "fold", unit->fold,
       "max_seconds", max_seconds, "until_epoch", unit->until_epoch, "goes_on", goes_on);
+    if (json != NULL && *base != '\0')
+      json_object_set_new(json, "base", json_string(base));
     err = work_dir_write_json(dir, "unit.json", json, info);
     json_decref(json);
   }
@@ -265,18 +268,20 @@ worker_fit(struct worker *worker, const struct db_work_unit *unit)
   struct err_info info = {0};
   struct work_dir dir;
   json_t *spec = NULL;
-  char path[PATH_MAX];
+  char path[PATH_MAX], base[PATH_MAX];
   log_debug("trial %d, fold %d: %s", unit->trial_number, unit->fold, unit->family);
   enum err err = json_parse(unit->spec, strlen(unit->spec), MOST_DEPTH, &spec, &info);
   if (err == ERR_OK)
     err = worker_dataset(worker, unit, &lease, path, &info);
   if (err == ERR_OK)
+    err = worker_base_model(worker, unit, &lease, spec, base, &info);
+  if (err == ERR_OK)
     err = work_dir_make(&dir, worker->estate.path, "unit", &info);
   if (err == ERR_OK)
   {
     double planned_s = fit_seconds(worker, unit, spec);
-    err =
-      write_unit(&dir, unit, path, spec, planned_s, fetch_checkpoint(worker, unit, &dir), &info);
+    err = write_unit(&dir, unit, path, base, spec, planned_s, fetch_checkpoint(worker, unit, &dir),
+                     &info);
     if (err == ERR_OK)
       run_fit(worker, unit, &lease, &dir, spec, planned_s);
     work_dir_remove(&dir);

@@ -34,6 +34,12 @@ enum err worker_dataset(struct worker *worker, const struct db_work_unit *unit,
                         const struct db_work_lease *lease, char path[PATH_MAX],
                         struct err_info *info);
 
+/* The file of the model that the job's fits start from, fetched like a dataset; an empty path when its spec names
+ * none. */
+enum err worker_base_model(struct worker *worker, const struct db_work_unit *unit,
+                           const struct db_work_lease *lease, const json_t *spec,
+                           char path[PATH_MAX], struct err_info *info);
+
 /* The same under a lease that is kept by `heartbeat`. */
 enum err worker_dataset_kept(struct worker *worker, const struct db_work_unit *unit,
                              const struct db_work_lease *lease,

@@ -101,13 +101,3 @@ job_find(struct http_request *req, struct db_conn *conn, const char *id, struct 
     http_reply_db(req, status, E_JOB_NOT_FOUND);
   return status == DB_ROWS;
 }
-
-int
-version_parse(const char *text)
-{
-  int64_t value;
-
-  if (!text_parse_int64(text, strlen(text), &value) || value < 1 || value > INT_MAX || *text == '+')
-    return 0;
-  return (int) value;
-}

@@ -38,7 +38,4 @@ void reply_failure(struct http_request *req, const struct err_info *info);
 /* The job as it is now. False when it replied. */
 bool job_find(struct http_request *req, struct db_conn *conn, const char *id, struct db_job *row);
 
-/* The version in a path, or 0 when it is no whole number from 1. */
-int version_parse(const char *text);
-
 #endif

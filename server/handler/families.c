@@ -29,14 +29,29 @@ view_family(const struct model_family *family, const struct model_data_shape *sh
   return view;
 }
 
-/* ?kind=table|images and ?task=binary|multiclass|regression. False when it replied. */
+/* What a job starts from that names a base model. */
+static const struct model_base typical_base = {.stages = 3,
+                                               .blocks = 1,
+                                               .filters = 16,
+                                               .kernel = 3,
+                                               .stride = 1,
+                                               .normalised = true,
+                                               .height = TYPICAL_SIDE,
+                                               .width = TYPICAL_SIDE,
+                                               .channels = 1,
+                                               .seen_height = TYPICAL_SIDE,
+                                               .seen_width = TYPICAL_SIDE};
+
+/* ?kind=table|images, ?task=binary|multiclass|regression and ?based=0|1. False when it replied. */
 static bool
 read_shape(struct http_request *req, struct model_data_shape *shape)
 {
-  static const char *const known[] = {"kind", "task", NULL};
+  static const char *const known[] = {"kind", "task", "based", NULL};
   const char *kind = http_query(req, "kind"), *task = http_query(req, "task");
 
-  if (!http_query_known(req, known))
+  int64_t based;
+
+  if (!http_query_known(req, known) || !http_query_integer(req, "based", 0, 1, 0, &based))
     return false;
   if (kind && strcmp(kind, "table") != 0 && strcmp(kind, "images") != 0)
   {
@@ -45,6 +60,8 @@ read_shape(struct http_request *req, struct model_data_shape *shape)
   }
   shape->kind = kind && strcmp(kind, "images") == 0 ? DATASET_IMAGES : DATASET_TABLE;
   shape->rows = TYPICAL_ROWS;
+  if (based)
+    shape->base = typical_base;
   shape->columns = shape->kind == DATASET_IMAGES ? TYPICAL_PIXELS : TYPICAL_COLUMNS;
   if (shape->kind == DATASET_IMAGES)
   {

@@ -372,6 +372,7 @@ clone_request(const struct db_job *job, const json_t *changes)
   json_t *search = json_object_get(request, "search");
   const char *name;
 
+  view_spec(request);
   json_object_set_new(request, "dataset", json_string(job->dataset_id));
   json_object_set_new(request, "name", json_string(job->name));
   json_object_del(search, "seed");
@@ -386,6 +387,9 @@ clone_request(const struct db_job *job, const json_t *changes)
   }
   if (json_object_get(changes, "families") && !json_object_get(changes, "search"))
     prune_space(request);
+  /* What can be searched hangs on what is taken over. */
+  if (json_object_get(changes, "base_model") && !json_object_get(changes, "search"))
+    json_object_del(search, "space");
   /* Another dataset may mean another task; it is derived anew. */
   if (json_object_get(changes, "dataset") || json_object_get(changes, "target"))
   {

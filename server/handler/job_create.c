@@ -10,6 +10,7 @@
 #include "search/search.h"
 #include "server/dataset_cache.h"
 #include "server/handler/common.h"
+#include "server/handler/job_base.h"
 #include "server/handler/job_estimate.h"
 #include "server/handler/job_warm.h"
 #include "server/handler/job_rows.h"
@@ -256,6 +257,7 @@ job_plan_check(struct http_request *req, struct db_conn *conn, const json_t *req
   complete_names(req, json_array_get(plan->owned, 0), plan);
   complete_seed(json_array_get(plan->owned, 0));
   fine = job_warm_fill(req, conn, json_array_get(plan->owned, 0), faults)
+         && job_base_fill(req, conn, json_array_get(plan->owned, 0), faults)
          && make_spec(req, json_array_get(plan->owned, 0), plan, faults)
          && check_rows(req, conn, plan, faults);
   if (fine)

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "model/family_cost.h"
 #include "search/search.h"
+#include "server/json_view.h"
 #include "sql/db_work.h"
 
 /* As the split does by rule (data/split.h). */
@@ -62,6 +63,10 @@ job_estimate_shape(const struct job_plan *plan)
     .encoded = images ? 0 : family_encoded_columns(plan->schema, plan->spec->target),
     .characters = images ? 0 : family_text_characters(plan->schema, plan->spec->target),
     .classes = plan->task_known ? plan->task.class_count : 2,
+    .height = images ? (size_t) json_get_number(plan->schema, "height", 0.0) : 0,
+    .width = images ? (size_t) json_get_number(plan->schema, "width", 0.0) : 0,
+    .channels = images ? (size_t) json_get_number(plan->schema, "channels", 0.0) : 0,
+    .base = plan->spec->base,
   };
   return shape;
 }
@@ -299,7 +304,7 @@ static json_t *
 view_form(const struct job_plan *plan)
 {
   json_t *form = json_deep_copy(plan->form);
-  json_object_del(json_object_get(form, "search"), "warm_start");
+  view_spec(form);
   return form;
 }
 

@@ -33,31 +33,16 @@ enum where
 struct predict_call
 {
   enum where where;
-  const char *name; /* or id */
-  const char *alias;
-  int version;
+  struct model_path path;
 };
 
-/* "iris", "iris@fast", "iris@3". NULL when it names no model. */
+/* NULL when it names no model. */
 static struct predict_call *
 read_path(struct http_request *req)
 {
   struct predict_call *call = arena_alloc(req->arena, sizeof *call);
-  char *name = arena_strdup(req->arena, http_arg(req, "model")), *at;
 
-  if (!call || !name)
-    return NULL;
-  at = strchr(name, '@');
-  if (at)
-  {
-    *at = '\0';
-    call->version = version_parse(at + 1);
-    call->alias = at + 1;
-    if (call->version == 0 && !name_is_model(call->alias))
-      return NULL;
-  }
-  call->name = name;
-  return name_is_model(name) || strncmp(name, "mdl_", 4) == 0 ? call : NULL;
+  return call && name_model_path(req->arena, http_arg(req, "model"), &call->path) ? call : NULL;
 }
 
 static enum http_outcome
@@ -79,8 +64,8 @@ load_model(struct http_request *req, const struct predict_call *call, struct mod
   /* without a database what is cached still answers */
   if (db_acquire(server->db, POOL_WAIT_S, &conn, &info) != ERR_OK)
     conn = NULL;
-  rc = model_cache_get(server->models, conn, req->tenant_id, call->name, call->version, call->alias,
-                       ref, &info);
+  rc = model_cache_get(server->models, conn, req->tenant_id, call->path.name, call->path.version,
+                       call->path.alias, ref, &info);
   if (conn)
     db_release(server->db, conn);
   if (rc == ERR_OK)
@@ -215,8 +200,8 @@ handle_predict_post(struct http_request *req)
     }
     req->state = call;
   }
-  if (!model_cache_peek(req->server->models, req->tenant_id, call->name, call->version, call->alias,
-                        &ref))
+  if (!model_cache_peek(req->server->models, req->tenant_id, call->path.name, call->path.version,
+                        call->path.alias, &ref))
   {
     if (call->where != ON_WAITING_POOL)
       return go_to(call, ON_WAITING_POOL);

@@ -93,6 +93,7 @@ make_request(struct http_request *req, struct json_faults *faults)
   set_text(req, request, "name");
   set_text(req, request, "metric");
   set_text(req, request, "task");
+  set_text(req, request, "base_model");
   set_families(req, request);
   set_number(req, budget, "seconds", faults);
   set_number(req, budget, "trials", faults);
@@ -107,8 +108,8 @@ static bool
 begin(struct http_request *req, struct train_state *state)
 {
   static const char *const known[] = {"wait", NULL};
-  static const char *const fields[] = {"target", "name", "seconds",  "trials",
-                                       "metric", "task", "families", NULL};
+  static const char *const fields[] = {"target", "name",     "seconds",    "trials", "metric",
+                                       "task",   "families", "base_model", NULL};
   struct json_faults faults;
   const char *name;
   double wait_s;

@@ -76,6 +76,17 @@ handle_leaderboard(struct http_request *req)
   return reply_trials(req, DB_TRIAL_BY_SCORE);
 }
 
+/* Only the family cnn starts from one. */
+static json_t *
+base_of(const struct db_job *job, const struct db_trial *trial)
+{
+  json_t *spec = view_json(job->spec), *base;
+
+  base = strcmp(trial->family, "cnn") == 0 ? view_base_model(spec) : json_null();
+  json_decref(spec);
+  return base;
+}
+
 enum http_outcome
 handle_trials_get(struct http_request *req)
 {
@@ -106,6 +117,7 @@ handle_trials_get(struct http_request *req)
   for (size_t i = 0; i < count; i++)
     json_array_append_new(curve, view_epoch(&epochs[i]));
   json_object_set_new(view, "epochs", curve);
+  json_object_set_new(view, "base_model", base_of(&job, &trial));
   http_reply_json(req, 200, view);
   return HTTP_REPLIED;
 }

@@ -17,6 +17,7 @@
 #include "server/handler/common.h"
 #include "server/json_view.h"
 #include "server/model_cache.h"
+#include "server/names.h"
 #include "sql/db_dataset.h"
 #include "sql/db_folds.h"
 #include "sql/db_job.h"

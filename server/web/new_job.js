@@ -58,7 +58,7 @@ function request(form, dataset) {
     search: { method: value("method") },
     families: chosen.length && chosen.length < families.length ? chosen : undefined,
     validation: Object.values(validation).some((one) => one !== undefined) ? validation : undefined,
-    class_weight: value("class_weight"), sample_weight: value("sample_weight"),
+    class_weight: value("class_weight"), sample_weight: value("sample_weight"), base_model: value("base_model"),
   };
   return job;
 }
@@ -68,7 +68,14 @@ function modelName(name) {
   return name.toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
 }
 
-function fields(dataset, metrics, methods, families) {
+// Models whose layers a job on images may take over; an ensemble of another kind is refused with the reason.
+async function baseModels(kind) {
+  if (kind !== "images") return [];
+  const page = await call("GET", "/api/v1/models?limit=100");
+  return page.items.filter((model) => model.family === "cnn" || model.family === "bag").map((model) => model.name);
+}
+
+function fields(dataset, metrics, methods, families, bases) {
   const columns = dataset.columns || [];
   const none = ["", "none", true];
   const named = (keep) => [none, ...columns.filter(keep).map((column) => [column.name, column.name])];
@@ -94,6 +101,7 @@ function fields(dataset, metrics, methods, families) {
         table ? choice("group", "Keep groups together", named((column) => column.type !== "text")) : null,
         table ? choice("time", "Test on the latest by", named((column) => column.type === "datetime" || column.type === "numeric")) : null,
         table ? choice("sample_weight", "Weight of each row", named((column) => column.type === "numeric")) : null,
+        bases.length ? choice("base_model", "Start from model", [none, ...bases.map((name) => [name, name])], "its layers are taken over") : null,
         choice("class_weight", "Class weights", [["", "none", true], ["balanced", "balanced"]])),
       el("fieldset", {}, el("legend", {}, "Families"), families.map((family) => el("label", { class: "check" },
         el("input", { type: "checkbox", name: "family", value: family.name, checked: family.fits !== false, disabled: family.fits === false }),
@@ -120,8 +128,8 @@ export async function newJobPage() {
 
   async function choose(id) {
     dataset = await call("GET", `/api/v1/datasets/${encodeURIComponent(id)}`);
-    const families = await call("GET", `/api/v1/families?kind=${dataset.kind}`);
-    rest.replaceChildren(...fields(dataset, metrics, methods.items, families.items));
+    const [families, bases] = await Promise.all([call("GET", `/api/v1/families?kind=${dataset.kind}`), baseModels(dataset.kind)]);
+    rest.replaceChildren(...fields(dataset, metrics, methods.items, families.items, bases));
     out.replaceChildren();
   }
 
