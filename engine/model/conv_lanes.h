@@ -1,5 +1,6 @@
-/* Eight numbers at a time, read and written in either precision: what the loops of conv_*.c are made of, since
- * compilers do not make vector code of such loops reliably. Private to engine/model.
+/* Several numbers at a time, read and written in either precision: what the loops of conv_loops_*.c are made of,
+ * since compilers do not make vector code of such loops reliably. Eight in the compiler's own vectors or, where
+ * CONV_LANES_AVX512 is defined, sixteen in those of AVX-512. Private to engine/model.
  */
 #ifndef ATTUNE_MODEL_CONV_LANES_H
 #define ATTUNE_MODEL_CONV_LANES_H
@@ -16,19 +17,117 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
+#ifdef CONV_LANES_AVX512
+#define LANES 16u
+#else
 #define LANES 8u
+#endif
 
-typedef float lanes __attribute__((vector_size(32)));
-typedef int32_t lanes_int __attribute__((vector_size(32)));
-typedef uint32_t lanes_bits __attribute__((vector_size(32)));
-typedef uint16_t lanes_half __attribute__((vector_size(16)));
-typedef uint8_t lanes_byte __attribute__((vector_size(8)));
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t lanes_int __attribute__((vector_size(4 * LANES)));
+typedef uint32_t lanes_bits __attribute__((vector_size(4 * LANES)));
+typedef uint16_t lanes_half __attribute__((vector_size(2 * LANES)));
+typedef uint8_t lanes_byte __attribute__((vector_size(LANES)));
 
 static SIMD_INLINE lanes
 lanes_all(float value)
 {
-  return (lanes){value, value, value, value, value, value, value, value};
+  return value - (lanes){0};
 }
+
+static SIMD_INLINE size_t
+lanes_left(size_t channels, size_t at)
+{
+  return channels - at < LANES ? channels - at : LANES;
+}
+
+#ifdef CONV_LANES_AVX512
+
+static SIMD_INLINE __mmask16
+lanes_mask(size_t count)
+{
+  return (__mmask16) ((1u << count) - 1u);
+}
+
+static SIMD_INLINE lanes
+lanes_load(const float *x, size_t count)
+{
+  return (lanes) _mm512_maskz_loadu_ps(lanes_mask(count), x);
+}
+
+static SIMD_INLINE void
+lanes_store(float *x, size_t count, lanes v)
+{
+  _mm512_mask_storeu_ps(x, lanes_mask(count), (__m512) v);
+}
+
+static SIMD_INLINE lanes
+lanes_get(const void *x, size_t at, size_t count, bool half)
+{
+  if (!half)
+    return lanes_load((const float *) x + at, count);
+  __m256i h = _mm256_maskz_loadu_epi16(lanes_mask(count), (const uint16_t *) x + at);
+  return (lanes) _mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16);
+}
+
+static SIMD_INLINE void
+lanes_put(void *x, size_t at, size_t count, lanes v, bool half)
+{
+  if (!half)
+  {
+    lanes_store((float *) x + at, count, v);
+    return;
+  }
+  lanes_bits bits = (lanes_bits) v;
+  bits = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
+  _mm256_mask_storeu_epi16((uint16_t *) x + at, lanes_mask(count),
+                           _mm512_cvtepi32_epi16((__m512i) bits));
+}
+
+static SIMD_INLINE lanes
+lanes_choose(lanes_int mask, lanes a, lanes b)
+{
+  return (lanes) _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i) mask), (__m512) b, (__m512) a);
+}
+
+static SIMD_INLINE lanes
+lanes_clamp(lanes x, float most)
+{
+  __m512 above = _mm512_max_ps(_mm512_set1_ps(-most), (__m512) x);
+  return (lanes) _mm512_min_ps(_mm512_set1_ps(most), above);
+}
+
+static SIMD_INLINE lanes
+lanes_relu(lanes z)
+{
+  return (lanes) _mm512_max_ps((__m512) z, _mm512_setzero_ps());
+}
+
+static SIMD_INLINE void
+lanes_put_bytes(uint8_t *to, size_t count, lanes_int v)
+{
+  _mm_mask_storeu_epi8(to, lanes_mask(count), _mm512_cvtepi32_epi8((__m512i) v));
+}
+
+static SIMD_INLINE lanes_int
+lanes_get_bytes(const uint8_t *from, size_t count)
+{
+  return (lanes_int) _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes_mask(count), from));
+}
+
+static SIMD_INLINE lanes_int
+lanes_get_ints(const uint32_t *from, size_t count)
+{
+  return (lanes_int) _mm512_maskz_loadu_epi32(lanes_mask(count), from);
+}
+
+static SIMD_INLINE void
+lanes_put_ints(uint32_t *to, size_t count, lanes_int v)
+{
+  _mm512_mask_storeu_epi32(to, lanes_mask(count), (__m512i) v);
+}
+
+#else
 
 /* The first `count` ≤ LANES of a float array, the others 0. */
 static SIMD_INLINE lanes
@@ -91,13 +190,58 @@ lanes_choose(lanes_int mask, lanes a, lanes b)
   return (lanes) (((lanes_int) a & mask) | ((lanes_int) b & ~mask));
 }
 
+/* x, or ±most where it lies beyond; a NaN stays one. */
+static SIMD_INLINE lanes
+lanes_clamp(lanes x, float most)
+{
+  x = lanes_choose(x < -most, lanes_all(-most), x);
+  return lanes_choose(x > most, lanes_all(most), x);
+}
+
+static SIMD_INLINE lanes
+lanes_relu(lanes z)
+{
+  return (lanes) ((lanes_int) z & (z > 0.0f));
+}
+
+/* Whole numbers of other widths, `count` of them. */
+static SIMD_INLINE void
+lanes_put_bytes(uint8_t *to, size_t count, lanes_int v)
+{
+  lanes_byte bytes = __builtin_convertvector(v, lanes_byte);
+  memcpy(to, &bytes, count);
+}
+
+static SIMD_INLINE lanes_int
+lanes_get_bytes(const uint8_t *from, size_t count)
+{
+  lanes_byte bytes = {0};
+  memcpy(&bytes, from, count);
+  return __builtin_convertvector(bytes, lanes_int);
+}
+
+static SIMD_INLINE lanes_int
+lanes_get_ints(const uint32_t *from, size_t count)
+{
+  lanes_int ints = {0};
+  memcpy(&ints, from, count * sizeof *from);
+  return ints;
+}
+
+static SIMD_INLINE void
+lanes_put_ints(uint32_t *to, size_t count, lanes_int v)
+{
+  memcpy(to, &v, count * sizeof *to);
+}
+
+#endif
+
 /* As simd_exp (base/simd.h). */
 static SIMD_INLINE lanes
 lanes_exp(lanes x)
 {
   const float round_magic = 12582912.0f;
-  x = lanes_choose(x < -87.0f, lanes_all(-87.0f), x);
-  x = lanes_choose(x > 87.0f, lanes_all(87.0f), x);
+  x = lanes_clamp(x, 87.0f);
   lanes shifted = x * 1.44269504f + round_magic;
   lanes whole = shifted - round_magic;
   lanes r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
@@ -112,12 +256,6 @@ lanes_exp(lanes x)
 }
 
 /* ---- activations and their slopes --------------------------------------------------------------------- */
-
-static SIMD_INLINE lanes
-lanes_relu(lanes z)
-{
-  return (lanes) ((lanes_int) z & (z > 0.0f));
-}
 
 static SIMD_INLINE lanes
 lanes_relu_slope(lanes z)
@@ -160,20 +298,5 @@ lanes_silu_slope(lanes z)
   lanes s = 1.0f / (1.0f + lanes_exp(-z));
   return s * (1.0f + z * (1.0f - s));
 }
-
-/* ---- loops in both precisions ------------------------------------------------------------------------- */
-
-/* name_f32 and name_bf16 of name_body, whose last parameter says which. */
-#define CONV_TWO_KINDS(name, params, ...)                                                          \
-  static SIMD_INLINE void name##_f32_body params                                                   \
-  {                                                                                                \
-    name##_body(__VA_ARGS__, false);                                                               \
-  }                                                                                                \
-  static SIMD_INLINE void name##_bf16_body params                                                  \
-  {                                                                                                \
-    name##_body(__VA_ARGS__, true);                                                                \
-  }                                                                                                \
-  SIMD_DEFINE(static, name##_f32, params, (__VA_ARGS__))                                           \
-  SIMD_DEFINE(static, name##_bf16, params, (__VA_ARGS__))
 
 #endif
