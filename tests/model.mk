@@ -26,6 +26,11 @@ EXTRA_PROGRAMS += tests/bench/kernel_conv
 tests_bench_kernel_conv_SOURCES = tests/bench/kernel_conv.c
 tests_bench_kernel_conv_LDADD = $(MODEL_TEST_LIBS)
 
+# Training steps for the bench against PyTorch (tests/bench/train/README.md).
+EXTRA_PROGRAMS += tests/bench/train/train_speed
+tests_bench_train_train_speed_SOURCES = tests/bench/train/train_speed.c
+tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)
+
 EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
