@@ -58,14 +58,27 @@
   }
 #endif
 
+/* a where `take` is set, else b: no branch that a compiler could follow and copy code into. */
+static SIMD_INLINE float
+simd_choose(int take, float a, float b)
+{
+  uint32_t mask = 0u - (uint32_t) take, a_bits, b_bits;
+  memcpy(&a_bits, &a, sizeof a_bits);
+  memcpy(&b_bits, &b, sizeof b_bits);
+  uint32_t bits = (a_bits & mask) | (b_bits & ~mask);
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 /* exp by 2^n · p(r), |r| ≤ ½ ln 2, p a polynomial of degree 6: relative error below 2e-7; saturates
  * outside ±87. No branch and no call, so loops over it become vector code. */
 static SIMD_INLINE float
 simd_exp(float x)
 {
   const float round_magic = 12582912.0f; /* 1.5 · 2^23: adding it leaves a whole number */
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 87.0f ? 87.0f : x;
+  x = simd_choose(x < -87.0f, -87.0f, x);
+  x = simd_choose(x > 87.0f, 87.0f, x);
   float shifted = x * 1.44269504f + round_magic;
   float whole = shifted - round_magic;
   float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;

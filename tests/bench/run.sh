@@ -18,7 +18,7 @@ part() { # name, command…
 }
 
 # ATTUNE_BENCH_PARTS picks some of them.
-parts=${ATTUNE_BENCH_PARTS:-search upload listeners fashion_mnist tables bayes_real}
+parts=${ATTUNE_BENCH_PARTS:-kernels search upload listeners fashion_mnist tables bayes_real}
 
 # What has been measured so far, also when a later part fails or is interrupted.
 write_results() {
@@ -38,11 +38,13 @@ write_results() {
 trap write_results EXIT
 trap "exit 1" INT TERM
 
-make -s -C "$build" tests/bench/search_vs_random
+make -s -C "$build" tests/bench/search_vs_random tests/bench/kernel_conv
 for name in $parts; do
   if [ "$name" = search ]; then
     part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
       --know-budget 1 --functions branin,hartmann6,ackley5
+  elif [ "$name" = kernels ]; then
+    part kernels "$build/tests/bench/kernel_conv"
   else
     part "$name" "$here/../accept/run.sh" "$name"
   fi
