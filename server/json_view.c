@@ -29,7 +29,7 @@ view_text(const char *text)
 json_t *
 view_json(const char *text)
 {
-  json_t *value = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+  json_t *value = text ? json_load_wide(text, strlen(text), JSON_DECODE_ANY, NULL) : NULL;
   return value ? value : json_null();
 }
 

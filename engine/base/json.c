@@ -95,7 +95,7 @@ json_parse(const char *bytes, size_t length, size_t max_depth, json_t **value,
     return err_set(info, ERR_INVALID, "line 1, column 1: empty, a JSON value is expected");
 
   json_error_t error;
-  *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+  *value = json_load_wide(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
   if (*value)
     return ERR_OK;
   if (json_error_code(&error) == json_error_out_of_memory)

@@ -90,6 +90,10 @@ struct json_field
 bool json_check(const json_t *object, const struct json_field *fields, const char *pointer,
                 struct json_faults *faults);
 
+/* As json_loadb, but whole numbers that do not fit 64 bits become reals: PostgreSQL writes 1e300 with all of its
+ * digits. New reference, NULL with *error (may be NULL). */
+json_t *json_load_wide(const char *bytes, size_t length, size_t flags, json_error_t *error);
+
 /* Parses `length` bytes. ERR_INVALID with line and column in the text when it is not JSON, is nested
  * deeper than max_depth, or repeats a key. *value is a new reference. */
 enum err json_parse(const char *bytes, size_t length, size_t max_depth, json_t **value,

@@ -8,6 +8,7 @@ engine_libbase_a_SOURCES = \
   engine/base/json.c engine/base/json.h \
   engine/base/json_check.c \
   engine/base/json_faults.c \
+  engine/base/json_wide.c \
   engine/base/json_write.c \
   engine/base/la.c engine/base/la.h \
   engine/base/log.c engine/base/log.h \

@@ -56,6 +56,33 @@ test_parse(void **state)
   free(deep);
 }
 
+/* Whole numbers beyond 64 bits are reals; whatever looks like one in a string or in a real is left alone. */
+static void
+test_wide_numbers(void **state)
+{
+  (void) state;
+  char text[800], digits[302];
+  memset(digits, '0', 301);
+  digits[0] = '1';
+  digits[301] = '\0';
+  snprintf(text, sizeof text,
+           "{\"a\": [%s, -%s, 7, 12345678901234567890123.5, 1234567890123456789e2, 1e-10, "
+           "9223372036854775807], \"12345678901234567890\": \"\\\"123456789012345678901\"}",
+           digits, digits);
+  json_t *value = parse(text), *list = json_object_get(value, "a");
+  assert_near(json_real_value(json_array_get(list, 0)), 1e300, 0);
+  assert_near(json_real_value(json_array_get(list, 1)), -1e300, 0);
+  assert_int_equal(json_integer_value(json_array_get(list, 2)), 7);
+  assert_near(json_real_value(json_array_get(list, 3)), 12345678901234567890123.5, 0);
+  assert_near(json_real_value(json_array_get(list, 4)), 1234567890123456789e2, 0);
+  assert_near(json_real_value(json_array_get(list, 5)), 1e-10, 0);
+  assert_near(json_number_value(json_array_get(list, 6)), 9223372036854775807.0, 0);
+  assert_string_equal(json_string_value(json_object_get(value, "12345678901234567890")),
+                      "\"123456789012345678901");
+  json_decref(value);
+  json_decref(parse("18446744073709551616"));
+}
+
 /* Any bytes at all: refused or read, never a crash. */
 static void
 test_parse_noise(void **state)
@@ -252,9 +279,13 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_parse),      cmocka_unit_test(test_parse_noise),
-    cmocka_unit_test(test_check_good), cmocka_unit_test(test_check_all_faults),
-    cmocka_unit_test(test_fault_list), cmocka_unit_test(test_getters),
+    cmocka_unit_test(test_parse),
+    cmocka_unit_test(test_wide_numbers),
+    cmocka_unit_test(test_parse_noise),
+    cmocka_unit_test(test_check_good),
+    cmocka_unit_test(test_check_all_faults),
+    cmocka_unit_test(test_fault_list),
+    cmocka_unit_test(test_getters),
     cmocka_unit_test(test_write),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
