@@ -30,13 +30,17 @@ row_at(const struct apply *apply, size_t i)
 double
 encode_clip(double value)
 {
+  /* Beyond, the square might overflow. */
+  if (fabs(value) > 1e9)
+    return value > 0 ? 3.0 : -3.0;
   return value / sqrt(1.0 + value * value / 9.0);
 }
 
 static double
 scaled(const struct encode_column *column, double value)
 {
-  return encode_clip((value - column->centre) * column->scale);
+  /* A scale of 0 is of values too far apart for their spread to be a number. */
+  return column->scale > 0 ? encode_clip((value - column->centre) * column->scale) : 0.0;
 }
 
 /* Raw numbers beyond the range of a float stay finite. */

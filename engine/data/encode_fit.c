@@ -30,14 +30,15 @@ compare_seen(const void *left, const void *right)
   return strcmp(a->text, b->text);
 }
 
-/* Linear between order statistics of an ascending array. */
+/* Linear between order statistics of an ascending array; no difference of them is taken, which might overflow. */
 static double
 quantile(const double *sorted, size_t count, double level)
 {
   double place = level * (double) (count - 1);
   size_t low = (size_t) place;
   size_t high = low + 1 < count ? low + 1 : low;
-  return sorted[low] + (place - (double) low) * (sorted[high] - sorted[low]);
+  double share = place - (double) low;
+  return sorted[low] * (1.0 - share) + sorted[high] * share;
 }
 
 void

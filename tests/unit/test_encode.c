@@ -343,6 +343,45 @@ test_damaged_bytes(void **state)
   buf_free(&csv);
 }
 
+/* Numbers at the ends of what a double holds: in both views every feature is a number, and it is what is stored. */
+static void
+test_extreme_numbers(void **state)
+{
+  (void) state;
+  static const double values[] = {1.7e308, -1.7e308, 1e300, -1e300, 5e-324, 0, 1, -1, NAN, 1e-300};
+  for (int view = ENCODE_DENSE; view <= ENCODE_TREE; view++)
+  {
+    struct rig rig;
+    struct buf csv = {0}, bytes = {0};
+    struct encoder *loaded;
+    struct err_info info = {0};
+    size_t used;
+    buf_append_text(&csv, "all,huge,near,group,y\n");
+    for (int i = 0; i < 60; i++)
+    {
+      if (isfinite(values[i % 10]))
+        buf_printf(&csv, "%.17g", values[i % 10]);
+      buf_printf(&csv, ",%.17g,%.17g,g%d,%.17g\n", i % 2 ? 1.7e308 : -1.7e308, 1e300 + 1e284 * i,
+                 i % 50, i % 2 ? 1e28 : -1e28 * i);
+    }
+    set_up(&rig, &csv, "y", (enum encode_view) view, 60);
+    float *x = apply(&rig, rig.encoder, 0, 60, true), *again;
+    for (size_t i = 0; i < 60 * encoder_width(rig.encoder); i++)
+      assert_true(view == ENCODE_TREE ? !isinf(x[i]) : isfinite(x[i]) && fabsf(x[i]) <= 3.0f);
+    assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
+    assert_int_equal(encoder_load(bytes.data, bytes.length, &used, &loaded, &info), ERR_OK);
+    again = apply(&rig, loaded, 0, 60, false);
+    for (size_t i = 0; i < 60 * encoder_width(rig.encoder); i++)
+      assert_true(view == ENCODE_TREE ? !isinf(again[i]) : isfinite(again[i]));
+    encoder_free(loaded);
+    free(again);
+    free(x);
+    buf_free(&bytes);
+    buf_free(&csv);
+    tear_down(&rig);
+  }
+}
+
 static void
 test_refusals(void **state)
 {
@@ -394,7 +433,7 @@ main(void)
     cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
     cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
     cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
-    cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_extreme_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
