@@ -36,7 +36,7 @@ EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 if HAVE_CMOCKA
 model_tests = tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_conv_loops tests/unit/test_kernel_conv tests/unit/test_kernel_dense \
-  tests/unit/test_model_file tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_rungs \
+  tests/unit/test_model_file tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_text tests/unit/test_train_rungs \
   tests/unit/test_train_weights tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -77,6 +77,8 @@ tests_unit_test_model_versions_CPPFLAGS = $(AM_CPPFLAGS) '-DTEST_DATA="$(abs_src
 tests_unit_test_model_versions_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_SOURCES = tests/unit/test_train.c $(toy_sources)
 tests_unit_test_train_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_train_text_SOURCES = tests/unit/test_train_text.c tests/harness/data_fixture.h tests/harness/test_support.h
+tests_unit_test_train_text_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_parts_SOURCES = tests/unit/test_train_parts.c tests/harness/test_support.h
 tests_unit_test_train_parts_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_train_rungs_SOURCES = tests/unit/test_train_rungs.c $(toy_sources)

@@ -50,8 +50,10 @@ static enum err
 settle_classes(struct class_entry *entries, size_t count, size_t codes, bool sort, const char *what,
                struct arena *arena, struct task *task, struct err_info *info)
 {
-  size_t kept = 0, dropped = 0;
+  size_t kept = 0, dropped = 0, rows = 0;
   char dropped_name[64] = "";
+  for (size_t i = 0; i < count; i++)
+    rows += entries[i].rows;
   for (size_t i = 0; i < count; i++)
     if (entries[i].rows >= TASK_MIN_CLASS_ROWS)
       entries[kept++] = entries[i];
@@ -60,6 +62,12 @@ settle_classes(struct class_entry *entries, size_t count, size_t codes, bool sor
       if (dropped++ == 0)
         strncat(dropped_name, entries[i].name, sizeof dropped_name - 1);
     }
+  if (kept >= 2 && dropped * 2 > rows)
+    return err_set(
+      info, ERR_INVALID,
+      "%s has %zu different values in %zu rows, %zu of them in a single one: more classes than the "
+      "rows allow; choose another column, or put rare values together",
+      what, kept + dropped, rows, dropped);
   if (kept < 2)
     return err_set(info, ERR_INVALID,
                    "%s has fewer than two classes with at least %d rows each, so there is nothing "
@@ -264,6 +272,13 @@ make_for_column(const struct table *table, size_t index, enum task_wanted wanted
     return err;
   if (!task_takes_classes(&facts, wanted))
   {
+    for (size_t i = 0; i < table->row_count; i++)
+      if (isfinite(column->number[i]) && fabs(column->number[i]) > TASK_MAX_VALUE)
+        return err_set(
+          info, ERR_INVALID,
+          "%s has the value %g in row %zu, and numbers beyond %g are too large to compute with; "
+          "correct it, or divide the column by a constant",
+          what, column->number[i], i + 1, TASK_MAX_VALUE);
     task->kind = TASK_REGRESSION;
     task->output_count = 1;
     return ERR_OK;

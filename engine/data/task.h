@@ -41,6 +41,8 @@ struct task
 #define TASK_MAX_CLASSES 1000
 #define TASK_MIN_CLASS_ROWS 2
 #define TASK_MIN_ROWS 10
+/* Larger values of a regression's target, either way, are refused. */
+#define TASK_MAX_VALUE 1e30
 
 /* "binary", "multiclass", "regression" and back; "classification" stands for either of the first
  * two. */
@@ -51,7 +53,8 @@ const char *task_kind_name(enum task_kind kind);
  * taken as classes only when asked or when it has ≤ 2 values (else regression). Refused with
  * ERR_INVALID and a sentence with a remedy: no such column, all missing, constant, one class, an
  * identifier, a categorical that is different in every row, text, regression on words, fewer than
- * 10 labelled rows, a class with a single row is dropped to a warning. With ERR_OK, info->text
+ * 10 labelled rows, more than half of the rows in classes of a single row, a regression's number
+ * beyond TASK_MAX_VALUE. A class with a single row is dropped to a warning: with ERR_OK, info->text
  * holds that warning, or is empty. Classes are in the order of their numbers or, for words, of
  * their bytes; a boolean's are its false word, then its true one. */
 enum err task_make(const struct dataset *dataset, const char *target, const char *kind_name,

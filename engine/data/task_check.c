@@ -97,6 +97,14 @@ task_check_facts(const struct task_facts *facts, enum task_wanted wanted, struct
                    "target \"%s\" has a different value in every row, so no class can be learned; "
                    "choose another column%s",
                    facts->name, facts->type == COLUMN_NUMERIC ? ", or ask for regression" : "");
+  /* Then more than half of the rows are in classes of a single row, however the others lie. */
+  if (facts->distinct_exact && facts->distinct > labelled / 4 * 3 + labelled % 4)
+    return err_set(
+      info, ERR_INVALID,
+      "target \"%s\" has %zu different values in %zu rows: more classes than the rows allow; "
+      "choose another column%s",
+      facts->name, facts->distinct, labelled,
+      facts->type == COLUMN_NUMERIC ? ", or ask for regression" : ", or put rare values together");
   if (facts->distinct > TASK_MAX_CLASSES)
     return err_set(info, ERR_INVALID,
                    "target \"%s\" has %zu different values, and at most %d classes can be "

@@ -174,15 +174,18 @@ check_kind(const struct job_plan *plan, const json_t *request, struct json_fault
   json_array_foreach(json_object_get(plan->schema, "columns"), index, column)
   {
     const char *type = json_get_string(column, "type", "");
-    usable = usable
-             || (strcmp(json_get_string(column, "name", ""), target) != 0
-                 && strcmp(type, "identifier") != 0);
+    const char *name = json_get_string(column, "name", "");
+    bool varies = json_get_number(column, "distinct", 2.0) > 1.0
+                  || (json_get_number(column, "distinct", 2.0) > 0.0
+                      && json_get_number(column, "missing", 0.0) > 0.0);
+    usable = usable || (varies && strcmp(name, target) != 0 && strcmp(type, "identifier") != 0);
   }
   if (!usable)
     json_fault_add(
       faults, "/dataset",
       "add columns, or correct their types with PATCH /api/v1/datasets/{dataset}/schema",
-      "no column is left to learn from: all but the target are identifiers");
+      "no column is left to learn from: all but the target are identifiers or the same in every "
+      "row");
 }
 
 static bool

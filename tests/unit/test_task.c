@@ -88,6 +88,58 @@ test_lonely_class_is_left_out(void **state)
   fixture_free(&fixture);
 }
 
+/* As many classes as leave most rows alone in theirs, and numbers that are too large. */
+static void
+test_too_many_classes(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    int alone, twice; /* classes of a single row, of two rows */
+    const char *says; /* NULL: learned */
+    bool early;       /* the schema alone tells */
+  } cases[] = {{14, 3, "more classes than the rows allow", true},
+               {10, 4, "more classes than the rows allow", false},
+               {5, 6, NULL, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+  {
+    struct fixture fixture;
+    struct task task;
+    struct err_info info = {0}, early = {0};
+    struct buf csv = {0};
+    buf_append_text(&csv, "x,y\n");
+    for (int k = 0; k < cases[i].alone; k++)
+      buf_printf(&csv, "%d,a%d\n", k, k);
+    for (int k = 0; k < 2 * cases[i].twice; k++)
+      buf_printf(&csv, "%d,b%d\n", k, k / 2);
+    assert_int_equal(fixture_bytes(&fixture, csv.data, csv.length), ERR_OK);
+    assert_int_equal(task_check_schema(dataset_schema(fixture.dataset), "y", NULL, &early),
+                     cases[i].early ? ERR_INVALID : ERR_OK);
+    enum err err = task_make(fixture.dataset, "y", NULL, fixture.arena, &task, &info);
+    if (cases[i].says == NULL)
+      assert_int_equal(err, ERR_OK);
+    else
+    {
+      assert_int_equal(err, ERR_INVALID);
+      assert_has_text(info.text, cases[i].says);
+    }
+    fixture_free(&fixture);
+    buf_free(&csv);
+  }
+  struct fixture fixture;
+  struct task task;
+  struct err_info info = {0};
+  struct buf csv = {0};
+  buf_append_text(&csv, "x,y\n");
+  for (int k = 0; k < 30; k++)
+    buf_printf(&csv, "%d,%s\n", k, k == 17 ? "-1e300" : k % 2 ? "1.5" : "2.25");
+  assert_int_equal(fixture_bytes(&fixture, csv.data, csv.length), ERR_OK);
+  assert_int_equal(task_make(fixture.dataset, "y", NULL, fixture.arena, &task, &info), ERR_INVALID);
+  assert_has_text(info.text, "row 18");
+  fixture_free(&fixture);
+  buf_free(&csv);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -180,8 +232,8 @@ main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_kinds),    cmocka_unit_test(test_lonely_class_is_left_out),
-    cmocka_unit_test(test_refusals), cmocka_unit_test(test_few_rows),
-    cmocka_unit_test(test_images),
+    cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_many_classes),
+    cmocka_unit_test(test_few_rows), cmocka_unit_test(test_images),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
