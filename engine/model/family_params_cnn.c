@@ -54,6 +54,19 @@ tuned_epochs(const struct model_data_shape *shape)
   return family_clip(round(1e6 / (double) (shape->rows + 1)), 12, 150);
 }
 
+/* A body knows much already: harder images keep it from learning the few that are there by heart. */
+static double
+tuned_shift(const struct model_data_shape *shape)
+{
+  return shape->base.stages ? 0.12 : 0.07;
+}
+
+static double
+tuned_cutout(const struct model_data_shape *shape)
+{
+  return shape->base.stages ? 0.3 : 0.0;
+}
+
 static const char *const optimizer_choices[] = {"adamw",      "adam",    "sgd",
                                                 "heavy_ball", "rmsprop", NULL};
 static const char *const schedule_choices[] = {
@@ -123,7 +136,7 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 1.0,
    .low = 0.0,
    .high = 1.0,
-   .fallback = 0.2,
+   .fallback = 0.25,
    .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
   {.name = "body_rate",
    .help = "Learning rate of the base model's layers once they learn, as a part of that of the new "
@@ -135,7 +148,7 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 10.0,
    .low = 1e-3,
    .high = 1.0,
-   .fallback = 0.1,
+   .fallback = 0.3,
    .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
   {.name = "dropout",
    .help = "Share of the last layer's inputs switched off at random in each step.",
@@ -199,7 +212,7 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 0.5,
    .low = 0.0,
    .high = 0.2,
-   .fallback = 0.07,
+   .tuned = tuned_shift,
    .kinds = FAMILY_FOR_ALL},
   {.name = "flip",
    .help = "Whether an image and its mirror image mean the same; then both are trained on, and "
@@ -238,7 +251,7 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 0.9,
    .low = 0.0,
    .high = 0.5,
-   .fallback = 0.0,
+   .tuned = tuned_cutout,
    .kinds = FAMILY_FOR_ALL},
   {.name = "brightness",
    .help = "Brightness and contrast of training images change by up to this share.",
