@@ -70,7 +70,7 @@ def attune_version():
     if label:
         return label
     digest = hashlib.sha256()
-    for name in ("server/attuned", "engine/attune-engine"):
+    for name in ("server/attuned", "engine/worker/attune-engine"):
         path = os.path.join(os.environ["ATTUNE_BUILD"], name)
         if os.path.exists(path):
             with open(path, "rb") as f:
