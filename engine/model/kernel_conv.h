@@ -7,7 +7,7 @@
  * oneDNN's direct convolutions on plain channels-last memory, or products of unfolded images on BLAS where
  * oneDNN is absent or has nothing fast for the shape. oneDNN's blocked memory gains nothing over it. Its Winograd
  * form (version 2, fp32, blocked memory only) is not used: with 32 channels and more it would gain a third forward
- * and by inputs, 3 to 15 % of which go into turning the images, at the price of larger rounding errors; bf16 gains
+ * and by inputs, 5 to 20 % of which go into turning the images, at the price of larger rounding errors; bf16 gains
  * twice as much (tests/bench/kernel_conv.c).
  */
 #ifndef ATTUNE_MODEL_KERNEL_CONV_H
