@@ -110,6 +110,41 @@ toy_table(size_t rows, enum toy_target target, enum toy_fault fault, uint64_t se
   return toy_open(folder);
 }
 
+/* Notes of a few words, which tell the two classes of y; every seventh is missing. */
+static inline struct dataset *
+toy_texts(size_t rows)
+{
+  static const char *const classes[] = {"fruit", "tool"};
+  static const char *const words[] = {"a ripe plum", "the cherry", "an old saw", "this hammer"};
+  uint64_t *offset = calloc(rows + 1, sizeof *offset);
+  int32_t *label = calloc(rows, sizeof *label);
+  char *text = calloc(rows, 40), folder[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
+  struct err_info info;
+
+  for (size_t i = 0; i < rows; i++)
+  {
+    label[i] = (int32_t) (i % 4 / 2);
+    offset[i + 1] = offset[i];
+    if (i % 7 != 5)
+      offset[i + 1] += (uint64_t) sprintf(text + offset[i], "%s of %zu", words[i % 4], i);
+  }
+  struct column columns[] = {{.name = "note", .type = COLUMN_TEXT, .offset = offset, .text = text},
+                             {.name = "y",
+                              .type = COLUMN_CATEGORICAL,
+                              .code = label,
+                              .categories = classes,
+                              .category_count = 2}};
+  struct table table = {.row_count = rows, .column_count = 2, .columns = columns};
+  test_make_dir(folder);
+  test_path(path, folder, "toy.atds");
+  if (dataset_save_table(path, &table, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  free(offset);
+  free(label);
+  free(text);
+  return toy_open(folder);
+}
+
 /* Images of 8 × 8 with noise; the bright quarter tells the class. */
 static inline struct dataset *
 toy_images(size_t count, uint64_t seed)

@@ -146,6 +146,7 @@ test_identifiers_and_text(void **state)
   assert_int_equal(guess_pattern("code", "K-%d", 100, 1000, note), COLUMN_IDENTIFIER);
   assert_int_equal(guess_pattern("note", "a longer text number %d", 100, 1000, note), COLUMN_TEXT);
   assert_int_equal(guess_pattern("note", "a longer text number %d", 100, 60, note), COLUMN_TEXT);
+  assert_int_equal(guess_pattern("note", "这是第%d个很好的句子", 100, 1000, note), COLUMN_TEXT);
   assert_int_equal(guess_pattern("city", "town%d", 1000, 300, note), COLUMN_CATEGORICAL);
   assert_int_equal(guess_pattern("key", "u%d", 200000, 1000000, note), COLUMN_IDENTIFIER);
 }

@@ -17,7 +17,7 @@
 #include "tests/harness/data_fixture.h"
 #include "tests/harness/toy_fit.h"
 
-static struct dataset *table, *images;
+static struct dataset *table, *images, *texts;
 static struct task task;
 static struct arena *task_arena;
 static struct buf linear_file, mlp_file;
@@ -171,6 +171,39 @@ run_encode(void)
   encoder_free(back);
   encoder_free(encoder);
   buf_free(&bytes);
+  return done;
+}
+
+static bool
+run_encode_text(void)
+{
+  static const size_t rows[] = {0, 1, 2, 3, 4, 5, 6, 7};
+  static const char text[] = "[{\"note\": \"some words\"}, {\"note\": 7}]";
+  struct encoder *encoder = NULL, *back = NULL;
+  struct row_schema *schema = NULL;
+  struct row_batch *batch = NULL;
+  struct buf bytes = {0};
+  struct task words;
+  json_t *json = NULL;
+  float x[8 * 7];
+  size_t used = 0;
+  struct arena *arena = arena_new(0);
+  bool done = arena != NULL && task_make(texts, "y", NULL, arena, &words, NULL) == ERR_OK
+              && encoder_fit(texts, &words, ENCODE_DENSE, rows, 8, &encoder, NULL) == ERR_OK
+              && encoder_apply(encoder, dataset_table(texts), rows, 8, true, x, NULL) == ERR_OK
+              && encoder_save(encoder, &bytes) == ERR_OK
+              && encoder_load(bytes.data, bytes.length, &used, &back, NULL) == ERR_OK
+              && row_schema_from_dataset(texts, "y", &schema, NULL) == ERR_OK
+              && json_parse(text, strlen(text), 8, &json, NULL) == ERR_OK
+              && row_batch_from_json(schema, json, false, 10, &batch, NULL) == ERR_OK
+              && encoder_apply(back, row_batch_table(batch), NULL, 2, false, x, NULL) == ERR_OK;
+  row_batch_free(batch);
+  row_schema_free(schema);
+  json_decref(json);
+  encoder_free(back);
+  encoder_free(encoder);
+  buf_free(&bytes);
+  arena_free(arena);
   return done;
 }
 
@@ -450,6 +483,7 @@ set_up(void **state)
   no_memory_from(0, false);
   table = toy_table(200, TOY_THREE, TOY_NAN_AND_HUGE, 3);
   images = toy_images(60, 3);
+  texts = toy_texts(40);
   task_arena = arena_new(0);
   toy_task(table, task_arena, &task);
   save_model("linear", "{}", &linear_file);
@@ -466,6 +500,7 @@ tear_down(void **state)
   arena_free(task_arena);
   dataset_close(table);
   dataset_close(images);
+  dataset_close(texts);
   return 0;
 }
 
@@ -482,6 +517,7 @@ SCENARIO(job_spec, false)
 SCENARIO(ingest_csv, true)
 SCENARIO(split, false)
 SCENARIO(encode, false)
+SCENARIO(encode_text, false)
 SCENARIO(row_batch, true)
 SCENARIO(png, false)
 SCENARIO(search, false)
@@ -511,14 +547,14 @@ main(int argc, char **argv)
   (void) argc;
   scenario_restart_without_cache(argv);
   static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_json),           cmocka_unit_test(test_space),
-    cmocka_unit_test(test_job_spec),       cmocka_unit_test(test_ingest_csv),
-    cmocka_unit_test(test_split),          cmocka_unit_test(test_encode),
-    cmocka_unit_test(test_row_batch),      cmocka_unit_test(test_png),
-    cmocka_unit_test(test_search),         cmocka_unit_test(test_search_steps),
-    cmocka_unit_test(test_search_methods), cmocka_unit_test(test_train_linear),
-    cmocka_unit_test(test_train_mlp),      cmocka_unit_test(test_model_linear),
-    cmocka_unit_test(test_model_mlp),
+    cmocka_unit_test(test_json),         cmocka_unit_test(test_space),
+    cmocka_unit_test(test_encode_text),  cmocka_unit_test(test_job_spec),
+    cmocka_unit_test(test_ingest_csv),   cmocka_unit_test(test_split),
+    cmocka_unit_test(test_encode),       cmocka_unit_test(test_row_batch),
+    cmocka_unit_test(test_png),          cmocka_unit_test(test_search),
+    cmocka_unit_test(test_search_steps), cmocka_unit_test(test_search_methods),
+    cmocka_unit_test(test_train_linear), cmocka_unit_test(test_train_mlp),
+    cmocka_unit_test(test_model_linear), cmocka_unit_test(test_model_mlp),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
