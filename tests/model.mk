@@ -11,10 +11,10 @@ EXTRA_PROGRAMS += tests/bench/cost_model
 tests_bench_cost_model_SOURCES = tests/bench/cost_model.c
 tests_bench_cost_model_LDADD = $(MODEL_TEST_LIBS)
 
-# One fit on a table with text: `make tests/bench/text_fit`, then tests/bench/text.py.
-EXTRA_PROGRAMS += tests/bench/text_fit
-tests_bench_text_fit_SOURCES = tests/bench/text_fit.c tests/harness/data_fixture.h tests/harness/test_support.h
-tests_bench_text_fit_LDADD = $(MODEL_TEST_LIBS)
+# One fit on a table with text: `make tests/bench/train/text_fit`, then tests/bench/train/text.py.
+EXTRA_PROGRAMS += tests/bench/train/text_fit
+tests_bench_train_text_fit_SOURCES = tests/bench/train/text_fit.c tests/harness/data_fixture.h tests/harness/test_support.h
+tests_bench_train_text_fit_LDADD = $(MODEL_TEST_LIBS)
 
 # How well scores at a rung rank networks: `make tests/bench/rung_rank`.
 EXTRA_PROGRAMS += tests/bench/rung_rank

@@ -1,4 +1,4 @@
-/* One fit on a table with text, for tests/bench/text.py:
+/* One fit on a table with text, for tests/bench/train/text.py:
  *
  *   text_fit FILE.csv TARGET TRAIN_ROWS FAMILY [PARAMS]
  *
