@@ -19,6 +19,9 @@
 /* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
 #define TIME_SHARE 0.97
 
+/* What predicting a row takes, as a multiple of what training on it does. */
+#define VALID_PER_STEP 0.6
+
 /* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
  * the score; the log loss picks more steadily. */
 #define METRIC_ROWS_LEAST 4000
@@ -362,6 +365,17 @@ end_epoch(struct fit_net *run, size_t epoch, double train_loss, struct fit_outco
   return rc == ERR_OK ? fit_report(run->fit, &progress, info) : rc;
 }
 
+/* What the last one took; before any, a guess from what the steps have taken. */
+static double
+validation_seconds(const struct fit_net *run)
+{
+  double rows = (double) run->fit->valid.count;
+
+  if (run->valid_seconds > 0.0 || run->pace.done == 0)
+    return run->valid_seconds;
+  return VALID_PER_STEP * rows * run->pace.measured / (double) (run->pace.done * run->batch);
+}
+
 static void
 keep_pace(struct fit_net *run)
 {
@@ -371,7 +385,7 @@ keep_pace(struct fit_net *run)
     return;
   /* each epoch left ends with a validation, and so does the whole */
   double ends = (double) run->pace.left / (double) run->steps_per_epoch + 2.0;
-  pace_fit(&run->pace, left - ends * run->valid_seconds);
+  pace_fit(&run->pace, left - ends * validation_seconds(run));
 }
 
 static enum err

@@ -24,6 +24,8 @@
 /* What an epoch takes for each row, as a multiple of what a prediction of it does: forward and back in batches
  * against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
+/* A fit that took less than this part of what it would have taken whole was cut short. */
+#define CUT_SHORT 0.5
 
 bool
 tune_long_planned(const struct job_spec *spec, enum dataset_kind kind)
@@ -53,12 +55,32 @@ tune_long_short_s(double search_s)
 
 /* ---- the choice -------------------------------------------------------------------------------------- */
 
-/* Whether a trial may be trained at length. */
+/* CPU seconds that the trial's fits would have taken if nothing had shortened them. */
+static double
+whole_seconds(const struct tune_study *study, const struct noted *noted)
+{
+  return (double) (study->folds * study->train_rows * noted->epochs) * noted->us_per_row * 1e-6
+         * TRAIN_PER_PREDICT;
+}
+
+/* Whether a trial may be trained at length: it was cut far short. What was not has little to gain. */
 static bool
 is_candidate(const struct tune_study *study, const struct noted *noted)
 {
-  return noted->family > 0 && noted->done && !noted->again && noted->within
-         && model_family_find(study->spec->families[noted->family - 1])->has_rungs;
+  return noted->family > 0 && noted->done && !noted->again && noted->within && noted->epochs > 0
+         && noted->seconds < CUT_SHORT * whole_seconds(study, noted);
+}
+
+/* Scores of fits that were cut short can be compared within a family only; of families the dearer one has the
+ * more to gain. */
+static bool
+is_before(const struct tune_study *study, const struct noted *a, const struct noted *b)
+{
+  double a_s = study->costs[a->family - 1].estimate_s, b_s = study->costs[b->family - 1].estimate_s;
+
+  if (a->family != b->family && a_s != b_s)
+    return a_s > b_s;
+  return a->objective != b->objective ? a->objective < b->objective : a < b;
 }
 
 static size_t
@@ -70,23 +92,37 @@ count_candidates(const struct tune_study *study)
   return count;
 }
 
-/* The number of the candidate that `rank` others are better than. */
+/* The number of the candidate that `rank` others come before. */
 static size_t
 candidate_at(const struct tune_study *study, size_t rank)
 {
   for (size_t t = 1; t < study->noted_count; t++)
   {
-    size_t better = 0;
+    size_t before = 0;
     if (!is_candidate(study, &study->noted[t]))
       continue;
     for (size_t other = 1; other < study->noted_count; other++)
-      better += other != t && is_candidate(study, &study->noted[other])
-                && (study->noted[other].objective < study->noted[t].objective
-                    || (study->noted[other].objective == study->noted[t].objective && other < t));
-    if (better == rank)
+      before += other != t && is_candidate(study, &study->noted[other])
+                && is_before(study, &study->noted[other], &study->noted[t]);
+    if (before == rank)
       return t;
   }
   return 0;
+}
+
+bool
+tune_long_wants(const struct tune_study *study, size_t family)
+{
+  bool some = false;
+
+  for (size_t t = 1; t < study->noted_count; t++)
+  {
+    bool candidate = is_candidate(study, &study->noted[t]);
+    if (candidate && study->noted[t].family == family + 1)
+      return true;
+    some = some || candidate;
+  }
+  return !some;
 }
 
 static const double *
@@ -185,9 +221,9 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
   size_t candidates = count_candidates(study), again = 0;
   double search_s = situation->search_s;
 
-  *found = candidates > 0 || situation->live_trials > 0;
+  *found = candidates > 0 || (study->done == 0 && situation->live_trials > 0);
   if (candidates == 0)
-    return ERR_OK; /* TUNE_WAIT */
+    return ERR_OK; /* TUNE_WAIT, or the search goes on */
   for (size_t t = 1; t < study->noted_count; t++)
     again += study->noted[t].again;
   if (again > 0 && situation->search_left_s < LAST_PART * search_s)

@@ -1,8 +1,8 @@
 /* The end of a search over networks on images: the best trials again, trained as long as the job has time.
  *
  * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good after
- * twenty; with more than half of the time left it turns to the best and gives each of them a worker and all
- * that is left. A long trial is told by its point, which an earlier trial has had; its width and its epochs
+ * twenty; with more than half of the time left it turns to the best of those that were cut short and gives each of
+ * them a worker and all that is left. Where the fits of no family are cut short it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs
  * may be larger, so that the time is well used. Pure functions of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_LONG_H
@@ -22,7 +22,8 @@ bool tune_long_now(double search_s, double search_left_s);
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 
-struct tune_study;
+/* Whether a short trial of the family is of use: fits of it are cut short, or none of any family is. */
+bool tune_long_wants(const struct tune_study *study, size_t family);
 
 /* The next long trial in *suggestion: TUNE_ADD, or TUNE_WAIT while the trials it could choose from are still at
  * work, or TUNE_STOP when too little time is left for one more. *found is false when there is nothing to choose

@@ -136,6 +136,7 @@ make_search(struct tune_study *study, struct err_info *info)
   if (points == NULL || order == NULL)
     goto out;
   order_families(study, order);
+  study->first_count = choose_first_points(study, order, points);
   bool is_rule = strcmp(spec->method, "asha") == 0 || strcmp(spec->method, "hyperband") == 0;
   struct search_spec search = {.method = is_rule ? "random" : spec->method,
                                .space = spec->space,
@@ -143,7 +144,7 @@ make_search(struct tune_study *study, struct err_info *info)
                                .expected_trials = spec->budget_trials,
                                .grid_resolution = spec->grid_resolution,
                                .first_points = points,
-                               .first_count = choose_first_points(study, order, points),
+                               .first_count = study->first_count,
                                .prior_points = spec->warm_points,
                                .prior_values = spec->warm_values,
                                .prior_count = spec->warm_count,

@@ -39,6 +39,7 @@ struct tune_study
   double *point;
   size_t done, failed, asked;
   struct model_data_shape shape;
+  size_t first_count;       /* points that are set beforehand */
   size_t folds, train_rows; /* fits of a trial, and rows of each */
   struct tune_rungs rungs;
   struct noted *noted; /* by trial number */

@@ -79,6 +79,15 @@ is_over(const struct tune_study *study, const struct tune_situation *situation,
   return true;
 }
 
+/* Once every family and variant has had its turn, a search that ends with long fits keeps to those families
+ * whose fits are cut short. */
+static bool
+is_wanted(const struct tune_study *study)
+{
+  return !study_ends_long(study) || study->asked < study->first_count
+         || tune_long_wants(study, study_family_index(study->spec, study->point));
+}
+
 /* Asks until a point comes that ends in time. What was passed over stays pending meanwhile, so that it
  * does not come again; afterwards the search has a state that no log leads to. */
 static enum err
@@ -94,6 +103,8 @@ ask_in_time(struct tune_study *study, const struct tune_situation *situation, bo
       return err;
     study->pending = situation->next_trial;
     study->spoiled = i > 0;
+    if (!is_wanted(study))
+      continue;
     if (study_new_in_time(study, study_family_index(study->spec, study->point), situation))
     {
       *found = true;

@@ -94,13 +94,20 @@ start(struct fixture *fixture, const struct tune_suggestion *suggestion)
 }
 
 static void
-end(struct fixture *fixture, uint64_t trial, double objective)
+end_after(struct fixture *fixture, uint64_t trial, double objective, double seconds)
 {
   fold(fixture, (struct tune_entry){.kind = TUNE_TELL,
                                     .trial = trial,
                                     .objective = objective,
-                                    .seconds = 5,
+                                    .seconds = seconds,
                                     .cost = {.us_per_row = 20, .bytes = 1e5}});
+}
+
+/* A whole fit would take 32 s. */
+static void
+end(struct fixture *fixture, uint64_t trial, double objective)
+{
+  end_after(fixture, trial, objective, 5);
 }
 
 /* Three trials within the first part of the search, the second of them the best. */
@@ -211,6 +218,58 @@ test_fills_the_time(void **state)
   tear_down(&fixture);
 }
 
+/* Fits that ran to their end have nothing to gain from more time: the search goes on with new points. */
+static void
+test_whole_fits_are_left(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+  uint64_t trial = start(&fixture, &suggestion);
+  json_decref(suggestion.params);
+  end_after(&fixture, trial, 0.2, 30);
+  suggestion = suggest(&fixture, 50, 0);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  assert_memory_not_equal(suggestion.point, fixture.points[1],
+                          fixture.spec->space->count * sizeof(double));
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+/* A convolutional network after half an epoch is worse than a perceptron after ten, and has more to gain; until
+ * then the search keeps to the families that are cut short. */
+static void
+test_families(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture,
+         "{\"families\": [\"linear\", \"mlp\", \"cnn\"], \"budget\": {\"seconds\": 110}}");
+  for (size_t i = 0; i < 4; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    bool cnn = strcmp(suggestion.family, "cnn") == 0;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    end_after(&fixture, trial, cnn ? 0.3 - 0.01 * (double) i : 0.1, cnn ? 5 : 500);
+  }
+  for (size_t i = 0; i < 6; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 90, 0);
+    assert_string_equal(suggestion.family, "cnn");
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    end(&fixture, trial, 0.4);
+  }
+  struct tune_suggestion suggestion = suggest(&fixture, 60, 0);
+  assert_string_equal(suggestion.family, "cnn");
+  assert_memory_equal(suggestion.point, fixture.points[4],
+                      fixture.spec->space->count * sizeof(double));
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
 static void
 test_when(void **state)
 {
@@ -249,8 +308,12 @@ test_when(void **state)
 int
 main(void)
 {
-  const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_best_again), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_waits),
-    cmocka_unit_test(test_fills_the_time), cmocka_unit_test(test_when)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_best_again),
+                                     cmocka_unit_test(test_not_yet),
+                                     cmocka_unit_test(test_waits),
+                                     cmocka_unit_test(test_fills_the_time),
+                                     cmocka_unit_test(test_whole_fits_are_left),
+                                     cmocka_unit_test(test_families),
+                                     cmocka_unit_test(test_when)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
