@@ -182,7 +182,9 @@ tune_study_new(const struct job_spec *spec, const struct model_data_shape *shape
   tune_rungs_plan(spec, fold_count, &made->rungs);
   made->costs = calloc(spec->family_count + 1, sizeof *made->costs);
   made->point = calloc(spec->space->count + 1, sizeof *made->point);
-  if (made->costs == NULL || made->point == NULL)
+  made->second = calloc(spec->space->count + 1, sizeof *made->second);
+  made->wanted = UINT64_MAX;
+  if (made->costs == NULL || made->point == NULL || made->second == NULL)
   {
     tune_study_free(made);
     return err_set(info, ERR_MEMORY, "out of memory for the search");
@@ -212,6 +214,7 @@ tune_study_free(struct tune_study *study)
   free(study->noted);
   free(study->costs);
   free(study->point);
+  free(study->second);
   free(study);
 }
 
@@ -329,12 +332,50 @@ search_pauses(const struct tune_study *study, uint64_t trial)
          && search_should_stop(study->search, trial);
 }
 
+/* As far beyond the worst as that is from the best. */
+static double
+bad_objective(const struct tune_study *study)
+{
+  double best = INFINITY, worst = -INFINITY;
+  for (size_t t = 1; t < study->noted_count; t++)
+    if (study->noted[t].done)
+    {
+      best = fmin(best, study->noted[t].objective);
+      worst = fmax(worst, study->noted[t].objective);
+    }
+  return worst + (worst - best);
+}
+
+/* A whole fit's score says nothing beside those of fits that were cut short, and which of them the search should
+ * follow is known: it is told that the others are bad. */
+static bool
+is_comparable(const struct tune_study *study, uint64_t trial)
+{
+  size_t family = study->noted[trial].family - 1;
+  return family >= 64 || (study->wanted >> family & 1) != 0;
+}
+
+/* Which families are wanted may change with every result; then the search is to be told all of them anew. */
+static void
+renew_wanted(struct tune_study *study)
+{
+  uint64_t wanted = UINT64_MAX;
+  for (size_t f = 0; f < study->spec->family_count && f < 64 && study_ends_long(study); f++)
+    if (!tune_long_wants(study, f))
+      wanted &= ~(UINT64_C(1) << f);
+  study->spoiled = study->spoiled || wanted != study->wanted;
+  study->wanted = wanted;
+}
+
 static enum err
 tell(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
   double constraints[TUNE_LIMITS_MOST];
   struct search_result result = {
     .values = &entry->objective, .constraints = constraints, .seconds = entry->seconds};
+  double bad = bad_objective(study);
+  if (!is_comparable(study, entry->trial))
+    result.values = &bad;
   tune_limits_constraints(study->spec, &entry->cost, constraints);
   return search_tell_result(study->search, entry->trial, &result, info);
 }
@@ -371,6 +412,8 @@ tune_study_fold(struct tune_study *study, const struct tune_entry *entry, struct
 {
   enum err err = entry->kind == TUNE_ASK ? note_ask(study, entry, info) : ERR_OK;
   note(study, entry);
+  if (entry->kind == TUNE_TELL)
+    renew_wanted(study);
   if (err == ERR_OK)
     err = remember(study, entry);
   if (err != ERR_OK)

@@ -97,6 +97,8 @@ study_new_in_time(const struct tune_study *study, size_t family,
   double seconds = wall_seconds(study, family, study_cost_of(study, family), 0, situation);
   if (study->costs[family].asked == 0)
     seconds *= FIRST_TRIAL_PART;
+  if (study_ends_long(study) && model_family_find(study->spec->families[family])->has_rungs)
+    seconds = fmin(seconds, tune_long_short_s(situation->search_s)); /* it is cut to that */
   return ends_in_time(study, seconds, situation);
 }
 

@@ -36,7 +36,8 @@ struct tune_study
   const struct job_spec *spec;
   struct search *search;
   struct family_cost *costs; /* by spec->families */
-  double *point;
+  double *point, *second;    /* of the next suggestion; in its place if nothing better comes */
+  uint64_t wanted;           /* families, by bit, that tune_long_wants; the search was told so */
   size_t done, failed, asked;
   struct model_data_shape shape;
   size_t first_count;       /* points that are set beforehand */

@@ -88,29 +88,38 @@ is_wanted(const struct tune_study *study)
          || tune_long_wants(study, study_family_index(study->spec, study->point));
 }
 
-/* Asks until a point comes that ends in time. What was passed over stays pending meanwhile, so that it
- * does not come again; afterwards the search has a state that no log leads to. */
+/* Asks until a point comes that ends in time; one of a family that is not wanted only if no other comes. What was
+ * passed over stays pending meanwhile, so that it does not come again; afterwards the search has a state that
+ * no log leads to. */
 static enum err
 ask_in_time(struct tune_study *study, const struct tune_situation *situation, bool *found,
             struct err_info *info)
 {
+  size_t bytes = study->spec->space->count * sizeof *study->point;
   *found = false;
   for (uint64_t i = 0; i <= MOST_PASSED_OVER; i++)
   {
     uint64_t trial = i == 0 ? situation->next_trial : PASSED_OVER_BASE + i;
     enum err err = search_ask(study->search, trial, study->point, info);
+    if (err == ERR_NOT_FOUND && *found)
+      break;
     if (err != ERR_OK)
       return err;
     study->pending = situation->next_trial;
     study->spoiled = i > 0;
-    if (!is_wanted(study))
-      continue;
-    if (study_new_in_time(study, study_family_index(study->spec, study->point), situation))
+    bool in_time =
+      study_new_in_time(study, study_family_index(study->spec, study->point), situation);
+    if (in_time && is_wanted(study))
     {
       *found = true;
       return ERR_OK;
     }
+    if (in_time && !*found)
+      memcpy(study->second, study->point, bytes);
+    *found = *found || in_time;
   }
+  if (*found)
+    memcpy(study->point, study->second, bytes);
   return ERR_OK;
 }
 

@@ -19,7 +19,7 @@ struct fixture
   struct arena *arena;
   struct job_spec *spec;
   struct tune_study *study;
-  double points[MOST + 1][64];
+  double points[MOST + 1][128];
   uint64_t next;
 };
 
@@ -252,7 +252,7 @@ test_families(void **state)
     bool cnn = strcmp(suggestion.family, "cnn") == 0;
     uint64_t trial = start(&fixture, &suggestion);
     json_decref(suggestion.params);
-    end_after(&fixture, trial, cnn ? 0.3 - 0.01 * (double) i : 0.1, cnn ? 5 : 500);
+    end_after(&fixture, trial, cnn ? 0.3 - 0.01 * (double) i : 0.1, cnn ? 5 : 35);
   }
   for (size_t i = 0; i < 6; i++)
   {
