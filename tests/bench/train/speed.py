@@ -14,7 +14,7 @@ All variants of PyTorch run in turns with Attune's fp32 and auto; each compariso
 ratio is Attune's rate over the peer's in the same round; printed are its median and range over rounds.
 --clock cpu counts processor seconds in place of the wall's: both sides have one thread, so that is the same
 on an idle machine and still fair on a busy one. --workers compares two processes at once with one. Needs
-ATTUNE_BUILD with tests/bench/train/train_speed made.
+ATTUNE_BUILD.
 """
 
 import argparse
@@ -193,6 +193,8 @@ def main():
     options = parser.parse_args()
     run = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     good = True
+    if not options.report:
+        subprocess.run(["make", "-s", "-C", os.environ["ATTUNE_BUILD"], "tests/bench/train/train_speed"], check=True)
     if options.workers:
         good = all([compare_workers(text, options.rounds, options.seconds, "fp32")
                     for text in options.cases.split(",")])

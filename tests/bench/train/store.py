@@ -10,8 +10,10 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+QUIET = 0.85  # idle share of the cores from which a machine counts as quiet
 
 
 def work_folder():
@@ -41,6 +43,28 @@ def machine():
         pass
     has = " amx" if "amx_bf16" in flags else " avx512_bf16" if "avx512_bf16" in flags else ""
     return f"{os.cpu_count()} x {name}{has}"
+
+
+def idle_share(seconds=2.0):
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as f:
+            numbers = [int(v) for v in f.readline().split()[1:]]
+        return sum(numbers[:8]), numbers[3] + numbers[4]
+
+    before = ticks()
+    time.sleep(seconds)
+    after = ticks()
+    return (after[1] - before[1]) / max(1, after[0] - before[0])
+
+
+def wait_quiet(patience):
+    """The idle share once the machine is quiet, or when patience (seconds) is at an end."""
+    deadline = time.monotonic() + patience
+    while True:
+        idle = idle_share()
+        if idle >= QUIET or time.monotonic() > deadline:
+            return idle
+        time.sleep(5)
 
 
 def environment_python(name):

@@ -35,37 +35,11 @@ FIELDS = ("engine", "version", "table", "split", "seconds", "score", "train_rows
           "detail", "machine")
 PEERS = {"xgboost": 0.93, "flaml": 1.00, "autogluon": 1.00}  # what the ratio may be
 ENVIRONMENTS = {"xgboost": "xgboost", "flaml": "flaml", "autogluon": "autogluon", "autogluon-medium": "autogluon"}
-QUIET = 0.85  # idle share of the cores from which a machine counts as quiet
 CHUNK = 2000
 
 
 def key(row):
     return row["engine"], row["table"], int(row["split"]), float(row["seconds"])
-
-
-# ---- the machine ------------------------------------------------------------------------------------------
-
-
-def idle_share(seconds=2.0):
-    def read():
-        with open("/proc/stat", encoding="ascii") as f:
-            numbers = [int(v) for v in f.readline().split()[1:]]
-        return sum(numbers[:8]), numbers[3] + numbers[4]
-
-    before = read()
-    time.sleep(seconds)
-    after = read()
-    return (after[1] - before[1]) / max(1, after[0] - before[0])
-
-
-def wait_quiet(patience):
-    """The idle share once the machine is quiet, or when patience (seconds) is at an end."""
-    deadline = time.monotonic() + patience
-    while True:
-        idle = idle_share()
-        if idle >= QUIET or time.monotonic() > deadline:
-            return idle
-        time.sleep(5)
 
 
 # ---- one cell ---------------------------------------------------------------------------------------------
@@ -145,7 +119,7 @@ def run_cell(engine, entry, split, seconds, patience):
     names, train, test = table_data.read_split(entry["name"], split)
     with tempfile.TemporaryDirectory(prefix="attune-table-") as folder:
         lay_out(folder, entry, names, train, test)
-        idle = wait_quiet(patience)
+        idle = store.wait_quiet(patience)
         if engine == "attune":
             predictions, done = run_attune(folder, entry, seconds, split)
         else:
@@ -192,7 +166,7 @@ def run_all(options, entries):
 def collect(seconds, busy, version):
     """engine → (table, split) → row; of Attune one version."""
     rows = [r for r in store.read("tables") if float(r["seconds"]) == seconds
-            and (busy or float(r["idle"]) >= QUIET)]
+            and (busy or float(r["idle"]) >= store.QUIET)]
     own = [r for r in rows if r["engine"] == "attune"]
     version = version or (own[-1]["version"] if own else None)
     made = {}
@@ -278,7 +252,9 @@ def main():
         entries = [table_data.table_entry(n) for n in options.tables.split(",")]
     if not all(os.path.exists(table_data.csv_path(e["name"])) for e in entries):
         subprocess.run([store.environment_python("data"), os.path.join(HERE, "table_data.py")], check=True)
-    return 1 if run_all(options, entries) else 0
+    failed = run_all(options, entries)
+    good = report(options.seconds, options.busy, options.version)
+    return 0 if good and not failed else 1
 
 
 if __name__ == "__main__":
