@@ -34,7 +34,7 @@ tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)
 EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
-model_tests = tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
+model_tests = tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/num/test_net_parts tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_conv_loops tests/unit/test_kernel_conv tests/unit/test_kernel_dense \
   tests/unit/test_model_file tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_text tests/unit/test_train_rungs \
   tests/unit/test_train_weights tests/unit/test_trees
@@ -54,6 +54,8 @@ tests_num_test_net_golden_SOURCES = tests/num/test_net_golden.c tests/num/net_nu
 tests_num_test_net_golden_LDADD = $(MODEL_TEST_LIBS)
 tests_num_test_net_gradient_SOURCES = tests/num/test_net_gradient.c tests/harness/test_support.h
 tests_num_test_net_gradient_LDADD = $(MODEL_TEST_LIBS)
+tests_num_test_net_parts_SOURCES = tests/num/test_net_parts.c tests/harness/test_support.h
+tests_num_test_net_parts_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_job_cost_SOURCES = tests/unit/test_job_cost.c tests/harness/test_support.h
 tests_unit_test_job_cost_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_family_SOURCES = tests/unit/test_family.c tests/harness/test_support.h

@@ -121,6 +121,11 @@ set_one_value(struct space_builder *builder, const json_t *json, const char *poi
     param->value_count = 1;
     return true;
   }
+  if (json_is_number(json) || json_is_string(json) || json_is_boolean(json))
+  {
+    builder->out_of_memory = true;
+    return false;
+  }
   const char *hint =
     json_is_array(json)
       ? "for a choice among values give {\"type\": \"categorical\", \"choices\": […]}"

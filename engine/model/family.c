@@ -2,6 +2,7 @@
 
 #include "model/family.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,15 +125,16 @@ number_json(const struct family_param *param, double value)
   return param->kind == FAMILY_FLOAT ? json_real(value) : json_integer((json_int_t) value);
 }
 
-/* The choices or values; of the choices at most so many. */
+/* The values, or those of the choices that are chosen (see FAMILY_CHOSEN). */
 static json_t *
-list_json(const struct family_param *param, size_t most)
+list_json(const struct family_param *param, unsigned chosen)
 {
   json_t *list = json_array();
   int failed = 0;
 
-  for (size_t i = 0; param->kind == FAMILY_CHOICE && i < most && param->choices[i]; i++)
-    failed |= json_array_append_new(list, json_string(param->choices[i]));
+  for (size_t i = 0; param->kind == FAMILY_CHOICE && param->choices[i]; i++)
+    if (chosen & FAMILY_CHOSEN(i))
+      failed |= json_array_append_new(list, json_string(param->choices[i]));
   for (size_t i = 0; param->kind == FAMILY_ORDINAL && param->values[i] > 0; i++)
     failed |= json_array_append_new(list, json_integer((json_int_t) param->values[i]));
   if (!failed)
@@ -165,7 +167,7 @@ static json_t *
 param_json(const struct family_param *param, const struct model_data_shape *shape)
 {
   double fallback = default_of(param, shape);
-  size_t choices = param->searched_choices ? param->searched_choices : SIZE_MAX;
+  unsigned choices = param->searched_choices ? param->searched_choices : UINT_MAX;
 
   if (!param->searched)
     return param->kind == FAMILY_CHOICE ? json_string(param->choices[(size_t) fallback])
@@ -180,7 +182,7 @@ param_json(const struct family_param *param, const struct model_data_shape *shap
   }
   else if (param->kind == FAMILY_ORDINAL)
   {
-    failed |= json_object_set_new(object, "values", list_json(param, SIZE_MAX));
+    failed |= json_object_set_new(object, "values", list_json(param, UINT_MAX));
     failed |= json_object_set_new(object, "default", number_json(param, fallback));
   }
   else
@@ -229,7 +231,7 @@ describe_param(const struct family_param *param, const struct model_data_shape *
   int failed = 0;
 
   if (choice)
-    failed |= json_object_set_new(object, "choices", list_json(param, SIZE_MAX));
+    failed |= json_object_set_new(object, "choices", list_json(param, UINT_MAX));
   else
   {
     failed |= json_object_set_new(object, "low", number_json(param, param->legal_low));

@@ -34,11 +34,13 @@ struct family_param
   double fallback;                                       /* tuned default; an index for a choice */
   double (*tuned)(const struct model_data_shape *shape); /* overrides fallback when not NULL */
   const char *const *choices;                            /* NULL-terminated */
-  size_t searched_choices; /* the first so many are searched, all may be asked for; 0 = all */
-  const double *values;    /* ends with 0 */
-  const char *when_name;   /* active only if that choice is one of … */
+  unsigned
+    searched_choices;    /* those searched, FAMILY_CHOSEN of each; all may be asked for; 0 = all */
+  const double *values;  /* ends with 0 */
+  const char *when_name; /* active only if that choice is one of … */
   const char *const *when_choices; /* … these, NULL-terminated */
   int kinds;                       /* FAMILY_FOR_… and FAMILY_WITH… flags */
+  bool later; /* not in the first release: a stored space that is whole without it stays as it is */
 };
 
 #define FAMILY_FOR_TABLES 1
@@ -49,6 +51,8 @@ struct family_param
 /* Beside the four: only of a fit that starts from another model's body, or only of one that does not. */
 #define FAMILY_WITH_BASE 16
 #define FAMILY_WITHOUT_BASE 32
+
+#define FAMILY_CHOSEN(index) (1u << (index))
 
 /* The table of a family, ended by one without a name; NULL for an unknown family. */
 const struct family_param *family_params(const char *family);
@@ -116,6 +120,18 @@ enum family_precision
 {
   FAMILY_AUTO,
   FAMILY_FP32
+};
+
+enum family_network
+{
+  FAMILY_NETWORK_REALMLP,
+  FAMILY_NETWORK_PLAIN
+};
+
+enum family_embedding
+{
+  FAMILY_EMBEDDING_PERIODIC,
+  FAMILY_EMBEDDING_NONE
 };
 
 enum family_loss

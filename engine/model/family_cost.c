@@ -12,6 +12,7 @@
 #include "data/encode.h"
 #include "data/ngram.h"
 #include "model/family.h"
+#include "model/net_embed.h"
 #include "model/model_cnn.h"
 
 /* Seconds, on the machine whose factor is 1. */
@@ -23,6 +24,7 @@
 #define CONV_FLOP_S 1.2e-11 /* with what is done to the maps between convolutions */
 #define NET_STEP_S 2e-5     /* of every step, and what it does to each weight */
 #define NET_WEIGHT_S 2.5e-10
+#define WAVE_S 2.5e-9  /* of a number, at every look at it */
 #define PIXEL_S 1.2e-9 /* a pixel made a number, at every look at it */
 #define TREE_S 5e-5
 #define TREE_NODE_S 4e-6 /* per column: a node's histogram looked through */
@@ -82,8 +84,17 @@ trees_cost(const struct model_data_shape *shape, const json_t *params, double ro
          + fmax(share * rounds, fmin(most, 2.0)) * outputs_of(shape) * per_tree;
 }
 
-/* Six operations per weight, row and epoch (four in the first layer, which passes no gradient on). Of many
- * epochs early stopping saves about half. */
+/* About how many of a table's inputs are embedded numbers: a column of words becomes some ten of them. */
+static double
+numbers_of(const struct model_data_shape *shape)
+{
+  double columns = (double) shape->columns, words = (inputs_of(shape) - columns) / 10.0;
+  double numbers = fmin(fmax(columns - fmax(words, 0.0), 0.0), inputs_of(shape));
+  return numbers <= NET_EMBED_MOST ? numbers : 0.0;
+}
+
+/* Six operations per weight, row and epoch; four in the first layer if nothing before it learns. Of many epochs
+ * early stopping saves about half, unless the schedule goes up again. */
 static double
 mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
 {
@@ -91,11 +102,18 @@ mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows
   double layers = family_number("mlp", shape, params, "layers");
   double epochs = family_number("mlp", shape, params, "epochs");
   double batch = fmax(family_number("mlp", shape, params, "batch_size"), 1.0);
-  double first = inputs_of(shape) * units;
+  size_t schedule = family_choice("mlp", shape, params, "schedule");
+  bool waves = shape->kind == DATASET_TABLE
+               && family_choice("mlp", shape, params, "network") == FAMILY_NETWORK_REALMLP
+               && family_choice("mlp", shape, params, "embedding") == FAMILY_EMBEDDING_PERIODIC;
+  double numbers = waves ? numbers_of(shape) : 0.0;
+  double first = (inputs_of(shape) + numbers * (NET_EMBED_OUT - 1)) * units;
   double rest = (layers - 1.0) * units * units + units * (double) (shape->classes + 1);
   double step = NET_STEP_S + (first + rest) * NET_WEIGHT_S;
-  double per_row = (4.0 * first + 6.0 * rest) * NET_FLOP_S + step / batch + fetching(shape);
-  epochs = epochs > 20.0 ? 20.0 + 0.5 * (epochs - 20.0) : epochs;
+  double per_row = ((waves ? 6.0 : 4.0) * first + 6.0 * rest) * NET_FLOP_S
+                   + numbers * NET_EMBED_WAVES * WAVE_S + step / batch + fetching(shape);
+  if (epochs > 20.0 && schedule != FAMILY_COSLOG4 && schedule != FAMILY_SGDR)
+    epochs = 20.0 + 0.5 * (epochs - 20.0);
   return 1e-3 + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
 }
 

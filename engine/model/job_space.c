@@ -116,6 +116,45 @@ comes_from_base(const struct merge *merge, const char *name)
   return family_param_find(merge->family, name, &without) != NULL;
 }
 
+/* Whether the overrides are a whole space, such as is stored with a job: all that the family had from the first.
+ * What it has got since is not added, so that stored points keep their places. */
+static bool
+is_whole(const struct merge *merge, const json_t *given)
+{
+  for (const struct family_param *param = family_params(merge->family); param->name; param++)
+    if (family_param_applies(param, merge->shape) && !param->later && !param->when_name
+        && !json_object_get(given, param->name))
+      return false;
+  return true;
+}
+
+static void
+drop_later(struct merge *merge, const json_t *given)
+{
+  for (const struct family_param *param = family_params(merge->family); param->name; param++)
+    if (param->later && !json_object_get(given, param->name))
+      json_object_del(merge->space, param->name);
+}
+
+/* A list for what is fixed by default makes it searched: its type is the only one it can be. */
+static json_t *
+typed_list(const struct family_param *param, const json_t *given)
+{
+  bool choice = param->kind == FAMILY_CHOICE && json_object_get(given, "choices");
+  bool ordinal = param->kind == FAMILY_ORDINAL && json_object_get(given, "values");
+  json_t *typed;
+
+  if (!choice && !ordinal)
+    return json_incref((json_t *) given);
+  typed = json_pack("{s:s, s:s}", "type", choice ? "categorical" : "ordinal", "help", param->help);
+  if (typed && json_object_update(typed, (json_t *) given) != 0)
+  {
+    json_decref(typed);
+    return NULL;
+  }
+  return typed;
+}
+
 static void
 merge_param(struct merge *merge, const char *name, const json_t *given)
 {
@@ -148,11 +187,15 @@ merge_param(struct merge *merge, const char *name, const json_t *given)
     return;
   }
   check_object_legal(merge, param, given, pointer);
-  if (!json_is_object(old) && !json_object_get(given, "type"))
+  json_t *typed = json_is_object(old) ? json_incref((json_t *) given) : typed_list(param, given);
+  if (!typed)
+    merge->no_memory = true;
+  else if (!json_is_object(old) && !json_object_get(typed, "type"))
     json_fault_add(merge->faults, pointer, "write {\"type\": \"int\", \"low\": …, \"high\": …}",
                    "%s.%s is fixed by default, so its range needs a \"type\"", merge->family, name);
   else
-    merge->no_memory |= json_object_set_new(merge->space, name, merge_object(old, given)) != 0;
+    merge->no_memory |= json_object_set_new(merge->space, name, merge_object(old, typed)) != 0;
+  json_decref(typed);
 }
 
 /* {"dropout": 0.1} for one family is taken as {"mlp": {"dropout": 0.1}}. */
@@ -227,6 +270,8 @@ job_space_merge(const char *const *families, size_t family_count,
       json_decref(joined);
       return NULL;
     }
+    if (json_is_object(given) && is_whole(&merge, given))
+      drop_later(&merge, given);
     if (json_is_object(given))
       json_object_foreach((json_t *) given, name, value) merge_param(&merge, name, value);
     merge.no_memory |= !job_space_settle(merge.space);

@@ -12,8 +12,9 @@
  * member, each a whole file. */
 
 #define MAGIC "ATTUNEM1"
-/* Version 3 may state in HEAD "temperature", without which a program would answer other probabilities. Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height". A file without any of them is
- * still written as version 1, which older programs read. "fold" and
+/* Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height"; version 3 also
+ * "temperature", without which a program would answer other probabilities, and has bodies that earlier programs do
+ * not know. A file without any of them is still written as version 1 or 2, which older programs read. "fold" and
  * "interval" may be in any version: a program that does not know them passes over them. */
 #define FILE_VERSION 3u
 #define SHA_BYTES crypto_hash_sha256_BYTES
@@ -24,12 +25,15 @@
 static uint32_t
 least_version(const struct model *model)
 {
+  uint32_t body =
+    model->kind && model->kind->file_version ? model->kind->file_version(model->body) : 1;
+  uint32_t head = model->rebalance || model->decision.has_threshold || model->decision.factors
+                      || model->target.log || model->pixels.seen_height
+                    ? 2
+                    : 1;
   if (model->temperature != 1.0)
-    return 3;
-  return model->rebalance || model->decision.has_threshold || model->decision.factors
-             || model->target.log || model->pixels.seen_height
-           ? 2
-           : 1;
+    head = 3;
+  return head > body ? head : body;
 }
 
 static void

@@ -23,6 +23,8 @@ struct model_kind
   void (*save)(const void *body, struct buf *out);
   enum err (*load)(struct reader *reader, void **body, struct err_info *info);
   void (*free)(void *body);
+  /* The least version of model files that can hold it; NULL = 1. */
+  uint32_t (*file_version)(const void *body);
 };
 
 extern const struct model_kind model_linear_kind;

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "model/kernel.h"
+#include "model/net_embed.h"
 
 #define ALIGNMENT 64
 #define PARAM_LIMIT ((size_t) 1 << 28)
@@ -37,23 +38,47 @@ check_config(const struct net_config *config, struct err_info *info)
   if ((unsigned) config->activation >= NET_ACTIVATION_COUNT || !(config->dropout >= 0.0f)
       || config->dropout >= 1.0f)
     return err_set(info, ERR_INVALID, "the network's activation or dropout is out of range");
+  if (config->embedded > config->inputs)
+    return err_set(info, ERR_INVALID, "%zu of a network's %zu inputs cannot be embedded",
+                   config->embedded, config->inputs);
   return ERR_OK;
 }
 
 static void
 plan_layers(struct net *net)
 {
-  size_t in = net->config.inputs, at = 0;
+  size_t embedded = net->config.embedded, at = net_embed_params(embedded), in;
 
   net->layer_count = net->config.layers + 1;
+  net->width = in = embedded * NET_EMBED_OUT + net->config.inputs - embedded;
+  net->scale = at;
+  at += net->config.scaled ? net->width : 0;
   for (size_t i = 0; i < net->layer_count; i++)
   {
     size_t out = i + 1 == net->layer_count ? net->config.outputs : net->config.units;
-    net->layers[i] = (struct net_layer){.in = in, .out = out, .weights = at, .bias = at + in * out};
-    at += in * out + out;
+    bool bent = net->config.parametric && i + 1 < net->layer_count;
+    net->layers[i] = (struct net_layer){
+      .in = in, .out = out, .weights = at, .bias = at + in * out, .alpha = at + in * out + out};
+    at += in * out + (bent ? 2 : 1) * out;
     in = out;
   }
   net->param_count = at;
+}
+
+static enum err
+allocate(struct net *net, bool training, struct err_info *info)
+{
+  bool embedded = net->config.embedded > 0, scaled = net->config.scaled;
+
+  net->w = floats_new(net->param_count);
+  net->g = training ? floats_new(net->param_count) : NULL;
+  net->order = embedded ? calloc(net->config.inputs, sizeof *net->order) : NULL;
+  net->folded = scaled ? floats_new(net->width * net->layers[0].out) : NULL;
+  if (!net->w || (training && !net->g) || (embedded && !net->order) || (scaled && !net->folded))
+    return err_set(info, ERR_MEMORY, "no memory for %zu weights", net->param_count);
+  for (size_t i = 0; embedded && i < net->config.inputs; i++)
+    net->order[i] = (uint32_t) i;
+  return ERR_OK;
 }
 
 static enum err
@@ -76,12 +101,7 @@ net_make(const struct net_config *config, bool training, uint64_t wanted, struct
   else if (made->param_count > PARAM_LIMIT)
     rc = err_set(info, ERR_INVALID, "a network of %zu weights is too large", made->param_count);
   if (rc == ERR_OK)
-  {
-    made->w = floats_new(made->param_count);
-    made->g = training ? floats_new(made->param_count) : NULL;
-    if (!made->w || (training && !made->g))
-      rc = err_set(info, ERR_MEMORY, "no memory for %zu weights", made->param_count);
-  }
+    rc = allocate(made, training, info);
   if (rc != ERR_OK)
   {
     net_free(made);
@@ -109,9 +129,52 @@ net_free(struct net *net)
 {
   if (!net)
     return;
+  free(net->folded);
+  free(net->order);
   free(net->g);
   free(net->w);
   free(net);
+}
+
+/* to (width, out) ← the first layer's W, each row times its input's factor. */
+static void
+fold_into(const struct net *net, const float *w, float *to)
+{
+  size_t out = net->layers[0].out;
+  const float *from = w + net->layers[0].weights, *scale = w + net->scale;
+
+  for (size_t i = 0; i < net->width; i++)
+    for (size_t j = 0; j < out; j++)
+      to[i * out + j] = from[i * out + j] * scale[i];
+}
+
+void
+net_fold(struct net *net)
+{
+  if (net->folded)
+    fold_into(net, net->w, net->folded);
+}
+
+enum err
+net_export(const struct net *net, const float *w, struct net **exported, struct err_info *info)
+{
+  struct net_config config = net->config;
+  struct net *made;
+  enum err rc;
+
+  config.scaled = false;
+  rc = net_new(&config, false, exported, info);
+  if (rc != ERR_OK)
+    return rc;
+  made = *exported;
+  if (net->order)
+    memcpy(made->order, net->order, net->config.inputs * sizeof *made->order);
+  memcpy(made->w, w, net_embed_params(config.embedded) * sizeof *w);
+  memcpy(made->w + made->layers[0].weights, w + net->layers[0].weights,
+         (made->param_count - made->layers[0].weights) * sizeof *w);
+  if (net->config.scaled)
+    fold_into(net, w, made->w + made->layers[0].weights);
+  return ERR_OK;
 }
 
 void
@@ -152,6 +215,10 @@ net_work_floats(const struct net *net, size_t rows, bool training)
     total += padded(rows * net->layers[i].out) * (training ? 2 : 1);
     widest = net->layers[i].out > widest ? net->layers[i].out : widest;
   }
+  if (net->order)
+    total += padded(rows * net->width);
+  if (net->order && training)
+    total += padded(rows * net->config.embedded * NET_EMBED_OUT);
   return total + (training ? 2 * padded(rows * widest) : 0);
 }
 
@@ -182,6 +249,13 @@ net_work_place(struct net_work *work, const struct net *net, size_t rows, bool t
     work->d[i] = at;
     at += padded(rows * widest);
   }
+  if (net->order)
+  {
+    work->front = at;
+    at += padded(rows * net->width);
+  }
+  if (net->order && training)
+    work->front_d = at;
 }
 
 enum err
@@ -210,30 +284,61 @@ net_work_clear(struct net_work *work)
 
 /* ---- passes --------------------------------------------------------------------------------------- */
 
+/* What the first layer is given. */
+static const float *
+front_of(const struct net *net, struct net_work *work, const float *x, size_t n)
+{
+  if (!net->order)
+    return x;
+  net_embed_forward(n, net->config.inputs, net->config.embedded, net->order, net->w, x,
+                    work->front);
+  return work->front;
+}
+
+static const float *
+first_weights(const struct net *net)
+{
+  return net->folded ? net->folded : net->w + net->layers[0].weights;
+}
+
+static void
+activate(const struct net *net, const struct net_layer *layer, size_t n, bool training, float *z,
+         float *a)
+{
+  enum net_activation activation = net->config.activation;
+  const float *bias = net->w + layer->bias, *alpha = net->w + layer->alpha;
+
+  if (training && net->config.parametric)
+    net_act_forward_parametric(activation, n, layer->out, bias, alpha, z, a);
+  else if (training)
+    net_act_forward(activation, n, layer->out, bias, z, a);
+  else if (net->config.parametric)
+    net_act_infer_parametric(activation, n, layer->out, bias, alpha, z);
+  else
+    net_act_infer(activation, n, layer->out, bias, z);
+}
+
 static const float *
 forward(const struct net *net, struct net_work *work, const float *x, size_t n, bool training,
         uint64_t seed, uint64_t step)
 {
-  const float *input = x;
+  const float *input = front_of(net, work, x, n);
 
   for (size_t i = 0; i < net->layer_count; i++)
   {
     const struct net_layer *layer = &net->layers[i];
     bool last = i + 1 == net->layer_count;
     float *z = training && !last ? work->z[i] : work->a[i];
-    if (!kernel_dense_forward(n, layer->in, layer->out, input, net->w + layer->weights, z))
+    const float *w = i ? net->w + layer->weights : first_weights(net);
+    if (!kernel_dense_forward(n, layer->in, layer->out, input, w, z))
       return NULL;
     if (last)
       net_add_bias(n, layer->out, net->w + layer->bias, z);
-    else if (training)
-    {
-      net_act_forward(net->config.activation, n, layer->out, net->w + layer->bias, z, work->a[i]);
-      if (net->config.dropout > 0.0f)
-        net_dropout(seed, rng_mix(rng_mix(2, step), i), net->config.dropout, n * layer->out,
-                    work->a[i]);
-    }
     else
-      net_act_infer(net->config.activation, n, layer->out, net->w + layer->bias, z);
+      activate(net, layer, n, training, z, work->a[i]);
+    if (!last && training && net->config.dropout > 0.0f)
+      net_dropout(seed, rng_mix(rng_mix(2, step), i), net->config.dropout, n * layer->out,
+                  work->a[i]);
     input = work->a[i];
   }
   return input;
@@ -246,10 +351,63 @@ net_forward(const struct net *net, struct net_work *work, const float *x, size_t
 }
 
 const float *
-net_forward_training(const struct net *net, struct net_work *work, const float *x, size_t n,
+net_forward_training(struct net *net, struct net_work *work, const float *x, size_t n,
                      uint64_t seed, uint64_t step)
 {
+  net_fold(net);
   return forward(net, work, x, n, true, seed, step);
+}
+
+/* The first layer's dW is of the product of factors and W: both from it. */
+static void
+unfold_gradient(struct net *net)
+{
+  size_t out = net->layers[0].out;
+  const float *w = net->w + net->layers[0].weights;
+  float *g = net->g + net->layers[0].weights;
+
+  for (size_t i = 0; i < net->width; i++)
+  {
+    float factor = net->w[net->scale + i];
+    double sum = 0.0;
+    for (size_t j = 0; j < out; j++)
+    {
+      sum += (double) w[i * out + j] * (double) g[i * out + j];
+      g[i * out + j] *= factor;
+    }
+    net->g[net->scale + i] = (float) sum;
+  }
+}
+
+/* What lies before the first layer, from the gradient d (n, out) of its sums. */
+static bool
+backward_front(struct net *net, struct net_work *work, const float *x, size_t n, const float *d)
+{
+  size_t embedded = net->config.embedded;
+
+  if (net->config.scaled)
+    unfold_gradient(net);
+  if (!embedded)
+    return true;
+  /* the embedded columns come first, so their rows of W do, too */
+  if (!kernel_dense_inputs(n, embedded * NET_EMBED_OUT, net->layers[0].out, d, first_weights(net),
+                           work->front_d))
+    return false;
+  net_embed_backward(n, net->config.inputs, embedded, net->order, net->w, x, work->front_d, net->g);
+  return true;
+}
+
+static void
+deactivate(struct net *net, struct net_work *work, size_t layer, size_t n, float *d)
+{
+  const struct net_layer *at = &net->layers[layer];
+  float keep = 1.0f - net->config.dropout;
+
+  if (net->config.parametric)
+    net_act_backward_parametric(net->config.activation, n, at->out, work->z[layer], work->a[layer],
+                                keep, net->w + at->alpha, d, net->g + at->alpha);
+  else
+    net_act_backward(net->config.activation, n * at->out, work->z[layer], work->a[layer], keep, d);
 }
 
 bool
@@ -260,16 +418,15 @@ net_backward(struct net *net, struct net_work *work, const float *x, size_t n)
   for (size_t i = net->layer_count; i-- > 0;)
   {
     const struct net_layer *layer = &net->layers[i];
-    const float *input = i ? work->a[i - 1] : x;
+    const float *input = i ? work->a[i - 1] : net->order ? work->front : x;
     if (!kernel_dense_weights(n, layer->in, layer->out, input, d, net->g + layer->weights))
       return false;
     net_sum_rows(n, layer->out, d, net->g + layer->bias);
     if (i == 0)
-      break;
+      return backward_front(net, work, x, n, d);
     if (!kernel_dense_inputs(n, layer->in, layer->out, d, net->w + layer->weights, before))
       return false;
-    net_act_backward(net->config.activation, n * layer->in, work->z[i - 1], work->a[i - 1],
-                     1.0f - net->config.dropout, before);
+    deactivate(net, work, i - 1, n, before);
     float *swap = d;
     d = before;
     before = swap;

@@ -5,6 +5,13 @@
  * same order, so that optimizers, saving and checks are plain loops. The last layer has no activation:
  * its outputs are logits or a standardised value.
  *
+ * A net for tables can have more (after RealMLP: Holzmüller, Grinsztajn, Steinwart 2024), each part with its
+ * weights in the same array:
+ * - `embedded` of the inputs become four numbers each (net_embed.h), in front of the other inputs;
+ * - `scaled`: the first layer's inputs are multiplied by a learned factor each. The product of factors and W is
+ *   kept in `folded`, so this costs no pass over the rows; a net for prediction has just the product as its W;
+ * - `parametric`: a = z + α (act (z) − z), with an α for each hidden unit.
+ *
  * Training: with dropout p a hidden unit is multiplied by 0 or 1/(1−p). The mask is Philox by (seed,
  * step, layer, unit), so it depends on nothing else and is not stored: the backward pass knows a
  * dropped unit by its output being exactly 0. Gradients, with δ = ∂L/∂z of a layer:
@@ -45,12 +52,15 @@ struct net_config
   size_t units;
   enum net_activation activation;
   float dropout; /* 0 ≤ p < 1 */
+  size_t embedded;
+  bool scaled, parametric;
 };
 
 struct net_layer
 {
   size_t in, out;
   size_t weights, bias; /* where W and b start in the flat array */
+  size_t alpha;         /* where α does, if parametric; of hidden layers */
 };
 
 struct net
@@ -59,14 +69,26 @@ struct net
   struct net_layer layers[NET_LAYERS_MAX];
   size_t layer_count;
   size_t param_count;
-  float *w; /* (param_count) */
-  float *g; /* (param_count), NULL unless made for training */
+  uint32_t *order; /* (inputs): the columns of x, the embedded ones first; NULL unless embedded */
+  size_t width;    /* numbers that the first layer takes */
+  size_t scale;    /* where the factors start in the flat array; the embedding's weights are at 0 */
+  float *w;        /* (param_count) */
+  float *g;        /* (param_count), NULL unless made for training */
+  float *folded;   /* (width, out) of the first layer, if scaled */
 };
 
-/* A net with zero weights. ERR_INVALID when a size is out of bounds, ERR_MEMORY. */
+/* A net with zero weights, and `order` 0, 1, …; the caller may set it. ERR_INVALID when a size is out of
+ * bounds, ERR_MEMORY. */
 enum err net_new(const struct net_config *config, bool training, struct net **net,
                  struct err_info *info);
 void net_free(struct net *net);
+
+/* Brings `folded` up to date; after each change of the weights, before a pass. */
+void net_fold(struct net *net);
+
+/* A net for prediction that answers as `net` would with the weights w (param_count). */
+enum err net_export(const struct net *net, const float *w, struct net **exported,
+                    struct err_info *info);
 
 /* A net for prediction, if `config` has exactly `param_count` weights; else ERR_INVALID. */
 enum err net_new_sized(const struct net_config *config, uint64_t param_count, struct net **net,
@@ -84,6 +106,8 @@ struct net_work
   float *z[NET_LAYERS_MAX]; /* sums with bias, (rows, out); training only */
   float *a[NET_LAYERS_MAX]; /* outputs of hidden layers; the last one is the net's output */
   float *d[2];              /* gradients on their way back; d[0] starts with ∂L/∂output */
+  float *front;             /* the first layer's inputs, (rows, width), if some are embedded */
+  float *front_d;           /* gradients of the embedded part, (rows, NET_EMBED_OUT · embedded) */
   float *memory;
 };
 /* ERR_MEMORY. Free with net_work_clear. */
@@ -98,12 +122,19 @@ void net_work_place(struct net_work *work, const struct net *net, size_t rows, b
 /* Outputs (n, outputs) of x (n, inputs), n ≤ work->rows, in work; NULL if the kernel fails. */
 const float *net_forward(const struct net *net, struct net_work *work, const float *x, size_t n);
 
-/* The same in training mode: dropout of step `step` under `seed`, and what net_backward needs is kept. */
-const float *net_forward_training(const struct net *net, struct net_work *work, const float *x,
-                                  size_t n, uint64_t seed, uint64_t step);
+/* The same in training mode: `folded` is brought up to date, dropout of step `step` under `seed`, and what
+ * net_backward needs is kept. */
+const float *net_forward_training(struct net *net, struct net_work *work, const float *x, size_t n,
+                                  uint64_t seed, uint64_t step);
 
 /* net->g ← gradient, from x as given to net_forward_training and work->d[0] = ∂L/∂output (n, outputs). */
 bool net_backward(struct net *net, struct net_work *work, const float *x, size_t n);
+
+/* Data-dependent start of a net with factors or α (they start at 1): W normal, each unit's scaled so that its
+ * sum before the bias has standard deviation 1 over the rows x (n, inputs); each bias minus a random convex
+ * combination of five rows' sums. ERR_MEMORY; ERR_INTERNAL if the kernel fails. */
+enum err net_init_from_data(struct net *net, uint64_t seed, float sigma, const float *x, size_t n,
+                            struct err_info *info);
 
 /* Fused bias + activation + dropout over z (n, out), and its reverse; in place
  * for prediction; `keep` = 1 − p. */
@@ -113,6 +144,14 @@ void net_act_infer(enum net_activation activation, size_t n, size_t out, const f
                    float *y);
 void net_act_backward(enum net_activation activation, size_t count, const float *z, const float *a,
                       float keep, float *d);
+/* With α (out): a = z + α (act (z) − z); `alpha_d` (out) ← ∂L/∂α. */
+void net_act_forward_parametric(enum net_activation activation, size_t n, size_t out,
+                                const float *bias, const float *alpha, float *z, float *a);
+void net_act_infer_parametric(enum net_activation activation, size_t n, size_t out,
+                              const float *bias, const float *alpha, float *y);
+void net_act_backward_parametric(enum net_activation activation, size_t n, size_t out,
+                                 const float *z, const float *a, float keep, const float *alpha,
+                                 float *d, float *alpha_d);
 void net_dropout(uint64_t seed, uint64_t stream, float dropout, size_t count, float *a);
 /* NET_PHILOX_BLOCKS blocks of rng_block from block `first` on, word w of block i at words[w][i]. */
 #define NET_PHILOX_BLOCKS 64

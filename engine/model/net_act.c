@@ -139,10 +139,57 @@ silu_slope(float z)
       d[i] *= a[i] == 0.0f ? 0.0f : slope;                                                         \
     }                                                                                              \
   }                                                                                                \
+  static SIMD_INLINE void forward_p_##name##_body(size_t n, size_t out, const float *bias,         \
+                                                  const float *alpha, float *restrict z,           \
+                                                  float *restrict a)                               \
+  {                                                                                                \
+    for (size_t row = 0; row < n; row++)                                                           \
+      for (size_t j = 0; j < out; j++)                                                             \
+      {                                                                                            \
+        float sum = z[row * out + j] + bias[j];                                                    \
+        z[row * out + j] = sum;                                                                    \
+        a[row * out + j] = sum + alpha[j] * (name(sum) - sum);                                     \
+      }                                                                                            \
+  }                                                                                                \
+  static SIMD_INLINE void infer_p_##name##_body(size_t n, size_t out, const float *bias,           \
+                                                const float *alpha, float *restrict y)             \
+  {                                                                                                \
+    for (size_t row = 0; row < n; row++)                                                           \
+      for (size_t j = 0; j < out; j++)                                                             \
+      {                                                                                            \
+        float sum = y[row * out + j] + bias[j];                                                    \
+        y[row * out + j] = sum + alpha[j] * (name(sum) - sum);                                     \
+      }                                                                                            \
+  }                                                                                                \
+  static SIMD_INLINE void backward_p_##name##_body(                                                \
+    size_t n, size_t out, const float *restrict z, const float *restrict a, float scale,           \
+    const float *restrict alpha, float *restrict d, float *restrict alpha_d)                       \
+  {                                                                                                \
+    for (size_t j = 0; j < out; j++)                                                               \
+      alpha_d[j] = 0.0f;                                                                           \
+    for (size_t row = 0; row < n; row++)                                                           \
+      for (size_t j = 0; j < out; j++)                                                             \
+      {                                                                                            \
+        size_t i = row * out + j;                                                                  \
+        float up = a[i] == 0.0f ? 0.0f : d[i] * scale;                                             \
+        alpha_d[j] += up * (name(z[i]) - z[i]);                                                    \
+        d[i] = up * (1.0f + alpha[j] * (name##_slope(z[i]) - 1.0f));                               \
+      }                                                                                            \
+  }                                                                                                \
   SIMD_DEFINE(static, forward_##name,                                                              \
               (size_t n, size_t out, const float *bias, float *z, float *a), (n, out, bias, z, a)) \
   SIMD_DEFINE(static, infer_##name, (size_t n, size_t out, const float *bias, float *y),           \
               (n, out, bias, y))                                                                   \
+  SIMD_DEFINE(static, forward_p_##name,                                                            \
+              (size_t n, size_t out, const float *bias, const float *alpha, float *z, float *a),   \
+              (n, out, bias, alpha, z, a))                                                         \
+  SIMD_DEFINE(static, infer_p_##name,                                                              \
+              (size_t n, size_t out, const float *bias, const float *alpha, float *y),             \
+              (n, out, bias, alpha, y))                                                            \
+  SIMD_DEFINE(static, backward_p_##name,                                                           \
+              (size_t n, size_t out, const float *z, const float *a, float scale,                  \
+               const float *alpha, float *d, float *alpha_d),                                      \
+              (n, out, z, a, scale, alpha, d, alpha_d))                                            \
   SIMD_DEFINE(static, backward_##name,                                                             \
               (size_t count, const float *z, const float *a, float scale, float *d),               \
               (count, z, a, scale, d))
@@ -184,6 +231,42 @@ net_act_backward(enum net_activation activation, size_t count, const float *z, c
                  float keep, float *d)
 {
   backward_loops[activation](count, z, a, 1.0f / keep, d);
+}
+
+typedef void forward_p_fn(size_t n, size_t out, const float *bias, const float *alpha, float *z,
+                          float *a);
+typedef void infer_p_fn(size_t n, size_t out, const float *bias, const float *alpha, float *y);
+typedef void backward_p_fn(size_t n, size_t out, const float *z, const float *a, float scale,
+                           const float *alpha, float *d, float *alpha_d);
+
+#define ACT_TABLE(kind)                                                                            \
+  {                                                                                                \
+    kind##_relu, kind##_gelu, kind##_mish, kind##_tanh_act, kind##_selu, kind##_silu               \
+  }
+static forward_p_fn *const forward_p_loops[NET_ACTIVATION_COUNT] = ACT_TABLE(forward_p);
+static infer_p_fn *const infer_p_loops[NET_ACTIVATION_COUNT] = ACT_TABLE(infer_p);
+static backward_p_fn *const backward_p_loops[NET_ACTIVATION_COUNT] = ACT_TABLE(backward_p);
+
+void
+net_act_forward_parametric(enum net_activation activation, size_t n, size_t out, const float *bias,
+                           const float *alpha, float *z, float *a)
+{
+  forward_p_loops[activation](n, out, bias, alpha, z, a);
+}
+
+void
+net_act_infer_parametric(enum net_activation activation, size_t n, size_t out, const float *bias,
+                         const float *alpha, float *y)
+{
+  infer_p_loops[activation](n, out, bias, alpha, y);
+}
+
+void
+net_act_backward_parametric(enum net_activation activation, size_t n, size_t out, const float *z,
+                            const float *a, float keep, const float *alpha, float *d,
+                            float *alpha_d)
+{
+  backward_p_loops[activation](n, out, z, a, 1.0f / keep, alpha, d, alpha_d);
 }
 
 /* ---- dropout -------------------------------------------------------------------------------------- */

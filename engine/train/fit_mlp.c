@@ -11,8 +11,9 @@
 #include "model/family.h"
 #include "train/loss.h"
 
-#define VALID_BATCH 256
+/* The pace is kept every so many steps, and once as soon as there is something to go by. */
 #define PACE_EVERY 16
+#define PACE_FIRST 8
 /* The pinball and the absolute loss are rounded within this many standard deviations of the target. */
 #define PINBALL_WIDTH 0.02
 #define HUBER_WIDTH 1.0
@@ -22,136 +23,6 @@
 /* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
  * the score; the log loss picks more steadily. */
 #define METRIC_ROWS_LEAST 4000
-
-/* ---- setting up ----------------------------------------------------------------------------------- */
-
-static enum mlp_loss
-choose_loss(const struct fit *fit)
-{
-  if (fit->train.classes)
-    return MLP_SOFTMAX;
-  if (fit->quantile > 0.0)
-    return MLP_PINBALL;
-  switch ((enum family_loss) fit_choice(fit, "loss"))
-  {
-  case FAMILY_LOSS_SQUARE:
-    return MLP_SQUARE;
-  case FAMILY_LOSS_ABSOLUTE:
-    return MLP_ABSOLUTE;
-  case FAMILY_LOSS_HUBER:
-    return MLP_HUBER;
-  case FAMILY_LOSS_AUTO:
-    break;
-  }
-  return fit->request->metric == METRIC_MAE ? MLP_ABSOLUTE : MLP_SQUARE;
-}
-
-static void
-read_params(struct mlp_run *run)
-{
-  const struct fit *fit = run->fit;
-  static const enum schedule_kind schedules[] = {
-    [FAMILY_COSINE] = SCHEDULE_COSINE,     [FAMILY_ONE_CYCLE] = SCHEDULE_ONE_CYCLE,
-    [FAMILY_CONSTANT] = SCHEDULE_CONSTANT, [FAMILY_STEP] = SCHEDULE_STEP,
-    [FAMILY_CYCLIC] = SCHEDULE_CYCLIC,     [FAMILY_SGDR] = SCHEDULE_SGDR,
-    [FAMILY_COSLOG4] = SCHEDULE_COSLOG4,   [FAMILY_FLAT_COSINE] = SCHEDULE_FLAT_COSINE};
-
-  run->batch = (size_t) fit_number(fit, "batch_size");
-  run->batch = run->batch < fit->train.count ? run->batch : fit->train.count;
-  run->steps_per_epoch = fit->train.count / run->batch;
-  run->epochs = (size_t) fit_number(fit, "epochs");
-  run->schedule = schedules[fit_choice(fit, "schedule")];
-  run->smoothing = (float) fit_number(fit, "label_smoothing");
-  run->loss = choose_loss(fit);
-  run->peak = (struct optim_step){.rate = fit_number(fit, "learning_rate"),
-                                  .momentum = fit_number(fit, "momentum"),
-                                  .decay = fit_number(fit, "weight_decay"),
-                                  .beta2 = fit_number(fit, "beta2"),
-                                  .clip = fit_number(fit, "gradient_clip")};
-  pace_init(&run->pace, run->epochs * run->steps_per_epoch);
-  /* schedules end in their best region, so only a run that is far past its best is given up */
-  size_t patience = (size_t) fit_number(fit, "patience");
-  stop_init(&run->rule, patience ? patience : run->epochs / 3 > 8 ? run->epochs / 3 : 8);
-}
-
-static enum err
-make_net(struct mlp_run *run, struct err_info *info)
-{
-  const struct fit *fit = run->fit;
-  struct net_config config = {.inputs = fit->train.width,
-                              .outputs = fit->outputs,
-                              .layers = (size_t) fit_number(fit, "layers"),
-                              .units = (size_t) fit_number(fit, "units"),
-                              .activation = (enum net_activation) fit_choice(fit, "activation"),
-                              .dropout = (float) fit_number(fit, "dropout")};
-  enum err rc = net_new(&config, true, &run->net, info);
-
-  if (rc != ERR_OK)
-    return rc;
-  net_init_weights(run->net, fit->request->seed);
-  for (size_t i = 0; i < run->net->layer_count; i++)
-  {
-    const struct net_layer *layer = &run->net->layers[i];
-    run->ranges[run->range_count++] = (struct optim_range){
-      .first = layer->weights, .count = layer->in * layer->out, .rate = 1.0f, .decay = 1.0f};
-    run->ranges[run->range_count++] =
-      (struct optim_range){.first = layer->bias, .count = layer->out, .rate = 1.0f};
-  }
-  return ERR_OK;
-}
-
-static enum err
-set_up(struct mlp_run *run, struct err_info *info)
-{
-  static const enum optim_kind optimizers[] = {[FAMILY_ADAMW] = OPTIM_ADAMW,
-                                               [FAMILY_ADAM] = OPTIM_ADAM,
-                                               [FAMILY_SGD] = OPTIM_NESTEROV,
-                                               [FAMILY_HEAVY_BALL] = OPTIM_MOMENTUM,
-                                               [FAMILY_RMSPROP] = OPTIM_RMSPROP};
-  const struct fit *fit = run->fit;
-  enum err rc;
-
-  read_params(run);
-  rc = make_net(run, info);
-  if (rc != ERR_OK)
-    return rc;
-  double ema = fit_number(fit, "ema");
-  size_t rows = run->batch > VALID_BATCH ? run->batch : VALID_BATCH;
-  run->order = calloc(fit->train.count, sizeof *run->order);
-  run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
-  run->y = calloc(run->batch, sizeof *run->y);
-  run->target = calloc(run->batch, sizeof *run->target);
-  run->weight = fit->train.weight ? calloc(run->batch, sizeof *run->weight) : NULL;
-  run->best = calloc(run->net->param_count, sizeof *run->best);
-  run->outputs = calloc(fit->valid.count * fit->outputs + 1, sizeof *run->outputs);
-  if (!run->order || !run->x || !run->y || !run->target || (fit->train.weight && !run->weight)
-      || !run->best || !run->outputs
-      || net_work_init(&run->work, run->net, run->batch, true) != ERR_OK
-      || net_work_init(&run->valid_work, run->net, VALID_BATCH, false) != ERR_OK
-      || optim_init(&run->optim, optimizers[fit_choice(fit, "optimizer")], run->net->param_count)
-           != ERR_OK
-      || (ema > 0.0 && ema_init(&run->ema, ema, run->net->w, run->net->param_count) != ERR_OK))
-    return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
-                   run->net->param_count);
-  return ERR_OK;
-}
-
-static void
-tear_down(struct mlp_run *run)
-{
-  ema_clear(&run->ema);
-  optim_clear(&run->optim);
-  net_work_clear(&run->valid_work);
-  net_work_clear(&run->work);
-  free(run->outputs);
-  free(run->best);
-  free(run->weight);
-  free(run->target);
-  free(run->y);
-  free(run->x);
-  free(run->order);
-  net_free(run->net);
-}
 
 /* ---- one step ------------------------------------------------------------------------------------- */
 
@@ -177,6 +48,8 @@ move_weights(struct mlp_run *run)
   struct optim_step step = run->peak;
 
   fit_schedule(run->fit, run->schedule, run->pace.t, &step);
+  if (run->realmlp)
+    step.decay *= schedule_rate(SCHEDULE_FLAT_COSINE, run->pace.t);
   optim_move(&run->optim, &step, run->ranges, run->range_count, run->net->w, run->net->g);
   if (run->ema.shadow)
     ema_update(&run->ema, run->net->w);
@@ -212,6 +85,9 @@ take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_inf
 
   fit_fetch(&fit->train, order, 0, run->batch, run->x);
   fetch_labels(run, order);
+  if (run->realmlp)
+    run->net->config.dropout =
+      run->dropout * (float) schedule_rate(SCHEDULE_FLAT_COSINE, run->pace.t);
   const float *y = net_forward_training(run->net, &run->work, run->x, run->batch,
                                         fit->request->seed, run->pace.done);
   if (!y)
@@ -244,9 +120,10 @@ predict_rows(struct mlp_run *run)
   const struct fit *fit = run->fit;
   size_t k = fit->outputs;
 
-  for (size_t first = 0; first < fit->valid.count; first += VALID_BATCH)
+  for (size_t first = 0; first < fit->valid.count; first += MLP_VALID_BATCH)
   {
-    size_t n = fit->valid.count - first < VALID_BATCH ? fit->valid.count - first : VALID_BATCH;
+    size_t n =
+      fit->valid.count - first < MLP_VALID_BATCH ? fit->valid.count - first : MLP_VALID_BATCH;
     fit_fetch(&fit->valid, NULL, first, n, run->x);
     const float *y = net_forward(run->net, &run->valid_work, run->x, n);
     if (!y)
@@ -262,6 +139,7 @@ predict_valid(struct mlp_run *run)
   float *trained = run->net->w;
 
   run->net->w = mlp_shown_weights(run);
+  net_fold(run->net);
   bool good = predict_rows(run);
   run->net->w = trained;
   return good;
@@ -340,11 +218,11 @@ keep_pace(struct mlp_run *run)
 {
   double left = fit_seconds_left(run->fit) * TIME_SHARE;
 
-  if (isinf(left) || run->pace.done % PACE_EVERY)
+  if (isinf(left) || (run->pace.done % PACE_EVERY && run->pace.done != PACE_FIRST))
     return;
-  /* each epoch left ends with a validation, and so does the whole */
-  double ends = (double) run->pace.left / (double) run->steps_per_epoch + 2.0;
-  pace_fit(&run->pace, left - ends * run->valid_seconds);
+  /* each epoch ends with a validation, and so does the whole */
+  run->pace.beside = run->valid_seconds / (double) run->steps_per_epoch;
+  pace_fit(&run->pace, left - 2.0 * run->valid_seconds);
 }
 
 static enum err
@@ -414,20 +292,18 @@ static enum err
 hand_over(const struct mlp_run *run, struct fit_outcome *outcome, struct err_info *info)
 {
   struct net *net;
-  enum err rc = net_new(&run->net->config, false, &net, info);
+  enum err rc = net_export(run->net, run->best, &net, info);
 
-  if (rc != ERR_OK)
-    return rc;
-  memcpy(net->w, run->best, net->param_count * sizeof *net->w);
-  for (size_t i = 0; i < net->param_count; i++)
+  for (size_t i = 0; rc == ERR_OK && i < net->param_count; i++)
     if (!isfinite(net->w[i]))
     {
       net_free(net);
       return err_set(info, ERR_DIVERGED,
                      "the weights are not finite; a smaller learning_rate may help");
     }
-  outcome->body = net;
-  return ERR_OK;
+  if (rc == ERR_OK)
+    outcome->body = net;
+  return rc;
 }
 
 enum err
@@ -435,7 +311,7 @@ fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
 {
   const struct train_request *request = fit->request;
   struct mlp_run run = {.fit = fit};
-  enum err rc = set_up(&run, info);
+  enum err rc = mlp_set_up(&run, info);
 
   if (rc == ERR_OK && request->checkpoint)
     rc = mlp_checkpoint_read(&run, request->checkpoint, request->checkpoint_length, info);
@@ -451,6 +327,6 @@ fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
       err_set(info, ERR_MEMORY, "no memory for a checkpoint of %zu weights", run.net->param_count);
   if (rc == ERR_OK)
     rc = hand_over(&run, outcome, info);
-  tear_down(&run);
+  mlp_tear_down(&run);
   return rc;
 }

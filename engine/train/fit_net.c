@@ -383,9 +383,10 @@ keep_pace(struct fit_net *run)
 
   if (isinf(left) || run->pace.done % PACE_EVERY)
     return;
-  /* each epoch left ends with a validation, and so does the whole */
-  double ends = (double) run->pace.left / (double) run->steps_per_epoch + 2.0;
-  pace_fit(&run->pace, left - ends * validation_seconds(run));
+  /* each epoch ends with a validation, and so does the whole */
+  double valid_s = validation_seconds(run);
+  run->pace.beside = valid_s / (double) run->steps_per_epoch;
+  pace_fit(&run->pace, left - 2.0 * valid_s);
 }
 
 static enum err

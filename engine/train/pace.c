@@ -20,7 +20,7 @@ pace_fit(struct pace *pace, double seconds)
 
   if (isinf(seconds) || pace->done < STEPS_TO_MEASURE || pace->left == 0)
     return;
-  double affordable = floor(seconds / (pace->measured / (double) pace->done));
+  double affordable = floor(seconds / (pace->measured / (double) pace->done + pace->beside));
   pace->left = whole;
   if (!(affordable >= (double) whole))
     pace->left = affordable > 0.0 ? (size_t) affordable : 0;

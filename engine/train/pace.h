@@ -16,6 +16,8 @@ struct pace
   size_t left;
   double t;        /* 0 … 1 */
   double measured; /* seconds of the steps done */
+  double
+    beside; /* seconds that a step costs beside those, such as its part of a validation; set by the caller */
   bool shortened;
 };
 

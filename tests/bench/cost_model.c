@@ -165,7 +165,7 @@ static json_t *
 cheapest(const char *family)
 {
   if (strcmp(family, "mlp") == 0)
-    return json_pack("{s:i, s:i, s:i}", "layers", 1, "units", 16, "batch_size", 512);
+    return json_pack("{s:i, s:i}", "layers", 1, "units", 64);
   if (strcmp(family, "trees") == 0)
     return json_pack("{s:i}", "max_depth", 2);
   return json_object();

@@ -399,8 +399,9 @@ test_rules(void **state)
 
   read_good(
     &reading, table_schema,
-    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"$relations\": "
-    "[\"units <= 8*epochs\"], \"$forbidden\": [{\"optimizer\": \"sgd\", \"units\": {\"min\": "
+    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"optimizer\": "
+    "{\"choices\": [\"adam\", \"sgd\"]}, \"$relations\": [\"units <= 8*epochs\"], \"$forbidden\": "
+    "[{\"optimizer\": \"sgd\", \"units\": {\"min\": "
     "129}}, {\"momentum\": {\"min\": 0.95}}]}}}");
   const struct space *space = reading.spec->space;
   assert_int_equal(space->relation_count, 1);

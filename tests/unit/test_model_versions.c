@@ -163,6 +163,49 @@ test_decision_of_a_bag(void **state)
   toy_fit_clear(&fits[1]);
 }
 
+/* A network for tables is of version 3, a plain one as it was; both answer as before they were saved. */
+static void
+test_networks(void **state)
+{
+  (void) state;
+  static const char *const params[] = {"{\"epochs\": 3, \"units\": 8, \"network\": \"plain\"}",
+                                       "{\"epochs\": 3, \"units\": 8}",
+                                       "{\"epochs\": 3, \"units\": 8, \"embedding\": \"none\"}",
+                                       /* as it was stored before there was a choice */
+                                       "{\"epochs\": 3, \"units\": 8, \"learning_rate\": 0.01, "
+                                       "\"optimizer\": \"adamw\", \"batch_size\": 32,"
+                                       " \"schedule\": \"cosine\"}"};
+  static const int versions[] = {1, 3, 3, 1};
+  float before[9], after[9];
+  static const size_t rows[] = {0, 7, 9};
+
+  for (size_t i = 0; i < 4; i++)
+  {
+    struct toy_fit fit;
+    struct train_result result;
+    struct buf bytes = {0}, again = {0};
+    struct model_workspace *workspace = model_workspace_new();
+    toy_fit_init(&fit, toy_table(200, TOY_THREE, TOY_GOOD, 3), "mlp", params[i]);
+    toy_fit_run(&fit, &result);
+    struct model *back = reload(result.model, &bytes);
+    assert_int_equal(bytes.data[8], versions[i]);
+    assert_int_equal(
+      model_predict_dataset(result.model, workspace, fit.dataset, rows, 3, before, NULL), ERR_OK);
+    assert_int_equal(model_predict_dataset(back, workspace, fit.dataset, rows, 3, after, NULL),
+                     ERR_OK);
+    assert_memory_equal(before, after, sizeof before);
+    assert_int_equal(model_save(back, &again, NULL), ERR_OK);
+    assert_int_equal(again.length, bytes.length);
+    assert_memory_equal(again.data, bytes.data, bytes.length);
+    buf_free(&again);
+    buf_free(&bytes);
+    model_free(back);
+    train_result_clear(&result);
+    model_workspace_free(workspace);
+    toy_fit_clear(&fit);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -172,6 +215,7 @@ main(int argc, char **argv)
     cmocka_unit_test(test_version_1),
     cmocka_unit_test(test_decisions_are_kept),
     cmocka_unit_test(test_decision_of_a_bag),
+    cmocka_unit_test(test_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

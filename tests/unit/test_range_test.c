@@ -231,7 +231,7 @@ test_runs(void **state)
     const char *family, *params;
     double high, least, most;
   } runs[] = {
-    {false, "mlp", "{\"optimizer\": \"adamw\"}", 3.0, 1e-4, 0.5},
+    {false, "mlp", "{\"optimizer\": \"adamw\"}", 3.0, 3e-5, 0.5},
     {false, "mlp", "{\"optimizer\": \"sgd\", \"learning_rate\": 1e-7}", 10.0, 1e-3, 2.0},
     {true, "mlp", "{\"optimizer\": \"sgd\", \"schedule\": \"constant\"}", 10.0, 1e-4, 2.0},
     {true, "cnn", "{\"filters\": 6, \"stages\": 2, \"batch_size\": 16}", 10.0, 1e-3, 10.0},

@@ -99,6 +99,14 @@ test_pace(void **state)
   assert_near(pace.t, 1.0, 1e-9);
   assert_true(largest < 0.02); /* no jump at the end: the schedule was shortened, not cut */
 
+  /* with as much again beside each step half as many fit, however many were planned */
+  pace_init(&pace, 100000);
+  for (int i = 0; i < 10; i++)
+    pace_step(&pace, 0.01);
+  pace.beside = 0.01;
+  pace_fit(&pace, 1.0);
+  assert_true(pace.left >= 49 && pace.left <= 50);
+
   /* time already over */
   pace_init(&pace, 1000);
   for (int i = 0; i < 10; i++)

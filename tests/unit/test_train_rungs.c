@@ -100,12 +100,12 @@ test_same_bytes_on_tables(void **state)
   static const char *const params[] = {
     "{\"epochs\": 14, \"dropout\": 0.4, \"units\": 24}",
     "{\"epochs\": 14, \"optimizer\": \"sgd\", \"momentum\": 0.9, \"schedule\": \"one_cycle\","
-    " \"learning_rate\": 0.05, \"dropout\": 0.1, \"batch_size\": 64}",
+    " \"learning_rate\": 0.01, \"dropout\": 0.1, \"batch_size\": 64}",
     "{\"epochs\": 14, \"optimizer\": \"adam\", \"schedule\": \"constant\", \"layers\": 1}",
     "{\"epochs\": 14, \"optimizer\": \"rmsprop\", \"schedule\": \"sgdr\", \"gradient_clip\": 0.5,"
     " \"ema\": 0.98, \"activation\": \"selu\"}",
     "{\"epochs\": 14, \"optimizer\": \"heavy_ball\", \"schedule\": \"coslog4\", \"ema\": 0.9,"
-    " \"learning_rate\": 0.05, \"activation\": \"silu\", \"beta2\": 0.95}"};
+    " \"learning_rate\": 0.01, \"activation\": \"silu\", \"beta2\": 0.95}"};
   double weights[400];
 
   for (size_t i = 0; i < 400; i++)

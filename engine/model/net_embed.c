@@ -1,0 +1,203 @@
+#include <config.h>
+
+#include "model/net_embed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/simd.h"
+
+#define WAVES NET_EMBED_WAVES
+#define MIXED NET_EMBED_MIXED
+#define OUT NET_EMBED_OUT
+#define TURN 0.15915494309189535f /* 1/2π */
+#define TWO_PI 6.283185307179586f
+
+/* Where each kind of weight starts. */
+struct places
+{
+  size_t frequency, phase, mix, shift, end;
+};
+
+static SIMD_INLINE struct places
+places_of(size_t embedded)
+{
+  size_t waves = embedded * WAVES;
+  return (struct places){.frequency = 0,
+                         .phase = waves,
+                         .mix = 2 * waves,
+                         .shift = (2 + MIXED) * waves,
+                         .end = (2 + MIXED) * waves + embedded * MIXED};
+}
+
+size_t
+net_embed_params(size_t embedded)
+{
+  return places_of(embedded).end;
+}
+
+void
+net_embed_init(size_t embedded, float sigma, uint64_t seed, float *w)
+{
+  struct places at = places_of(embedded);
+  const float bound = 1.0f / sqrtf((float) WAVES);
+  struct rng rng;
+
+  rng_init(&rng, seed, rng_mix(4, 0));
+  for (size_t i = 0; i < at.phase; i++)
+    w[i] = sigma * (float) rng_normal(&rng);
+  for (size_t i = at.phase; i < at.mix; i++)
+    w[i] = TWO_PI * (rng_float(&rng) - 0.5f);
+  for (size_t i = at.mix; i < at.end; i++)
+    w[i] = bound * (2.0f * rng_float(&rng) - 1.0f);
+}
+
+/* ---- waves ---------------------------------------------------------------------------------------- */
+
+/* To the nearest whole turn: in −½ … ½. Turns beyond 2^22 have no fraction left to speak of. */
+static SIMD_INLINE float
+part_of_turn(float turns)
+{
+  const float round_magic = 12582912.0f; /* 1.5 · 2^23: adding it leaves a whole number */
+  float bounded = turns < -4194304.0f ? -4194304.0f : turns;
+  bounded = bounded > 4194304.0f ? 4194304.0f : bounded;
+  return bounded - ((bounded + round_magic) - round_magic);
+}
+
+/* cos 2πr and sin 2πr for |r| ≤ ½, by Taylor's sums in half the angle: error below 1e-6. */
+static SIMD_INLINE void
+half_angle(float r, float *cosine, float *sine)
+{
+  float a = 0.5f * TWO_PI * r, q = a * a; /* |a| ≤ π/2 */
+  float c =
+    1.0f
+    + q
+        * (-0.5f
+           + q
+               * (4.16666667e-2f
+                  + q
+                      * (-1.38888889e-3f
+                         + q * (2.48015873e-5f + q * (-2.75573192e-7f + q * 2.0876757e-9f)))));
+  float s =
+    a
+    * (1.0f
+       + q
+           * (-1.66666667e-1f
+              + q
+                  * (8.33333333e-3f
+                     + q
+                         * (-1.98412698e-4f
+                            + q * (2.75573192e-6f + q * (-2.50521084e-8f + q * 1.6059044e-10f))))));
+  *cosine = c * c - s * s;
+  *sine = 2.0f * s * c;
+}
+
+/* cos (2π f v + p) for all waves of an input, and its sine. */
+static SIMD_INLINE void
+waves_of(float v, const float *restrict frequency, const float *restrict phase,
+         float *restrict cosine, float *restrict sine)
+{
+  for (size_t k = 0; k < WAVES; k++)
+    half_angle(part_of_turn(frequency[k] * v + phase[k] * TURN), &cosine[k], &sine[k]);
+}
+
+/* A sum in the shape of a tree, so that it does not depend on the width of vectors. */
+static SIMD_INLINE float
+sum_of(float *lanes)
+{
+  for (size_t half = WAVES / 2; half; half /= 2)
+    for (size_t k = 0; k < half; k++)
+      lanes[k] += lanes[k + half];
+  return lanes[0];
+}
+
+/* ---- passes --------------------------------------------------------------------------------------- */
+
+static SIMD_INLINE void
+net_embed_forward_body(size_t n, size_t inputs, size_t embedded, const uint32_t *restrict order,
+                       const float *restrict w, const float *restrict x, float *restrict y)
+{
+  struct places at = places_of(embedded);
+  size_t width = embedded * OUT + inputs - embedded;
+
+  for (size_t row = 0; row < n; row++)
+  {
+    const float *from = x + row * inputs;
+    float *to = y + row * width;
+    for (size_t e = 0; e < embedded; e++)
+    {
+      float cosine[WAVES], sine[WAVES], product[WAVES], v = from[order[e]];
+      waves_of(v, w + at.frequency + e * WAVES, w + at.phase + e * WAVES, cosine, sine);
+      for (size_t j = 0; j < MIXED; j++)
+      {
+        const float *mix = w + at.mix + (e * MIXED + j) * WAVES;
+        for (size_t k = 0; k < WAVES; k++)
+          product[k] = mix[k] * cosine[k];
+        to[e * OUT + j] = sum_of(product) + w[at.shift + e * MIXED + j];
+      }
+      to[e * OUT + MIXED] = v;
+    }
+    for (size_t i = embedded; i < inputs; i++)
+      to[embedded * OUT + i - embedded] = from[order[i]];
+  }
+}
+
+SIMD_DEFINE(, net_embed_forward,
+            (size_t n, size_t inputs, size_t embedded, const uint32_t *order, const float *w,
+             const float *x, float *y),
+            (n, inputs, embedded, order, w, x, y))
+
+/* One input's gradients over all rows. */
+static SIMD_INLINE void
+backward_input(size_t n, size_t inputs, size_t stride, const float *restrict frequency,
+               const float *restrict phase, const float *restrict mix, const float *restrict v,
+               const float *restrict d, float *restrict g[4])
+{
+  for (size_t row = 0; row < n; row++)
+  {
+    const float *dy = d + row * stride;
+    float cosine[WAVES], sine[WAVES], value = v[row * inputs];
+    waves_of(value, frequency, phase, cosine, sine);
+    for (size_t k = 0; k < WAVES; k++)
+    {
+      float back = 0.0f;
+      for (size_t j = 0; j < MIXED; j++)
+      {
+        back += mix[j * WAVES + k] * dy[j];
+        g[2][j * WAVES + k] += dy[j] * cosine[k];
+      }
+      back *= -sine[k];
+      g[1][k] += back;
+      g[0][k] += back * value * TWO_PI;
+    }
+    for (size_t j = 0; j < MIXED; j++)
+      g[3][j] += dy[j];
+  }
+}
+
+static SIMD_INLINE void
+net_embed_backward_body(size_t n, size_t inputs, size_t embedded, const uint32_t *restrict order,
+                        const float *restrict w, const float *restrict x, const float *restrict d,
+                        float *restrict g)
+{
+  struct places at = places_of(embedded);
+
+  for (size_t e = 0; e < embedded; e++)
+  {
+    float frequency[WAVES] = {0}, phase[WAVES] = {0}, mix[MIXED * WAVES] = {0}, shift[MIXED] = {0};
+    float *sums[4] = {frequency, phase, mix, shift};
+    backward_input(n, inputs, embedded * OUT, w + at.frequency + e * WAVES,
+                   w + at.phase + e * WAVES, w + at.mix + e * MIXED * WAVES, x + order[e],
+                   d + e * OUT, sums);
+    memcpy(g + at.frequency + e * WAVES, frequency, sizeof frequency);
+    memcpy(g + at.phase + e * WAVES, phase, sizeof phase);
+    memcpy(g + at.mix + e * MIXED * WAVES, mix, sizeof mix);
+    memcpy(g + at.shift + e * MIXED, shift, sizeof shift);
+  }
+}
+
+SIMD_DEFINE(, net_embed_backward,
+            (size_t n, size_t inputs, size_t embedded, const uint32_t *order, const float *w,
+             const float *x, const float *d, float *g),
+            (n, inputs, embedded, order, w, x, d, g))
