@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "sql/db_range.h"
 #include "sql/db_work.h"
 #include "worker/estate.h"
 
@@ -36,6 +37,16 @@ db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason)
   database.ended++;
   snprintf(database.worker, sizeof database.worker, "%s", worker);
   return database.end;
+}
+
+/* A dead worker has had no range test. */
+enum db_status
+db_range_end_worker(struct db_conn *conn, const char *worker, const char *reason)
+{
+  (void) conn;
+  (void) worker;
+  (void) reason;
+  return DB_NONE;
 }
 
 /* ---- folders of the dead --------------------------------------------------------------------------------- */
