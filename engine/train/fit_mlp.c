@@ -20,6 +20,12 @@
 /* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
 #define TIME_SHARE 0.92
 
+/* Where a schedule goes up and down, only epochs that end at such a part of its peak or less may be the best:
+ * others are better by luck alone. */
+#define RATE_LOW 0.12
+#define THIRD_WAVE_STARTS 0.3 /* its low ends; the one before it is at 3/15 */
+#define THIRD_WAVE_ENDS (7.0 / 15.0 - 1e-9)
+
 /* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
  * the score; the log loss picks more steadily. */
 #define METRIC_ROWS_LEAST 4000
@@ -188,6 +194,26 @@ validate(struct mlp_run *run, struct train_progress *progress, double *score, st
 
 /* ---- the run -------------------------------------------------------------------------------------- */
 
+static bool
+goes_up_again(enum schedule_kind schedule)
+{
+  return schedule == SCHEDULE_COSLOG4 || schedule == SCHEDULE_SGDR || schedule == SCHEDULE_CYCLIC;
+}
+
+/* Keeps the weights if this epoch is the best so far; while there has been none that may be, the last is. */
+static void
+keep_best(struct mlp_run *run, size_t epoch, double score)
+{
+  bool may_be = run->fit->valid.count == 0 || !goes_up_again(run->schedule)
+                || schedule_rate(run->schedule, run->pace.t) <= RATE_LOW;
+  bool is_best = may_be && stop_is_best(&run->rule, epoch, score);
+
+  if (!is_best && !(isinf(run->rule.best) && run->rule.best > 0.0))
+    return;
+  run->rule.best_epoch = epoch;
+  memcpy(run->best, mlp_shown_weights(run), run->net->param_count * sizeof *run->best);
+}
+
 static enum err
 end_epoch(struct mlp_run *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
           struct err_info *info)
@@ -208,8 +234,7 @@ end_epoch(struct mlp_run *run, size_t epoch, double train_loss, struct fit_outco
     return rc;
   run->valid_seconds = clock_monotonic_s() - before;
   outcome->epochs = epoch;
-  if (stop_is_best(&run->rule, epoch, score) || epoch == 1)
-    memcpy(run->best, mlp_shown_weights(run), run->net->param_count * sizeof *run->best);
+  keep_best(run, epoch, score);
   return fit_report(run->fit, &progress, info);
 }
 
@@ -250,6 +275,18 @@ run_epoch(struct mlp_run *run, size_t epoch, double *loss, struct err_info *info
   return ERR_OK;
 }
 
+/* Of coslog4's four waves the last takes more than half the time: there is no point in it if the third came to
+ * nothing better than the ones before. */
+static bool
+third_wave_was_in_vain(const struct mlp_run *run)
+{
+  double t = run->pace.t, epoch = (double) run->epoch;
+  bool ends = t >= THIRD_WAVE_ENDS && t * (epoch - 1.0) / epoch < THIRD_WAVE_ENDS;
+
+  return run->schedule == SCHEDULE_COSLOG4 && ends
+         && t * (double) run->rule.best_epoch / epoch < THIRD_WAVE_STARTS;
+}
+
 /* Whether the run ends after this epoch, and how. */
 static bool
 ends_here(const struct mlp_run *run, enum train_stop *stop)
@@ -257,6 +294,8 @@ ends_here(const struct mlp_run *run, enum train_stop *stop)
   const struct fit *fit = run->fit;
 
   if (fit->valid.count && stop_now(&run->rule, run->epoch))
+    *stop = TRAIN_STOP_PATIENCE;
+  else if (fit->valid.count && run->rule.patience == 0 && third_wave_was_in_vain(run))
     *stop = TRAIN_STOP_PATIENCE;
   else if (run->pace.left == 0)
     *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;

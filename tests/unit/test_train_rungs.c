@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/harness/toy_fit.h"
+#include "train/schedule.h"
 
 /* What a whole fit comes to, in bytes. */
 struct outcome
@@ -247,12 +248,44 @@ test_checkpoints_that_cannot_be_used(void **state)
   toy_fit_clear(&fit);
 }
 
+/* With a schedule of waves the best epoch ends at the low of one; when the third was in vain there is no
+ * fourth. */
+static void
+test_waves(void **state)
+{
+  (void) state;
+  size_t given_up = 0;
+
+  for (uint64_t seed = 1; seed <= 6; seed++)
+  {
+    struct toy_fit fit;
+    struct train_result result;
+    toy_fit_init(&fit, toy_table(80, TOY_BINARY, TOY_GOOD, seed), "mlp",
+                 "{\"epochs\": 60, \"dropout\": 0, \"weight_decay\": 0, \"label_smoothing\": 0}");
+    fit.request.seed = seed;
+    toy_fit_run(&fit, &result);
+    assert_true(schedule_rate(SCHEDULE_COSLOG4, (double) result.best_epoch / 60.0) < 0.13);
+    if (result.stop == TRAIN_STOP_PATIENCE)
+    {
+      given_up++;
+      assert_int_equal(result.epochs, 28);
+      assert_true(result.best_epoch < 18);
+    }
+    else
+      assert_int_equal(result.epochs, 60);
+    train_result_clear(&result);
+    toy_fit_clear(&fit);
+  }
+  assert_true(given_up > 0);
+}
+
 int
 main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_same_bytes_on_tables),
     cmocka_unit_test(test_same_bytes_on_images),
+    cmocka_unit_test(test_waves),
     cmocka_unit_test(test_patience_lives_on),
     cmocka_unit_test(test_no_pause),
     cmocka_unit_test(test_seconds_go_on),
