@@ -148,7 +148,7 @@ test_classification(void **state)
   assert_true(score > baseline + 0.1 && score < 1);
   assert_true(json_get_number(report, "us_per_row", NAN) > 0);
   char *warnings = json_dumps(json_object_get(report, "warnings"), 0);
-  assert_has_text(warnings, "note (text)");
+  assert_has_text(warnings, "note (identifier)");
   free(warnings);
   json_decref(report);
   check_model(&job, table_path);

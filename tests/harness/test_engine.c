@@ -61,7 +61,7 @@ test_engine_table(const char *path, size_t rows, uint64_t seed, int regression)
                               .code = colour,
                               .categories = colours,
                               .category_count = 3},
-                             {.name = "note", .type = COLUMN_TEXT, .offset = offset, .text = text},
+                             {.name = "note", .type = COLUMN_IDENTIFIER, .offset = offset, .text = text},
                              {.name = "y",
                               .type = COLUMN_CATEGORICAL,
                               .code = answer,
