@@ -68,6 +68,8 @@ class Idempotency(ApiTest):
                                         [("file", "iris.csv", iris() + b"\n")]),
             "studies.create": cls.json("/api/v1/studies", space, {**space, "seed": 5}),
             "studies.complete": cls.json(f"/api/v1/studies/{study}/trials/{trial}/complete", {"value": 1}, {"value": 2}),
+            "range_tests.create": cls.json("/api/v1/lr-range-tests", {"dataset": dataset, "target": "species", "steps": 20},
+                                           {"dataset": dataset, "target": "species", "steps": 30}),
             "train": cls.form("/api/v1/train", form + [("trials", "1")], form + [("trials", "2")]),
         }
 
