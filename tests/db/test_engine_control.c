@@ -214,10 +214,11 @@ test_extend_after_the_end(void **state)
    * bayes does, would have planned others). */
   test_engine_wait(conn, arena, tenant, whole, 180 * SLOW, &row);
   check_same_story(job, whole, 5);
-  assert_string_equal(sql("SELECT string_agg(final::text, ' ' ORDER BY version) FROM model_version"
+  /* one for each end, and where the best is slow a fast one beside it */
+  assert_string_equal(sql("SELECT (count(*) BETWEEN 2 AND 4)::text FROM model_version"
                           " WHERE job_id = '%s' AND final",
                           job),
-                      "true true");
+                      "true");
   assert_string_equal(sql("SELECT string_agg(data->>'state', ' ' ORDER BY seq) FROM job_event"
                           " WHERE job_id = '%s' AND kind = 'done'",
                           job),

@@ -53,20 +53,21 @@ test_engine_table(const char *path, size_t rows, uint64_t seed, int regression)
       *at[1] = NAN;
     offset[i + 1] = offset[i] + (uint64_t) snprintf(text + offset[i], 9, "w%zu", i % 1000000);
   }
-  struct column columns[] = {{.name = "a", .type = COLUMN_NUMERIC, .number = numbers},
-                             {.name = "b", .type = COLUMN_NUMERIC, .number = numbers + rows},
-                             {.name = "c", .type = COLUMN_NUMERIC, .number = numbers + 2 * rows},
-                             {.name = "colour",
-                              .type = COLUMN_CATEGORICAL,
-                              .code = colour,
-                              .categories = colours,
-                              .category_count = 3},
-                             {.name = "note", .type = COLUMN_IDENTIFIER, .offset = offset, .text = text},
-                             {.name = "y",
-                              .type = COLUMN_CATEGORICAL,
-                              .code = answer,
-                              .categories = answers,
-                              .category_count = 2}};
+  struct column columns[] = {
+    {.name = "a", .type = COLUMN_NUMERIC, .number = numbers},
+    {.name = "b", .type = COLUMN_NUMERIC, .number = numbers + rows},
+    {.name = "c", .type = COLUMN_NUMERIC, .number = numbers + 2 * rows},
+    {.name = "colour",
+     .type = COLUMN_CATEGORICAL,
+     .code = colour,
+     .categories = colours,
+     .category_count = 3},
+    {.name = "note", .type = COLUMN_IDENTIFIER, .offset = offset, .text = text},
+    {.name = "y",
+     .type = COLUMN_CATEGORICAL,
+     .code = answer,
+     .categories = answers,
+     .category_count = 2}};
   if (regression)
     columns[5] = (struct column){.name = "y", .type = COLUMN_NUMERIC, .number = value};
   struct table table = {.row_count = rows, .column_count = 6, .columns = columns};

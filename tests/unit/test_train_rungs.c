@@ -135,7 +135,8 @@ test_patience_lives_on(void **state)
 
   toy_fit_init(
     &fit, toy_table(120, TOY_BINARY, TOY_GOOD, 9), "mlp",
-    "{\"epochs\": 60, \"learning_rate\": 0.05, \"schedule\": \"constant\", \"units\": 64}");
+    "{\"epochs\": 60, \"learning_rate\": 0.05, \"schedule\": \"constant\", \"units\": 64,"
+    " \"patience\": 5}");
   toy_fit_run(&fit, &result);
   assert_int_equal(result.stop, TRAIN_STOP_PATIENCE);
   assert_true(result.best_epoch + 2 < result.epochs);
