@@ -42,7 +42,7 @@ enum range_test_rule
 {
   RANGE_TEST_BRIEF, /* the schedule touches its peak only: a quarter of where the loss diverges */
   RANGE_TEST_LONG,  /* it stays at its peak for long: a tenth */
-  RANGE_TEST_ADAM   /* steps have a size of their own: where the loss falls fastest */
+  RANGE_TEST_ADAM   /* steps have a size of their own: a tenth of where the loss is least */
 };
 
 struct range_test_advice
@@ -50,6 +50,7 @@ struct range_test_advice
   double rate;        /* to take; NaN = the test says nothing */
   double start, most; /* ends of the range worth trying; NaN = unknown */
   double steepest;    /* rate at which the loss falls fastest; NaN = it never falls */
+  double lowest;      /* rate at which the smoothed loss is least; NaN = it never falls */
   double divergence;  /* rate at which it leaves; NaN = it never does */
   const char *note;   /* a sentence when something is unknown, else NULL */
 };

@@ -71,10 +71,11 @@ write_result(const struct tune_data *data, const struct tune_range *range,
              const struct range_test *test, const struct range_test_advice *advice)
 {
   return json_pack(
-    "{s:f, s:f, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "low", test->low, "high",
-    test->high, "steps", (json_int_t) test->steps, "curve", write_curve(test), "end",
-    range_test_end_name(test->end), "steepest", json_real_or_null(advice->steepest), "divergence",
-    json_real_or_null(advice->divergence), "suggestion", write_suggestion(advice), "note",
+    "{s:f, s:f, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "low", test->low,
+    "high", test->high, "steps", (json_int_t) test->steps, "curve", write_curve(test), "end",
+    range_test_end_name(test->end), "steepest", json_real_or_null(advice->steepest), "lowest",
+    json_real_or_null(advice->lowest), "divergence", json_real_or_null(advice->divergence),
+    "suggestion", write_suggestion(advice), "note",
     advice->note ? json_string(advice->note) : json_null(), "optimizer",
     write_choice(data, range, "optimizer"), "schedule", write_choice(data, range, "schedule"),
     "momentum", write_momentum(data, range), "batch_size",

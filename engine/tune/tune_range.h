@@ -22,7 +22,7 @@ struct tune_range
 };
 
 /* *result (new reference) is {"low", "high", "steps": as it was run; "curve": {"rates", "losses", "smoothed"}, a
- * number for each step taken; "end": range_test_end_name; "steepest", "divergence": rates or null; "suggestion":
+ * number for each step taken; "end": range_test_end_name; "steepest", "lowest", "divergence": rates or null; "suggestion":
  * {"learning_rate", "low", "high"} or null; "note": a sentence or null; "optimizer", "schedule", "momentum",
  * "batch_size": what it was run with, null where there is none}. *seconds of CPU. Errors as range_run's. */
 enum err tune_range_run(const struct tune_data *data, const struct tune_range *range,

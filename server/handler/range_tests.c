@@ -23,8 +23,8 @@
 static json_t *
 view_test(const struct db_range_test *row, bool full)
 {
-  static const char *const told[] = {"end",       "steepest", "divergence", "suggestion", "note",
-                                     "optimizer", "schedule", "momentum",   "batch_size"};
+  static const char *const told[] = {"end",  "steepest",  "lowest",   "divergence", "suggestion",
+                                     "note", "optimizer", "schedule", "momentum",   "batch_size"};
   json_t *spec = view_json(row->spec), *result = view_json(row->result);
   const json_t *seed = json_object_get(json_object_get(spec, "search"), "seed");
   const char *target = json_get_string(spec, "target", NULL);

@@ -78,7 +78,7 @@ class RangeTests(ApiTest):
         self.assertAlmostEqual(long["suggestion"]["learning_rate"], long["divergence"] / 10)
         adam = self.ended(seed=1, params={"optimizer": "adam"})
         self.assertIsNone(adam["momentum"])
-        self.assertAlmostEqual(adam["suggestion"]["learning_rate"], adam["suggestion"]["low"])
+        self.assertAlmostEqual(adam["suggestion"]["learning_rate"], adam["lowest"] / 10)
 
     def test_images_and_regression(self):
         images, labels = pictures()

@@ -67,7 +67,9 @@ test_textbook(void **state)
       range_test_advise(&test, RANGE_TEST_LONG, &advice);
       assert_near(advice.rate, advice.divergence / 10.0, 1e-12);
       range_test_advise(&test, RANGE_TEST_ADAM, &advice);
-      assert_near(advice.rate, fmin(advice.steepest, advice.divergence / 4.0), 1e-12);
+      assert_near(advice.rate, advice.lowest / 10.0, 1e-12);
+      assert_true(advice.lowest > advice.steepest && advice.lowest < advice.divergence);
+      assert_near(advice.start, fmin(advice.steepest, advice.rate), 0.0);
       range_test_clear(&test);
     }
 }
@@ -94,7 +96,7 @@ test_smoothing(void **state)
   range_test_clear(&test);
 }
 
-/* Falling to the end: no divergence, the steepest point is taken whatever the rule. */
+/* Falling to the end: no divergence, a tenth of the lowest point is taken whatever the rule. */
 static void
 test_monotone(void **state)
 {
@@ -107,8 +109,9 @@ test_monotone(void **state)
   assert_int_equal(test.count, 150);
   range_test_advise(&test, RANGE_TEST_BRIEF, &advice);
   assert_true(isnan(advice.divergence) && isnan(advice.most));
-  assert_near(log10(advice.rate), -2.0, 0.25);
-  assert_near(advice.start, advice.rate, 0.0);
+  assert_near(log10(advice.steepest), -2.0, 0.25);
+  assert_near(advice.rate, advice.lowest / 10.0, 1e-12);
+  assert_true(advice.start <= advice.rate);
   assert_non_null(advice.note);
   range_test_clear(&test);
 }
@@ -302,6 +305,8 @@ test_wishes(void **state)
   assert_int_equal(run(&fit, &wish, &test, &advice), ERR_OK);
   assert_int_equal(test.end, RANGE_TEST_TIME);
   assert_int_equal(test.count, 1);
+  assert_true(isnan(advice.rate));
+  assert_non_null(advice.note);
   range_test_clear(&test);
   wish = (struct range_run_wish){.steps = 200};
   fit.request.on_epoch = never;
