@@ -136,9 +136,9 @@ point_of(const struct tune_study *study, uint64_t trial)
 
 /* ---- its length -------------------------------------------------------------------------------------- */
 
-/* Whether the job leaves this parameter to the family: it is searched, or fixed at the tuned default. */
-static bool
-is_free(const struct tune_study *study, const char *family, const char *name)
+/* The family's parameter of the job's space; NULL where it has none, as layers that come with a base model. */
+static const struct space_param *
+param_of(const struct tune_study *study, const char *family, const char *name)
 {
   const struct space *space = study->spec->space;
   size_t prefix = strlen(family);
@@ -146,14 +146,40 @@ is_free(const struct tune_study *study, const char *family, const char *name)
   for (size_t p = 0; p < space->count; p++)
   {
     const struct space_param *param = &space->params[p];
-    if (strncmp(param->name, family, prefix) != 0 || param->name[prefix] != '.'
-        || strcmp(param->name + prefix + 1, name) != 0)
-      continue;
-    if (param->kind != SPACE_FIXED)
-      return true;
-    return param->values[0].number == family_number(family, &study->shape, NULL, name);
+    if (strncmp(param->name, family, prefix) == 0 && param->name[prefix] == '.'
+        && strcmp(param->name + prefix + 1, name) == 0)
+      return param;
   }
-  return true;
+  return NULL;
+}
+
+/* Whether a search of the parameter may come to this number. */
+static bool
+may_be(const struct space_param *param, double number)
+{
+  bool listed = false;
+
+  if (param->kind == SPACE_INT)
+    return number >= param->low && number <= param->high;
+  for (size_t i = 0; param->kind == SPACE_ORDINAL && i < param->value_count; i++)
+    listed = listed || param->values[i].number == number;
+  return listed;
+}
+
+/* The most epochs that the job allows: what it asks for, or as many as are of use where it leaves them to the
+ * family, which shows in their being fixed at its tuned default. */
+static double
+most_epochs(const struct tune_study *study, const char *family, double usual)
+{
+  const struct space_param *param = param_of(study, family, "epochs");
+
+  if (param == NULL)
+    return usual;
+  if (param->kind == SPACE_INT)
+    return param->high;
+  return param->values[0].number == family_number(family, &study->shape, NULL, "epochs")
+           ? fmax(EPOCHS_MOST, usual)
+           : usual;
 }
 
 static double
@@ -168,26 +194,28 @@ flops_of(const struct tune_study *study, const json_t *params)
   return convnet_flops(&config);
 }
 
-/* The widest network that still makes WIDEN_EPOCHS sweeps in the time, from the width that was found on: at least
- * that one. Returns the sweeps it makes. */
+/* The widest network that the job's search could come to and that still makes WIDEN_EPOCHS sweeps in the time, from
+ * the width that was found on: at least that one. Returns the sweeps it makes. */
 static double
 widen(const struct tune_study *study, json_t *params, double epochs)
 {
   static const double widths[] = {8, 12, 16, 24, 32, 48, 64};
+  const struct space_param *param = param_of(study, "cnn", "filters");
   double found = family_number("cnn", &study->shape, params, "filters"), best = epochs;
   double flops = flops_of(study, params);
 
-  for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+  for (size_t i = 0; param != NULL && i < sizeof widths / sizeof widths[0]; i++)
   {
+    if (widths[i] <= found || !may_be(param, widths[i]))
+      continue;
     json_t *wider = json_deep_copy(params);
     json_object_set_new(wider, "filters", json_integer((json_int_t) widths[i]));
     double possible = epochs * flops / flops_of(study, wider);
     json_decref(wider);
-    if (widths[i] > found && possible >= WIDEN_EPOCHS)
-    {
-      json_object_set_new(params, "filters", json_integer((json_int_t) widths[i]));
-      best = possible;
-    }
+    if (possible < WIDEN_EPOCHS)
+      break;
+    json_object_set_new(params, "filters", json_integer((json_int_t) widths[i]));
+    best = possible;
   }
   return best;
 }
@@ -199,15 +227,14 @@ stretch(const struct tune_study *study, const struct noted *noted, const char *f
 {
   double us = noted->us_per_row, rows = (double) study->train_rows;
   double usual = family_number(family, &study->shape, params, "epochs");
+  double most = most_epochs(study, family, usual);
 
-  if (strcmp(family, "cnn") != 0 || !(us > 0) || !is_free(study, family, "epochs"))
+  if (strcmp(family, "cnn") != 0 || !(us > 0) || most < usual)
     return;
   if (family_choice(family, &study->shape, params, "flip") == FAMILY_YES)
     us /= 2;
-  double epochs = seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT);
-  if (is_free(study, family, "filters"))
-    epochs = widen(study, params, epochs);
-  epochs = fmin(floor(epochs), fmax(EPOCHS_MOST, usual));
+  double epochs = widen(study, params, seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT));
+  epochs = fmin(floor(epochs), most);
   if (epochs > usual)
     json_object_set_new(params, "epochs", json_integer((json_int_t) epochs));
 }

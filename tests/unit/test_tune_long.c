@@ -3,6 +3,7 @@
 
 #include "tests/harness/test_support.h"
 
+#include "model/family.h"
 #include "tune/tune_data.h"
 #include "tune/tune_long.h"
 #include "tune/tune_study.h"
@@ -18,6 +19,7 @@ struct fixture
 {
   struct arena *arena;
   struct job_spec *spec;
+  struct model_data_shape shape;
   struct tune_study *study;
   double points[MOST + 1][128];
   uint64_t next;
@@ -42,6 +44,8 @@ set_up(struct fixture *fixture, const char *request)
   assert_non_null(json);
   if (tune_spec_read(json, schema, fixture->arena, &fixture->spec, &info) != ERR_OK)
     fail_msg("%s", info.text);
+  shape.base = fixture->spec->base;
+  fixture->shape = shape;
   if (tune_study_new(fixture->spec, &shape, 1, 16000, &fixture->study, &info) != ERR_OK)
     fail_msg("%s", info.text);
   json_decref(schema);
@@ -270,6 +274,51 @@ test_families(void **state)
   tear_down(&fixture);
 }
 
+/* A search that may not come to a width or a number of epochs is not stretched to it either. */
+static void
+test_keeps_to_the_space(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(
+    &fixture,
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"space\": {\"cnn\":"
+    " {\"filters\": {\"type\": \"ordinal\", \"values\": [8, 12]}, \"flip\": \"no\","
+    " \"epochs\": {\"type\": \"int\", \"low\": 50, \"high\": 55}}}}}");
+  search_shortly(&fixture);
+  struct tune_suggestion suggestion = suggest(&fixture, 60, 0);
+  assert_true(json_integer_value(json_object_get(suggestion.params, "filters")) <= 12);
+  assert_true(json_integer_value(json_object_get(suggestion.params, "epochs")) <= 55);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+/* The layers of a base model are no parameters, so that they cannot be made wider. */
+static void
+test_from_a_base(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  struct err_info info = {.text = ""};
+  set_up(
+    &fixture,
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"space\": {\"cnn\":"
+    " {\"flip\": \"no\"}}}, \"base_model\": {\"id\": \"mdl_1\", \"name\": \"m\", \"version\": 1,"
+    " \"body\": {\"stages\": 2, \"blocks\": 1, \"filters\": 8, \"kernel\": 3, \"stride\": 1,"
+    " \"early_pooling\": true, \"batch_norm\": true, \"activation\": \"relu\", \"height\": 28,"
+    " \"width\": 28, \"channels\": 1, \"seen_height\": 28, \"seen_width\": 28}}}");
+  assert_int_equal(fixture.spec->base.stages, 2);
+  search_shortly(&fixture);
+  struct tune_suggestion suggestion = suggest(&fixture, 60, 0);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  assert_memory_equal(suggestion.point, fixture.points[2],
+                      fixture.spec->space->count * sizeof(double));
+  if (family_check_params("cnn", &fixture.shape, suggestion.params, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
 static void
 test_when(void **state)
 {
@@ -314,6 +363,8 @@ main(void)
                                      cmocka_unit_test(test_fills_the_time),
                                      cmocka_unit_test(test_whole_fits_are_left),
                                      cmocka_unit_test(test_families),
+                                     cmocka_unit_test(test_keeps_to_the_space),
+                                     cmocka_unit_test(test_from_a_base),
                                      cmocka_unit_test(test_when)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
