@@ -184,6 +184,44 @@ toy_images(size_t count, uint64_t seed)
   return toy_open(folder);
 }
 
+/* Noise in which a bright band lies across or down: two classes. */
+static inline struct dataset *
+toy_bands(size_t count, size_t height, size_t width, size_t channels)
+{
+  static const char *const classes[] = {"across", "down"};
+  size_t inputs = height * width * channels;
+  uint8_t *raw = malloc(count * inputs);
+  int32_t *labels = malloc(count * sizeof *labels);
+  char folder[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
+  struct rng rng;
+  rng_init(&rng, 5, 79);
+  for (size_t i = 0; i < count; i++)
+  {
+    labels[i] = (int32_t) (i % 2);
+    size_t at = rng_below(&rng, (labels[i] ? width : height) - 2);
+    for (size_t p = 0; p < inputs; p++)
+    {
+      size_t y = p / channels / width, x = p / channels % width, here = labels[i] ? x : y;
+      raw[i * inputs + p] =
+        (uint8_t) (rng_below(&rng, 60) + (here >= at && here < at + 3 ? 150 : 0));
+    }
+  }
+  struct image_set set = {.count = count,
+                          .height = height,
+                          .width = width,
+                          .channels = channels,
+                          .pixels = raw,
+                          .labels = labels,
+                          .class_names = classes,
+                          .class_count = 2};
+  test_make_dir(folder);
+  test_path(path, folder, "toy.atds");
+  assert_int_equal(dataset_save_images(path, &set, NULL), ERR_OK);
+  free(raw);
+  free(labels);
+  return toy_open(folder);
+}
+
 /* The task "y" (or the images' class) of a toy dataset. */
 static inline void
 toy_task(const struct dataset *dataset, struct arena *arena, struct task *task)

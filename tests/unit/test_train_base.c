@@ -32,44 +32,6 @@ net_of(const struct model *model)
   return model_base_net(model, &pixels);
 }
 
-/* Images with a bright band across or down. */
-static struct dataset *
-bands(size_t count, size_t height, size_t width, size_t channels)
-{
-  static const char *const classes[] = {"across", "down"};
-  size_t inputs = height * width * channels;
-  uint8_t *raw = malloc(count * inputs);
-  int32_t *labels = malloc(count * sizeof *labels);
-  char folder[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
-  struct rng rng;
-  rng_init(&rng, 5, 79);
-  for (size_t i = 0; i < count; i++)
-  {
-    labels[i] = (int32_t) (i % 2);
-    size_t at = rng_below(&rng, (labels[i] ? width : height) - 2);
-    for (size_t p = 0; p < inputs; p++)
-    {
-      size_t y = p / channels / width, x = p / channels % width, here = labels[i] ? x : y;
-      raw[i * inputs + p] =
-        (uint8_t) (rng_below(&rng, 60) + (here >= at && here < at + 3 ? 150 : 0));
-    }
-  }
-  struct image_set set = {.count = count,
-                          .height = height,
-                          .width = width,
-                          .channels = channels,
-                          .pixels = raw,
-                          .labels = labels,
-                          .class_names = classes,
-                          .class_count = 2};
-  test_make_dir(folder);
-  test_path(path, folder, "toy.atds");
-  assert_int_equal(dataset_save_images(path, &set, NULL), ERR_OK);
-  free(raw);
-  free(labels);
-  return toy_open(folder);
-}
-
 static bool
 same_body(const struct convnet *a, const struct convnet *b)
 {
@@ -110,7 +72,7 @@ test_frozen(void **state)
     struct toy_fit fit;
     struct train_result result;
     const struct model_pixels *from, *to;
-    toy_fit_init(&fit, bands(120, 8, 8, 1), "cnn", cases[i].params);
+    toy_fit_init(&fit, toy_bands(120, 8, 8, 1), "cnn", cases[i].params);
     fit.request.base = base;
     toy_fit_run(&fit, &result);
     const struct convnet *mine = model_base_net(result.model, &to),
@@ -177,7 +139,7 @@ test_pause(void **state)
     struct train_result part, rest;
     struct err_info info;
     struct buf bytes = {0};
-    toy_fit_init(&fit, bands(120, 8, 8, 1), "cnn",
+    toy_fit_init(&fit, toy_bands(120, 8, 8, 1), "cnn",
                  "{" BASED ", \"frozen_share\": 0.5, \"body_rate\": 0.3, \"dropout\": 0.2}");
     fit.request.base = base;
     if (pause > 0)
@@ -229,7 +191,7 @@ test_sizes(void **state)
       struct train_result result;
       struct buf bytes = {0};
       struct model *back;
-      toy_fit_init(&fit, bands(120, sizes[s][0], sizes[s][1], 1), "cnn",
+      toy_fit_init(&fit, toy_bands(120, sizes[s][0], sizes[s][1], 1), "cnn",
                    "{" BASED ", \"learning_rate\": 0.01}");
       fit.request.base = base;
       toy_fit_run(&fit, &result);
@@ -306,7 +268,7 @@ test_channels(void **state)
   struct model *base = base_model("{" SMALL "}");
   struct toy_fit fit;
   struct train_result result;
-  toy_fit_init(&fit, bands(120, 8, 8, 3), "cnn", "{" BASED "}");
+  toy_fit_init(&fit, toy_bands(120, 8, 8, 3), "cnn", "{" BASED "}");
   fit.request.base = base;
   toy_fit_run(&fit, &result);
   assert_true(result.metric > 0.7);
@@ -353,13 +315,13 @@ test_refuses(void **state)
   struct err_info info = {.text = ""};
   struct model *base = base_model("{" SMALL "}");
   /* layers are the base's */
-  toy_fit_init(&fit, bands(60, 8, 8, 1), "cnn", "{\"filters\": 8}");
+  toy_fit_init(&fit, toy_bands(60, 8, 8, 1), "cnn", "{\"filters\": 8}");
   fit.request.base = base;
   assert_int_equal(train_run(&fit.request, &result, &info), ERR_INVALID);
   assert_non_null(strstr(info.text, "filters"));
   toy_fit_clear(&fit);
   /* and without one there is nothing to freeze */
-  toy_fit_init(&fit, bands(60, 8, 8, 1), "cnn", "{\"frozen_share\": 1}");
+  toy_fit_init(&fit, toy_bands(60, 8, 8, 1), "cnn", "{\"frozen_share\": 1}");
   assert_int_equal(train_run(&fit.request, &result, &info), ERR_INVALID);
   toy_fit_clear(&fit);
   toy_fit_init(&fit, toy_table(60, TOY_BINARY, TOY_GOOD, 1), "linear", "{}");
@@ -368,7 +330,7 @@ test_refuses(void **state)
   assert_int_equal(train_run(&fit.request, &result, &info), ERR_INVALID);
   assert_non_null(strstr(info.text, "images"));
   toy_fit_clear(&fit);
-  toy_fit_init(&fit, bands(60, 8, 8, 1), "cnn", "{}");
+  toy_fit_init(&fit, toy_bands(60, 8, 8, 1), "cnn", "{}");
   fit.request.base = table.model;
   assert_int_equal(train_run(&fit.request, &result, &info), ERR_INVALID);
   assert_non_null(strstr(info.text, "table"));

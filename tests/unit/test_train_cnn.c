@@ -294,44 +294,6 @@ test_pause(void **state)
 
 /* ---- sizes ------------------------------------------------------------------------------------------ */
 
-/* Noise in which a bright band lies across or down. */
-static struct dataset *
-bands(size_t count, size_t height, size_t width, size_t channels)
-{
-  static const char *const classes[] = {"across", "down"};
-  size_t inputs = height * width * channels;
-  uint8_t *raw = malloc(count * inputs);
-  int32_t *labels = malloc(count * sizeof *labels);
-  char folder[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
-  struct rng rng;
-  rng_init(&rng, 5, 79);
-  for (size_t i = 0; i < count; i++)
-  {
-    labels[i] = (int32_t) (i % 2);
-    size_t at = rng_below(&rng, (labels[i] ? width : height) - 2);
-    for (size_t p = 0; p < inputs; p++)
-    {
-      size_t y = p / channels / width, x = p / channels % width, here = labels[i] ? x : y;
-      raw[i * inputs + p] =
-        (uint8_t) (rng_below(&rng, 60) + (here >= at && here < at + 3 ? 150 : 0));
-    }
-  }
-  struct image_set set = {.count = count,
-                          .height = height,
-                          .width = width,
-                          .channels = channels,
-                          .pixels = raw,
-                          .labels = labels,
-                          .class_names = classes,
-                          .class_count = 2};
-  test_make_dir(folder);
-  test_path(path, folder, "toy.atds");
-  assert_int_equal(dataset_save_images(path, &set, NULL), ERR_OK);
-  free(raw);
-  free(labels);
-  return toy_open(folder);
-}
-
 static void
 test_sizes(void **state)
 {
@@ -354,7 +316,7 @@ test_sizes(void **state)
     struct err_info info = {.text = ""};
     snprintf(params, sizeof params, "{\"epochs\": 3, \"filters\": 4, \"batch_size\": 8%s}",
              sizes[s].more);
-    toy_fit_init(&fit, bands(120, sizes[s].height, sizes[s].width, sizes[s].channels), "cnn",
+    toy_fit_init(&fit, toy_bands(120, sizes[s].height, sizes[s].width, sizes[s].channels), "cnn",
                  params);
     if (train_run(&fit.request, &result, &info) != ERR_OK)
       fail_msg("%zu x %zu: %s", sizes[s].width, sizes[s].height, info.text);
@@ -379,7 +341,7 @@ test_refuses(void **state)
   struct toy_fit fit;
   struct train_result result;
   struct err_info info = {.text = ""};
-  toy_fit_init(&fit, bands(20, 7, 30, 1), "cnn", "{}");
+  toy_fit_init(&fit, toy_bands(20, 7, 30, 1), "cnn", "{}");
   assert_int_equal(train_run(&fit.request, &result, &info), ERR_INVALID);
   assert_non_null(strstr(info.text, "too small"));
   toy_fit_clear(&fit);
