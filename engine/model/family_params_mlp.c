@@ -87,6 +87,7 @@ static const char *const schedule_choices[] = {
   "cosine", "one_cycle", "constant", "step", "cyclic", "sgdr", "coslog4", "flat_cosine", NULL};
 static const char *const loss_choices[] = {"auto", "square", "absolute", "huber", NULL};
 static const char *const network_choices[] = {"realmlp", "plain", NULL};
+static const char *const precision_choices[] = {"auto", "fp32", NULL};
 static const char *const embedding_choices[] = {"periodic", "none", NULL};
 static const char *const realmlp[] = {"realmlp", NULL};
 static const char *const periodic[] = {"periodic", NULL};
@@ -374,6 +375,15 @@ const struct family_param family_params_mlp[] = {
    .high = 0.999,
    .fallback = 0.99,
    .kinds = FOR_IMAGES,
+   .later = true},
+  {.name = "precision",
+   .help =
+     "auto multiplies in bf16 where the processor has fast instructions for it; fp32 gives the "
+     "same numbers on every such machine.",
+   .kind = FAMILY_CHOICE,
+   .fallback = FAMILY_AUTO,
+   .choices = precision_choices,
+   .kinds = FAMILY_FOR_ALL,
    .later = true},
   {.name = "loss",
    .help =

@@ -40,7 +40,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/net.c engine/model/net.h \
   engine/model/net_act.c \
   engine/model/net_embed.c engine/model/net_embed.h \
-  engine/model/net_init.c \
+  engine/model/net_bf16.c engine/model/net_bf16.h \
+  engine/model/net_init.c engine/model/net_pass.c \
   engine/model/predict.c \
   engine/model/reader.c engine/model/reader.h \
   engine/model/trees.c engine/model/trees.h \

@@ -43,6 +43,8 @@ enum net_activation
 /* NULL-terminated, in the order of the enum, which model files keep: new ones come last. */
 extern const char *const net_activation_names[];
 
+struct net_bf16; /* net_bf16.h */
+
 #define NET_LAYERS_MAX 9 /* with the output layer */
 
 struct net_config
@@ -108,6 +110,8 @@ struct net_work
   float *d[2];              /* gradients on their way back; d[0] starts with ∂L/∂output */
   float *front;             /* the first layer's inputs, (rows, width), if some are embedded */
   float *front_d;           /* gradients of the embedded part, (rows, NET_EMBED_OUT · embedded) */
+  struct net_bf16
+    *bf16; /* training only: its products are bf16 ones where that pays; NULL = none are */
   float *memory;
 };
 /* ERR_MEMORY. Free with net_work_clear. */

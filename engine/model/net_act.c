@@ -69,8 +69,8 @@ static SIMD_INLINE float
 mish_slope(float z)
 {
   float gate = mish_gate(z);
-  float e = simd_exp(-z);
-  return gate + z * (1.0f - gate * gate) / (1.0f + e);
+  float e = simd_exp(z > 20.0f ? 20.0f : z);
+  return gate + z * (1.0f - gate * gate) * (e / (1.0f + e));
 }
 
 /* Klambauer and others 2017. */

@@ -11,6 +11,7 @@
 #define WAVES NET_EMBED_WAVES
 #define MIXED NET_EMBED_MIXED
 #define OUT NET_EMBED_OUT
+#define LANES 16
 #define TURN 0.15915494309189535f /* 1/2π */
 #define TWO_PI 6.283185307179586f
 
@@ -65,54 +66,76 @@ part_of_turn(float turns)
   return bounded - ((bounded + round_magic) - round_magic);
 }
 
-/* cos 2πr and sin 2πr for |r| ≤ ½, by Taylor's sums in half the angle: error below 1e-6. */
-static SIMD_INLINE void
-half_angle(float r, float *cosine, float *sine)
+/* sin πr for |r| ≤ ½, by Taylor's sum: error below 1e-7. */
+static SIMD_INLINE float
+sine_of_half(float r)
 {
   float a = 0.5f * TWO_PI * r, q = a * a; /* |a| ≤ π/2 */
-  float c =
-    1.0f
-    + q
-        * (-0.5f
-           + q
-               * (4.16666667e-2f
-                  + q
-                      * (-1.38888889e-3f
-                         + q * (2.48015873e-5f + q * (-2.75573192e-7f + q * 2.0876757e-9f)))));
-  float s =
-    a
-    * (1.0f
-       + q
-           * (-1.66666667e-1f
-              + q
-                  * (8.33333333e-3f
-                     + q
-                         * (-1.98412698e-4f
-                            + q * (2.75573192e-6f + q * (-2.50521084e-8f + q * 1.6059044e-10f))))));
-  *cosine = c * c - s * s;
-  *sine = 2.0f * s * c;
+  float p = -2.50521084e-8f + q * 1.6059044e-10f;
+  p = 2.75573192e-6f + q * p;
+  p = -1.98412698e-4f + q * p;
+  p = 8.33333333e-3f + q * p;
+  p = -1.66666667e-1f + q * p;
+  return a + a * q * p;
 }
 
-/* cos (2π f v + p) for all waves of an input, and its sine. */
-static SIMD_INLINE void
-waves_of(float v, const float *restrict frequency, const float *restrict phase,
-         float *restrict cosine, float *restrict sine)
-{
-  for (size_t k = 0; k < WAVES; k++)
-    half_angle(part_of_turn(frequency[k] * v + phase[k] * TURN), &cosine[k], &sine[k]);
-}
-
-/* A sum in the shape of a tree, so that it does not depend on the width of vectors. */
+/* cos πr, likewise. */
 static SIMD_INLINE float
-sum_of(float *lanes)
+cosine_of_half(float r)
 {
-  for (size_t half = WAVES / 2; half; half /= 2)
-    for (size_t k = 0; k < half; k++)
-      lanes[k] += lanes[k + half];
-  return lanes[0];
+  float a = 0.5f * TWO_PI * r, q = a * a;
+  float p = -2.75573192e-7f + q * 2.0876757e-9f;
+  p = 2.48015873e-5f + q * p;
+  p = -1.38888889e-3f + q * p;
+  p = 4.16666667e-2f + q * p;
+  p = -0.5f + q * p;
+  return 1.0f + q * p;
+}
+
+/* cos 2πr = 1 − 2 sin² πr, and sin 2πr = 2 sin πr cos πr. */
+static SIMD_INLINE float
+cosine_of(float r)
+{
+  float s = sine_of_half(r);
+  return 1.0f - 2.0f * s * s;
+}
+
+static SIMD_INLINE float
+sine_of(float r)
+{
+  return 2.0f * sine_of_half(r) * cosine_of_half(r);
 }
 
 /* ---- passes --------------------------------------------------------------------------------------- */
+
+/* One input of `lanes` rows, at most LANES: its mixtures and itself. Rows lie side by side in vectors, so a row's
+ * numbers are the same whatever rows are beside it. */
+static SIMD_INLINE void
+forward_input(size_t lanes, size_t inputs, size_t width, const float *restrict frequency,
+              const float *restrict phase, const float *restrict mix, const float *restrict shift,
+              const float *restrict x, float *restrict y)
+{
+  float v[LANES] = {0}, sums[MIXED][LANES] = {{0}};
+
+  for (size_t l = 0; l < lanes; l++)
+    v[l] = x[l * inputs];
+  for (size_t k = 0; k < WAVES; k++)
+  {
+    float f = frequency[k], p = phase[k] * TURN;
+    for (size_t l = 0; l < LANES; l++)
+    {
+      float wave = cosine_of(part_of_turn(f * v[l] + p));
+      for (size_t j = 0; j < MIXED; j++)
+        sums[j][l] += mix[j * WAVES + k] * wave;
+    }
+  }
+  for (size_t l = 0; l < lanes; l++)
+  {
+    for (size_t j = 0; j < MIXED; j++)
+      y[l * width + j] = sums[j][l] + shift[j];
+    y[l * width + MIXED] = v[l];
+  }
+}
 
 static SIMD_INLINE void
 net_embed_forward_body(size_t n, size_t inputs, size_t embedded, const uint32_t *restrict order,
@@ -121,26 +144,17 @@ net_embed_forward_body(size_t n, size_t inputs, size_t embedded, const uint32_t 
   struct places at = places_of(embedded);
   size_t width = embedded * OUT + inputs - embedded;
 
-  for (size_t row = 0; row < n; row++)
+  for (size_t row = 0; row < n; row += LANES)
   {
-    const float *from = x + row * inputs;
-    float *to = y + row * width;
+    size_t lanes = n - row < LANES ? n - row : LANES;
     for (size_t e = 0; e < embedded; e++)
-    {
-      float cosine[WAVES], sine[WAVES], product[WAVES], v = from[order[e]];
-      waves_of(v, w + at.frequency + e * WAVES, w + at.phase + e * WAVES, cosine, sine);
-      for (size_t j = 0; j < MIXED; j++)
-      {
-        const float *mix = w + at.mix + (e * MIXED + j) * WAVES;
-        for (size_t k = 0; k < WAVES; k++)
-          product[k] = mix[k] * cosine[k];
-        to[e * OUT + j] = sum_of(product) + w[at.shift + e * MIXED + j];
-      }
-      to[e * OUT + MIXED] = v;
-    }
-    for (size_t i = embedded; i < inputs; i++)
-      to[embedded * OUT + i - embedded] = from[order[i]];
+      forward_input(lanes, inputs, width, w + at.frequency + e * WAVES, w + at.phase + e * WAVES,
+                    w + at.mix + e * MIXED * WAVES, w + at.shift + e * MIXED,
+                    x + row * inputs + order[e], y + row * width + e * OUT);
   }
+  for (size_t row = 0; embedded < inputs && row < n; row++)
+    for (size_t i = embedded; i < inputs; i++)
+      y[row * width + embedded * OUT + i - embedded] = x[row * inputs + order[i]];
 }
 
 SIMD_DEFINE(, net_embed_forward,
@@ -157,17 +171,17 @@ backward_input(size_t n, size_t inputs, size_t stride, const float *restrict fre
   for (size_t row = 0; row < n; row++)
   {
     const float *dy = d + row * stride;
-    float cosine[WAVES], sine[WAVES], value = v[row * inputs];
-    waves_of(value, frequency, phase, cosine, sine);
+    float value = v[row * inputs];
     for (size_t k = 0; k < WAVES; k++)
     {
-      float back = 0.0f;
+      float turn = part_of_turn(frequency[k] * value + phase[k] * TURN), back = 0.0f;
+      float wave = cosine_of(turn);
       for (size_t j = 0; j < MIXED; j++)
       {
         back += mix[j * WAVES + k] * dy[j];
-        g[2][j * WAVES + k] += dy[j] * cosine[k];
+        g[2][j * WAVES + k] += dy[j] * wave;
       }
-      back *= -sine[k];
+      back *= -sine_of(turn);
       g[1][k] += back;
       g[0][k] += back * value * TWO_PI;
     }

@@ -8,6 +8,8 @@
 
 #include "base/rng.h"
 #include "model/family.h"
+#include "model/kernel.h"
+#include "model/net_bf16.h"
 #include "model/net_embed.h"
 
 /* Factors on the learning rate (Holzmüller, Grinsztajn, Steinwart 2024). */
@@ -289,7 +291,12 @@ mlp_set_up(struct mlp_run *run, struct err_info *info)
       || (ema > 0.0 && ema_init(&run->ema, ema, run->net->w, run->net->param_count) != ERR_OK))
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
                    run->net->param_count);
-  return ERR_OK;
+  /* what a table's columns hold is not rounded */
+  bool rounds = kernel_bf16_fast() && !is_older_point(fit->request->params)
+                && fit_choice(fit, "precision") == FAMILY_AUTO;
+  return rounds ? net_bf16_new(run->net, run->batch, fit->shape.kind == DATASET_IMAGES,
+                               &run->work.bf16, info)
+                : ERR_OK;
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "model/net.h"
+#include "model/net_bf16.h"
 #include "model/net_embed.h"
 #include "tests/harness/test_support.h"
 #include "train/loss.h"
@@ -291,6 +292,73 @@ test_export(void **state)
   }
 }
 
+/* Rounded products change the outputs and gradients by no more than rounding can; layers that gain nothing are
+ * not rounded at all. */
+static void
+test_bf16(void **state)
+{
+  (void) state;
+  enum
+  {
+    N = 64,
+    WIDE = 48
+  };
+  struct net_config config = {.inputs = WIDE,
+                              .outputs = 3,
+                              .layers = 2,
+                              .units = 64,
+                              .activation = NET_MISH,
+                              .scaled = true,
+                              .parametric = true};
+  struct net *net;
+  struct net_work plain, rounded;
+  float *x = malloc(N * WIDE * sizeof *x);
+  int32_t classes[N];
+  struct rng rng;
+
+  rng_init(&rng, 2, 2);
+  for (size_t i = 0; i < N * WIDE; i++)
+    x[i] = (float) rng_normal(&rng);
+  for (size_t i = 0; i < N; i++)
+    classes[i] = (int32_t) rng_below(&rng, 3);
+  assert_int_equal(net_new(&config, true, &net, NULL), ERR_OK);
+  assert_int_equal(net_init_from_data(net, 3, 0.1f, x, N, NULL), ERR_OK);
+  float *exact = malloc(net->param_count * sizeof *exact);
+  for (int first = 0; first < 2; first++)
+  {
+    assert_int_equal(net_work_init(&plain, net, N, true), ERR_OK);
+    assert_int_equal(net_work_init(&rounded, net, N, true), ERR_OK);
+    assert_int_equal(net_bf16_new(net, N, first, &rounded.bf16, NULL), ERR_OK);
+    assert_int_equal(net_bf16_has(rounded.bf16, 0), first);
+    assert_true(net_bf16_has(rounded.bf16, 1) && !net_bf16_has(rounded.bf16, 2));
+    const float *y = net_forward_training(net, &plain, x, N, 1, 1);
+    loss_softmax(N, 3, y, classes, NULL, 0.1f, plain.d[0]);
+    assert_true(net_backward(net, &plain, x, N));
+    memcpy(exact, net->g, net->param_count * sizeof *exact);
+    const float *z = net_forward_training(net, &rounded, x, N, 1, 1);
+    loss_softmax(N, 3, z, classes, NULL, 0.1f, rounded.d[0]);
+    assert_true(net_backward(net, &rounded, x, N));
+    double largest = 0, worst = 0, off = 0;
+    for (size_t i = 0; i < net->param_count; i++)
+    {
+      largest = fmax(largest, fabs((double) exact[i]));
+      worst = fmax(worst, fabs((double) (exact[i] - net->g[i])));
+    }
+    for (size_t i = 0; i < N * 3; i++)
+      off = fmax(off, fabs((double) (y[i] - z[i])));
+    assert_true(worst > 0 && worst < 0.03 * largest);
+    assert_true(off > 0 && off < 0.05);
+    net_work_clear(&rounded);
+    net_work_clear(&plain);
+  }
+  struct net_bf16 *none;
+  assert_int_equal(net_bf16_new(net, 8, true, &none, NULL), ERR_OK);
+  assert_null(none); /* too few rows */
+  free(exact);
+  free(x);
+  net_free(net);
+}
+
 static void
 test_bad_shapes(void **state)
 {
@@ -306,9 +374,10 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_gradients), cmocka_unit_test(test_check_can_fail),
-    cmocka_unit_test(test_embedding), cmocka_unit_test(test_start),
-    cmocka_unit_test(test_export),    cmocka_unit_test(test_bad_shapes),
+    cmocka_unit_test(test_gradients),  cmocka_unit_test(test_check_can_fail),
+    cmocka_unit_test(test_embedding),  cmocka_unit_test(test_start),
+    cmocka_unit_test(test_export),     cmocka_unit_test(test_bf16),
+    cmocka_unit_test(test_bad_shapes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 #include "model/kernel.h"
 #include "model/model_build.h"
 #include "model/net.h"
+#include "model/net_bf16.h"
 #include "train/loss.h"
 #include "train/optim.h"
 
@@ -143,7 +144,8 @@ shape_layers(struct net *net, const size_t *units)
 }
 
 static enum err
-make_dense(struct speed *speed, const size_t *units, float dropout, struct err_info *info)
+make_dense(struct speed *speed, const size_t *units, float dropout, enum kernel_precision precision,
+           struct err_info *info)
 {
   struct net_config config = {.inputs = speed->width,
                               .outputs = speed->classes,
@@ -166,7 +168,10 @@ make_dense(struct speed *speed, const size_t *units, float dropout, struct err_i
   }
   speed->w = speed->net->w;
   speed->g = speed->net->g;
-  return net_work_init(&speed->work, speed->net, speed->batch, true);
+  rc = net_work_init(&speed->work, speed->net, speed->batch, true);
+  if (rc == ERR_OK && precision == KERNEL_BF16)
+    rc = net_bf16_new(speed->net, speed->batch, speed->images, &speed->work.bf16, info);
+  return rc;
 }
 
 static enum err
@@ -203,12 +208,10 @@ make_network(struct speed *speed, const char *name, bool wants_fp32, struct err_
                                 .stride = 1,
                                 .activation = CONV_RELU};
 
-  if (!speed->convolves && !wants_fp32)
-    return err_set(info, ERR_INVALID, "perceptrons have no bf16 yet");
   if (strcmp(name, "mlp") == 0)
-    return make_dense(speed, (const size_t[]){256, 128}, 0.2f, info);
+    return make_dense(speed, (const size_t[]){256, 128}, 0.2f, precision, info);
   if (strcmp(name, "table") == 0)
-    return make_dense(speed, (const size_t[]){64, 64}, 0.0f, info);
+    return make_dense(speed, (const size_t[]){64, 64}, 0.0f, precision, info);
   if (strcmp(name, "cnn") == 0)
   {
     conv.stages = 2;
