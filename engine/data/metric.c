@@ -81,6 +81,21 @@ metric_higher_is_better(enum metric metric)
   return metrics[metric].higher;
 }
 
+bool
+metric_takes_probabilities(enum metric metric)
+{
+  switch (metric)
+  {
+  case METRIC_LOG_LOSS:
+  case METRIC_BRIER:
+  case METRIC_ROC_AUC:
+  case METRIC_PR_AUC:
+    return true;
+  default:
+    return false;
+  }
+}
+
 double
 metric_quantile(enum metric metric)
 {

@@ -55,6 +55,9 @@ bool metric_parse(const char *name, enum metric *metric);
 bool metric_fits_task(enum metric metric, enum task_kind kind);
 bool metric_higher_is_better(enum metric metric);
 
+/* Whether it looks at probabilities, and not only at the class they make the likeliest. */
+bool metric_takes_probabilities(enum metric metric);
+
 /* The level of a quantile loss, in (0, 1): what training should predict; NaN for all other metrics. */
 double metric_quantile(enum metric metric);
 

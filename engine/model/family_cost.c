@@ -12,6 +12,7 @@
 #include "data/encode.h"
 #include "data/ngram.h"
 #include "model/family.h"
+#include "model/kernel.h"
 #include "model/net_embed.h"
 #include "model/model_cnn.h"
 
@@ -22,9 +23,12 @@
 #define LINEAR_FLOP_S 3e-11 /* of a solver's products */
 #define NET_FLOP_S 1e-11
 #define CONV_FLOP_S 1.2e-11 /* with what is done to the maps between convolutions */
-#define NET_STEP_S 2e-5     /* of every step, and what it does to each weight */
+#define NET_FLOP_BF16_S 5e-12
+#define NET_UNIT_S 1e-9  /* of a neuron, at every row: bent and dropped */
+#define NET_START_S 5e-3 /* oneDNN's code for the sizes of a network */
+#define NET_STEP_S 2e-5  /* of every step, and what it does to each weight */
 #define NET_WEIGHT_S 2.5e-10
-#define WAVE_S 2.5e-9  /* of a number, at every look at it */
+#define WAVE_S 1.4e-9  /* of a number, at every look at it */
 #define PIXEL_S 1.2e-9 /* a pixel made a number, at every look at it */
 #define TREE_S 5e-5
 #define TREE_NODE_S 4e-6 /* per column: a node's histogram looked through */
@@ -93,8 +97,19 @@ numbers_of(const struct model_data_shape *shape)
   return numbers <= NET_EMBED_MOST ? numbers : 0.0;
 }
 
-/* Six operations per weight, row and epoch; four in the first layer if nothing before it learns. Of many epochs
- * early stopping saves about half, unless the schedule goes up again. */
+/* How many of a plan's epochs a network usually runs: early stopping ends most runs early; with a schedule of
+ * waves some, after the third. */
+static double
+usual_epochs(double epochs, size_t schedule)
+{
+  if (schedule == FAMILY_COSLOG4)
+    return 0.8 * epochs;
+  if (schedule == FAMILY_SGDR || epochs <= 20.0)
+    return epochs;
+  return 20.0 + 0.5 * (epochs - 20.0);
+}
+
+/* Six operations per weight, row and epoch; four in the first layer if nothing before it learns. */
 static double
 mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
 {
@@ -102,19 +117,21 @@ mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows
   double layers = family_number("mlp", shape, params, "layers");
   double epochs = family_number("mlp", shape, params, "epochs");
   double batch = fmax(family_number("mlp", shape, params, "batch_size"), 1.0);
-  size_t schedule = family_choice("mlp", shape, params, "schedule");
-  bool waves = shape->kind == DATASET_TABLE
-               && family_choice("mlp", shape, params, "network") == FAMILY_NETWORK_REALMLP
+  bool table = shape->kind == DATASET_TABLE;
+  bool waves = table && family_choice("mlp", shape, params, "network") == FAMILY_NETWORK_REALMLP
                && family_choice("mlp", shape, params, "embedding") == FAMILY_EMBEDDING_PERIODIC;
+  bool narrow =
+    kernel_bf16_fast() && family_choice("mlp", shape, params, "precision") == FAMILY_AUTO;
+  double flop_s = narrow ? NET_FLOP_BF16_S : NET_FLOP_S;
   double numbers = waves ? numbers_of(shape) : 0.0;
   double first = (inputs_of(shape) + numbers * (NET_EMBED_OUT - 1)) * units;
   double rest = (layers - 1.0) * units * units + units * (double) (shape->classes + 1);
   double step = NET_STEP_S + (first + rest) * NET_WEIGHT_S;
-  double per_row = ((waves ? 6.0 : 4.0) * first + 6.0 * rest) * NET_FLOP_S
-                   + numbers * NET_EMBED_WAVES * WAVE_S + step / batch + fetching(shape);
-  if (epochs > 20.0 && schedule != FAMILY_COSLOG4 && schedule != FAMILY_SGDR)
-    epochs = 20.0 + 0.5 * (epochs - 20.0);
-  return 1e-3 + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
+  double per_row = (waves ? 6.0 : 4.0) * first * (table ? NET_FLOP_S : flop_s) + 6.0 * rest * flop_s
+                   + layers * units * NET_UNIT_S + numbers * NET_EMBED_WAVES * WAVE_S + step / batch
+                   + fetching(shape);
+  epochs = usual_epochs(epochs, family_choice("mlp", shape, params, "schedule"));
+  return NET_START_S + encoding(shape, rows) + fmax(share * epochs, 0.1) * rows * per_row;
 }
 
 #define FORWARD_SHARE 0.36 /* of a step that trains all layers */

@@ -27,22 +27,43 @@ tuned_layers(const struct model_data_shape *shape)
 }
 
 static double
+tuned_units(const struct model_data_shape *shape)
+{
+  return is_table(shape) && shape->rows < 5000 ? 128 : 256;
+}
+
+static double
 tuned_batch(const struct model_data_shape *shape)
 {
   if (is_table(shape))
-    return shape->rows < 1000 ? 128 : 256;
+    return shape->rows < 5000 ? 128 : 256;
   if (shape->rows < 1000)
     return 32;
   return shape->rows < 5000 ? 64 : 128;
 }
 
-/* Small data gets more sweeps; large data is seen often enough. */
+/* Large data is seen often enough; beyond these sweeps small data gains nothing. */
 static double
 tuned_epochs(const struct model_data_shape *shape)
 {
   if (!is_table(shape))
     return family_clip(round(1.2e6 / (double) (shape->rows + 1)), 15, 100);
-  return family_clip(round(1e6 / (double) (shape->rows + 1)), 24, 256);
+  return family_clip(round(1e6 / (double) (shape->rows + 1)), 24, 64);
+}
+
+/* Smoothed labels make better classes and worse probabilities. */
+static double
+tuned_smoothing(const struct model_data_shape *shape)
+{
+  if (shape->probabilities)
+    return 0.0;
+  return is_table(shape) ? 0.1 : 0.05;
+}
+
+static double
+tuned_ema(const struct model_data_shape *shape)
+{
+  return is_table(shape) ? 0.98 : 0.0;
 }
 
 static double
@@ -169,7 +190,7 @@ const struct family_param family_params_mlp[] = {
    .legal_high = 4096,
    .low = 64,
    .high = 512,
-   .fallback = 256,
+   .tuned = tuned_units,
    .kinds = FOR_TABLES},
   {.name = "units",
    .help = "Neurons in each hidden layer.",
@@ -180,7 +201,7 @@ const struct family_param family_params_mlp[] = {
    .legal_high = 4096,
    .low = 64,
    .high = 768,
-   .fallback = 256,
+   .tuned = tuned_units,
    .kinds = FOR_IMAGES},
   {.name = "dropout",
    .help =
@@ -300,7 +321,7 @@ const struct family_param family_params_mlp[] = {
    .legal_high = 0.9,
    .low = 0.0,
    .high = 0.2,
-   .fallback = 0.1,
+   .tuned = tuned_smoothing,
    .kinds = FAMILY_FOR_TABLES | FAMILY_FOR_CLASSES},
   {.name = "label_smoothing",
    .help = "Share of certainty taken off the training labels; helps where labels are noisy.",
@@ -310,7 +331,7 @@ const struct family_param family_params_mlp[] = {
    .legal_high = 0.9,
    .low = 0.0,
    .high = 0.2,
-   .fallback = 0.05,
+   .tuned = tuned_smoothing,
    .kinds = FAMILY_FOR_IMAGES | FAMILY_FOR_CLASSES},
   {.name = "epochs",
    .help = "Sweeps over the training rows.",
@@ -353,7 +374,7 @@ const struct family_param family_params_mlp[] = {
    .legal_high = 0.99999,
    .low = 0.9,
    .high = 0.999,
-   .fallback = 0.0,
+   .tuned = tuned_ema,
    .kinds = FAMILY_FOR_ALL,
    .later = true},
   {.name = "beta2",

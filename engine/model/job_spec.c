@@ -208,6 +208,7 @@ read_metric(struct reading *reading)
                    reading->shape.task == TASK_REGRESSION ? "regression" : "classification");
   else
     spec->has_metric = true;
+  reading->shape.probabilities = spec->has_metric && metric_takes_probabilities(spec->metric);
 }
 
 static void

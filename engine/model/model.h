@@ -46,7 +46,8 @@ struct model_data_shape
   size_t classes;
   size_t height, width, channels; /* images: their own size */
   size_t characters;              /* of a row's text columns, about */
-  struct model_base base;         /* convolutional networks: what they start from */
+  bool probabilities;     /* the metric looks at probabilities, not only at the likeliest class */
+  struct model_base base; /* convolutional networks: what they start from */
 };
 
 /* Steps of a learning-rate range test (train/range_run.h). */

@@ -281,7 +281,8 @@ fit_state_shape(const struct train_request *request, struct model_data_shape *sh
   *shape = (struct model_data_shape){.kind = dataset_kind(request->dataset),
                                      .task = request->task->kind,
                                      .rows = request->train_count,
-                                     .classes = request->task->class_count};
+                                     .classes = request->task->class_count,
+                                     .probabilities = metric_takes_probabilities(request->metric)};
   if (images)
   {
     shape->height = images->height;

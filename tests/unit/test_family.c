@@ -3,6 +3,7 @@
 
 #include "base/space.h"
 #include "base/space_json.h"
+#include "data/metric.h"
 #include "model/family.h"
 #include "tests/harness/test_support.h"
 
@@ -61,9 +62,37 @@ test_family_spaces(void **state)
         }
 }
 
+/* Labels are not smoothed where probabilities are scored; large tables get wider nets, small ones more epochs. */
+static void
+test_tuned_defaults(void **state)
+{
+  (void) state;
+  struct model_data_shape shape = {
+    .kind = DATASET_TABLE, .task = TASK_BINARY, .rows = 900, .columns = 9, .classes = 2};
+  assert_near(family_number("mlp", &shape, NULL, "label_smoothing"), 0.1, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "learning_rate"), 2.5e-3, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "units"), 128, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "epochs"), 64, 0.0);
+  shape.probabilities = true;
+  assert_near(family_number("mlp", &shape, NULL, "label_smoothing"), 0.0, 0.0);
+  shape.rows = 80000;
+  assert_near(family_number("mlp", &shape, NULL, "units"), 256, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "epochs"), 24, 0.0);
+  shape.task = TASK_REGRESSION;
+  assert_near(family_number("mlp", &shape, NULL, "learning_rate"), 1.25e-2, 0.0);
+  assert_null(family_param_find("mlp", "label_smoothing", &shape));
+  shape.kind = DATASET_IMAGES;
+  assert_null(family_param_find("mlp", "network", &shape));
+  assert_true(metric_takes_probabilities(METRIC_LOG_LOSS)
+              && metric_takes_probabilities(METRIC_ROC_AUC));
+  assert_false(metric_takes_probabilities(METRIC_ACCURACY)
+               || metric_takes_probabilities(METRIC_RMSE));
+}
+
 int
 main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_family_spaces)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_family_spaces),
+                                     cmocka_unit_test(test_tuned_defaults)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

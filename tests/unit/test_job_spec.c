@@ -390,6 +390,47 @@ test_overrides(void **state)
   done(&reading);
 }
 
+/* A space as the first release stored it: none of the parameters added since, so that points keep their places. */
+static void
+test_stored_spaces(void **state)
+{
+  (void) state;
+  static const char *const names[] = {
+    "family",        "mlp.learning_rate",   "mlp.layers",     "mlp.units",        "mlp.dropout",
+    "mlp.optimizer", "mlp.momentum",        "mlp.batch_size", "mlp.weight_decay", "mlp.activation",
+    "mlp.schedule",  "mlp.label_smoothing", "mlp.epochs"};
+  struct reading reading;
+
+  read_good(
+    &reading, table_schema,
+    "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {\"mlp\": {"
+    "\"learning_rate\": {\"type\": \"float\", \"low\": 2e-4, \"high\": 0.2, \"scale\": \"log\", "
+    "\"default\": 2e-3},"
+    "\"layers\": {\"type\": \"int\", \"low\": 1, \"high\": 4, \"default\": 2},"
+    "\"units\": {\"type\": \"int\", \"low\": 16, \"high\": 512, \"scale\": \"log\", \"default\": "
+    "64},"
+    "\"dropout\": {\"type\": \"float\", \"low\": 0.0, \"high\": 0.6, \"default\": 0.15},"
+    "\"optimizer\": {\"type\": \"categorical\", \"choices\": [\"adamw\", \"adam\", \"sgd\"], "
+    "\"default\": \"adamw\"},"
+    "\"momentum\": {\"type\": \"float\", \"low\": 0.5, \"high\": 0.98, \"default\": 0.9, \"when\": "
+    "{\"optimizer\": [\"sgd\"]}},"
+    "\"batch_size\": {\"type\": \"ordinal\", \"values\": [32, 64, 128, 256, 512], \"default\": 32},"
+    "\"weight_decay\": {\"type\": \"float\", \"low\": 1e-6, \"high\": 0.3, \"scale\": \"log\", "
+    "\"default\": 0.01},"
+    "\"activation\": {\"type\": \"categorical\", \"choices\": [\"relu\", \"gelu\", \"mish\", "
+    "\"tanh\"], \"default\": \"relu\"},"
+    "\"schedule\": {\"type\": \"categorical\", \"choices\": [\"cosine\", \"one_cycle\", "
+    "\"constant\"], \"default\": \"cosine\"},"
+    "\"label_smoothing\": {\"type\": \"float\", \"low\": 0.0, \"high\": 0.2, \"default\": 0.05},"
+    "\"epochs\": 80}}}}");
+  const struct space *space = reading.spec->space;
+  assert_int_equal(space->count, sizeof names / sizeof names[0]);
+  for (size_t i = 0; i < space->count; i++)
+    assert_string_equal(space->params[i].name, names[i]);
+  assert_near(space->params[1].high, 0.2, 1e-12);
+  done(&reading);
+}
+
 /* Rules are told within a family (or flat), and those about what has left the space go with it. */
 static void
 test_rules(void **state)
@@ -541,6 +582,7 @@ main(void)
     cmocka_unit_test(test_row_faults),
     cmocka_unit_test(test_all_faults_at_once),
     cmocka_unit_test(test_overrides),
+    cmocka_unit_test(test_stored_spaces),
     cmocka_unit_test(test_rules),
     cmocka_unit_test(test_normal_form),
 
