@@ -11,6 +11,10 @@ is_table(const struct model_data_shape *shape)
   return shape->kind == DATASET_TABLE;
 }
 
+/* Tables with fewer rows do better with less depth and more steps; all that goes by the rows has been measured on
+ * tables of 93 to 25,000 (tests/bench/train/README.md). */
+#define SMALL 1000
+
 /* RealMLP's 0.04 and 0.2 (Holzmüller, Grinsztajn, Steinwart 2024), as the rate of a layer with 256 inputs. */
 static double
 tuned_rate(const struct model_data_shape *shape)
@@ -23,7 +27,7 @@ tuned_rate(const struct model_data_shape *shape)
 static double
 tuned_layers(const struct model_data_shape *shape)
 {
-  return is_table(shape) ? 3 : 2;
+  return is_table(shape) && shape->rows >= SMALL ? 3 : 2;
 }
 
 static double
@@ -36,7 +40,7 @@ static double
 tuned_batch(const struct model_data_shape *shape)
 {
   if (is_table(shape))
-    return shape->rows < 5000 ? 128 : 256;
+    return shape->rows < SMALL ? 64 : shape->rows < 5000 ? 128 : 256;
   if (shape->rows < 1000)
     return 32;
   return shape->rows < 5000 ? 64 : 128;
@@ -48,7 +52,7 @@ tuned_epochs(const struct model_data_shape *shape)
 {
   if (!is_table(shape))
     return family_clip(round(1.2e6 / (double) (shape->rows + 1)), 15, 100);
-  return family_clip(round(1e6 / (double) (shape->rows + 1)), 24, 64);
+  return shape->rows < SMALL ? 128 : family_clip(round(1e6 / (double) (shape->rows + 1)), 24, 64);
 }
 
 /* Smoothed labels make better classes and worse probabilities. */

@@ -72,7 +72,8 @@ test_tuned_defaults(void **state)
   assert_near(family_number("mlp", &shape, NULL, "label_smoothing"), 0.1, 0.0);
   assert_near(family_number("mlp", &shape, NULL, "learning_rate"), 2.5e-3, 0.0);
   assert_near(family_number("mlp", &shape, NULL, "units"), 128, 0.0);
-  assert_near(family_number("mlp", &shape, NULL, "epochs"), 64, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "epochs"), 128, 0.0);
+  assert_near(family_number("mlp", &shape, NULL, "layers"), 2, 0.0);
   shape.probabilities = true;
   assert_near(family_number("mlp", &shape, NULL, "label_smoothing"), 0.0, 0.0);
   shape.rows = 80000;
