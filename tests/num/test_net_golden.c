@@ -113,6 +113,48 @@ test_value_losses(void **state)
   }
 }
 
+/* Blocks of rows, their remainder, and more classes than a block takes, against plain double arithmetic. */
+static void
+test_softmax_blocks(void **state)
+{
+  (void) state;
+  static const size_t shapes[][2] = {{1, 2}, {16, 3}, {19, 3}, {40, 64}, {21, 65}, {5, 300}};
+
+  for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
+  {
+    size_t n = shapes[s][0], k = shapes[s][1];
+    float *z = malloc(n * k * sizeof *z), *d = malloc(n * k * sizeof *d), weight[40];
+    int32_t classes[40];
+    double total = 0, smoothing = 0.2;
+    for (size_t i = 0; i < n * k; i++)
+      z[i] = wave(i, 1.9, 0.3, i % 7 == 3 ? 60.0 : 4.0);
+    for (size_t i = 0; i < n; i++)
+    {
+      classes[i] = (int32_t) (i * 5 % k);
+      weight[i] = 0.5f + (float) (i % 3);
+    }
+    double loss = loss_softmax(n, k, z, classes, weight, (float) smoothing, d);
+    for (size_t i = 0; i < n; i++)
+    {
+      double top = -1e9, sum = 0;
+      for (size_t j = 0; j < k; j++)
+        top = fmax(top, (double) z[i * k + j]);
+      for (size_t j = 0; j < k; j++)
+        sum += exp((double) z[i * k + j] - top);
+      for (size_t j = 0; j < k; j++)
+      {
+        double p = exp((double) z[i * k + j] - top) / sum;
+        double t = smoothing / (double) k + ((size_t) classes[i] == j ? 1 - smoothing : 0.0);
+        assert_near((double) d[i * k + j], (double) weight[i] * (p - t) / (double) n, 1e-6);
+        total -= (double) weight[i] * t * ((double) z[i * k + j] - top - log(sum)) / (double) n;
+      }
+    }
+    assert_near(loss, total, 1e-5 * (1 + fabs(total)));
+    free(d);
+    free(z);
+  }
+}
+
 /* Two ranges, as in optimizers() of gen_net.py. */
 static const struct optim_range ranges[] = {{.first = 0, .count = 3, .rate = 1.0f, .decay = 1.0f},
                                             {.first = 3, .count = 2, .rate = 0.1f}};
@@ -255,9 +297,9 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_nets),       cmocka_unit_test(test_value_losses),
-    cmocka_unit_test(test_optimizers), cmocka_unit_test(test_ridge),
-    cmocka_unit_test(test_logistic),
+    cmocka_unit_test(test_nets),           cmocka_unit_test(test_value_losses),
+    cmocka_unit_test(test_softmax_blocks), cmocka_unit_test(test_optimizers),
+    cmocka_unit_test(test_ridge),          cmocka_unit_test(test_logistic),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
