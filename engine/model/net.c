@@ -140,12 +140,7 @@ net_free(struct net *net)
 static void
 fold_into(const struct net *net, const float *w, float *to)
 {
-  size_t out = net->layers[0].out;
-  const float *from = w + net->layers[0].weights, *scale = w + net->scale;
-
-  for (size_t i = 0; i < net->width; i++)
-    for (size_t j = 0; j < out; j++)
-      to[i * out + j] = from[i * out + j] * scale[i];
+  net_scale_rows(net->width, net->layers[0].out, w + net->scale, w + net->layers[0].weights, to);
 }
 
 void

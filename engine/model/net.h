@@ -164,6 +164,12 @@ void net_philox_run(uint64_t seed, uint64_t stream, uint64_t first,
 void net_add_bias(size_t n, size_t out, const float *bias, float *y);
 void net_sum_rows(size_t n, size_t out, const float *d, float *sum);
 
+/* to (n, out) ← from, each row times its factor; and from the gradient g (n, out) of `to` those of `from`, in place,
+ * and of the factors: scale_g (n). */
+void net_scale_rows(size_t n, size_t out, const float *scale, const float *from, float *to);
+void net_unscale_gradient(size_t n, size_t out, const float *scale, const float *from, float *g,
+                          float *scale_g);
+
 /* y (n, k) ← softmax of each row, in place. */
 void net_softmax(size_t n, size_t k, float *y);
 

@@ -361,6 +361,53 @@ net_sum_rows_body(size_t n, size_t out, const float *restrict d, float *restrict
 
 SIMD_DEFINE(, net_sum_rows, (size_t n, size_t out, const float *d, float *sum), (n, out, d, sum))
 
+static SIMD_INLINE void
+net_scale_rows_body(size_t n, size_t out, const float *restrict scale, const float *restrict from,
+                    float *restrict to)
+{
+  for (size_t row = 0; row < n; row++)
+    for (size_t j = 0; j < out; j++)
+      to[row * out + j] = from[row * out + j] * scale[row];
+}
+
+SIMD_DEFINE(, net_scale_rows,
+            (size_t n, size_t out, const float *scale, const float *from, float *to),
+            (n, out, scale, from, to))
+
+#define SUM_LANES 16
+
+/* Sums side by side, so that they do not depend on the width of vectors. */
+static SIMD_INLINE void
+net_unscale_gradient_body(size_t n, size_t out, const float *restrict scale,
+                          const float *restrict from, float *restrict g, float *restrict scale_g)
+{
+  for (size_t row = 0; row < n; row++)
+  {
+    float lanes[SUM_LANES] = {0}, sum = 0.0f, factor = scale[row];
+    const float *w = from + row * out;
+    float *gr = g + row * out;
+    size_t j = 0;
+    for (; j + SUM_LANES <= out; j += SUM_LANES)
+      for (size_t lane = 0; lane < SUM_LANES; lane++)
+      {
+        lanes[lane] += w[j + lane] * gr[j + lane];
+        gr[j + lane] *= factor;
+      }
+    for (; j < out; j++)
+    {
+      sum += w[j] * gr[j];
+      gr[j] *= factor;
+    }
+    for (size_t lane = 0; lane < SUM_LANES; lane++)
+      sum += lanes[lane];
+    scale_g[row] = sum;
+  }
+}
+
+SIMD_DEFINE(, net_unscale_gradient,
+            (size_t n, size_t out, const float *scale, const float *from, float *g, float *scale_g),
+            (n, out, scale, from, g, scale_g))
+
 void
 net_softmax(size_t n, size_t k, float *y)
 {

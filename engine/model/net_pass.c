@@ -98,35 +98,17 @@ net_forward_training(struct net *net, struct net_work *work, const float *x, siz
   return forward(net, work, x, n, true, seed, step);
 }
 
-/* The first layer's dW is of the product of factors and W: both from it. */
-static void
-unfold_gradient(struct net *net)
-{
-  size_t out = net->layers[0].out;
-  const float *w = net->w + net->layers[0].weights;
-  float *g = net->g + net->layers[0].weights;
-
-  for (size_t i = 0; i < net->width; i++)
-  {
-    float factor = net->w[net->scale + i];
-    double sum = 0.0;
-    for (size_t j = 0; j < out; j++)
-    {
-      sum += (double) w[i * out + j] * (double) g[i * out + j];
-      g[i * out + j] *= factor;
-    }
-    net->g[net->scale + i] = (float) sum;
-  }
-}
-
 /* What lies before the first layer, from the gradient d (n, out) of its sums. */
 static bool
 backward_front(struct net *net, struct net_work *work, const float *x, size_t n, const float *d)
 {
   size_t embedded = net->config.embedded;
 
+  /* the first layer's dW is of the product of factors and W: both from it */
   if (net->config.scaled)
-    unfold_gradient(net);
+    net_unscale_gradient(net->width, net->layers[0].out, net->w + net->scale,
+                         net->w + net->layers[0].weights, net->g + net->layers[0].weights,
+                         net->g + net->scale);
   if (!embedded)
     return true;
   /* the embedded columns come first, so their rows of W do, too */
