@@ -67,7 +67,7 @@ tuned_smoothing(const struct model_data_shape *shape)
 static double
 tuned_ema(const struct model_data_shape *shape)
 {
-  return is_table(shape) ? 0.98 : 0.0;
+  return is_table(shape) && shape->rows >= SMALL ? 0.98 : 0.0;
 }
 
 static double
