@@ -26,11 +26,12 @@ EXTRA_PROGRAMS += tests/bench/kernel_conv
 tests_bench_kernel_conv_SOURCES = tests/bench/kernel_conv.c
 tests_bench_kernel_conv_LDADD = $(MODEL_TEST_LIBS)
 
-# Training steps for the bench against PyTorch (tests/bench/train/README.md).
 # Fits on a table: `make tests/bench/train/table_fit`, then tests/bench/train/defaults.py.
 EXTRA_PROGRAMS += tests/bench/train/table_fit
 tests_bench_train_table_fit_SOURCES = tests/bench/train/table_fit.c tests/harness/data_fixture.h tests/harness/test_support.h
 tests_bench_train_table_fit_LDADD = $(MODEL_TEST_LIBS)
+
+# Training steps for the bench against PyTorch (tests/bench/train/README.md).
 EXTRA_PROGRAMS += tests/bench/train/train_speed
 tests_bench_train_train_speed_SOURCES = tests/bench/train/train_speed.c
 tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)

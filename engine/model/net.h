@@ -110,8 +110,7 @@ struct net_work
   float *d[2];              /* gradients on their way back; d[0] starts with ∂L/∂output */
   float *front;             /* the first layer's inputs, (rows, width), if some are embedded */
   float *front_d;           /* gradients of the embedded part, (rows, NET_EMBED_OUT · embedded) */
-  struct net_bf16
-    *bf16; /* training only: its products are bf16 ones where that pays; NULL = none are */
+  struct net_bf16 *bf16;    /* training only: which products are bf16 ones; NULL = none. Owned */
   float *memory;
 };
 /* ERR_MEMORY. Free with net_work_clear. */

@@ -59,7 +59,8 @@ patience_of(const struct mlp_run *run)
   return run->epochs / 3 > 8 ? run->epochs / 3 : 8;
 }
 
-/* A whole point of before there was a choice: its network is plain. */
+/* A whole point of before there was a choice: its network is plain, of fp32 products, and its weights are not
+ * averaged. */
 static bool
 is_older_point(const json_t *params)
 {
@@ -276,7 +277,8 @@ mlp_set_up(struct mlp_run *run, struct err_info *info)
   rc = make_net(run, info);
   if (rc != ERR_OK)
     return rc;
-  double ema = fit_number(fit, "ema");
+  bool older = is_older_point(fit->request->params);
+  double ema = older ? 0.0 : fit_number(fit, "ema");
   size_t rows = run->batch > MLP_VALID_BATCH ? run->batch : MLP_VALID_BATCH;
   run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
   run->y = calloc(run->batch, sizeof *run->y);
@@ -292,8 +294,7 @@ mlp_set_up(struct mlp_run *run, struct err_info *info)
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
                    run->net->param_count);
   /* what a table's columns hold is not rounded */
-  bool rounds = kernel_bf16_fast() && !is_older_point(fit->request->params)
-                && fit_choice(fit, "precision") == FAMILY_AUTO;
+  bool rounds = kernel_bf16_fast() && !older && fit_choice(fit, "precision") == FAMILY_AUTO;
   return rounds ? net_bf16_new(run->net, run->batch, fit->shape.kind == DATASET_IMAGES,
                                &run->work.bf16, info)
                 : ERR_OK;

@@ -106,6 +106,32 @@ test_same_seed_same_bytes(void **state)
     }
 }
 
+/* A whole point of the first release trains as it did then, whatever defaults have come since. */
+static void
+test_older_point(void **state)
+{
+  (void) state;
+  struct toy_fit fit;
+  struct train_result older, same;
+
+  toy_fit_init(
+    &fit, toy_table(TOY_ROWS_MAX, TOY_BINARY, TOY_GOOD, 3), "mlp",
+    "{\"learning_rate\": 0.002, \"optimizer\": \"adamw\", \"batch_size\": 64, \"schedule\":"
+    " \"cosine\", \"epochs\": 4, \"layers\": 2, \"units\": 64, \"dropout\": 0.1,"
+    " \"weight_decay\": 0.01, \"activation\": \"relu\", \"label_smoothing\": 0.05}");
+  toy_fit_run(&fit, &older);
+  json_t *since = json_pack("{s:s, s:s, s:f, s:f}", "network", "plain", "precision", "fp32",
+                            "beta2", 0.99, "ema", 0.0);
+  json_object_update(fit.params, since);
+  toy_fit_run(&fit, &same);
+  assert_memory_equal(older.valid_predictions, same.valid_predictions,
+                      fit.request.valid_count * 2 * sizeof(float));
+  json_decref(since);
+  train_result_clear(&older);
+  train_result_clear(&same);
+  toy_fit_clear(&fit);
+}
+
 /* ---- awkward data ---------------------------------------------------------------------------------- */
 
 static void
@@ -417,6 +443,7 @@ main(int argc, char **argv)
     cmocka_unit_test(test_learns_images),
     cmocka_unit_test(test_trees_refuse_images),
     cmocka_unit_test(test_same_seed_same_bytes),
+    cmocka_unit_test(test_older_point),
     cmocka_unit_test(test_awkward_columns),
     cmocka_unit_test(test_too_little_data),
     cmocka_unit_test(test_constant_target),
