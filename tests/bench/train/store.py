@@ -46,10 +46,11 @@ def machine():
 
 
 def idle_share(seconds=2.0):
+    """Of both cores; what runs at a lower priority (nice) gives way, so it counts as idle."""
     def ticks():
         with open("/proc/stat", encoding="ascii") as f:
-            numbers = [int(v) for v in f.readline().split()[1:]]
-        return sum(numbers[:8]), numbers[3] + numbers[4]
+            _, nice, _, idle, waiting, *_ = numbers = [int(v) for v in f.readline().split()[1:]]
+        return sum(numbers[:8]), nice + idle + waiting
 
     before = ticks()
     time.sleep(seconds)
