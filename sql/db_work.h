@@ -230,8 +230,8 @@ struct db_work_trial
   double metric, objective;
   double excess; /* over the job's limits, as log factors; 0 = within them */
 };
-/* The best `limit` done trials of a job, and the best two of each family, best first; those within the job's
- * limits are better than all others. */
+/* The best `limit` done trials of a job, the best two of each family, and those at the point of an earlier one, best
+ * first; those within the job's limits are better than all others. */
 enum db_status db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit,
                                    struct arena *arena, struct db_work_trial **trials,
                                    size_t *count);

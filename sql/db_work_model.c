@@ -21,9 +21,10 @@ db_work_best_trials(struct db_conn *conn, const char *job_id, size_t limit, stru
     "work_best_trials",
     "SELECT id, number, family, params, metric, objective, excess FROM"
     " (SELECT t.*, row_number() OVER (ORDER BY excess, objective, number) AS place,"
+    "   min(number) OVER (PARTITION BY point) AS first_number,"
     "   row_number() OVER (PARTITION BY family ORDER BY excess, objective, number) AS family_place"
     "   FROM trial t WHERE job_id = $1 AND state = 'done') AS ranked"
-    " WHERE place <= $2 OR family_place <= 2 ORDER BY place"};
+    " WHERE place <= $2 OR family_place <= 2 OR first_number < number ORDER BY place"};
   static const struct db_column columns[] = {
     {DB_TEXT, offsetof(struct db_work_trial, id), 0},
     {DB_INT4, offsetof(struct db_work_trial, number), 0},

@@ -67,6 +67,8 @@ struct model_family
   double (*cost_estimate)(const struct model_data_shape *shape, size_t rows);
   /* Whether a fit chooses its epoch or rounds by the validation rows it is given. */
   bool stops_on_validation;
+  /* Whether a fit is the same whatever its seed. */
+  bool exact;
   /* Whether a fit can pause after an epoch and go on later (train.h). A family without rungs always runs
    * in full. */
   bool has_rungs;

@@ -45,7 +45,7 @@ struct bbc
   float *scored;   /* (room, outputs): predictions of a choice */
   const float **candidates;
   const float **outside;
-  double *weights;
+  double *weights, *objectives;
   double *single, *ensemble; /* scores by bootstrap */
   size_t wins, compared;
 };
@@ -85,6 +85,7 @@ bbc_clear(struct bbc *bbc)
   free(bbc->candidates);
   free(bbc->outside);
   free(bbc->weights);
+  free(bbc->objectives);
   free(bbc->single);
   free(bbc->ensemble);
 }
@@ -106,11 +107,12 @@ bbc_init(struct bbc *bbc, const struct bbc_request *request)
   bbc->candidates = calloc(mixed, sizeof *bbc->candidates);
   bbc->outside = calloc(mixed, sizeof *bbc->outside);
   bbc->weights = calloc(mixed, sizeof *bbc->weights);
+  bbc->objectives = calloc(request->count + 1, sizeof *bbc->objectives);
   bbc->single = calloc(request->bootstraps + 1, sizeof *bbc->single);
   bbc->ensemble = calloc(request->bootstraps + 1, sizeof *bbc->ensemble);
   return parts && bbc->drawn != NULL && bbc->gathered != NULL && bbc->scored != NULL
          && bbc->candidates != NULL && bbc->outside != NULL && bbc->weights != NULL
-         && bbc->single != NULL && bbc->ensemble != NULL;
+         && bbc->objectives != NULL && bbc->single != NULL && bbc->ensemble != NULL;
 }
 
 /* ---- one bootstrap ----------------------------------------------------------------------------------- */
@@ -205,21 +207,42 @@ gather(const struct bbc *bbc, const struct part *part, const float *from, float 
     memcpy(to + i * bbc->outputs, from + part->rows[i] * bbc->outputs, bbc->outputs * sizeof *to);
 }
 
-/* The configuration that is best on the rows drawn. */
+/* Mean objective over the entries of k's configuration. */
+static double
+mean_objective(const struct bbc *bbc, size_t k)
+{
+  const size_t *same_as = bbc->request->same_as;
+  double sum = 0, count = 0;
+  if (same_as == NULL)
+    return bbc->objectives[k];
+  for (size_t other = 0; other < bbc->request->count; other++)
+    if (same_as[other] == same_as[k])
+    {
+      sum += bbc->objectives[other];
+      count++;
+    }
+  return sum / count;
+}
+
+/* The configuration that is best on the rows drawn, and the best of its entries. */
 static size_t
 choose_single(struct bbc *bbc)
 {
   const struct bbc_request *request = bbc->request;
   size_t best = 0;
-  double best_objective = INFINITY;
+  double best_mean = INFINITY;
   for (size_t k = 0; k < request->count; k++)
   {
     gather(bbc, &bbc->in, request->predictions[k], bbc->gathered);
-    double objective = metric_objective(request->metric, request->task, &bbc->in.labels,
-                                        bbc->gathered, request->decision);
-    if (objective < best_objective)
+    bbc->objectives[k] = metric_objective(request->metric, request->task, &bbc->in.labels,
+                                          bbc->gathered, request->decision);
+  }
+  for (size_t k = 0; k < request->count; k++)
+  {
+    double mean = mean_objective(bbc, k);
+    if (mean < best_mean || (mean == best_mean && bbc->objectives[k] < bbc->objectives[best]))
     {
-      best_objective = objective;
+      best_mean = mean;
       best = k;
     }
   }

@@ -28,8 +28,11 @@ struct bbc_request
 {
   const float *const *predictions; /* (count): out-of-fold, each (labels->count, output_count) */
   size_t count;                    /* configurations */
-  size_t ensemble_count;           /* the first so many may be mixed; < 2 = no ensembles */
-  size_t max_picks, selections;    /* of the greedy selection */
+  /* (count): the first entry with the same configuration, itself if there is none before it. The single best is
+   * chosen by the mean over those of its configuration. NULL = all differ. */
+  const size_t *same_as;
+  size_t ensemble_count;        /* the first so many may be mixed; < 2 = no ensembles */
+  size_t max_picks, selections; /* of the greedy selection */
   const struct labels *labels;
   const struct task *task;
   enum metric metric;

@@ -18,10 +18,12 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_limits.c engine/tune/tune_limits.h \
   engine/tune/tune_long.c engine/tune/tune_long.h \
   engine/tune/tune_range.c engine/tune/tune_range.h \
+  engine/tune/tune_repeat.c engine/tune/tune_repeat.h \
   engine/tune/tune_rungs.c engine/tune/tune_rungs.h \
   engine/tune/tune_settle.c engine/tune/tune_settle.h \
   engine/tune/tune_score.c engine/tune/tune_score.h \
   engine/tune/tune_study.c engine/tune/tune_study.h engine/tune/tune_study_internal.h \
   engine/tune/tune_study_cost.c engine/tune/tune_study_next.c \
   engine/tune/tune_unit.c engine/tune/tune_unit.h \
+  engine/tune/tune_winner.c engine/tune/tune_winner.h \
   engine/tune/warnings.c engine/tune/warnings.h

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "tune/baseline.h"
+#include "tune/tune_winner.h"
 #include "tune/warnings.h"
 
 static void
@@ -153,6 +154,7 @@ add_origin(json_t *report, const struct report_facts *facts)
   if (ensemble != NULL)
     set(ensemble, "better_in", json_real_or_null(facts->ensemble_wins));
   set(report, "ensemble", ensemble);
+  set(report, "repeated", tune_winner_json(facts->data, finish->trials, finish->trial_count));
   set(report, "dataset",
       json_pack("{s:s, s:s}", "id", finish->dataset_id, "sha256", finish->dataset_sha256));
   set(report, "base_model", base_json(facts->data->spec));

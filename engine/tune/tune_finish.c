@@ -12,6 +12,7 @@
 #include "tune/suspects.h"
 #include "tune/tune_kept.h"
 #include "tune/tune_limits.h"
+#include "tune/tune_winner.h"
 
 #define HOLDOUT_BOOTSTRAPS 500
 
@@ -242,6 +243,41 @@ take_fitting(const struct tune_data *data, struct tune_finish *finish)
   finish->trial_count = 1;
 }
 
+/* The winner among single trials goes before all others. */
+static struct tune_trial *
+put_winner_first(const struct tune_data *data, const struct tune_finish *candidates)
+{
+  size_t count = candidates->trial_count;
+  size_t winner = tune_winner_find(data, candidates->trials, count), at = 0;
+  struct tune_trial *ordered = calloc(count + 1, sizeof *ordered);
+  if (ordered == NULL || count == 0)
+    return ordered;
+  ordered[at++] = candidates->trials[winner];
+  for (size_t t = 0; t < count; t++)
+    if (t != winner)
+      ordered[at++] = candidates->trials[t];
+  return ordered;
+}
+
+/* The finish's own arrays, by the library. */
+static enum err
+prepare(struct finishing *work, struct err_info *info)
+{
+  const struct tune_library *library = &work->library;
+  finish_arrange(work);
+  work->weights = calloc(library->count + 1, sizeof *work->weights);
+  work->same_as = calloc(library->count + 1, sizeof *work->same_as);
+  if (work->weights == NULL || work->same_as == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory for the models");
+  for (size_t k = 0; k < library->count; k++)
+    while (work->same_as[k] < k
+           && !tune_winner_same(work->data, library->trials[work->same_as[k]], library->trials[k]))
+      work->same_as[k]++;
+  if (work->servable == 0)
+    return err_set(info, ERR_NOT_FOUND, "no trial has kept the models of all its folds");
+  return ERR_OK;
+}
+
 enum err
 tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
                 struct tune_outcome *outcome, struct err_info *info)
@@ -250,16 +286,12 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
   *outcome = (struct tune_outcome){0};
   struct tune_finish candidates = *finish;
   take_fitting(data, &candidates);
-  enum err err = tune_library_make(data, candidates.trials, candidates.trial_count,
-                                   finish->provisional, &work.library, info);
-  if (err != ERR_OK)
-    return err;
-  finish_arrange(&work);
-  work.weights = calloc(work.library.count + 1, sizeof *work.weights);
-  if (work.weights == NULL)
-    err = err_set(info, ERR_MEMORY, "out of memory for the models");
-  else if (work.servable == 0)
-    err = err_set(info, ERR_NOT_FOUND, "no trial has kept the models of all its folds");
+  struct tune_trial *trials = put_winner_first(data, &candidates);
+  enum err err = trials != NULL ? tune_library_make(data, trials, candidates.trial_count,
+                                                    finish->provisional, &work.library, info)
+                                : err_set(info, ERR_MEMORY, "out of memory for the trials");
+  if (err == ERR_OK)
+    err = prepare(&work, info);
   if (err == ERR_OK)
     err = finish_choose(&work, &outcome->model, info);
   if (err == ERR_OK)
@@ -273,7 +305,9 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
   if (work.model != NULL)
     model_free(work.model);
   free(work.weights);
+  free(work.same_as);
   tune_settled_clear(&work.settled);
   tune_library_free(&work.library);
+  free(trials);
   return err;
 }

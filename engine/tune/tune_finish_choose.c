@@ -76,6 +76,7 @@ finish_bbc_request(const struct finishing *work, struct bbc_request *request)
     .predictions = work->library.predictions,
     /* With report rows only the question single or ensemble is open. */
     .count = folds ? work->library.count : work->servable,
+    .same_as = work->same_as,
     .ensemble_count = work->mixed,
     .max_picks = MAX_PICKS,
     .selections = SELECTIONS,

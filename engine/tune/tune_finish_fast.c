@@ -64,6 +64,7 @@ estimate_fast(struct finishing *work, const struct fast_trials *fast, struct err
   enum err err = finish_bbc_request(work, &request);
   request.predictions = fast->predictions;
   request.count = fast->count;
+  request.same_as = NULL;
   request.ensemble_count = 0;
   request.deadline_s = work->started_s + BUILDING_SHARE * work->finish->seconds;
   if (err == ERR_OK)

@@ -14,6 +14,7 @@ struct finishing
   struct tune_library library; /* servable trials first, then the others */
   size_t servable;
   size_t mixed;    /* the first so many may be mixed */
+  size_t *same_as; /* (library.count): the first trial with the same configuration */
   double *weights; /* (servable): what is served */
   size_t best;     /* the best single trial */
   struct bbc_result bbc;

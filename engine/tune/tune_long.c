@@ -67,8 +67,8 @@ whole_seconds(const struct tune_study *study, const struct noted *noted)
 static bool
 is_candidate(const struct tune_study *study, const struct noted *noted)
 {
-  return noted->family > 0 && noted->done && !noted->again && noted->within && noted->epochs > 0
-         && noted->seconds < CUT_SHORT * whole_seconds(study, noted);
+  return noted->family > 0 && noted->done && noted->repeats == 0 && noted->within
+         && noted->epochs > 0 && noted->seconds < CUT_SHORT * whole_seconds(study, noted);
 }
 
 /* Scores of fits that were cut short can be compared within a family only; of families the dearer one has the
@@ -252,7 +252,7 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
   if (candidates == 0)
     return ERR_OK; /* TUNE_WAIT, or the search goes on */
   for (size_t t = 1; t < study->noted_count; t++)
-    again += study->noted[t].again;
+    again += study->noted[t].repeats > 0;
   if (again > 0 && situation->search_left_s < LAST_PART * search_s)
   {
     suggestion->decision = TUNE_STOP;

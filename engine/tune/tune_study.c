@@ -254,14 +254,15 @@ study_ends_long(const struct tune_study *study)
   return tune_long_planned(study->spec, study->shape.kind);
 }
 
-static bool
-was_asked(const struct tune_study *study, const struct tune_entry *entry)
+/* The first trial at the entry's point; 0 = none before it. */
+static size_t
+asked_before(const struct tune_study *study, const struct tune_entry *entry)
 {
   for (size_t i = 0; i < study->log_count; i++)
     if (study->log[i].kind == TUNE_ASK
         && space_points_equal(study->spec->space, study->log[i].point, entry->point))
-      return true;
-  return false;
+      return (size_t) study->log[i].trial;
+  return 0;
 }
 
 static enum err
@@ -287,7 +288,7 @@ note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_in
     return err;
   study->noted[trial] = (struct noted){.family = family + 1,
                                        .first = study->costs[family].asked == 0,
-                                       .again = study_ends_long(study) && was_asked(study, entry),
+                                       .repeats = asked_before(study, entry),
                                        .epochs = train_epochs(name, &study->shape, params)};
   json_decref(params);
   study->costs[family].asked++;

@@ -74,6 +74,7 @@ struct tune_suggestion
   json_t *params;          /* without the family's prefix; caller's reference */
   double *point;           /* spec->space->count doubles, lives until the next call */
   double predicted_s;      /* CPU seconds of all its folds */
+  uint64_t repeats;        /* of TUNE_ADD: the trial it is again, with another seed; 0 = none */
   uint64_t trial;          /* of TUNE_GO_ON and TUNE_DROP */
   size_t rung;             /* that it is to run to */
   size_t last_rung;        /* of a whole trial; 0 = its family has no rungs */

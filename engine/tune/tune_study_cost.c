@@ -90,11 +90,17 @@ ends_in_time(const struct tune_study *study, double seconds, const struct tune_s
          || (study->done == 0 && situation->live_trials == 0 && situation->search_left_s > 0);
 }
 
+double
+study_new_s(const struct tune_study *study, size_t family, const struct tune_situation *situation)
+{
+  return wall_seconds(study, family, study_cost_of(study, family), 0, situation);
+}
+
 bool
 study_new_in_time(const struct tune_study *study, size_t family,
                   const struct tune_situation *situation)
 {
-  double seconds = wall_seconds(study, family, study_cost_of(study, family), 0, situation);
+  double seconds = study_new_s(study, family, situation);
   if (study->costs[family].asked == 0)
     seconds *= FIRST_TRIAL_PART;
   if (study_ends_long(study) && model_family_find(study->spec->families[family])->has_rungs)

@@ -20,11 +20,12 @@ struct family_cost
 /* A trial of the log. */
 struct noted
 {
-  size_t family;         /* index + 1; 0 = no such trial */
-  bool first;            /* of its family: it goes from rung to rung without a question */
-  bool paused;           /* at `rung` */
-  bool done, within;     /* told of; within the job's limits */
-  bool again;            /* at the point of an earlier trial (tune_long.h) */
+  size_t family;     /* index + 1; 0 = no such trial */
+  bool first;        /* of its family: it goes from rung to rung without a question */
+  bool paused;       /* at `rung` */
+  bool done, within; /* told of; within the job's limits */
+  size_t
+    repeats; /* number of the earlier trial at the same point (tune_long.h, tune_repeat.h); 0 = none */
   size_t rung, epochs;   /* epochs: of a whole fit */
   double objective;      /* at the rung, or at its end */
   double us_per_row;     /* of a prediction, once it is done */
@@ -65,6 +66,10 @@ void study_note_cost(struct tune_study *study, struct noted *trial, double share
 
 /* Predicted CPU seconds of a whole trial of the family. */
 double study_cost_of(const struct tune_study *study, size_t family);
+
+/* Predicted wall seconds of a new trial of the family. */
+double study_new_s(const struct tune_study *study, size_t family,
+                   const struct tune_situation *situation);
 
 /* Whether a new trial of the family, or a paused one, would be whole before the search must end. */
 bool study_new_in_time(const struct tune_study *study, size_t family,

@@ -9,6 +9,7 @@
 #include "train/train.h"
 #include "tune/tune_gain.h"
 #include "tune/tune_long.h"
+#include "tune/tune_repeat.h"
 
 /* Suggestions that would end too late are passed over, up to so many at a time. */
 #define MOST_PASSED_OVER 6
@@ -246,6 +247,37 @@ wind_up(const struct tune_study *study, const struct tune_situation *situation, 
     stop_with(suggestion, reason, false);
 }
 
+/* What comes after all that was begun: a new trial, the best ones again, or the end. */
+static enum err
+begin(struct tune_study *study, const struct tune_situation *situation,
+      struct tune_suggestion *suggestion, struct err_info *info)
+{
+  const char *over = trials_used_up(study->spec, situation) ? "budget_trials" : NULL;
+  bool found = false, again = false;
+  enum err err = tune_repeat_suggest(study, situation, 0, &again, suggestion, info);
+  if (err != ERR_OK || again)
+    return err;
+  if (over == NULL && tune_gain_is_over(study->spec, study->search, &suggestion->gain))
+    over = "no_gain";
+  if (over == NULL)
+  {
+    err = ask_in_time(study, situation, &found, info);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+      return err;
+    over = err == ERR_NOT_FOUND ? "exhausted" : found ? NULL : "budget_seconds";
+  }
+  double next_s = over != NULL
+                    ? INFINITY
+                    : study_new_s(study, study_family_index(study->spec, study->point), situation);
+  err = tune_repeat_suggest(study, situation, next_s, &again, suggestion, info);
+  if (err != ERR_OK || again)
+    return err;
+  if (over == NULL)
+    return add(study, suggestion, info);
+  wind_up(study, situation, over, suggestion);
+  return ERR_OK;
+}
+
 enum err
 tune_study_suggest(struct tune_study *study, const struct tune_situation *situation,
                    struct tune_suggestion *suggestion, struct err_info *info)
@@ -267,17 +299,5 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
     if (err != ERR_OK || found)
       return err;
   }
-  if (trials_used_up(study->spec, situation))
-    wind_up(study, situation, "budget_trials", suggestion);
-  else if (tune_gain_is_over(study->spec, study->search, &suggestion->gain))
-    wind_up(study, situation, "no_gain", suggestion);
-  else
-  {
-    err = ask_in_time(study, situation, &found, info);
-    if (err == ERR_OK && found)
-      return add(study, suggestion, info);
-    if (err == ERR_OK || err == ERR_NOT_FOUND)
-      wind_up(study, situation, err == ERR_OK ? "budget_seconds" : "exhausted", suggestion);
-  }
-  return err == ERR_NOT_FOUND ? ERR_OK : err;
+  return begin(study, situation, suggestion, info);
 }

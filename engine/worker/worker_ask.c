@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "tune/tune_repeat.h"
 #include "worker/worker_internal.h"
 
 /* What the callback under the job's lock does, and what it leaves to be done outside of it. */
@@ -95,6 +96,17 @@ tell_start(struct db_conn *conn, const struct db_work_job *job, const struct pre
 }
 
 static enum db_status
+tell_repeat(struct db_conn *conn, const struct db_work_job *job, uint64_t trial)
+{
+  enum db_status status =
+    db_job_log(conn, job->id, LOG_LEVEL_INFO, "trial", job->trial_count + 1,
+               "it is trial %llu again with another seed: of those that are run twice the best on "
+               "the mean wins",
+               (unsigned long long) trial);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+static enum db_status
 tell_gain(struct db_conn *conn, const struct db_work_job *job, const struct search_gain *gain)
 {
   enum db_status status = db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
@@ -102,6 +114,18 @@ tell_gain(struct db_conn *conn, const struct db_work_job *job, const struct sear
                                      "gain %.3g, none can be better by more"
                                      " than %.3g; a repeated trial would differ by %.3g",
                                      gain->trials, gain->expected, gain->regret_bound, gain->noise);
+  return status < DB_NONE ? status : DB_ROWS;
+}
+
+static enum db_status
+tell_left_out(struct db_conn *conn, const struct db_work_job *job, const struct prepared *prepared)
+{
+  if (!tune_repeat_left_out(prepared->study))
+    return DB_ROWS;
+  enum db_status status =
+    db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
+               "the best trials are not run again with another seed: that would take more than a "
+               "tenth of the budget, or than is left of it");
   return status < DB_NONE ? status : DB_ROWS;
 }
 
@@ -136,7 +160,11 @@ act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
   case TUNE_ADD:
     if (job->trial_count == 0)
       status = tell_start(conn, job, prepared);
-    return status == DB_ROWS ? add_trial(conn, job, asking, prepared, suggestion) : status;
+    if (status == DB_ROWS)
+      status = add_trial(conn, job, asking, prepared, suggestion);
+    if (status == DB_ROWS && suggestion->repeats > 0)
+      status = tell_repeat(conn, job, suggestion->repeats);
+    return status;
   case TUNE_GO_ON:
     status = db_work_continue_trial(conn, job, (int) suggestion->trial, (int) suggestion->rung,
                                     (int) suggestion->until_epoch);
@@ -152,6 +180,8 @@ act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
     asking->stopped = status == DB_ROWS;
     if (status == DB_ROWS)
       status = tell_stop(conn, job, prepared, suggestion, left_s);
+    if (status == DB_ROWS && strcmp(suggestion->stop_reason, "target_score") != 0)
+      status = tell_left_out(conn, job, prepared);
     return status;
   case TUNE_WAIT:
     break;

@@ -121,6 +121,26 @@ class Learned(ApiTest):
         self.assertEqual((job["stop_reason"], job["trials"]["done"]), ("budget_trials", 9), job)
         self.assertNotIn("stop_when", job["spec"]["search"])
 
+    def test_best_ones_again(self):
+        """The last tenth of the trials are the best ones with another seed, and the report says how they did."""
+        job = self.run_job({"dataset": self.dataset, "target": "species", "budget": {"trials": 20}, "families": ["trees"],
+                            "search": {"method": "random", "seed": 3, "parallel": 1}})
+        path = f"/api/v1/jobs/{job['id']}"
+        trials = {trial["number"]: trial for trial in self.api.get(path + "/trials?limit=100").json["items"]}
+        self.assertEqual(len(trials), 20)
+        for number in (19, 20):
+            same = [t for t in trials.values() if t["number"] < 19 and t["params"] == trials[number]["params"]]
+            self.assertEqual(len(same), 1, trials[number])
+        report = self.api.get(f"/api/v1/models/{job['model']['name']}/report").json
+        self.assertEqual(len(report["repeated"]), 2, report["repeated"])
+        for one in report["repeated"]:
+            self.assertEqual(sorted(one["trials"])[1] in (19, 20), True, one)
+            for number, metric in zip(one["trials"], one["metrics"]):
+                self.assertAlmostEqual(metric, trials[number]["metric"])
+            self.assertAlmostEqual(one["mean"], sum(one["metrics"]) / 2)
+        log = self.api.get(path + "/logs", headers={"Accept": "text/plain"}).raw.decode()
+        self.assertRegex(log, "it is trial [0-9]+ again with another seed")
+
     def test_other_methods_and_deleted_datasets(self):
         dataset = self.upload(iris())["id"]
         job = self.run_job({"dataset": dataset, "target": "species", "budget": {"trials": 6}, "families": ["linear"],
