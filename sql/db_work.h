@@ -45,6 +45,7 @@ struct db_work_unit
   bool hurried; /* the job was cancelled when only its finish was left: it is to be a short one */
   int until_epoch;         /* the fit pauses after this epoch; 0 = it runs to its end */
   int64_t checkpoint_blob; /* what the fit goes on from; 0 = nothing: it begins anew */
+  bool again;              /* its trial is at the point of an earlier one */
 };
 
 /* Claims one pending or expired unit of a running job: a finish first, then the oldest trial's next

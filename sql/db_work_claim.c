@@ -51,7 +51,8 @@ static const struct db_column unit_columns[] = {
   {DB_JSON, offsetof(struct db_work_unit, schema), 0},
   {DB_BOOL, offsetof(struct db_work_unit, hurried), 0},
   {DB_INT4, offsetof(struct db_work_unit, until_epoch), 0},
-  {DB_INT8, offsetof(struct db_work_unit, checkpoint_blob), 0}};
+  {DB_INT8, offsetof(struct db_work_unit, checkpoint_blob), 0},
+  {DB_BOOL, offsetof(struct db_work_unit, again), 0}};
 
 static enum db_status
 read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
@@ -67,7 +68,9 @@ read_unit(struct db_conn *conn, int64_t unit_id, struct claim *claim)
     " (SELECT count(*) FROM unit w WHERE w.job_id = j.id AND w.state = 'leased')::int,"
     " j.stop_reason, v.schema, " WORK_SQL_HURRIED ", coalesce(u.until_epoch, 0),"
     " coalesce((SELECT c.checkpoint_blob FROM unit c WHERE c.trial_id = u.trial_id"
-    "   AND c.fold = u.fold AND c.rung < u.rung ORDER BY c.rung DESC LIMIT 1), 0)"
+    "   AND c.fold = u.fold AND c.rung < u.rung ORDER BY c.rung DESC LIMIT 1), 0),"
+    " EXISTS (SELECT FROM trial e WHERE e.job_id = t.job_id AND e.number < t.number"
+    "   AND e.point = t.point)"
     " FROM unit u JOIN job j ON j.id = u.job_id"
     " JOIN dataset_version v ON v.dataset_id = j.dataset_id AND v.version = j.dataset_version"
     " LEFT JOIN trial t ON t.id = u.trial_id WHERE u.id = $1"};

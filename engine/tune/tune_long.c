@@ -47,6 +47,21 @@ tune_long_now(double search_s, double search_left_s)
   return search_left_s <= LONG_PART * search_s;
 }
 
+static size_t
+count_again(const struct tune_study *study)
+{
+  size_t again = 0;
+  for (size_t t = 1; t < study->noted_count; t++)
+    again += study->noted[t].family > 0 && study->noted[t].repeats > 0;
+  return again;
+}
+
+bool
+tune_long_begun(const struct tune_study *study)
+{
+  return study_ends_long(study) && count_again(study) > 0;
+}
+
 double
 tune_long_short_s(double search_s)
 {
@@ -245,14 +260,12 @@ enum err
 tune_long_suggest(struct tune_study *study, const struct tune_situation *situation, bool *found,
                   struct tune_suggestion *suggestion, struct err_info *info)
 {
-  size_t candidates = count_candidates(study), again = 0;
+  size_t candidates = count_candidates(study), again = count_again(study);
   double search_s = situation->search_s;
 
   *found = candidates > 0 || (study->done == 0 && situation->live_trials > 0);
   if (candidates == 0)
     return ERR_OK; /* TUNE_WAIT, or the search goes on */
-  for (size_t t = 1; t < study->noted_count; t++)
-    again += study->noted[t].repeats > 0;
   if (again > 0 && situation->search_left_s < LAST_PART * search_s)
   {
     suggestion->decision = TUNE_STOP;
@@ -265,6 +278,7 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     return err_set(info, ERR_INTERNAL, "the point of trial %zu is not in the log", trial);
   memcpy(study->point, point, study->spec->space->count * sizeof *point);
   suggestion->decision = TUNE_ADD;
+  suggestion->again = true;
   suggestion->point = study->point;
   suggestion->predicted_s = situation->search_left_s;
   enum err err =

@@ -19,6 +19,10 @@ bool tune_long_planned(const struct job_spec *spec, enum dataset_kind kind);
 /* Whether the time has come, with so much left of the whole search. */
 bool tune_long_now(double search_s, double search_left_s);
 
+/* Whether a long trial has been started, be it before that time (the search had nothing more to gain): from then
+ * on there are only such. */
+bool tune_long_begun(const struct tune_study *study);
+
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 

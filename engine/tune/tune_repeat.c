@@ -126,6 +126,7 @@ repeat(struct tune_study *study, size_t trial, struct tune_suggestion *suggestio
   /* What the search was asked just now is not what will be logged. */
   study->spoiled = study->spoiled || study->pending != 0;
   suggestion->decision = TUNE_ADD;
+  suggestion->again = true;
   suggestion->repeats = trial;
   suggestion->point = study->point;
   suggestion->predicted_s = study->noted[trial].seconds;

@@ -74,6 +74,7 @@ struct tune_suggestion
   json_t *params;          /* without the family's prefix; caller's reference */
   double *point;           /* spec->space->count doubles, lives until the next call */
   double predicted_s;      /* CPU seconds of all its folds */
+  bool again;              /* of TUNE_ADD: at the point of an earlier trial */
   uint64_t repeats;        /* of TUNE_ADD: the trial it is again, with another seed; 0 = none */
   uint64_t trial;          /* of TUNE_GO_ON and TUNE_DROP */
   size_t rung;             /* that it is to run to */
@@ -124,9 +125,9 @@ struct tune_share
 };
 double tune_unit_seconds(const struct tune_share *share);
 
-/* How long the fits of a trial are that starts with so much left. */
+/* How long the fits of a trial are that starts with so much left; `again`: at the point of an earlier one. */
 enum tune_length tune_unit_length(const struct job_spec *spec, enum dataset_kind kind,
-                                  double search_s, double search_left_s);
+                                  double search_s, double search_left_s, bool again);
 
 /* "mlp" and {"dropout":…} of a point over the joined space (new reference). */
 enum err tune_point_params(const struct job_spec *spec, const double *point, const char **family,

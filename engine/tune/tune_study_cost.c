@@ -138,11 +138,11 @@ long_seconds(const struct tune_share *share)
 
 enum tune_length
 tune_unit_length(const struct job_spec *spec, enum dataset_kind kind, double search_s,
-                 double search_left_s)
+                 double search_left_s, bool again)
 {
   if (isinf(search_s) || !tune_long_planned(spec, kind))
     return TUNE_LENGTH_USUAL;
-  return tune_long_now(search_s, search_left_s) ? TUNE_LENGTH_LONG : TUNE_LENGTH_SHORT;
+  return again || tune_long_now(search_s, search_left_s) ? TUNE_LENGTH_LONG : TUNE_LENGTH_SHORT;
 }
 
 double

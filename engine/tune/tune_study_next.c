@@ -266,6 +266,14 @@ begin(struct tune_study *study, const struct tune_situation *situation,
       return err;
     over = err == ERR_NOT_FOUND ? "exhausted" : found ? NULL : "budget_seconds";
   }
+  /* Nothing more is to be found by short fits: the long ones need not wait for their time. */
+  if (over != NULL && strcmp(over, "budget_trials") != 0 && study_ends_long(study))
+  {
+    study->spoiled = study->spoiled || study->pending != 0;
+    err = tune_long_suggest(study, situation, &found, suggestion, info);
+    if (err != ERR_OK || found)
+      return err;
+  }
   double next_s = over != NULL
                     ? INFINITY
                     : study_new_s(study, study_family_index(study->spec, study->point), situation);
@@ -293,7 +301,8 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
   err = promote(study, situation, &found, suggestion, info);
   if (err != ERR_OK || found)
     return err;
-  if (study_ends_long(study) && tune_long_now(situation->search_s, situation->search_left_s))
+  if (study_ends_long(study)
+      && (tune_long_begun(study) || tune_long_now(situation->search_s, situation->search_left_s)))
   {
     err = tune_long_suggest(study, situation, &found, suggestion, info);
     if (err != ERR_OK || found)

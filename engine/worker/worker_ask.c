@@ -62,6 +62,7 @@ add_trial(struct db_conn *conn, const struct db_work_job *job, struct asking *as
   unit->params = arena_strdup(asking->worker->arena, params);
   unit->fold_count = folds;
   unit->until_epoch = rungs.until_epoch;
+  unit->again = suggestion->again;
   if (budget_s > 0)
     unit->budget_left_s = budget_s - job->elapsed_s;
   free(params);

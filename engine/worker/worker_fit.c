@@ -50,7 +50,8 @@ fit_length(const struct worker *worker, const struct db_work_unit *unit, const j
   if (json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &schema, &info) == ERR_OK
       && strcmp(json_get_string(schema, "kind", ""), "images") == 0
       && tune_spec_read(spec, schema, worker->arena, &read, &info) == ERR_OK)
-    length = tune_unit_length(read, DATASET_IMAGES, share->search_s, share->search_left_s);
+    length =
+      tune_unit_length(read, DATASET_IMAGES, share->search_s, share->search_left_s, unit->again);
   json_decref(schema);
   return length;
 }

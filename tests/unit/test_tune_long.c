@@ -319,6 +319,40 @@ test_from_a_base(void **state)
   tear_down(&fixture);
 }
 
+/* A search that has nothing more to gain turns to its long fits at once, and stays there. */
+static void
+test_before_their_time(void **state)
+{
+  static const char request[] =
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"stop_when\":"
+    " {\"expected_gain\": 1e6, \"regret_bound\": 1e6, \"after_trials\": 8}}}";
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, request);
+  for (size_t i = 0; i < 8; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    assert_false(suggestion.again);
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    end(&fixture, trial, i == 3 ? 0.1 : 0.2 + 0.01 * (double) i);
+  }
+  for (size_t i = 0; i < 2; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 90, i);
+    start(&fixture, &suggestion);
+    assert_true(suggestion.again);
+    assert_memory_equal(suggestion.point, fixture.points[i == 0 ? 4 : 1],
+                        fixture.spec->space->count * sizeof(double));
+    json_decref(suggestion.params);
+  }
+  assert_true(tune_long_begun(fixture.study));
+  end_after(&fixture, 9, 0.05, 50);
+  struct tune_suggestion last = suggest(&fixture, 25, 1);
+  assert_int_equal(last.decision, TUNE_STOP);
+  tear_down(&fixture);
+}
+
 static void
 test_when(void **state)
 {
@@ -339,9 +373,11 @@ test_when(void **state)
     set_up(&fixture, cases[i].request);
     assert_int_equal(tune_long_planned(fixture.spec, DATASET_IMAGES), cases[i].planned);
     assert_false(tune_long_planned(fixture.spec, DATASET_TABLE));
-    enum tune_length early = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 90);
-    enum tune_length late = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 40);
+    enum tune_length early = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 90, false);
+    enum tune_length late = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 40, false);
+    enum tune_length again = tune_unit_length(fixture.spec, DATASET_IMAGES, 100, 90, true);
     assert_int_equal(early, cases[i].planned ? TUNE_LENGTH_SHORT : TUNE_LENGTH_USUAL);
+    assert_int_equal(again, late);
     assert_int_equal(late, cases[i].planned ? TUNE_LENGTH_LONG : TUNE_LENGTH_USUAL);
     tear_down(&fixture);
   }
@@ -365,6 +401,7 @@ main(void)
                                      cmocka_unit_test(test_families),
                                      cmocka_unit_test(test_keeps_to_the_space),
                                      cmocka_unit_test(test_from_a_base),
+                                     cmocka_unit_test(test_before_their_time),
                                      cmocka_unit_test(test_when)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
