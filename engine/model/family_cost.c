@@ -22,7 +22,8 @@
 #define TEXT_SCORE_S 2.5e-8 /* and per score */
 #define LINEAR_FLOP_S 3e-11 /* of a solver's products */
 #define NET_FLOP_S 1e-11
-#define CONV_FLOP_S 1.2e-11 /* with what is done to the maps between convolutions */
+#define CONV_FLOP_S 4.5e-12 /* with what is done to the maps between convolutions */
+#define CONV_FLOP_BF16_S 2.8e-12
 #define NET_FLOP_BF16_S 5e-12
 #define NET_UNIT_S 1e-9  /* of a neuron, at every row: bent and dropped */
 #define NET_START_S 5e-3 /* oneDNN's code for the sizes of a network */
@@ -149,7 +150,10 @@ cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows
   model_cnn_config(shape, params, &pixels, shape->classes ? shape->classes : 1, &config);
   double frozen = family_number("cnn", shape, params, "frozen_share");
   double parts = 3.3 * (1.0 - frozen + frozen * FORWARD_SHARE);
-  double per_row = parts * convnet_flops(&config) * CONV_FLOP_S
+  bool narrow =
+    kernel_bf16_fast() && family_choice("cnn", shape, params, "precision") == FAMILY_AUTO;
+  double flop_s = narrow ? CONV_FLOP_BF16_S : CONV_FLOP_S;
+  double per_row = parts * convnet_flops(&config) * flop_s
                    + PIXEL_S * (double) (pixels.height * pixels.width * pixels.channels);
   return 1e-2 + fmax(share * epochs, 0.1) * rows * per_row;
 }

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "model/family_cost.h"
+#include "model/kernel.h"
 
 #include <math.h>
 
@@ -120,6 +121,38 @@ test_costs_measured(void **state)
   assert_true(factor >= 0.1 && factor <= 10.0);
 }
 
+/* Microseconds of CPU of a row in the second epoch of tests/bench/train_fit fashion cnn, on a machine that others used,
+ * too. */
+static void
+test_cnn_costs_measured(void **state)
+{
+  (void) state;
+  static const struct
+  {
+    int filters;
+    double fp32_us, bf16_us;
+  } cases[] = {{8, 61, 49}, {16, 139, 98}};
+  struct model_data_shape shape = {.kind = DATASET_IMAGES,
+                                   .task = TASK_MULTICLASS,
+                                   .rows = 60000,
+                                   .columns = 28 * 28,
+                                   .height = 28,
+                                   .width = 28,
+                                   .channels = 1,
+                                   .classes = 10};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (int narrow = 0; narrow < 2; narrow++)
+    {
+      json_t *params = json_pack("{s:i, s:i, s:s}", "filters", cases[i].filters, "epochs", 10,
+                                 "precision", narrow ? "auto" : "fp32");
+      double us = narrow && kernel_bf16_fast() ? cases[i].bf16_us : cases[i].fp32_us;
+      double ratio = family_cost("cnn", &shape, params, 55000) / (10 * 55000 * us * 1e-6);
+      json_decref(params);
+      if (!(ratio > 1.0 / 3.0 && ratio < 3.0))
+        fail_msg("%d filters: %.2f of what was measured", cases[i].filters, ratio);
+    }
+}
+
 static void
 test_job_costs(void **state)
 {
@@ -197,9 +230,9 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_costs_grow), cmocka_unit_test(test_costs_measured),
-    cmocka_unit_test(test_job_costs),  cmocka_unit_test(test_encoded_columns),
-    cmocka_unit_test(test_warm_start),
+    cmocka_unit_test(test_costs_grow),         cmocka_unit_test(test_costs_measured),
+    cmocka_unit_test(test_cnn_costs_measured), cmocka_unit_test(test_job_costs),
+    cmocka_unit_test(test_encoded_columns),    cmocka_unit_test(test_warm_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
