@@ -50,7 +50,9 @@ kernel_conv_new(const struct kernel_conv_shape *shape, struct kernel_conv **conv
   if (!made)
     return err_set(info, ERR_MEMORY, "out of memory for a convolution");
   made->shape = *shape;
-  rc = kernel_conv_use_onednn(made, info);
+  kernel_conv_use_winograd(made);
+  if (!made->maker)
+    rc = kernel_conv_use_onednn(made, info);
   if (rc != ERR_OK)
   {
     kernel_conv_free(made);

@@ -38,6 +38,10 @@ kernel_conv_x_is_bf16(const struct kernel_conv_shape *shape)
  * fast code for the shape; ERR_MEMORY. */
 enum err kernel_conv_use_onednn(struct kernel_conv *conv, struct err_info *info);
 
+/* Winograd's form (kernel_winograd.h), for training in fp32 on AVX-512: leaves all but kernels of 3 x 3 with a stride
+ * of 1 and multiples of 16 channels to the others. Cannot fail. */
+void kernel_conv_use_winograd(struct kernel_conv *conv);
+
 /* Unfolded images times weights, image by image: has code for every shape, cannot fail. */
 void kernel_conv_use_blas(struct kernel_conv *conv);
 

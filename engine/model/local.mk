@@ -24,7 +24,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_bf16.c engine/model/kernel_bf16.h \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \
   engine/model/kernel_conv.c engine/model/kernel_conv.h engine/model/kernel_conv_internal.h \
-  engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c \
+  engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c engine/model/kernel_conv_winograd.c \
+  engine/model/kernel_winograd.c engine/model/kernel_winograd.h \
   engine/model/kernel_dense_bf16.c engine/model/kernel_dense_bf16_internal.h \
   engine/model/kernel_dense_bf16_onednn.c \
   engine/model/kernel_dnn.c engine/model/kernel_dnn.h engine/model/kernel_memory.h \

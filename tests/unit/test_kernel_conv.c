@@ -1,4 +1,5 @@
-/* Convolutions against plain loops in double: oneDNN's (or what this build has) and the fallback on BLAS. */
+/* Convolutions against plain loops in double: Winograd's form, oneDNN's (or what this build has) and the fallback on
+ * BLAS. */
 #include <config.h>
 
 #include <limits.h>
@@ -8,6 +9,7 @@
 #include "model/kernel_bf16.h"
 #include "model/kernel_conv.h"
 #include "model/kernel_conv_internal.h"
+#include "model/kernel_winograd.h"
 #include "tests/harness/test_support.h"
 
 #define THREADS 4
@@ -19,7 +21,8 @@ static const size_t shapes[][7] = {
   {3, 13, 9, 20, 24, 3, 2}, {1, 5, 5, 17, 33, 5, 1},   {2, 10, 10, 8, 8, 1, 1},
   {2, 9, 9, 32, 64, 1, 2},  {2, 6, 6, 7, 3, 1, 2},     {1, 1, 1, 4, 4, 3, 1},
   {5, 2, 3, 2, 130, 3, 1},  {2, 4, 4, 128, 128, 3, 1}, {1, 16, 16, 4, 1, 5, 2},
-  {64, 3, 3, 1, 1, 3, 1},   {1, 3, 3, 512, 16, 3, 2},
+  {64, 3, 3, 1, 1, 3, 1},   {1, 3, 3, 512, 16, 3, 2},  {9, 14, 14, 32, 48, 3, 1},
+  {33, 4, 3, 16, 64, 3, 1}, {5, 10, 11, 48, 16, 3, 1}, {9, 7, 7, 96, 32, 3, 1},
 };
 
 #define SHAPES (sizeof shapes / sizeof shapes[0])
@@ -222,12 +225,12 @@ check(const char *what, const void *got, bool half, size_t i, double expected, d
   assert_near(value, expected, tolerance);
 }
 
+/* sums: rounding errors of the products, relative to their terms. */
 static void
-check_results(const struct problem *p, const struct results *r)
+check_results(const struct problem *p, const struct results *r, double sums)
 {
   const struct kernel_conv_shape *s = &p->shape;
   bool half = s->precision == KERNEL_BF16;
-  double sums = 2e-6;
   /* a first layer's fp32 images may be rounded to bf16 */
   double images = half && s->first ? 1.0 / 256.0 : sums;
 
@@ -243,31 +246,53 @@ check_results(const struct problem *p, const struct results *r)
     check("dx", r->dx, half, i, p->dx[i], p->dx_size[i], sums);
 }
 
+#define DIRECT_SUMS 2e-6
+#define WINOGRAD_SUMS 6e-6
+
+static bool
+is_winograd(const struct kernel_conv *conv)
+{
+  return strncmp(kernel_conv_name(conv), "winograd", 8) == 0;
+}
+
+/* By one maker, which the conv has got; frees it. */
+static void
+check_maker(struct kernel_conv *conv, const struct problem *p)
+{
+  struct results r;
+
+  results_make(&r, p);
+  run(conv, p, &r);
+  check_results(p, &r, is_winograd(conv) ? WINOGRAD_SUMS : DIRECT_SUMS);
+  conv->maker->free(conv->state);
+  results_free(&r);
+}
+
 static void
 check_precision(enum kernel_precision precision, bool first)
 {
+  size_t by_winograd = 0;
+
   for (size_t i = 0; i < SHAPES; i++)
   {
     struct problem p;
-    struct results r;
-    struct kernel_conv *conv;
 
     problem_make(&p, shapes[i], precision, first);
-    results_make(&r, &p);
-    assert_int_equal(kernel_conv_new(&p.shape, &conv, NULL), ERR_OK);
-    run(conv, &p, &r);
-    check_results(&p, &r);
-    kernel_conv_free(conv);
-    results_free(&r);
-
-    struct kernel_conv blas = {.shape = p.shape};
+    struct kernel_conv winograd = {.shape = p.shape}, direct = winograd, blas = winograd;
+    kernel_conv_use_winograd(&winograd);
+    if (winograd.maker)
+    {
+      check_maker(&winograd, &p);
+      by_winograd++;
+    }
+    assert_int_equal(kernel_conv_use_onednn(&direct, NULL), ERR_OK);
+    if (direct.maker)
+      check_maker(&direct, &p);
     kernel_conv_use_blas(&blas);
-    results_make(&r, &p);
-    run(&blas, &p, &r);
-    check_results(&p, &r);
-    results_free(&r);
+    check_maker(&blas, &p);
     problem_free(&p);
   }
+  assert_int_equal(by_winograd, winograd_here() && precision == KERNEL_FP32 && !first ? 5 : 0);
 }
 
 static void
@@ -358,8 +383,12 @@ test_inference(void **state)
   struct kernel_conv *conv;
 
   problem_make(&p, shapes[4], KERNEL_FP32, false);
+  assert_int_equal(kernel_conv_new(&p.shape, &conv, NULL), ERR_OK);
+  assert_int_equal(is_winograd(conv), winograd_here());
+  kernel_conv_free(conv);
   p.shape.training = false;
   assert_int_equal(kernel_conv_new(&p.shape, &conv, NULL), ERR_OK);
+  assert_false(is_winograd(conv)); /* predictions have the direct form's rounding errors */
   void *packed = room(kernel_conv_packed_bytes(conv)), *y = room(p.y_count * 4);
   void *scratch = room(kernel_conv_scratch_bytes(conv));
   assert_true(kernel_conv_pack(conv, p.w, packed, scratch));
