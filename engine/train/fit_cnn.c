@@ -62,10 +62,10 @@ fetch(const struct fit_net *run, const size_t *order, size_t n, float *x)
 }
 
 static const float *
-forward(void *network, const float *x, uint64_t seed, uint64_t step)
+forward(const struct fit_net *run, const float *x)
 {
-  struct cnn *cnn = network;
-  return convnet_forward_training(cnn->net, cnn->work, x, seed, step);
+  struct cnn *cnn = run->plan->network;
+  return convnet_forward_training(cnn->net, cnn->work, x, run->fit->request->seed, run->pace.done);
 }
 
 static float *
@@ -83,10 +83,10 @@ backward(void *network, const float *x)
 
 /* The same while the body is another model's still: its statistics stay with it. */
 static const float *
-forward_frozen(void *network, const float *x, uint64_t seed, uint64_t step)
+forward_frozen(const struct fit_net *run, const float *x)
 {
-  struct cnn *cnn = network;
-  return convnet_forward_frozen(cnn->net, cnn->work, x, seed, step);
+  struct cnn *cnn = run->plan->network;
+  return convnet_forward_frozen(cnn->net, cnn->work, x, run->fit->request->seed, run->pace.done);
 }
 
 static bool
@@ -276,6 +276,13 @@ tear_down(struct cnn *cnn)
   convnet_free(cnn->net);
 }
 
+/* The decay of an average over a share of a run's steps. */
+static double
+ema_of_share(double share, size_t steps)
+{
+  return 1.0 - 1.0 / (share * (double) steps + 1.0);
+}
+
 enum err
 fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
 {
@@ -297,10 +304,11 @@ fit_cnn(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
                               .kind = &frozen_kind,
                               .ranges = cnn.ranges + cnn.body_ranges,
                               .range_count = plan.range_count - cnn.body_ranges};
-    plan.average = fit_number(fit, "average");
     plan.mixup = fit_number(fit, "mixup");
     plan.batch = cnn.batch;
     fit_net_read_plan(fit, &plan);
+    plan.ema =
+      ema_of_share(fit_number(fit, "average"), plan.epochs * (fit->train.count / plan.batch));
     rc = fit_net_run(fit, &plan, outcome, info);
   }
   if (rc == ERR_OK)

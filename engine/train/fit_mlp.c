@@ -1,371 +1,373 @@
 #include <config.h>
 
-#include "train/fit_mlp.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/rng.h"
 #include "model/family.h"
-#include "train/loss.h"
+#include "model/kernel.h"
+#include "model/net_bf16.h"
+#include "model/net_embed.h"
+#include "train/fit_net.h"
 
-/* The pace is kept every so many steps, and once as soon as there is something to go by. */
-#define PACE_EVERY 16
-#define PACE_FIRST 8
-/* The pinball and the absolute loss are rounded within this many standard deviations of the target. */
-#define PINBALL_WIDTH 0.02
-#define HUBER_WIDTH 1.0
-/* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
-#define TIME_SHARE 0.92
+/* Factors on the learning rate (Holzmüller, Grinsztajn, Steinwart 2024). */
+#define EMBEDDING_RATE 0.1
+#define SCALE_RATE 6.0
+#define BIAS_RATE 0.1
+#define ALPHA_RATE 0.1
 
-/* Where a schedule goes up and down, only epochs that end at such a part of its peak or less may be the best:
- * others are better by luck alone. */
-#define RATE_LOW 0.12
-#define THIRD_WAVE_STARTS 0.3 /* its low ends; the one before it is at 3/15 */
-#define THIRD_WAVE_ENDS (7.0 / 15.0 - 1e-9)
+#define RATE_INPUTS 256.0
+#define OLDER_BETA2 0.99
+/* Rows that a net is started on. */
+#define START_ROWS 1024
+/* Ranges of weights: of the embedding and the factors, and three of each layer. */
+#define RANGES_MAX (2 + 3 * NET_LAYERS_MAX)
 
-/* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
- * the score; the log loss picks more steadily. */
-#define METRIC_ROWS_LEAST 4000
+/* A perceptron's fit under way. */
+struct mlp
+{
+  struct fit *fit;
+  struct net *net;
+  struct net_work work, valid_work;
+  struct optim_range ranges[RANGES_MAX];
+  size_t range_count;
+  bool older;   /* what is asked for is a whole point of the first release */
+  bool realmlp; /* else a plain net */
+  float dropout;
+};
 
-/* ---- one step ------------------------------------------------------------------------------------- */
+/* ---- what the loop asks ----------------------------------------------------------------------------- */
 
 static void
-fetch_labels(struct mlp_run *run, const size_t *order)
+fetch(const struct fit_net *run, const size_t *order, size_t n, float *x)
 {
-  const struct fit_rows *train = &run->fit->train;
-
-  for (size_t i = 0; i < run->batch; i++)
-  {
-    if (train->classes)
-      run->y[i] = train->classes[order[i]];
-    else
-      run->target[i] = train->target[order[i]];
-    if (run->weight)
-      run->weight[i] = train->weight[order[i]];
-  }
+  fit_fetch(&run->fit->train, order, 0, n, x);
 }
 
-static void
-move_weights(struct mlp_run *run)
+static const float *
+forward(const struct fit_net *run, const float *x)
 {
-  struct optim_step step = run->peak;
+  struct mlp *mlp = run->plan->network;
 
-  fit_schedule(run->fit, run->schedule, run->pace.t, &step);
-  if (run->realmlp)
-    step.decay *= schedule_rate(SCHEDULE_FLAT_COSINE, run->pace.t);
-  optim_move(&run->optim, &step, run->ranges, run->range_count, run->net->w, run->net->g);
-  if (run->ema.shadow)
-    ema_update(&run->ema, run->net->w);
+  if (mlp->realmlp)
+    mlp->net->config.dropout =
+      mlp->dropout * (float) schedule_rate(SCHEDULE_FLAT_COSINE, run->pace.t);
+  return net_forward_training(mlp->net, &mlp->work, x, run->batch, run->fit->request->seed,
+                              run->pace.done);
 }
 
-/* The loss of a batch's outputs, its gradient into the work's. */
-static double
-loss_of(struct mlp_run *run, const float *y)
+static float *
+output_gradient(void *network)
 {
-  size_t n = run->batch;
-  float *d = run->work.d[0];
+  return ((struct mlp *) network)->work.d[0];
+}
 
-  switch (run->loss)
+static bool
+backward(void *network, const float *x)
+{
+  struct mlp *mlp = network;
+  return net_backward(mlp->net, &mlp->work, x, mlp->work.rows);
+}
+
+static bool
+settle(const struct fit_net *run)
+{
+  net_fold(((struct mlp *) run->plan->network)->net);
+  return true;
+}
+
+static bool
+predict(void *network, const float *x, size_t n, float *out)
+{
+  struct mlp *mlp = network;
+  const float *y = net_forward(mlp->net, &mlp->valid_work, x, n);
+
+  if (y)
+    memcpy(out, y, n * mlp->net->config.outputs * sizeof *y);
+  return y != NULL;
+}
+
+static const struct fit_net_kind mlp_kind = {.fetch = fetch,
+                                             .forward = forward,
+                                             .output_gradient = output_gradient,
+                                             .backward = backward,
+                                             .settle = settle,
+                                             .predict = predict};
+
+/* ---- what is asked for ------------------------------------------------------------------------------ */
+
+static enum fit_net_loss
+choose_loss(const struct fit *fit)
+{
+  switch ((enum family_loss) fit_choice(fit, "loss"))
   {
-  case MLP_SOFTMAX:
-    return loss_softmax(n, run->fit->outputs, y, run->y, run->weight, run->smoothing, d);
-  case MLP_ABSOLUTE:
-    return loss_absolute(n, y, run->target, run->weight, PINBALL_WIDTH, d);
-  case MLP_HUBER:
-    return loss_huber(n, y, run->target, run->weight, HUBER_WIDTH, d);
-  case MLP_PINBALL:
-    return loss_pinball(n, y, run->target, run->weight, run->fit->quantile, PINBALL_WIDTH, d);
-  case MLP_SQUARE:
+  case FAMILY_LOSS_SQUARE:
+    return FIT_NET_SQUARE;
+  case FAMILY_LOSS_ABSOLUTE:
+    return FIT_NET_ABSOLUTE;
+  case FAMILY_LOSS_HUBER:
+    return FIT_NET_HUBER;
+  case FAMILY_LOSS_AUTO:
     break;
   }
-  return loss_square(n, y, run->target, run->weight, d);
+  return fit->request->metric == METRIC_MAE ? FIT_NET_ABSOLUTE : FIT_NET_SQUARE;
 }
 
-static enum err
-take_step(struct mlp_run *run, const size_t *order, double *loss, struct err_info *info)
-{
-  const struct fit *fit = run->fit;
-
-  fit_fetch(&fit->train, order, 0, run->batch, run->x);
-  fetch_labels(run, order);
-  if (run->realmlp)
-    run->net->config.dropout =
-      run->dropout * (float) schedule_rate(SCHEDULE_FLAT_COSINE, run->pace.t);
-  const float *y = net_forward_training(run->net, &run->work, run->x, run->batch,
-                                        fit->request->seed, run->pace.done);
-  if (!y)
-    return err_set(info, ERR_INTERNAL, "the matrix product failed");
-  *loss = loss_of(run, y);
-  enum err rc = fit_note_loss(fit, *loss, info);
-  if (rc != ERR_OK)
-    return rc;
-  if (!isfinite(*loss))
-    return err_set(info, ERR_DIVERGED,
-                   "the loss is not finite after %zu steps; a smaller learning_rate may help",
-                   run->pace.done);
-  if (!net_backward(run->net, &run->work, run->x, run->batch))
-    return err_set(info, ERR_INTERNAL, "the matrix product failed");
-  move_weights(run);
-  return ERR_OK;
-}
-
-/* ---- validation ----------------------------------------------------------------------------------- */
-
-float *
-mlp_shown_weights(const struct mlp_run *run)
-{
-  return run->ema.shadow ? run->ema.shadow : run->net->w;
-}
-
+/* A whole point of before there was a choice: its network is plain, of fp32 products, and its weights are not
+ * averaged. */
 static bool
-predict_rows(struct mlp_run *run)
+is_older_point(const json_t *params)
 {
-  const struct fit *fit = run->fit;
-  size_t k = fit->outputs;
+  static const char *const all[] = {"learning_rate", "optimizer", "batch_size",
+                                    "schedule",      "epochs",    NULL};
 
-  for (size_t first = 0; first < fit->valid.count; first += MLP_VALID_BATCH)
-  {
-    size_t n =
-      fit->valid.count - first < MLP_VALID_BATCH ? fit->valid.count - first : MLP_VALID_BATCH;
-    fit_fetch(&fit->valid, NULL, first, n, run->x);
-    const float *y = net_forward(run->net, &run->valid_work, run->x, n);
-    if (!y)
+  for (size_t i = 0; all[i]; i++)
+    if (!json_object_get(params, all[i]))
       return false;
-    memcpy(run->outputs + first * k, y, n * k * sizeof *y);
-  }
-  return true;
+  return !json_object_get(params, "network");
 }
 
+static size_t
+batch_of(const struct mlp *mlp)
+{
+  size_t count = mlp->fit->train.count, batch = (size_t) fit_number(mlp->fit, "batch_size");
+
+  batch = batch < count ? batch : count;
+  if (!mlp->realmlp)
+    return batch;
+  /* batches of even size: hardly a row is left out of an epoch */
+  return count / ((count + batch - 1) / batch);
+}
+
+static void
+read_params(struct mlp *mlp, struct fit_net_plan *plan)
+{
+  const struct fit *fit = mlp->fit;
+  size_t patience = (size_t) fit_number(fit, "patience");
+
+  fit_net_read_plan(fit, plan);
+  mlp->older = is_older_point(fit->request->params);
+  mlp->realmlp = fit->shape.kind == DATASET_TABLE && !mlp->older
+                 && fit_choice(fit, "network") == FAMILY_NETWORK_REALMLP;
+  mlp->dropout = (float) fit_number(fit, "dropout");
+  plan->batch = batch_of(mlp);
+  plan->decay_falls = mlp->realmlp;
+  plan->ema = mlp->older ? 0.0 : fit_number(fit, "ema");
+  if (mlp->older)
+    plan->peak.beta2 = OLDER_BETA2;
+  if (!fit->train.classes)
+    plan->loss = choose_loss(fit);
+  if (patience)
+    plan->patience = patience;
+}
+
+/* ---- what enters the net ---------------------------------------------------------------------------- */
+
+/* Whether a column of the training rows has more than two different values. */
 static bool
-predict_valid(struct mlp_run *run)
+is_number(const struct fit_rows *rows, size_t column)
 {
-  float *trained = run->net->w;
+  const float *x = rows->x + column;
+  float first = x[0], second = first;
 
-  run->net->w = mlp_shown_weights(run);
-  net_fold(run->net);
-  bool good = predict_rows(run);
-  run->net->w = trained;
-  return good;
-}
-
-/* Scores the validation rows into *progress; *score is what the best epoch is chosen by. */
-static enum err
-validate(struct mlp_run *run, struct train_progress *progress, double *score, struct err_info *info)
-{
-  const struct fit *fit = run->fit;
-  const struct train_request *request = fit->request;
-  struct labels labels = {.count = fit->valid.count,
-                          .classes = fit->valid.classes,
-                          .values = fit->valid.values,
-                          .weights = fit->valid.own};
-  size_t count = fit->valid.count * fit->outputs;
-
-  if (!predict_valid(run))
-    return err_set(info, ERR_INTERNAL, "the matrix product failed");
-  if (fit->valid.classes)
+  for (size_t i = 1; i < rows->count; i++)
   {
-    net_softmax(fit->valid.count, fit->outputs, run->outputs);
-    if (fit->rebalance)
-      model_rebalance(fit->rebalance, fit->outputs, fit->valid.count, run->outputs);
+    float value = x[i * rows->width];
+    if (value != first && second == first)
+      second = value;
+    else if (value != first && value != second)
+      return true;
   }
-  else
-    model_scale_target(&fit->target, run->outputs, count);
-  for (size_t i = 0; i < count; i++)
-    if (!isfinite(run->outputs[i]))
-      return err_set(info, ERR_DIVERGED,
-                     "the predictions are not finite in epoch %zu; a smaller learning_rate may "
-                     "help",
-                     progress->epoch);
-  progress->valid_metric =
-    metric_score(request->metric, request->task, &labels, run->outputs, request->decision);
-  progress->valid_loss = fit->valid.classes || fit->quantile == 0.0
-                           ? metric_compute(fit->valid.classes ? METRIC_LOG_LOSS : METRIC_RMSE,
-                                            request->task, &labels, run->outputs)
-                           : progress->valid_metric;
-  *score = progress->valid_loss;
-  if (!fit->valid.classes || fit->valid.count >= METRIC_ROWS_LEAST)
-    *score =
-      metric_objective(request->metric, request->task, &labels, run->outputs, request->decision);
-  return ERR_OK;
+  return false;
 }
 
-/* ---- the run -------------------------------------------------------------------------------------- */
-
-static bool
-goes_up_again(enum schedule_kind schedule)
+/* order (width) ← numbers first, then the other columns; returns how many numbers are to be embedded. So many
+ * that waves would be most of the work are left as they are. */
+static size_t
+order_inputs(const struct fit_rows *rows, uint32_t *order)
 {
-  return schedule == SCHEDULE_COSLOG4 || schedule == SCHEDULE_SGDR || schedule == SCHEDULE_CYCLIC;
+  size_t numbers = 0, others = rows->width;
+
+  for (size_t i = 0; i < rows->width; i++)
+    if (is_number(rows, i))
+      order[numbers++] = (uint32_t) i;
+    else
+      order[--others] = (uint32_t) i;
+  return numbers <= NET_EMBED_MOST ? numbers : 0;
 }
 
-/* Keeps the weights if this epoch is the best so far; while there has been none that may be, the last is. */
-static void
-keep_best(struct mlp_run *run, size_t epoch, double score)
-{
-  bool may_be = run->fit->valid.count == 0 || !goes_up_again(run->schedule)
-                || schedule_rate(run->schedule, run->pace.t) <= RATE_LOW;
-  bool is_best = may_be && stop_is_best(&run->rule, epoch, score);
-
-  if (!is_best && !(isinf(run->rule.best) && run->rule.best > 0.0))
-    return;
-  run->rule.best_epoch = epoch;
-  memcpy(run->best, mlp_shown_weights(run), run->net->param_count * sizeof *run->best);
-}
-
-static enum err
-end_epoch(struct mlp_run *run, size_t epoch, double train_loss, struct fit_outcome *outcome,
-          struct err_info *info)
-{
-  struct train_progress progress = {.epoch = epoch,
-                                    .epoch_count = run->epochs,
-                                    .train_loss = train_loss,
-                                    .valid_loss = (double) NAN,
-                                    .valid_metric = (double) NAN};
-  double score = -(double) epoch, before = clock_monotonic_s();
-  enum err rc = ERR_OK;
-
-  if (run->pace.shortened)
-    progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
-  if (run->fit->valid.count)
-    rc = validate(run, &progress, &score, info);
-  if (rc != ERR_OK)
-    return rc;
-  run->valid_seconds = clock_monotonic_s() - before;
-  outcome->epochs = epoch;
-  keep_best(run, epoch, score);
-  return fit_report(run->fit, &progress, info);
-}
+/* ---- the net ---------------------------------------------------------------------------------------- */
 
 static void
-keep_pace(struct mlp_run *run)
+add_range(struct mlp *mlp, size_t first, size_t count, double rate, double decay)
 {
-  double left = fit_seconds_left(run->fit) * TIME_SHARE;
-
-  if (isinf(left) || (run->pace.done % PACE_EVERY && run->pace.done != PACE_FIRST))
-    return;
-  /* each epoch ends with a validation, and so does the whole */
-  run->pace.beside = run->valid_seconds / (double) run->steps_per_epoch;
-  pace_fit(&run->pace, left - 2.0 * run->valid_seconds);
+  if (count)
+    mlp->ranges[mlp->range_count++] = (struct optim_range){
+      .first = first, .count = count, .rate = (float) rate, .decay = (float) decay};
 }
 
-static enum err
-run_epoch(struct mlp_run *run, size_t epoch, double *loss, struct err_info *info)
+/* Equal rates for all; only W decays. */
+static void
+set_even_ranges(struct mlp *mlp)
 {
-  double sum = 0.0;
-  size_t steps = 0;
+  const struct net *net = mlp->net;
+
+  add_range(mlp, 0, net->layers[0].weights, 1.0, 0.0);
+  for (size_t i = 0; i < net->layer_count; i++)
+  {
+    const struct net_layer *layer = &net->layers[i];
+    add_range(mlp, layer->weights, layer->in * layer->out, 1.0, 1.0);
+    add_range(mlp, layer->bias, layer->out, 1.0, 0.0);
+    if (net->config.parametric && i + 1 < net->layer_count)
+      add_range(mlp, layer->alpha, layer->out, 1.0, 0.0);
+  }
+}
+
+/* RealMLP's rates are of NTK parametrisation: z = xW/√d + b, where a step of Adam moves z by as much whatever d
+ * is. W here has the 1/√d in it, so its steps are divided by √d; and the learning rate is that of a layer with
+ * RATE_INPUTS inputs, as for a plain net. Optimizers whose steps are as long as gradients have no use for such
+ * factors. */
+static void
+set_realmlp_ranges(struct mlp *mlp, enum optim_kind optimizer)
+{
+  const struct net *net = mlp->net;
+  bool adaptive = optimizer == OPTIM_ADAMW || optimizer == OPTIM_ADAM || optimizer == OPTIM_RMSPROP;
+  double unit = sqrt(RATE_INPUTS);
+
+  if (!adaptive)
+  {
+    set_even_ranges(mlp);
+    return;
+  }
+  add_range(mlp, 0, net_embed_params(net->config.embedded), EMBEDDING_RATE * unit, 1.0 / unit);
+  add_range(mlp, net->scale, net->config.scaled ? net->width : 0, SCALE_RATE * unit, 1.0 / unit);
+  for (size_t i = 0; i < net->layer_count; i++)
+  {
+    const struct net_layer *layer = &net->layers[i];
+    double share = unit / sqrt((double) layer->in);
+    add_range(mlp, layer->weights, layer->in * layer->out, share, 1.0 / share);
+    add_range(mlp, layer->bias, layer->out, BIAS_RATE * unit, 0.0);
+    if (net->config.parametric && i + 1 < net->layer_count)
+      add_range(mlp, layer->alpha, layer->out, ALPHA_RATE * unit, 1.0 / unit);
+  }
+}
+
+/* Starts the net on some of the training rows. */
+static enum err
+start_from_data(struct mlp *mlp, struct err_info *info)
+{
+  const struct fit *fit = mlp->fit;
+  size_t n = fit->train.count < START_ROWS ? fit->train.count : START_ROWS;
+  float *x = malloc((n * fit->train.width + 1) * sizeof *x);
+  size_t *order = calloc(fit->train.count, sizeof *order);
+  enum err rc = ERR_MEMORY;
   struct rng rng;
 
-  for (size_t i = 0; i < run->fit->train.count; i++)
-    run->order[i] = i;
-  rng_init(&rng, run->fit->request->seed, rng_mix(3, epoch));
-  rng_shuffle(&rng, run->order, run->fit->train.count);
-  for (; steps < run->steps_per_epoch && run->pace.left; steps++)
+  if (!x || !order)
   {
-    double before = clock_monotonic_s(), step_loss = 0.0;
-    enum err rc = take_step(run, run->order + steps * run->batch, &step_loss, info);
-    if (rc != ERR_OK)
-      return rc;
-    sum += step_loss;
-    pace_step(&run->pace, clock_monotonic_s() - before);
-    keep_pace(run);
+    err_set(info, rc, "no memory to start a network on %zu rows", n);
+    goto out;
   }
-  *loss = steps ? sum / (double) steps : (double) NAN;
-  return ERR_OK;
-}
-
-/* Of coslog4's four waves the last takes more than half the time: there is no point in it if the third came to
- * nothing better than the ones before. */
-static bool
-third_wave_was_in_vain(const struct mlp_run *run)
-{
-  double t = run->pace.t, epoch = (double) run->epoch;
-  bool ends = t >= THIRD_WAVE_ENDS && t * (epoch - 1.0) / epoch < THIRD_WAVE_ENDS;
-
-  return run->schedule == SCHEDULE_COSLOG4 && ends
-         && t * (double) run->rule.best_epoch / epoch < THIRD_WAVE_STARTS;
-}
-
-/* Whether the run ends after this epoch, and how. */
-static bool
-ends_here(const struct mlp_run *run, enum train_stop *stop)
-{
-  const struct fit *fit = run->fit;
-
-  if (fit->valid.count && stop_now(&run->rule, run->epoch))
-    *stop = TRAIN_STOP_PATIENCE;
-  else if (fit->valid.count && run->rule.patience == 0 && third_wave_was_in_vain(run))
-    *stop = TRAIN_STOP_PATIENCE;
-  else if (run->pace.left == 0)
-    *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;
-  else if (run->epoch == fit->request->pause_epoch)
-    *stop = TRAIN_STOP_PAUSE;
-  else
-    return false;
-  return true;
-}
-
-static enum err
-run_all(struct mlp_run *run, struct fit_outcome *outcome, struct err_info *info)
-{
-  bool ended = run->pace.left == 0;
-
-  outcome->epochs = run->epoch;
-  while (!ended)
-  {
-    double loss;
-    enum err rc = run_epoch(run, run->epoch + 1, &loss, info);
-    if (rc == ERR_OK)
-      rc = end_epoch(run, ++run->epoch, loss, outcome, info);
-    if (rc != ERR_OK)
-      return rc;
-    ended = ends_here(run, &outcome->stop);
-  }
-  outcome->best_epoch = run->rule.best_epoch ? run->rule.best_epoch : 1;
-  return ERR_OK;
-}
-
-/* The best weights in a net of their own without gradients and moments. */
-static enum err
-hand_over(const struct mlp_run *run, struct fit_outcome *outcome, struct err_info *info)
-{
-  struct net *net;
-  enum err rc = net_export(run->net, run->best, &net, info);
-
-  for (size_t i = 0; rc == ERR_OK && i < net->param_count; i++)
-    if (!isfinite(net->w[i]))
-    {
-      net_free(net);
-      return err_set(info, ERR_DIVERGED,
-                     "the weights are not finite; a smaller learning_rate may help");
-    }
-  if (rc == ERR_OK)
-    outcome->body = net;
+  for (size_t i = 0; i < fit->train.count; i++)
+    order[i] = i;
+  rng_init(&rng, fit->request->seed, rng_mix(3, 0));
+  rng_shuffle(&rng, order, fit->train.count);
+  fit_fetch(&fit->train, order, 0, n, x);
+  rc = net_init_from_data(mlp->net, fit->request->seed, (float) fit_number(fit, "embedding_scale"),
+                          x, n, info);
+out:
+  free(order);
+  free(x);
   return rc;
+}
+
+static enum err
+make_net(struct mlp *mlp, enum optim_kind optimizer, struct err_info *info)
+{
+  const struct fit *fit = mlp->fit;
+  bool waves = mlp->realmlp && fit_choice(fit, "embedding") == FAMILY_EMBEDDING_PERIODIC;
+  uint32_t *order = waves ? calloc(fit->train.width + 1, sizeof *order) : NULL;
+  struct net_config config = {.inputs = fit->train.width,
+                              .outputs = fit->outputs,
+                              .layers = (size_t) fit_number(fit, "layers"),
+                              .units = (size_t) fit_number(fit, "units"),
+                              .activation = (enum net_activation) fit_choice(fit, "activation"),
+                              .dropout = mlp->dropout,
+                              .scaled = mlp->realmlp,
+                              .parametric = mlp->realmlp};
+  enum err rc = ERR_OK;
+
+  if (waves && !order)
+    rc = err_set(info, ERR_MEMORY, "no memory for a network");
+  if (order)
+    config.embedded = order_inputs(&fit->train, order);
+  if (rc == ERR_OK)
+    rc = net_new(&config, true, &mlp->net, info);
+  if (rc == ERR_OK && mlp->net->order)
+    memcpy(mlp->net->order, order, fit->train.width * sizeof *order);
+  free(order);
+  if (rc != ERR_OK)
+    return rc;
+  if (mlp->realmlp)
+    set_realmlp_ranges(mlp, optimizer);
+  else
+    set_even_ranges(mlp);
+  if (mlp->realmlp)
+    return start_from_data(mlp, info);
+  net_init_weights(mlp->net, fit->request->seed);
+  return ERR_OK;
+}
+
+/* ---- the fit ---------------------------------------------------------------------------------------- */
+
+static enum err
+set_up(struct mlp *mlp, const struct fit_net_plan *plan, struct err_info *info)
+{
+  const struct fit *fit = mlp->fit;
+  enum err rc = make_net(mlp, plan->optimizer, info);
+
+  if (rc != ERR_OK)
+    return rc;
+  if (net_work_init(&mlp->work, mlp->net, plan->batch, true) != ERR_OK
+      || net_work_init(&mlp->valid_work, mlp->net, FIT_NET_VALID_BATCH, false) != ERR_OK)
+    return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
+                   mlp->net->param_count);
+  bool rounds = kernel_bf16_fast() && !mlp->older && fit_choice(fit, "precision") == FAMILY_AUTO;
+  /* what a table's columns hold is not rounded */
+  return rounds ? net_bf16_new(mlp->net, plan->batch, fit->shape.kind == DATASET_IMAGES,
+                               &mlp->work.bf16, info)
+                : ERR_OK;
+}
+
+static void
+tear_down(struct mlp *mlp)
+{
+  net_work_clear(&mlp->valid_work);
+  net_work_clear(&mlp->work);
+  net_free(mlp->net);
 }
 
 enum err
 fit_mlp(struct fit *fit, struct fit_outcome *outcome, struct err_info *info)
 {
-  const struct train_request *request = fit->request;
-  struct mlp_run run = {.fit = fit};
-  enum err rc = mlp_set_up(&run, info);
+  struct mlp mlp = {.fit = fit};
+  struct fit_net_plan plan = {.kind = &mlp_kind, .network = &mlp, .ranges = mlp.ranges};
+  struct net *net = NULL;
 
-  if (rc == ERR_OK && request->checkpoint)
-    rc = mlp_checkpoint_read(&run, request->checkpoint, request->checkpoint_length, info);
-  if (rc == ERR_OK && request->pause_epoch && request->pause_epoch <= run.epoch)
-    rc = err_set(info, ERR_INVALID, "the checkpoint is of epoch %zu, the pause to be after %zu",
-                 run.epoch, request->pause_epoch);
+  read_params(&mlp, &plan);
+  enum err rc = set_up(&mlp, &plan, info);
   if (rc == ERR_OK)
-    rc = run_all(&run, outcome, info);
-  if (rc == ERR_OK && outcome->stop == TRAIN_STOP_PAUSE)
-    mlp_checkpoint_write(&run, &outcome->checkpoint);
-  if (rc == ERR_OK && outcome->checkpoint.failed)
-    rc =
-      err_set(info, ERR_MEMORY, "no memory for a checkpoint of %zu weights", run.net->param_count);
+  {
+    plan.w = mlp.net->w;
+    plan.g = mlp.net->g;
+    plan.param_count = mlp.net->param_count;
+    plan.range_count = mlp.range_count;
+    rc = fit_net_run(fit, &plan, outcome, info);
+  }
   if (rc == ERR_OK)
-    rc = hand_over(&run, outcome, info);
-  mlp_tear_down(&run);
+    rc = net_export(mlp.net, mlp.net->w, &net, info);
+  outcome->body = net;
+  tear_down(&mlp);
   return rc;
 }

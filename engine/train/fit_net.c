@@ -10,23 +10,43 @@
 #include "base/rng.h"
 #include "model/family.h"
 #include "model/net.h"
-#include "train/augment.h"
-#include "train/loss.h"
 
+/* The pace is kept every so many steps, and once as soon as there is something to go by. */
 #define PACE_EVERY 16
-/* The pinball loss is rounded within this many standard deviations of the target. */
-#define PINBALL_WIDTH 0.02
+#define PACE_FIRST 8
 /* Part of the time left that is planned for; the rest is for the last validation and hand-over. */
 #define TIME_SHARE 0.97
 
 /* What predicting a row takes, as a multiple of what training on it does. */
 #define VALID_PER_STEP 0.6
 
+/* Where a schedule goes up and down, only epochs that end at such a part of its peak or less may be the best:
+ * others are better by luck alone. */
+#define RATE_LOW 0.12
+#define THIRD_WAVE_STARTS 0.3 /* its low ends; the one before it is at 3/15 */
+#define THIRD_WAVE_ENDS (7.0 / 15.0 - 1e-9)
+
 /* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
  * the score; the log loss picks more steadily. */
 #define METRIC_ROWS_LEAST 4000
 
 /* ---- setting up ----------------------------------------------------------------------------------- */
+
+static bool
+goes_up_again(enum schedule_kind schedule)
+{
+  return schedule == SCHEDULE_COSLOG4 || schedule == SCHEDULE_SGDR || schedule == SCHEDULE_CYCLIC;
+}
+
+/* Schedules end in their best region, so a run has to be far past its best to be given up; those that go up again
+ * may always come to a better one. */
+static size_t
+usual_patience(const struct fit_net_plan *plan)
+{
+  if (goes_up_again(plan->schedule))
+    return 0;
+  return plan->epochs / 3 > 8 ? plan->epochs / 3 : 8;
+}
 
 void
 fit_net_read_plan(const struct fit *fit, struct fit_net_plan *plan)
@@ -51,6 +71,7 @@ fit_net_read_plan(const struct fit *fit, struct fit_net_plan *plan)
                                    .clip = fit_number(fit, "gradient_clip")};
   plan->smoothing = (float) fit_number(fit, "label_smoothing");
   plan->epochs = (size_t) fit_number(fit, "epochs");
+  plan->patience = usual_patience(plan);
 }
 
 static enum err
@@ -59,8 +80,7 @@ allocate(struct fit_net *run, struct err_info *info)
   const struct fit *fit = run->fit;
   const struct fit_net_plan *plan = run->plan;
   size_t rows = run->batch > FIT_NET_VALID_BATCH ? run->batch : FIT_NET_VALID_BATCH;
-  bool weighted = fit->train.weight != NULL, averaged = plan->average > 0.0;
-  double decay = 1.0 - 1.0 / (plan->average * (double) run->pace.planned + 1.0);
+  bool weighted = fit->train.weight != NULL, averaged = plan->ema > 0.0;
 
   run->order = calloc(fit->train.count, sizeof *run->order);
   run->x = aligned_alloc(64, (rows * fit->train.width * sizeof(float) + 64) / 64 * 64);
@@ -74,7 +94,7 @@ allocate(struct fit_net *run, struct err_info *info)
   if (!run->order || !run->x || !run->y || !run->target || (weighted && !run->weight)
       || (plan->mixup > 0.0 && !run->mixed_d) || (averaged && !run->raw) || !run->best
       || !run->outputs || optim_init(&run->optim, plan->optimizer, plan->param_count) != ERR_OK
-      || (averaged && ema_init(&run->ema, decay, plan->w, plan->param_count) != ERR_OK))
+      || (averaged && ema_init(&run->ema, plan->ema, plan->w, plan->param_count) != ERR_OK))
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights", plan->param_count);
   return ERR_OK;
 }
@@ -88,8 +108,7 @@ set_up(struct fit_net *run, struct err_info *info)
   run->batch = plan->batch < count ? plan->batch : count;
   run->steps_per_epoch = count / run->batch;
   pace_init(&run->pace, plan->epochs * run->steps_per_epoch);
-  /* schedules end in their best region, so only a run that is far past its best is given up */
-  stop_init(&run->rule, plan->epochs / 3 > 8 ? plan->epochs / 3 : 8);
+  stop_init(&run->rule, plan->patience);
   return allocate(run, info);
 }
 
@@ -97,8 +116,7 @@ static void
 tear_down(struct fit_net *run)
 {
   optim_clear(&run->optim);
-  if (run->plan->average > 0.0)
-    ema_clear(&run->ema);
+  ema_clear(&run->ema);
   free(run->outputs);
   free(run->best);
   free(run->raw);
@@ -108,142 +126,6 @@ tear_down(struct fit_net *run)
   free(run->y);
   free(run->x);
   free(run->order);
-}
-
-/* ---- one step ------------------------------------------------------------------------------------- */
-
-static void
-fetch_labels(struct fit_net *run, const size_t *order)
-{
-  const struct fit_rows *train = &run->fit->train;
-
-  for (size_t i = 0; i < run->batch; i++)
-  {
-    if (train->classes)
-      run->y[i] = train->classes[order[i]];
-    else
-      run->target[i] = train->target[order[i]];
-    if (run->weight)
-      run->weight[i] = train->weight[order[i]];
-  }
-}
-
-static double
-loss_of(const struct fit_net *run, const float *outputs, float *d)
-{
-  const struct fit *fit = run->fit;
-
-  if (fit->train.classes)
-    return loss_softmax(run->batch, fit->outputs, outputs, run->y, run->weight,
-                        run->plan->smoothing, d);
-  if (fit->quantile == 0.0)
-    return loss_square(run->batch, outputs, run->target, run->weight, d);
-  return loss_pinball(run->batch, outputs, run->target, run->weight, fit->quantile, PINBALL_WIDTH,
-                      d);
-}
-
-/* Each row with its opposite in the batch: x ← share · x + (1 − share) · x', in place. */
-static void
-mix_rows(const struct fit_net *run, float share)
-{
-  size_t width = run->fit->train.width;
-
-  for (size_t i = 0; i < run->batch / 2; i++)
-  {
-    float *a = run->x + i * width, *b = run->x + (run->batch - 1 - i) * width;
-    for (size_t j = 0; j < width; j++)
-    {
-      float first = a[j], second = b[j];
-      a[j] = share * first + (1.0f - share) * second;
-      b[j] = share * second + (1.0f - share) * first;
-    }
-  }
-}
-
-static void
-turn_labels_round(struct fit_net *run)
-{
-  for (size_t i = 0; i < run->batch / 2; i++)
-  {
-    size_t other = run->batch - 1 - i;
-    int32_t class = run->y[i];
-    float target = run->target[i], weight = run->weight ? run->weight[i] : 0.0f;
-    run->y[i] = run->y[other];
-    run->y[other] = class;
-    run->target[i] = run->target[other];
-    run->target[other] = target;
-    if (run->weight)
-    {
-      run->weight[i] = run->weight[other];
-      run->weight[other] = weight;
-    }
-  }
-}
-
-/* The loss of a mix is the same mix of its labels' losses. */
-static double
-mixed_loss(struct fit_net *run, const float *outputs, float share, float *d)
-{
-  double loss = (double) share * loss_of(run, outputs, d);
-
-  turn_labels_round(run);
-  loss += (1.0 - (double) share) * loss_of(run, outputs, run->mixed_d);
-  for (size_t i = 0; i < run->batch * run->fit->outputs; i++)
-    d[i] = share * d[i] + (1.0f - share) * run->mixed_d[i];
-  return loss;
-}
-
-static const struct fit_net_kind *
-kind_now(const struct fit_net *run)
-{
-  return run->frozen ? run->plan->freeze.kind : run->plan->kind;
-}
-
-static void
-move_weights(struct fit_net *run)
-{
-  const struct fit_net_plan *plan = run->plan;
-  const struct optim_range *ranges = run->frozen ? plan->freeze.ranges : plan->ranges;
-  size_t range_count = run->frozen ? plan->freeze.range_count : plan->range_count;
-  struct optim_step step = plan->peak;
-
-  fit_schedule(run->fit, plan->schedule, run->pace.t, &step);
-  optim_move(&run->optim, &step, ranges, range_count, plan->w, plan->g);
-  if (plan->average > 0.0)
-    ema_update(&run->ema, plan->w);
-}
-
-static enum err
-take_step(struct fit_net *run, const size_t *order, double *loss, struct err_info *info)
-{
-  const struct fit_net_plan *plan = run->plan;
-  const struct fit_net_kind *kind;
-  uint64_t seed = run->fit->request->seed;
-  bool mixes = plan->mixup > 0.0;
-  float share = mixes ? (float) augment_mix_share(plan->mixup, seed, run->pace.done) : 1.0f;
-
-  run->frozen = run->pace.t < plan->freeze.share;
-  kind = kind_now(run);
-  kind->fetch(run, order, run->batch, run->x);
-  fetch_labels(run, order);
-  if (mixes)
-    mix_rows(run, share);
-  const float *outputs = kind->forward(plan->network, run->x, seed, run->pace.done);
-  if (!outputs)
-    return err_set(info, ERR_INTERNAL, "a product of the network failed");
-  float *d = kind->output_gradient(plan->network);
-  *loss = mixes ? mixed_loss(run, outputs, share, d) : loss_of(run, outputs, d);
-  enum err rc = fit_note_loss(run->fit, *loss, info);
-  if (rc != ERR_OK)
-    return rc;
-  if (!isfinite(*loss))
-    return err_set(info, ERR_DIVERGED,
-                   "the loss is not finite after %zu steps; a smaller learning_rate may help",
-                   run->pace.done);
-  if (!kind->backward(plan->network, run->x))
-    return err_set(info, ERR_INTERNAL, "a product of the network failed");
-  move_weights(run);
-  return ERR_OK;
 }
 
 /* ---- validation ----------------------------------------------------------------------------------- */
@@ -327,11 +209,18 @@ put_back(struct fit_net *run)
     memcpy(run->plan->w, run->raw, run->plan->param_count * sizeof(float));
 }
 
+/* Keeps the weights if this epoch is the best so far; while there has been none that may be, the last is. */
 static void
-keep_best(struct fit_net *run)
+keep_best(struct fit_net *run, size_t epoch, double score)
 {
   const struct fit_net_plan *plan = run->plan;
+  bool may_be = run->fit->valid.count == 0 || !goes_up_again(plan->schedule)
+                || schedule_rate(plan->schedule, run->pace.t) <= RATE_LOW;
+  bool is_best = may_be && stop_is_best(&run->rule, epoch, score);
 
+  if (!is_best && !(isinf(run->rule.best) && run->rule.best > 0.0))
+    return;
+  run->rule.best_epoch = epoch;
   memcpy(run->best, plan->w, plan->param_count * sizeof *run->best);
   if (plan->statistic_count)
     memcpy(run->best + plan->param_count, plan->statistics,
@@ -353,14 +242,14 @@ end_epoch(struct fit_net *run, size_t epoch, double train_loss, struct fit_outco
   if (run->pace.shortened)
     progress.epoch_count = epoch + run->pace.left / run->steps_per_epoch;
   show_average(run);
-  if (!run->fit->request->range_test && !kind_now(run)->settle(run))
+  if (!run->fit->request->range_test && !fit_net_kind_now(run)->settle(run))
     rc = err_set(info, ERR_INTERNAL, "a product of the network failed");
   if (rc == ERR_OK && run->fit->valid.count)
     rc = validate(run, &progress, &score, info);
   run->valid_seconds = clock_monotonic_s() - before;
   outcome->epochs = epoch;
-  if (rc == ERR_OK && (stop_is_best(&run->rule, epoch, score) || epoch == 1))
-    keep_best(run);
+  if (rc == ERR_OK)
+    keep_best(run, epoch, score);
   put_back(run);
   return rc == ERR_OK ? fit_report(run->fit, &progress, info) : rc;
 }
@@ -381,7 +270,7 @@ keep_pace(struct fit_net *run)
 {
   double left = fit_seconds_left(run->fit) * TIME_SHARE;
 
-  if (isinf(left) || run->pace.done % PACE_EVERY)
+  if (isinf(left) || (run->pace.done % PACE_EVERY && run->pace.done != PACE_FIRST))
     return;
   /* each epoch ends with a validation, and so does the whole */
   double valid_s = validation_seconds(run);
@@ -403,7 +292,7 @@ run_epoch(struct fit_net *run, size_t epoch, double *loss, struct err_info *info
   for (; steps < run->steps_per_epoch && run->pace.left; steps++)
   {
     double before = clock_monotonic_s(), step_loss = 0.0;
-    enum err rc = take_step(run, run->order + steps * run->batch, &step_loss, info);
+    enum err rc = fit_net_take_step(run, run->order + steps * run->batch, &step_loss, info);
     if (rc != ERR_OK)
       return rc;
     sum += step_loss;
@@ -414,6 +303,18 @@ run_epoch(struct fit_net *run, size_t epoch, double *loss, struct err_info *info
   return ERR_OK;
 }
 
+/* Of coslog4's four waves the last takes more than half the time: there is no point in it if the third came to
+ * nothing better than the ones before. */
+static bool
+third_wave_was_in_vain(const struct fit_net *run)
+{
+  double t = run->pace.t, epoch = (double) run->epoch;
+  bool ends = t >= THIRD_WAVE_ENDS && t * (epoch - 1.0) / epoch < THIRD_WAVE_ENDS;
+
+  return run->plan->schedule == SCHEDULE_COSLOG4 && ends
+         && t * (double) run->rule.best_epoch / epoch < THIRD_WAVE_STARTS;
+}
+
 /* Whether the run ends after this epoch, and how. */
 static bool
 ends_here(const struct fit_net *run, enum train_stop *stop)
@@ -421,6 +322,8 @@ ends_here(const struct fit_net *run, enum train_stop *stop)
   const struct fit *fit = run->fit;
 
   if (fit->valid.count && stop_now(&run->rule, run->epoch))
+    *stop = TRAIN_STOP_PATIENCE;
+  else if (fit->valid.count && run->rule.patience == 0 && third_wave_was_in_vain(run))
     *stop = TRAIN_STOP_PATIENCE;
   else if (run->pace.left == 0)
     *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;

@@ -2,7 +2,8 @@
  *
  * A family makes its network and says in a plan how it is run; the loop owns the rest and leaves the best
  * epoch's weights in the network. The scored weights are those of the moving average where the plan asks
- * for one. Private to engine/train; one thread.
+ * for one. Run in fit_net.c, its steps in fit_net_step.c, its checkpoint in fit_net_checkpoint.c. Private to
+ * engine/train; one thread.
  */
 #ifndef ATTUNE_TRAIN_FIT_NET_H
 #define ATTUNE_TRAIN_FIT_NET_H
@@ -25,13 +26,21 @@ struct fit_net_kind
 {
   /* x (n, width) ← training rows order[0 … n−1] as this epoch shows them. */
   void (*fetch)(const struct fit_net *run, const size_t *order, size_t n, float *x);
-  /* Outputs (n, outputs) in training mode of a whole batch. */
-  const float *(*forward)(void *network, const float *x, uint64_t seed, uint64_t step);
+  /* Outputs (n, outputs) in training mode of a whole batch, in the step that run->pace says. */
+  const float *(*forward)(const struct fit_net *run, const float *x);
   float *(*output_gradient)(void *network);
   bool (*backward)(void *network, const float *x);
   /* The weights in place are about to predict: makes what predictions need of them. */
   bool (*settle)(const struct fit_net *run);
   bool (*predict)(void *network, const float *x, size_t n, float *out);
+};
+
+/* What is made small where numbers are predicted; where it is a quantile, it is that one's loss. */
+enum fit_net_loss
+{
+  FIT_NET_SQUARE,
+  FIT_NET_ABSOLUTE,
+  FIT_NET_HUBER
 };
 
 /* How the first part of a run goes in which some layers are frozen. */
@@ -59,10 +68,13 @@ struct fit_net_plan
   enum optim_kind optimizer;
   enum schedule_kind schedule;
   struct optim_step peak; /* rate, momentum and decay as asked for */
-  double average;         /* share of the run that weights are averaged over; 0 = not at all */
-  double mixup;           /* alpha of augment_mix_share; 0 = none */
+  bool decay_falls;       /* the decay is multiplied by SCHEDULE_FLAT_COSINE, too */
+  double ema;   /* decay of the weights' average (struct ema); 0 = they are not averaged */
+  double mixup; /* alpha of augment_mix_share; 0 = none */
+  enum fit_net_loss loss;
   float smoothing;
   size_t batch, epochs;
+  size_t patience; /* epochs without a new best before a run is given up; 0 = never */
 };
 
 struct fit_net
@@ -90,12 +102,22 @@ struct fit_net
 
 #define FIT_NET_VALID_BATCH 256
 
-/* What families say alike: optimizer, schedule, rate, decay, epochs, smoothing. */
+/* What families say alike: optimizer, schedule, rate, decay, epochs, smoothing, and the patience that is usual with
+ * them. */
 void fit_net_read_plan(const struct fit *fit, struct fit_net_plan *plan);
 
 /* Runs the plan to its end or pause. Errors as train_run's. */
 enum err fit_net_run(struct fit *fit, const struct fit_net_plan *plan, struct fit_outcome *outcome,
                      struct err_info *info);
+
+/* ---- parts of the loop ---------------------------------------------------------------------------- */
+
+/* How the present step is done: with frozen layers or without. */
+const struct fit_net_kind *fit_net_kind_now(const struct fit_net *run);
+
+/* One step on the batch's training rows, order (batch); *loss is their mean. Errors as train_run's. */
+enum err fit_net_take_step(struct fit_net *run, const size_t *order, double *loss,
+                           struct err_info *info);
 
 /* Writes what a run needs to go on: weights, moments, counters, the best so far. What follows from the
  * request (rows, order, dropout) is not in it. A failure shows in out->failed. */

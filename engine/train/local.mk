@@ -6,8 +6,8 @@ engine_libtrain_a_SOURCES = \
   engine/train/augment.c engine/train/augment.h \
   engine/train/fit_cnn.c \
   engine/train/fit_net.c engine/train/fit_net.h \
-  engine/train/fit_net_checkpoint.c \
-  engine/train/fit_mlp.c engine/train/fit_mlp.h engine/train/fit_mlp_checkpoint.c engine/train/fit_mlp_setup.c \
+  engine/train/fit_net_checkpoint.c engine/train/fit_net_step.c \
+  engine/train/fit_mlp.c \
   engine/train/fit_ridge.c engine/train/fit_ridge.h \
   engine/train/fit_trees.c \
   engine/train/loss.c engine/train/loss.h \
