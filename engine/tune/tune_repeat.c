@@ -9,7 +9,8 @@
 
 #define REPEATS_MOST 3
 #define REPEATS_LEAST 2 /* one alone could only lose to those that had a single chance */
-#define BUDGET_PART 0.1
+#define TRIALS_PART 0.1
+#define SECONDS_PART 0.2
 /* A fit plans with less than it is given (tune_study_cost.c), and must not be shortened now. */
 #define MARGIN 1.3
 #define START_S 0.3
@@ -98,10 +99,10 @@ count_allowed(const struct tune_study *study, const struct tune_situation *situa
   if (count < REPEATS_MOST)
     return 0; /* of so few none is best by luck alone */
   if (trials > 0)
-    allowed = (size_t) fmin((double) allowed, floor(BUDGET_PART * (double) trials));
+    allowed = (size_t) fmin((double) allowed, floor(TRIALS_PART * (double) trials));
   for (size_t i = 0; i < count; i++)
     seconds[i + 1] = seconds[i] + seconds_again(study, best[i], situation);
-  while (allowed > 0 && seconds[allowed] > BUDGET_PART * situation->search_s)
+  while (allowed > 0 && seconds[allowed] > SECONDS_PART * situation->search_s)
     allowed--;
   return allowed >= REPEATS_LEAST ? allowed : 0;
 }

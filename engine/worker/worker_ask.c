@@ -123,10 +123,10 @@ tell_left_out(struct db_conn *conn, const struct db_work_job *job, const struct 
 {
   if (!tune_repeat_left_out(prepared->study))
     return DB_ROWS;
-  enum db_status status =
-    db_job_log(conn, job->id, LOG_LEVEL_INFO, "search", 0,
-               "the best trials are not run again with another seed: that would take more than a "
-               "tenth of the budget, or than is left of it");
+  enum db_status status = db_job_log(
+    conn, job->id, LOG_LEVEL_INFO, "search", 0,
+    "the best trials are not run again with another seed: that would take too much of the "
+    "budget, or more than is left of it");
   return status < DB_NONE ? status : DB_ROWS;
 }
 

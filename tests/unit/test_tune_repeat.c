@@ -185,17 +185,17 @@ test_seconds(void **state)
   assert_int_equal(late.decision, TUNE_STOP);
   tear_down(&fixture);
 
-  /* Three would take more than a tenth, two do not. */
-  set_up(&fixture, "{\"target\":\"y\",\"families\":[\"trees\"],\"budget\":{\"seconds\":55}}");
-  search(&fixture, 8, 45, 30);
-  expect_repeat(&fixture, 45, 4.2, 4);
-  expect_repeat(&fixture, 45, 2.4, 2);
-  assert_int_equal(suggest(&fixture, fixture.study, 45, 0.4).decision, TUNE_STOP);
+  /* Three would take more than a fifth, two do not. */
+  set_up(&fixture, "{\"target\":\"y\",\"families\":[\"trees\"],\"budget\":{\"seconds\":25}}");
+  search(&fixture, 8, 22, 14);
+  expect_repeat(&fixture, 22, 4.2, 4);
+  expect_repeat(&fixture, 22, 2.4, 2);
+  assert_int_equal(suggest(&fixture, fixture.study, 22, 0.4).decision, TUNE_STOP);
   tear_down(&fixture);
 
-  set_up(&fixture, "{\"target\":\"y\",\"families\":[\"trees\"],\"budget\":{\"seconds\":30}}");
-  search(&fixture, 9, 24, 14);
-  assert_int_equal(suggest(&fixture, fixture.study, 24, 0.4).decision, TUNE_STOP);
+  set_up(&fixture, "{\"target\":\"y\",\"families\":[\"trees\"],\"budget\":{\"seconds\":18}}");
+  search(&fixture, 9, 16, 9);
+  assert_int_equal(suggest(&fixture, fixture.study, 16, 0.4).decision, TUNE_STOP);
   assert_true(tune_repeat_left_out(fixture.study));
   tear_down(&fixture);
 }
