@@ -88,27 +88,32 @@ conv_ops_normalise_backward(enum kernel_precision precision, enum conv_activatio
   const struct conv_loops *loops = conv_loops();
   double sums[CONV_OPS_CHANNELS_MAX] = {0}, crosses[CONV_OPS_CHANNELS_MAX] = {0};
   float sum[CONV_OPS_CHANNELS_MAX], cross[CONV_OPS_CHANNELS_MAX];
+  static const float none[CONV_OPS_CHANNELS_MAX];
   size_t bytes = channels * conv_ops_bytes(precision);
 
   for (size_t first = 0; first < rows; first += BLOCK_ROWS)
   {
     size_t count = block_rows(rows, first);
-    loops->slope_sums[activation][precision](count, channels, mean, r, shift,
-                                             (const char *) dy + first * bytes,
-                                             (const char *) x + first * bytes, sum, cross);
+    const char *dy_at = (const char *) dy + first * bytes;
+    char *x_at = (char *) x + first * bytes;
+    loops->slope_sums[activation][precision](count, channels, mean, r, shift, dy_at, x_at, sum,
+                                             cross);
     for (size_t c = 0; c < channels; c++)
     {
       sums[c] += (double) sum[c];
       crosses[c] += (double) cross[c];
     }
+    if (!centred) /* while the block is in the nearest cache */
+      loops->input_slope[activation][precision](count, channels, mean, r, shift, none, none, dy_at,
+                                                x_at);
   }
   for (size_t c = 0; c < channels; c++)
   {
     dshift[c] = (float) sums[c];
-    sum[c] = centred ? (float) (sums[c] / (double) rows) : 0.0f;
-    cross[c] = centred ? (float) (crosses[c] / (double) rows) : 0.0f;
+    sum[c] = (float) (sums[c] / (double) rows);
+    cross[c] = (float) (crosses[c] / (double) rows);
   }
-  for (size_t first = 0; first < rows; first += BLOCK_ROWS)
+  for (size_t first = 0; centred && first < rows; first += BLOCK_ROWS)
     loops->input_slope[activation][precision](block_rows(rows, first), channels, mean, r, shift,
                                               sum, cross, (const char *) dy + first * bytes,
                                               (char *) x + first * bytes);

@@ -1,190 +1,11 @@
 #include <config.h>
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-#include "model/convnet.h"
+#include "model/convnet_work.h"
 #include "model/net.h"
-
-#define ALIGNMENT ((size_t) 64)
-#define MEMORY_LIMIT ((size_t) 1 << 34)
-
-struct unit_work
-{
-  struct kernel_conv *conv;
-  void *c; /* after the convolution */
-  void *p; /* after pooling; c itself if the unit does not pool */
-  void *y; /* the unit's output */
-  uint8_t *which;
-  float *mean, *r; /* (out): of the batch */
-};
-
-/* Going back, each map's memory takes its gradient as soon as the map itself is not needed any more. */
-struct convnet_work
-{
-  size_t n;
-  enum kernel_precision precision;
-  struct unit_work units[CONVNET_UNITS_MAX];
-  size_t unit_count;
-  float *features; /* what the first dense layer sees: (n, in) */
-  uint32_t *where; /* places of the largest values */
-  float *z, *a;    /* hidden dense layer: (n, head_units) */
-  float *output, *doutput;
-  float *dfeatures;
-  float *scale, *offset, *variance; /* (widest) */
-  double *sums;                     /* of the statistics: mean, mean², variance of each batch */
-  size_t batches;
-  void *packed, *scratch;
-  char *memory;
-};
-
-/* ---- memory ----------------------------------------------------------------------------------------- */
-
-/* Hands out aligned pieces; with no memory it only counts. */
-struct pieces
-{
-  char *memory;
-  size_t used;
-  bool overflow;
-};
-
-static void *
-take(struct pieces *pieces, size_t count, size_t size)
-{
-  size_t bytes, start = pieces->used;
-
-  if (__builtin_mul_overflow(count, size, &bytes) || bytes > MEMORY_LIMIT
-      || start > MEMORY_LIMIT - bytes)
-  {
-    pieces->overflow = true;
-    return NULL;
-  }
-  pieces->used = start + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  return pieces->memory ? pieces->memory + start : NULL;
-}
-
-static void
-place_unit(struct convnet_work *work, const struct convnet_unit *unit, struct unit_work *at,
-           struct pieces *pieces)
-{
-  size_t bytes = conv_ops_bytes(work->precision), n = work->n;
-  size_t outputs = n * unit->height * unit->width * unit->out;
-
-  at->c = take(pieces, n * unit->conv_height * unit->conv_width * unit->out, bytes);
-  at->p = unit->pools ? take(pieces, outputs, bytes) : at->c;
-  at->which = unit->pools ? take(pieces, outputs, 1) : NULL;
-  at->y = take(pieces, outputs, bytes);
-  at->mean = take(pieces, unit->out, sizeof(float));
-  at->r = take(pieces, unit->out, sizeof(float));
-}
-
-static void
-place(struct convnet_work *work, const struct convnet *net, size_t packed, size_t scratch,
-      struct pieces *pieces)
-{
-  const struct convnet_unit *last = &net->units[net->unit_count - 1];
-  size_t n = work->n, widest = CONV_OPS_CHANNELS_MAX;
-
-  for (size_t i = 0; i < net->unit_count; i++)
-    place_unit(work, &net->units[i], &work->units[i], pieces);
-  work->features = take(pieces, n * net->dense[0].in, sizeof(float));
-  work->dfeatures = take(pieces, n * net->dense[0].in, sizeof(float));
-  work->where = take(pieces, n * last->out, sizeof(uint32_t));
-  work->z = take(pieces, n * net->config.head_units, sizeof(float));
-  work->a = take(pieces, n * net->config.head_units, sizeof(float));
-  work->output = take(pieces, n * net->config.outputs, sizeof(float));
-  work->doutput = take(pieces, n * net->config.outputs, sizeof(float));
-  work->scale = take(pieces, widest, sizeof(float));
-  work->offset = take(pieces, widest, sizeof(float));
-  work->variance = take(pieces, widest, sizeof(float));
-  work->sums = take(pieces, 3 * net->statistic_count, sizeof(double));
-  work->packed = take(pieces, packed, 1);
-  work->scratch = take(pieces, scratch, 1);
-}
-
-static enum err
-make_kernels(struct convnet_work *work, const struct convnet *net, size_t *packed, size_t *scratch,
-             struct err_info *info)
-{
-  *packed = *scratch = 0;
-  for (size_t i = 0; i < net->unit_count; i++)
-  {
-    const struct convnet_unit *unit = &net->units[i];
-    struct kernel_conv_shape shape = {.images = work->n,
-                                      .height = unit->in_height,
-                                      .width = unit->in_width,
-                                      .in = unit->in,
-                                      .out = unit->out,
-                                      .kernel = net->config.kernel,
-                                      .stride = unit->stride,
-                                      .first = i == 0,
-                                      .training = true,
-                                      .precision = work->precision};
-    enum err rc = kernel_conv_new(&shape, &work->units[i].conv, info);
-    if (rc != ERR_OK)
-      return rc;
-    work->unit_count = i + 1;
-    size_t needs = kernel_conv_packed_bytes(work->units[i].conv);
-    *packed = needs > *packed ? needs : *packed;
-    needs = kernel_conv_scratch_bytes(work->units[i].conv);
-    *scratch = needs > *scratch ? needs : *scratch;
-  }
-  return ERR_OK;
-}
-
-enum err
-convnet_work_new(const struct convnet *net, size_t n, enum kernel_precision precision,
-                 struct convnet_work **work, struct err_info *info)
-{
-  struct convnet_work *made = calloc(1, sizeof *made);
-  struct pieces pieces = {.memory = NULL};
-  size_t packed = 0, scratch = 0;
-  enum err rc = ERR_OK;
-
-  *work = NULL;
-  if (!made)
-    return err_set(info, ERR_MEMORY, "no memory for a batch");
-  made->n = n;
-  made->precision = precision;
-  rc = n == 0 || n > ((size_t) 1 << 20)
-         ? err_set(info, ERR_INVALID, "a batch of %zu images cannot be trained on", n)
-         : make_kernels(made, net, &packed, &scratch, info);
-  if (rc == ERR_OK)
-  {
-    place(made, net, packed, scratch, &pieces);
-    made->memory = pieces.overflow ? NULL : aligned_alloc(ALIGNMENT, pieces.used + ALIGNMENT);
-    if (!made->memory)
-      rc = err_set(info, ERR_MEMORY, "no memory for a batch of %zu images", n);
-  }
-  if (rc != ERR_OK)
-  {
-    convnet_work_free(made);
-    return rc;
-  }
-  pieces = (struct pieces){.memory = made->memory};
-  place(made, net, packed, scratch, &pieces);
-  *work = made;
-  return ERR_OK;
-}
-
-void
-convnet_work_free(struct convnet_work *work)
-{
-  if (!work)
-    return;
-  for (size_t i = 0; i < work->unit_count; i++)
-    kernel_conv_free(work->units[i].conv);
-  free(work->memory);
-  free(work);
-}
-
-float *
-convnet_output_gradient(struct convnet_work *work)
-{
-  return work->doutput;
-}
 
 /* ---- forward ---------------------------------------------------------------------------------------- */
 
@@ -235,28 +56,63 @@ note_statistics(const struct convnet_unit *unit, const struct unit_work *at,
   }
 }
 
+/* From image `first` on, of maps of `size` numbers each. */
+static void *
+image_at(enum kernel_precision precision, void *maps, size_t size, size_t first)
+{
+  return (char *) maps + first * size * conv_ops_bytes(precision);
+}
+
+static size_t
+input_size(const struct convnet_unit *unit)
+{
+  return unit->in_height * unit->in_width * unit->in;
+}
+
+static size_t
+output_size(const struct convnet_unit *unit)
+{
+  return unit->height * unit->width * unit->out;
+}
+
+/* Convolves and pools. */
+static bool
+forward_conv(const struct convnet *net, struct convnet_work *work, size_t i, const float *x)
+{
+  const struct convnet_unit *unit = &net->units[i];
+  struct unit_work *at = &work->units[i];
+
+  if (!kernel_conv_pack(at->conv, net->w + unit->weights, work->packed, work->scratch))
+    return false;
+  for (size_t first = 0; first < work->n; first += at->images)
+  {
+    const void *input = i ? image_at(work->precision, work->units[i - 1].y, input_size(unit), first)
+                          : x + first * input_size(unit);
+    if (!kernel_conv_forward(at->conv, input, work->packed, NULL, at->c, work->scratch))
+      return false;
+    if (unit->pools)
+      conv_ops_pool(work->precision, at->images, unit->conv_height, unit->conv_width, unit->out,
+                    at->c, image_at(work->precision, at->p, output_size(unit), first),
+                    at->which + first * output_size(unit));
+  }
+  return true;
+}
+
 static bool
 forward_units(const struct convnet *net, struct convnet_work *work, const float *x, enum norm norm)
 {
-  const void *input = x;
-
   for (size_t i = 0; i < net->unit_count; i++)
   {
     const struct convnet_unit *unit = &net->units[i];
     struct unit_work *at = &work->units[i];
-    if (!kernel_conv_pack(at->conv, net->w + unit->weights, work->packed, work->scratch)
-        || !kernel_conv_forward(at->conv, input, work->packed, NULL, at->c, work->scratch))
+    if (!forward_conv(net, work, i, x))
       return false;
-    if (unit->pools)
-      conv_ops_pool(work->precision, work->n, unit->conv_height, unit->conv_width, unit->out, at->c,
-                    at->p, at->which);
     state_norm(net, unit, norm, work, at);
     if (norm == NORM_MEASURE)
       note_statistics(unit, at, work);
     conv_ops_normalise(work->precision, net->config.activation,
                        work->n * unit->height * unit->width, unit->out, work->scale, work->offset,
                        at->p, unit->adds ? work->units[i - 2].y : NULL, at->y);
-    input = at->y;
   }
   return true;
 }
@@ -268,6 +124,8 @@ gather_features(const struct convnet *net, struct convnet_work *work)
   const struct convnet_unit *last = &net->units[net->unit_count - 1];
   const struct unit_work *at = &work->units[net->unit_count - 1];
 
+  if (net->config.head_units && work->features == at->y)
+    return;
   if (net->config.head_units)
     conv_ops_widen(work->precision, work->n * net->dense[0].in, at->y, work->features);
   else
@@ -370,9 +228,10 @@ convnet_backward_head(struct convnet *net, struct convnet_work *work)
     if (!kernel_dense_weights(n, first->in, first->out, work->features, work->z,
                               net->g + first->weights)
         || !kernel_dense_inputs(n, first->in, first->out, work->z, net->w + first->weights,
-                                work->dfeatures))
+                                work->precision == KERNEL_FP32 ? dy : work->dfeatures))
       return false;
-    conv_ops_narrow(work->precision, n * first->in, work->dfeatures, dy);
+    if (work->precision != KERNEL_FP32)
+      conv_ops_narrow(work->precision, n * first->in, work->dfeatures, dy);
     return true;
   }
   if (!backward_dense(last, net, n, work->features, work->doutput, work->dfeatures))
@@ -383,26 +242,47 @@ convnet_backward_head(struct convnet *net, struct convnet_work *work)
   return true;
 }
 
+/* Gradients of the weights, and of the unit's input in its place unless it is the images x. */
+static bool
+backward_conv(struct convnet *net, struct convnet_work *work, size_t i, const float *x)
+{
+  const struct convnet_unit *unit = &net->units[i];
+  struct unit_work *at = &work->units[i];
+  float *slope = net->g + unit->weights;
+
+  if (i && !kernel_conv_pack_inputs(at->conv, net->w + unit->weights, work->packed, work->scratch))
+    return false;
+  for (size_t first = 0; first < work->n; first += at->images)
+  {
+    void *inner =
+      i ? image_at(work->precision, work->units[i - 1].y, input_size(unit), first) : NULL;
+    const void *input = i ? inner : x + first * input_size(unit);
+    float *part = first ? work->slope : slope;
+    if (unit->pools)
+      conv_ops_pool_backward(work->precision, at->images, unit->conv_height, unit->conv_width,
+                             unit->out, image_at(work->precision, at->p, output_size(unit), first),
+                             at->which + first * output_size(unit), at->c);
+    if (!kernel_conv_weights(at->conv, input, at->c, part, work->scratch))
+      return false;
+    if (first)
+      conv_ops_add(KERNEL_FP32, unit->shift - unit->weights, part, slope);
+    if (i && !kernel_conv_inputs(at->conv, at->c, work->packed, inner, work->scratch))
+      return false;
+  }
+  return true;
+}
+
 static bool
 backward_unit(struct convnet *net, struct convnet_work *work, size_t i, const float *x)
 {
   const struct convnet_unit *unit = &net->units[i];
   struct unit_work *at = &work->units[i];
-  void *input = i ? work->units[i - 1].y : NULL;
 
   conv_ops_normalise_backward(work->precision, net->config.activation,
                               work->n * unit->height * unit->width, unit->out,
                               net->config.normalised, at->mean, at->r, net->w + unit->shift, at->y,
                               at->p, net->g + unit->shift);
-  if (unit->pools)
-    conv_ops_pool_backward(work->precision, work->n, unit->conv_height, unit->conv_width, unit->out,
-                           at->p, at->which, at->c);
-  if (!kernel_conv_weights(at->conv, i ? input : x, at->c, net->g + unit->weights, work->scratch))
-    return false;
-  if (i == 0)
-    return true;
-  return kernel_conv_pack_inputs(at->conv, net->w + unit->weights, work->packed, work->scratch)
-         && kernel_conv_inputs(at->conv, at->c, work->packed, input, work->scratch);
+  return backward_conv(net, work, i, x);
 }
 
 bool

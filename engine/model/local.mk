@@ -7,6 +7,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/conv_pool.c \
   engine/model/convnet.c engine/model/convnet.h \
   engine/model/convnet_infer.c engine/model/convnet_train.c \
+  engine/model/convnet_work.c engine/model/convnet_work.h \
   engine/model/family_params_cnn.c \
   engine/model/model_cnn.c engine/model/model_cnn.h \
   engine/model/family_params.c engine/model/family_params.h \

@@ -2,7 +2,7 @@
 #include <config.h>
 
 #include "base/rng.h"
-#include "model/convnet.h"
+#include "model/convnet_work.h"
 #include "tests/harness/test_support.h"
 #include "train/loss.h"
 
@@ -156,6 +156,32 @@ test_forms(void **state)
   check_gradient(&config, 5e-2);
 }
 
+/* Maps so large that a few images are convolved at a time, and so many that Winograd's form is taken where the
+ * machine has it. */
+static void
+test_large_maps(void **state)
+{
+  (void) state;
+  struct convnet_config config = plain;
+  struct problem problem;
+  config.height = config.width = 28;
+  config.channels = 1;
+  config.filters = 64;
+  config.blocks = 0;
+  config.pool_first = true;
+  config.normalised = false;
+  config.head_units = 16;
+  set_up(&problem, &config);
+  assert_true(problem.work->units[0].images < ROWS && problem.work->units[1].images < ROWS);
+  tear_down(&problem);
+  check_gradient(&config, 1e-2);
+  config = plain;
+  config.height = config.width = 16;
+  config.head_units = 6;
+  config.filters = 16;
+  check_gradient(&config, 1e-2);
+}
+
 /* A gradient that is a tenth too large in one layer is found. */
 static void
 test_wrong_gradient_is_found(void **state)
@@ -231,7 +257,8 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_forms), cmocka_unit_test(test_wrong_gradient_is_found),
-    cmocka_unit_test(test_infer_follows_training), cmocka_unit_test(test_bf16_is_near)};
+    cmocka_unit_test(test_forms), cmocka_unit_test(test_large_maps),
+    cmocka_unit_test(test_wrong_gradient_is_found), cmocka_unit_test(test_infer_follows_training),
+    cmocka_unit_test(test_bf16_is_near)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
