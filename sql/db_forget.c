@@ -39,8 +39,9 @@ db_forget_old(struct db_conn *conn, double days)
     "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery"
     " WHERE state <> 'pending' AND ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
   static const struct db_statement range_tests = {
-    "forget_range_tests", "DELETE FROM lr_range_test WHERE id IN (SELECT id FROM lr_range_test"
-                          " WHERE ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
+    "forget_range_tests",
+    "DELETE FROM lr_range_test WHERE id IN (SELECT id FROM lr_range_test"
+    " WHERE job_id IS NULL AND ended_at < now() - make_interval(secs => $1 * 86400) LIMIT $2)"};
   static const struct db_statement sessions = {"forget_sessions",
                                                "DELETE FROM session WHERE expires_at < now()"};
   static const struct db_statement codes = {

@@ -8,8 +8,8 @@
 
 /* Everything of test r; of its result what is named. */
 #define RANGE_SQL(result)                                                                          \
-  "r.id, r.tenant_id, r.dataset_id, r.dataset_version, r.spec, r.family, r.params, r.low, r.high," \
-  " coalesce(r.steps, 0), r.state, r.problem, " result                                             \
+  "r.id, r.tenant_id, r.dataset_id, r.dataset_version, r.spec, r.family, r.params, r.job_id,"      \
+  " r.low, r.high, coalesce(r.steps, 0), r.state, r.problem, " result                              \
   ", r.seconds, r.created_at, r.started_at, r.ended_at"
 
 static const struct db_column range_columns[] = {
@@ -20,6 +20,7 @@ static const struct db_column range_columns[] = {
   {DB_JSON, offsetof(struct db_range_test, spec), 0},
   {DB_TEXT, offsetof(struct db_range_test, family), 0},
   {DB_JSON, offsetof(struct db_range_test, params), 0},
+  {DB_TEXT, offsetof(struct db_range_test, job_id), 0},
   {DB_FLOAT8, offsetof(struct db_range_test, low), 0},
   {DB_FLOAT8, offsetof(struct db_range_test, high), 0},
   {DB_INT4, offsetof(struct db_range_test, steps), 0},
@@ -98,6 +99,6 @@ db_range_count_live(struct db_conn *conn, const char *tenant_id, size_t *count)
 {
   static const struct db_statement get = {"range_count_live",
                                           "SELECT count(*) FROM lr_range_test WHERE tenant_id = $1"
-                                          " AND state IN ('queued', 'running')"};
+                                          " AND job_id IS NULL AND state IN ('queued', 'running')"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(tenant_id)), DB_SCALAR(DB_UINT8), NULL, count);
 }

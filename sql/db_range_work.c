@@ -20,6 +20,7 @@ static const struct db_column unit_columns[] = {
   {DB_INT8, offsetof(struct db_range_unit, unit.id), 0},
   {DB_INT8, offsetof(struct db_range_unit, unit.lease_token), 0},
   {DB_TEXT, offsetof(struct db_range_unit, unit.tenant_id), 0},
+  {DB_TEXT, offsetof(struct db_range_unit, unit.job_id), 0},
   {DB_INT4, offsetof(struct db_range_unit, unit.attempts), 0},
   {DB_JSON, offsetof(struct db_range_unit, unit.params), 0},
   {DB_TEXT, offsetof(struct db_range_unit, unit.family), 0},
@@ -41,13 +42,16 @@ claim_one(struct db_conn *conn, void *context)
     "UPDATE lr_range_test SET state = 'running', lease_token = lease_token + 1, worker = $1,"
     " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1,"
     " started_at = coalesce(started_at, now()) WHERE id = (SELECT r.id FROM lr_range_test r"
-    "   WHERE (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
+    "   LEFT JOIN job j ON j.id = r.job_id WHERE (r.job_id IS NULL OR (j.state = 'running'"
+    "     AND j.phase = 'search' AND NOT j.cancel_requested))"
+    "   AND (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
     "   AND r.attempts < $3 ORDER BY (SELECT count(*) FROM lr_range_test o"
     "     WHERE o.tenant_id = r.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
-    "   r.created_at, r.id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number"};
+    "   r.created_at, r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED) RETURNING number"};
   static const struct db_statement get = {
     "range_unit",
-    "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.attempts, r.params, r.family, r.spec,"
+    "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.job_id, r.attempts, r.params, r.family, "
+    "r.spec,"
     " r.dataset_id, v.sha256, v.blob_id, v.bytes, v.schema, r.low, r.high, coalesce(r.steps, 0)"
     " FROM lr_range_test r JOIN dataset_version v ON v.dataset_id = r.dataset_id"
     " AND v.version = r.dataset_version WHERE r.number = $1"};
@@ -64,9 +68,9 @@ claim_one(struct db_conn *conn, void *context)
                      claim->unit);
 }
 
-/* Its attempts are used up. */
+/* Its attempts are used up, or its job's search has ended without it. */
 static enum db_status
-fail_exhausted(struct db_conn *conn)
+fail_idle(struct db_conn *conn)
 {
   static const struct db_statement fail = {
     "range_exhausted",
@@ -74,7 +78,15 @@ fail_exhausted(struct db_conn *conn)
     " problem = jsonb_build_object('code', 'range_test_failed', 'detail',"
     "   'it ended before its time in each of its attempts') WHERE attempts >= $1"
     " AND (state = 'queued' OR (state = 'running' AND lease_until < now()))"};
-  return db_exec_none(conn, &fail, DB_PARAMS(db_int4(DB_WORK_MAX_ATTEMPTS)));
+  static const struct db_statement drop = {
+    "range_drop",
+    "UPDATE lr_range_test r SET state = 'failed', ended_at = now(), lease_until = NULL,"
+    " problem = jsonb_build_object('code', 'range_test_failed', 'detail',"
+    "   'the search of its job ended before it') FROM job j WHERE j.id = r.job_id"
+    " AND r.state IN ('queued','running') AND coalesce(r.lease_until < now(), true)"
+    " AND (j.phase <> 'search' OR j.cancel_requested)"};
+  enum db_status status = db_exec_none(conn, &fail, DB_PARAMS(db_int4(DB_WORK_MAX_ATTEMPTS)));
+  return status < DB_NONE ? status : db_exec_none(conn, &drop, DB_NO_PARAMS);
 }
 
 enum db_status
@@ -82,7 +94,7 @@ db_range_claim(struct db_conn *conn, const char *worker, struct arena *arena,
                struct db_range_unit *unit)
 {
   struct claim claim = {.worker = worker, .arena = arena, .unit = unit};
-  enum db_status status = fail_exhausted(conn);
+  enum db_status status = fail_idle(conn);
   return status < DB_NONE ? status : db_tx_run(conn, "range_claim", claim_one, &claim);
 }
 
@@ -92,57 +104,26 @@ enum db_status
 db_range_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
                    struct db_work_pulse *pulse)
 {
+  /* the numbers of enum db_work_stop */
   static const struct db_statement renew = {
-    "range_heartbeat", "UPDATE lr_range_test SET lease_until = now() + make_interval(secs => $3)"
-                       " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
+    "range_heartbeat",
+    "UPDATE lr_range_test r SET lease_until = now() + make_interval(secs => $3)"
+    " FROM lr_range_test own LEFT JOIN job j ON j.id = own.job_id"
+    " WHERE own.number = $1 AND r.number = $1 AND r.lease_token = $2 AND r.state = 'running'"
+    " RETURNING CASE WHEN j.id IS NULL THEN 0 WHEN j.state = 'paused' THEN 1"
+    "   WHEN j.state <> 'running' OR j.phase <> 'search' THEN 2"
+    "   WHEN j.cancel_requested THEN 3 ELSE 0 END"};
+  int stop = 0;
   enum db_status status = db_work_presence(conn);
   if (status < DB_NONE)
     return status;
-  status = db_exec_none(
+  status = db_exec_one(
     conn, &renew,
-    DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_float8(DB_WORK_LEASE_S)));
+    DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_float8(DB_WORK_LEASE_S)),
+    DB_SCALAR(DB_INT4), NULL, &stop);
   if (status == DB_ROWS)
-    *pulse = (struct db_work_pulse){.stop = DB_WORK_GO_ON, .search_left_s = INFINITY};
+    *pulse = (struct db_work_pulse){.stop = (enum db_work_stop) stop, .search_left_s = INFINITY};
   return status;
-}
-
-enum db_status
-db_range_finish(struct db_conn *conn, const struct db_work_lease *lease, const char *result,
-                double seconds)
-{
-  static const struct db_statement store = {
-    "range_finish", "UPDATE lr_range_test SET state = 'succeeded', result = $3, seconds = $4,"
-                    " ended_at = now(), lease_until = NULL"
-                    " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
-  return db_exec_none(conn, &store,
-                      DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token),
-                                db_text(result), db_float8(seconds)));
-}
-
-enum db_status
-db_range_end(struct db_conn *conn, const struct db_work_lease *lease, enum db_work_end how,
-             const char *reason)
-{
-  /* the attempts left decide over a retry; a release gives its attempt back */
-  static const struct db_statement put_back = {
-    "range_put_back",
-    "UPDATE lr_range_test SET state = 'queued', lease_until = NULL, worker = NULL,"
-    " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2 AND state = 'running'"
-    " AND attempts - $3 < $4"};
-  static const struct db_statement fail = {
-    "range_fail", "UPDATE lr_range_test SET state = 'failed', ended_at = now(), lease_until = NULL,"
-                  " problem = jsonb_build_object('code', 'range_test_failed', 'detail', $3::text)"
-                  " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
-  struct db_param number = db_int8(lease->unit_id), token = db_int8(lease->lease_token);
-  enum db_status status = DB_NONE;
-  if (how == DB_WORK_RETRY || how == DB_WORK_RELEASE)
-    status = db_exec_none(
-      conn, &put_back,
-      DB_PARAMS(number, token, db_int4(how == DB_WORK_RELEASE), db_int4(DB_WORK_MAX_ATTEMPTS)));
-  if (status == DB_ROWS)
-    return db_notify(conn, "work", NULL);
-  return status == DB_NONE ? db_exec_none(conn, &fail, DB_PARAMS(number, token, db_text(reason)))
-                           : status;
 }
 
 enum db_status

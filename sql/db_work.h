@@ -152,8 +152,9 @@ struct db_work_job
   bool cancel_requested;
   double elapsed_s;   /* since started_at; 0 before */
   const char *schema; /* of the dataset version */
+  bool has_tests;     /* range tests of its own were added (db_range.h) */
 };
-/* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending unit),
+/* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending unit or range test under way),
  * holding its advisory lock inside a transaction; jobs locked by another worker are passed over. The
  * callback reads the log (db_work_log), then calls db_work_add_trial or db_work_stop_search, or neither.
  * DB_NONE when no job wants anything. */
@@ -171,16 +172,18 @@ enum db_work_log_kind
   DB_LOG_FORGET,   /* cancelled */
   DB_LOG_MEASURE,  /* paused at a rung */
   DB_LOG_CONTINUE, /* goes on to a rung */
-  DB_LOG_PRUNE     /* ends where it was paused */
+  DB_LOG_PRUNE,    /* ends where it was paused */
+  DB_LOG_BELIEVE   /* a range test found a rate (db_range.h) */
 };
 struct db_work_log_entry
 {
   int64_t seq;
   enum db_work_log_kind kind;
   int trial_number;
-  const double *point; /* for an ask */
+  const double *point; /* for an ask or a belief */
   size_t point_count;
-  int rung; /* of a measure or a continuation */
+  int rung;    /* of a measure or a continuation */
+  double rate; /* of a belief */
   double objective, seconds;
   double predict_us, model_bytes; /* of a tell; NaN = unknown */
 };

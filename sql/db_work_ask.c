@@ -9,6 +9,11 @@
 
 /* ---- jobs that want a trial ------------------------------------------------------------------------ */
 
+/* A search waits for what its range tests have to say. */
+#define NO_TEST_UNDER_WAY                                                                          \
+  "NOT EXISTS (SELECT FROM lr_range_test r WHERE r.job_id = j.id"                                  \
+  " AND r.state IN ('queued','running'))"
+
 struct candidate
 {
   const char *id;
@@ -22,7 +27,7 @@ list_candidates(struct db_conn *conn, struct arena *arena, struct candidate **jo
     "SELECT j.id FROM job j WHERE j.state IN ('queued','running') AND j.phase = 'search'"
     " AND NOT j.cancel_requested AND NOT " WORK_SQL_PAST_SEARCH " AND " WORK_SQL_HAS_ROOM
     " AND NOT EXISTS (SELECT FROM unit p WHERE p.job_id = j.id AND (p.state = 'pending'"
-    "   OR (p.state = 'leased' AND p.lease_until < now())))"
+    "   OR (p.state = 'leased' AND p.lease_until < now()))) AND " NO_TEST_UNDER_WAY
     " ORDER BY " WORK_SQL_TENANT_LOAD ", " WORK_SQL_JOB_LOAD ", j.created_at, j.id LIMIT 20"};
   static const struct db_column columns[] = {{DB_TEXT, offsetof(struct candidate, id), 0}};
   return db_exec_many(conn, &list, DB_NO_PARAMS, DB_COLUMNS(columns), arena, sizeof **jobs, jobs,
@@ -39,12 +44,13 @@ read_job(struct db_conn *conn, const char *id, struct arena *arena, struct db_wo
     " j.trial_count, (SELECT count(*) FROM unit u WHERE u.job_id = j.id"
     "   AND u.state IN ('pending','leased'))::int,"
     " CASE WHEN b.excess > 0 THEN NULL ELSE j.best_value END, j.cancel_requested, " WORK_SQL_ELAPSED
-    ", v.schema"
+    ", v.schema, EXISTS (SELECT FROM lr_range_test r WHERE r.job_id = j.id)"
     " FROM job j JOIN dataset_version v ON v.dataset_id = j.dataset_id"
     " AND v.version = j.dataset_version LEFT JOIN trial b ON b.id = j.best_trial_id"
     " WHERE j.id = $1 AND j.state IN ('queued','running') AND j.phase = 'search'"
     " AND NOT j.cancel_requested AND " WORK_SQL_HAS_ROOM
-    " AND NOT EXISTS (SELECT FROM unit p WHERE p.job_id = j.id AND p.state = 'pending')"};
+    " AND NOT EXISTS (SELECT FROM unit p WHERE p.job_id = j.id AND p.state = 'pending')"
+    " AND " NO_TEST_UNDER_WAY};
   static const struct db_column columns[] = {
     {DB_TEXT, offsetof(struct db_work_job, id), 0},
     {DB_TEXT, offsetof(struct db_work_job, tenant_id), 0},
@@ -59,7 +65,8 @@ read_job(struct db_conn *conn, const char *id, struct arena *arena, struct db_wo
     {DB_FLOAT8, offsetof(struct db_work_job, best_value), 0},
     {DB_BOOL, offsetof(struct db_work_job, cancel_requested), 0},
     {DB_FLOAT8, offsetof(struct db_work_job, elapsed_s), 0},
-    {DB_JSON, offsetof(struct db_work_job, schema), 0}};
+    {DB_JSON, offsetof(struct db_work_job, schema), 0},
+    {DB_BOOL, offsetof(struct db_work_job, has_tests), 0}};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(id)), DB_COLUMNS(columns), arena, job);
 }
 
@@ -116,7 +123,7 @@ struct log_row
   const double *point;
   size_t point_count;
   int rung;
-  double objective, seconds, predict_us, model_bytes;
+  double objective, seconds, predict_us, model_bytes, rate;
 };
 
 static enum db_work_log_kind
@@ -128,7 +135,8 @@ log_kind(const char *kind)
     enum db_work_log_kind kind;
   } kinds[] = {{"ask", DB_LOG_ASK},           {"done", DB_LOG_TELL},
                {"failed", DB_LOG_FAILED},     {"measure", DB_LOG_MEASURE},
-               {"continue", DB_LOG_CONTINUE}, {"pruned", DB_LOG_PRUNE}};
+               {"continue", DB_LOG_CONTINUE}, {"pruned", DB_LOG_PRUNE},
+               {"believe", DB_LOG_BELIEVE}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
     if (strcmp(kind, kinds[i].name) == 0)
       return kinds[i].kind;
@@ -142,15 +150,17 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
   static const struct db_statement list = {
     "work_log",
     "SELECT ask_seq AS seq, 'ask' AS kind, number, point, 0, NULL::float8, NULL::float8,"
-    " NULL::float8, NULL::float8"
+    " NULL::float8, NULL::float8, NULL::float8"
     " FROM trial WHERE job_id = $1 AND ask_seq > $2"
     " UNION ALL SELECT tell_seq, state, number, NULL, 0, objective, seconds,"
-    " predict_us, model_bytes::float8"
+    " predict_us, model_bytes::float8, NULL"
     " FROM trial WHERE job_id = $1 AND tell_seq > $2"
     " UNION ALL SELECT r.seq, r.kind, t.number, NULL, r.rung, r.objective, r.seconds,"
-    " NULL, NULL"
+    " NULL, NULL, NULL"
     " FROM trial_rung r JOIN trial t ON t.id = r.trial_id"
-    " WHERE r.job_id = $1 AND r.seq > $2 ORDER BY 1"};
+    " WHERE r.job_id = $1 AND r.seq > $2"
+    " UNION ALL SELECT log_seq, 'believe', 0, point, 0, NULL, NULL, NULL, NULL, rate"
+    " FROM lr_range_test WHERE job_id = $1 AND log_seq > $2 ORDER BY 1"};
   static const struct db_column columns[] = {
     {DB_INT8, offsetof(struct log_row, seq), 0},
     {DB_TEXT, offsetof(struct log_row, kind), 0},
@@ -160,7 +170,8 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
     {DB_FLOAT8, offsetof(struct log_row, objective), 0},
     {DB_FLOAT8, offsetof(struct log_row, seconds), 0},
     {DB_FLOAT8, offsetof(struct log_row, predict_us), 0},
-    {DB_FLOAT8, offsetof(struct log_row, model_bytes), 0}};
+    {DB_FLOAT8, offsetof(struct log_row, model_bytes), 0},
+    {DB_FLOAT8, offsetof(struct log_row, rate), 0}};
   struct log_row *rows = NULL;
   enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(job_id), db_int8(after)),
                                        DB_COLUMNS(columns), arena, sizeof *rows, &rows, count);
@@ -176,6 +187,7 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
                                           .point = rows[i].point,
                                           .point_count = rows[i].point_count,
                                           .rung = rows[i].rung,
+                                          .rate = rows[i].rate,
                                           .objective = rows[i].objective,
                                           .seconds = rows[i].seconds,
                                           .predict_us = rows[i].predict_us,

@@ -25,6 +25,7 @@ sql_libdb_a_SOURCES = \
   sql/db_patch.c sql/db_patch.h \
   sql/db_pool.c \
   sql/db_range.c sql/db_range.h \
+  sql/db_range_finish.c \
   sql/db_range_work.c \
   sql/db_session.c \
   sql/db_study.c sql/db_study.h \
@@ -64,7 +65,8 @@ sql_patches = \
   sql/schema/0010-study-deletion.sql \
   sql/schema/0011-rungs.sql \
   sql/schema/0012-costs.sql \
-  sql/schema/0013-range-tests.sql
+  sql/schema/0013-range-tests.sql \
+  sql/schema/0014-range-beliefs.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

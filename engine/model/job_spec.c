@@ -57,14 +57,14 @@ static const struct json_field validation_fields[] = {
 struct spec_fields
 {
   struct json_field budget[JOB_BUDGET_FIELDS];
-  struct json_field search[10];
+  struct json_field search[11];
   struct json_field top[16];
 };
 
 static void
 fill_search(struct spec_fields *fields, const struct job_spec_context *context)
 {
-  const struct json_field search[10] = {
+  const struct json_field search[11] = {
     {.name = "method",
      .kind = JSON_KIND_STRING,
      .nullable = true,
@@ -97,6 +97,7 @@ fill_search(struct spec_fields *fields, const struct job_spec_context *context)
      .hint = "the id of an earlier job, such as job_…"},
     {.name = "warm_start", .kind = JSON_KIND_ARRAY, .nullable = true},
     {.name = "stop_when", .kind = JSON_KIND_OBJECT, .nullable = true, .members = job_stop_fields},
+    {.name = "range_test", .kind = JSON_KIND_BOOLEAN, .nullable = true},
     JSON_FIELD_END};
   memcpy(fields->search, search, sizeof search);
 }
@@ -319,6 +320,11 @@ read_search(struct reading *reading)
   spec->seed = json_get_count(search, "seed", 0);
   spec->parallel = (size_t) json_get_count(search, "parallel", 0);
   spec->grid_resolution = (size_t) json_get_count(search, "grid_resolution", 5);
+  spec->range_test = json_get_bool(search, "range_test", false);
+  if (spec->range_test && strcmp(spec->method, "bayes") != 0)
+    json_fault_add(reading->faults, "/search/range_test",
+                   "leave method out for the Bayesian search",
+                   "only the method bayes begins with range tests");
   job_stop_read(search, spec, reading->faults);
   job_early_stopping_read(search, spec, reading->faults);
 }
@@ -390,6 +396,8 @@ normal_json(const struct job_spec *spec, const json_t *search, json_t *space)
   if (!form)
     return NULL;
   job_spec_write_rows(spec, form);
+  if (spec->range_test)
+    json_object_set_new(json_object_get(form, "search"), "range_test", json_true());
   job_warm_write(search, form);
   job_stop_write(spec, form);
   job_base_write(spec, form);

@@ -65,6 +65,7 @@ struct job_spec
   const char *warm_start_from; /* NULL = none */
   const double *warm_points, *warm_values;
   size_t warm_count;
+  bool range_test; /* begin with learning-rate range tests (tune/tune_prior.h) */
   /* When the search ends for want of gain (search/gain.h), in the units of the metric; NaN = whatever. */
   bool has_stop_when;
   double stop_expected_gain, stop_regret_bound;
@@ -83,7 +84,7 @@ struct job_spec_context
 /* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
  * name, deploy_as, dataset,
  * budget{seconds,trials,target_score,max_predict_us,max_model_bytes},
- * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when},
+ * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when,range_test},
  * families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
  * weights by class), sample_weight, base_model ({"id", "name", "version", "body"}: what the caller wrote there was

@@ -79,7 +79,7 @@ score(const struct acquire_task *task, const double *row, double mean, double va
   if (task->exploit)
     return -mean;
   return acquire_log_ei(mean, variance, task->best)
-         + belief_term(task->features, task->known, row, NULL);
+         + belief_of_search(task->search, task->features, task->known, row, NULL);
 }
 
 static enum err
@@ -299,7 +299,7 @@ slope_function(const double *x, double *gradient, void *context)
   {
     acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
                             w->variance_gradient, w->row_gradient);
-    belief_term(task->features, task->known, w->row, w->row_gradient);
+    belief_of_search(task->search, task->features, task->known, w->row, w->row_gradient);
   }
   double sign = task->exploit ? 1 : -1;
   for (size_t k = 0; k < w->moved_count; k++)

@@ -8,6 +8,7 @@
 
 #include "search/acquire.h"
 #include "search/advance.h"
+#include "search/belief.h"
 #include "search/many.h"
 #include "search/sobol.h"
 #include "search/surrogate.h"
@@ -217,6 +218,15 @@ draw_inwards(const struct search *search, const struct search_seen *seen, double
       continue;
     double unit = space_to_unit(param, point[k]);
     moved[k] = space_from_unit(param, 0.5 + START_REACH * (unit - 0.5));
+  }
+  for (size_t k = 0; search->belief_count && k < space->count; k++)
+  {
+    double unit = isnan(point[k]) || space->params[k].kind != SPACE_FLOAT
+                    ? NAN
+                    : space_to_unit(&space->params[k], point[k]);
+    double drawn = isnan(unit) ? NAN : belief_draw(search, moved, k, unit);
+    if (!isnan(drawn))
+      moved[k] = drawn;
   }
   space_repair(space, moved);
   if (!search_seen_has(seen, moved))

@@ -67,3 +67,147 @@ belief_term(const struct features *features, size_t trials, const double *row, d
   }
   return sum;
 }
+
+/* ---- beliefs that go by other parameters --------------------------------------------------------------- */
+
+/* Where the values are read: a row of features, or a point. */
+struct place
+{
+  const struct features *features; /* of the row; NULL = a point */
+  const double *values;
+};
+
+static size_t
+column_of(const struct features *features, size_t param)
+{
+  for (size_t k = 0; k < features_own_width(features); k++)
+    if (features->params[k] == param)
+      return k;
+  return SIZE_MAX;
+}
+
+/* A parameter's stored value; NaN where it is none of the features. */
+static double
+stored_at(const struct space *space, const struct place *place, size_t param)
+{
+  if (!place->features)
+    return place->values[param];
+  size_t column = column_of(place->features, param);
+  if (column == SIZE_MAX)
+    return NAN;
+  double unit = place->values[column];
+  return features_is_nominal(&space->params[param]) ? unit
+                                                    : space_from_unit(&space->params[param], unit);
+}
+
+/* What a shift adds to the mean. */
+static double
+shift_at(const struct space *space, const struct search_belief *belief, size_t shift,
+         const struct place *place)
+{
+  const struct space_param *param = &space->params[belief->shifts[shift].param];
+  double number = space_param_number(param, stored_at(space, place, belief->shifts[shift].param));
+  return belief->shifts[shift].factor * log10(belief->shifts[shift].rest ? 1 - number : number);
+}
+
+/* The mean there; NaN where the belief does not hold. */
+static double
+mean_at(const struct space *space, const struct search_belief *belief, const struct place *place)
+{
+  double mean = belief->mean;
+  for (size_t i = 0; i < belief->when_count; i++)
+    if (!(stored_at(space, place, belief->when[i].param) == belief->when[i].value))
+      return NAN;
+  for (size_t i = 0; i < belief->shift_count; i++)
+    mean += shift_at(space, belief, i, place);
+  return mean;
+}
+
+/* The newest belief about a parameter that holds there, and its mean; NULL when there is none. */
+static const struct search_belief *
+belief_at(const struct search *search, size_t param, const struct place *place, double *mean)
+{
+  for (size_t b = search->belief_count; b-- > 0;)
+  {
+    const struct search_belief *belief = &search->beliefs[b];
+    if (belief->param != param)
+      continue;
+    *mean = mean_at(search->space, belief, place);
+    if (!isnan(*mean))
+      return belief;
+  }
+  return NULL;
+}
+
+#define SLOPE_STEP 1e-4
+
+/* By the unit coordinate of a shift's parameter: the belief's mean is smooth in a float's, and steps with others. */
+static double
+shift_slope(const struct space *space, const struct search_belief *belief, size_t shift,
+            double unit)
+{
+  const struct space_param *param = &space->params[belief->shifts[shift].param];
+  if (!features_is_continuous(param))
+    return 0;
+  double low = fmax(unit - SLOPE_STEP, 0), high = fmin(unit + SLOPE_STEP, 1), ends[2];
+  for (int end = 0; end < 2; end++)
+  {
+    double number = space_from_unit(param, end ? high : low);
+    ends[end] = log10(belief->shifts[shift].rest ? 1 - number : number);
+  }
+  return belief->shifts[shift].factor * (ends[1] - ends[0]) / (high - low);
+}
+
+static double
+linked_term(const struct search *search, const struct features *features,
+            const struct search_belief *belief, double mean, const double *row, double weight,
+            double *gradient)
+{
+  const struct space_param *param = &search->space->params[belief->param];
+  size_t column = column_of(features, belief->param);
+  double decades = log10(param->high / param->low);
+  double z = (log10(param->low) + row[column] * decades - mean) / belief->sd;
+  if (gradient)
+    gradient[column] -= weight * z * decades / belief->sd;
+  for (size_t i = 0; gradient && i < belief->shift_count; i++)
+  {
+    size_t other = column_of(features, belief->shifts[i].param);
+    gradient[other] += weight * z / belief->sd * shift_slope(search->space, belief, i, row[other]);
+  }
+  return -0.5 * weight * z * z;
+}
+
+double
+belief_of_search(const struct search *search, const struct features *features, size_t trials,
+                 const double *row, double *gradient)
+{
+  double weight = BELIEF_TRIALS / (double) (trials + 1), mean, slope;
+  double sum = belief_term(features, trials, row, gradient);
+  struct place place = {.features = features, .values = row};
+  for (size_t k = 0; search->belief_count && k < features_own_width(features); k++)
+  {
+    const struct search_belief *linked = belief_at(search, features->params[k], &place, &mean);
+    if (!linked)
+      continue;
+    /* in place of what the space says of it */
+    sum -= weight * column_term(&features->space->params[features->params[k]], row[k], &slope);
+    if (gradient)
+      gradient[k] -= weight * slope;
+    sum += linked_term(search, features, linked, mean, row, weight, gradient);
+  }
+  return sum;
+}
+
+double
+belief_draw(const struct search *search, const double *point, size_t param, double unit)
+{
+  struct place place = {.values = point};
+  const struct space_param *drawn = &search->space->params[param];
+  double mean, part = fmin(fmax(unit, 0.01), 0.99);
+  const struct search_belief *belief = belief_at(search, param, &place, &mean);
+  if (!belief)
+    return NAN;
+  /* a logistic of this width is within 0.01 of the normal distribution */
+  double value = pow(10, mean + belief->sd * log(part / (1 - part)) / 1.702);
+  return fmin(fmax(value, drawn->low), drawn->high);
+}

@@ -10,6 +10,7 @@
 #define ATTUNE_SEARCH_BELIEF_H
 
 #include "search/features.h"
+#include "search/search_internal.h"
 
 #define BELIEF_TRIALS 10.0 /* chosen on the half of the bench's problems that may be tuned on */
 
@@ -17,5 +18,14 @@
  * that is NULL. */
 double belief_term(const struct features *features, size_t trials, const double *row,
                    double *gradient);
+
+/* The same with the beliefs that the search was told (search_believe), in place of what its space says of those
+ * parameters. */
+double belief_of_search(const struct search *search, const struct features *features, size_t trials,
+                        const double *row, double *gradient);
+
+/* Of a parameter that a belief of the search (search_believe) is about at `point`, a value drawn from it: the one below
+ * which it puts about `unit` of its mass, within the range. NaN where there is no such belief. */
+double belief_draw(const struct search *search, const double *point, size_t param, double unit);
 
 #endif

@@ -41,6 +41,7 @@ many_clear(struct many *many)
 
 struct hunt
 {
+  const struct search *search;
   size_t outputs, objectives, width;
   struct gp *gps[OUTPUTS_MAX];
   double limit[OUTPUTS_MAX]; /* of constraints: the outcome that 0 has */
@@ -101,7 +102,8 @@ score_many(void *context, size_t count, const double *rows, double *scores)
     }
     scores[c] = hunt_score(hunt, m, v, by_mean, by_variance);
     if (hunt->believed)
-      scores[c] += belief_term(hunt->believed, hunt->known, rows + c * hunt->width, NULL);
+      scores[c] +=
+        belief_of_search(hunt->search, hunt->believed, hunt->known, rows + c * hunt->width, NULL);
   }
   free(mean);
   return err;
@@ -128,7 +130,7 @@ score_one(void *context, const double *row, double *gradient)
                      + by_variance[k] * hunt->slopes[(2 * k + 1) * width + f];
   }
   if (hunt->believed)
-    score += belief_term(hunt->believed, hunt->known, row, gradient);
+    score += belief_of_search(hunt->search, hunt->believed, hunt->known, row, gradient);
   return score;
 }
 
@@ -223,6 +225,7 @@ many_choose(const struct search *search, struct many *many, struct surrogate *fi
   struct hunt hunt = {.outputs = many->count,
                       .objectives = search->objective_count,
                       .width = features->layout.width,
+                      .search = search,
                       .believed = search->objective_count == 1 ? features : NULL,
                       .known = search_known_count(search)};
   struct acquire_score score = {.many = score_many, .one = score_one, .context = &hunt};

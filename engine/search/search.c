@@ -228,6 +228,7 @@ search_free(struct search *search)
   free(search->prior_values);
   free(search->prior_points);
   free(search->first_points);
+  free(search->beliefs);
   free(search);
 }
 

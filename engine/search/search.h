@@ -69,6 +69,28 @@ struct search_spec
   double eta;         /* each rung is eta times the one below; 0 = 3, else 2 … 100 */
 };
 
+/* A belief about a number with a log scale that goes by other parameters: where it holds,
+ * log10 (good value) ~ N(mean + Σ factor · log10 (another parameter, or 1 less it), sd). */
+#define SEARCH_BELIEF_PARTS 2
+struct search_belief
+{
+  size_t param;
+  double mean, sd;
+  struct
+  {
+    size_t param; /* a choice of any kind … */
+    double value; /* … that must have this stored value */
+  } when[SEARCH_BELIEF_PARTS];
+  size_t when_count;
+  struct
+  {
+    size_t param; /* a number above 0, or below 1 */
+    double factor;
+    bool rest; /* of 1 less it */
+  } shifts[SEARCH_BELIEF_PARTS];
+  size_t shift_count;
+};
+
 /* Names of the methods that every search can use, NULL-terminated, with a sentence each; and of those
  * that stand for random points under the stopping rule of the same name, for trials with steps. */
 struct search_method_info
@@ -90,6 +112,12 @@ enum err search_grid_size(const struct search_spec *spec, size_t *count, struct 
  * asked once. */
 enum err search_new(const struct search_spec *spec, struct search **search, struct err_info *info);
 void search_free(struct search *search);
+
+/* Adds a belief to those that the space states (copied): an entry of the log like the others, for the Bayesian
+ * method alone. It fades as trials come in and never rules anything out. ERR_INVALID when the parameters are
+ * not of those kinds. */
+enum err search_believe(struct search *search, const struct search_belief *belief,
+                        struct err_info *info);
 
 /* What to run next: a new trial from step 0, or a paused one to be continued, until a step (0 where
  * trials have no steps). */

@@ -82,6 +82,8 @@ struct search
   double cardinality;
   size_t objective_count, constraint_count;
   struct fidelity fidelity;
+  struct search_belief *beliefs; /* (belief_count) */
+  size_t belief_count;
 
   /* The log: trials in the order of their asks, and those with a value or failure in the order of
    * their tells. */

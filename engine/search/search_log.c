@@ -85,6 +85,50 @@ grow(struct search *search)
   return true;
 }
 
+/* Whether a parameter's logarithm (or that of 1 less it) is a number all over its range. */
+static bool
+has_logarithm(const struct space_param *param, bool rest)
+{
+  if (param->kind == SPACE_ORDINAL)
+  {
+    for (size_t v = 0; v < param->value_count; v++)
+    {
+      double number = space_param_number(param, (double) v);
+      if (!(rest ? number < 1 : number > 0))
+        return false;
+    }
+    return true;
+  }
+  return (param->kind == SPACE_FLOAT || param->kind == SPACE_INT)
+         && (rest ? param->high < 1 : param->low > 0);
+}
+
+enum err
+search_believe(struct search *search, const struct search_belief *belief, struct err_info *info)
+{
+  const struct space *space = search->space;
+  bool good = belief->param < space->count && belief->when_count <= SEARCH_BELIEF_PARTS
+              && belief->shift_count <= SEARCH_BELIEF_PARTS && isfinite(belief->mean)
+              && belief->sd > 0 && isfinite(belief->sd)
+              && space->params[belief->param].kind == SPACE_FLOAT
+              && space->params[belief->param].scale == SPACE_LOG;
+  for (size_t i = 0; good && i < belief->when_count; i++)
+    good = belief->when[i].param < space->count;
+  for (size_t i = 0; good && i < belief->shift_count; i++)
+    good = belief->shifts[i].param < space->count
+           && has_logarithm(&space->params[belief->shifts[i].param], belief->shifts[i].rest);
+  if (!good)
+    return err_set(info, ERR_INVALID,
+                   "a belief must be about a number with a log scale, and go by others");
+  struct search_belief *grown =
+    realloc(search->beliefs, (search->belief_count + 1) * sizeof *grown);
+  if (!grown)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  search->beliefs = grown;
+  search->beliefs[search->belief_count++] = *belief;
+  return ERR_OK;
+}
+
 static struct search_trial *
 find_trial(const struct search *search, uint64_t id)
 {

@@ -21,9 +21,9 @@ range_run_supports(const char *family)
   return known && known->has_rungs;
 }
 
-/* Whether the optimizer sizes its steps by the gradients' past. */
-static bool
-is_adaptive(const char *family, const struct model_data_shape *shape, const json_t *params)
+bool
+range_run_is_adaptive(const char *family, const struct model_data_shape *shape,
+                      const json_t *params)
 {
   switch ((enum family_optimizer) family_choice(family, shape, params, "optimizer"))
   {
@@ -41,7 +41,7 @@ is_adaptive(const char *family, const struct model_data_shape *shape, const json
 enum range_test_rule
 range_run_rule(const char *family, const struct model_data_shape *shape, const json_t *params)
 {
-  if (is_adaptive(family, shape, params))
+  if (range_run_is_adaptive(family, shape, params))
     return RANGE_TEST_ADAM;
   switch ((enum family_schedule) family_choice(family, shape, params, "schedule"))
   {
@@ -78,7 +78,7 @@ range_run_complete(const char *family, const struct model_data_shape *shape, con
   if (!(wish->low > 0.0))
     wish->low = LOW;
   if (!(wish->high > 0.0))
-    wish->high = is_adaptive(family, shape, params) ? HIGH_ADAM : HIGH;
+    wish->high = range_run_is_adaptive(family, shape, params) ? HIGH_ADAM : HIGH;
   if (wish->steps == 0)
     wish->steps = (size_t) fmin(fmax(whole * STEPS_SHARE, STEPS_LEAST), STEPS_USUAL_MOST);
 }

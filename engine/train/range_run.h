@@ -19,6 +19,10 @@ struct range_run_wish
 /* Whether the family trains with a learning rate that can be tested. */
 bool range_run_supports(const char *family);
 
+/* Whether the optimizer of these parameters sizes its steps by the gradients' past. */
+bool range_run_is_adaptive(const char *family, const struct model_data_shape *shape,
+                           const json_t *params);
+
 /* The rates and steps that a wish comes to, for these parameters on `rows` training rows. Its zeros are filled
  * in; max_seconds stays. */
 void range_run_complete(const char *family, const struct model_data_shape *shape,

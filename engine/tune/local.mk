@@ -17,6 +17,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_kept.c engine/tune/tune_kept.h \
   engine/tune/tune_limits.c engine/tune/tune_limits.h \
   engine/tune/tune_long.c engine/tune/tune_long.h \
+  engine/tune/tune_prior.c engine/tune/tune_prior.h \
   engine/tune/tune_range.c engine/tune/tune_range.h \
   engine/tune/tune_repeat.c engine/tune/tune_repeat.h \
   engine/tune/tune_rungs.c engine/tune/tune_rungs.h \

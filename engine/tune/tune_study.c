@@ -9,6 +9,7 @@
 #include "base/space_json.h"
 #include "model/family_cost.h"
 #include "train/train.h"
+#include "tune/tune_prior.h"
 #include "tune/tune_long.h"
 
 #define VARIANTS_MOST 3 /* of a family */
@@ -235,7 +236,7 @@ remember(struct tune_study *study, const struct tune_entry *entry)
   struct tune_entry *kept = &study->log[study->log_count];
   *kept = *entry;
   kept->point = NULL;
-  if (entry->kind == TUNE_ASK)
+  if (entry->kind == TUNE_ASK || entry->kind == TUNE_BELIEVE)
   {
     size_t bytes = study->spec->space->count * sizeof(double);
     double *point = malloc(bytes + 1);
@@ -382,6 +383,15 @@ tell(struct tune_study *study, const struct tune_entry *entry, struct err_info *
 }
 
 static enum err
+believe(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
+{
+  struct search_belief belief;
+  enum err err =
+    tune_prior_belief(study->spec, &study->shape, entry->point, entry->rate, &belief, info);
+  return err == ERR_OK ? search_believe(study->search, &belief, info) : err;
+}
+
+static enum err
 search_take(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
   switch (entry->kind)
@@ -404,6 +414,8 @@ search_take(struct tune_study *study, const struct tune_entry *entry, struct err
              : ERR_OK;
   case TUNE_PRUNE:
     return search_prune(study->search, entry->trial, info);
+  case TUNE_BELIEVE:
+    return believe(study, entry, info);
   }
   return err_set(info, ERR_INTERNAL, "unknown kind of log entry");
 }

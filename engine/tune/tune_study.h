@@ -31,14 +31,16 @@ enum tune_entry_kind
   TUNE_FORGET,   /* it was cancelled: unknown */
   TUNE_MEASURE,  /* it is paused at `rung` with `objective` after `seconds` */
   TUNE_CONTINUE, /* it goes on to `rung` */
-  TUNE_PRUNE     /* it ends where it was paused */
+  TUNE_PRUNE,    /* it ends where it was paused */
+  TUNE_BELIEVE   /* a range test at `point` found `rate` (tune_prior.h) */
 };
 
 struct tune_entry
 {
   enum tune_entry_kind kind;
   uint64_t trial;
-  const double *point; /* of an ask: spec->space->count doubles */
+  const double *point; /* of an ask or a belief: spec->space->count doubles */
+  double rate;
   size_t rung;
   double objective, seconds;
   struct tune_cost cost; /* of a tell */

@@ -119,11 +119,12 @@ entry_of(const struct db_work_log_entry *logged)
     [DB_LOG_ASK] = TUNE_ASK,         [DB_LOG_TELL] = TUNE_TELL,
     [DB_LOG_FAILED] = TUNE_FAILED,   [DB_LOG_FORGET] = TUNE_FORGET,
     [DB_LOG_MEASURE] = TUNE_MEASURE, [DB_LOG_CONTINUE] = TUNE_CONTINUE,
-    [DB_LOG_PRUNE] = TUNE_PRUNE};
+    [DB_LOG_PRUNE] = TUNE_PRUNE,     [DB_LOG_BELIEVE] = TUNE_BELIEVE};
   return (struct tune_entry){.kind = kinds[logged->kind],
                              .trial = (uint64_t) logged->trial_number,
                              .point = logged->point,
                              .rung = (size_t) logged->rung,
+                             .rate = logged->rate,
                              .objective = logged->objective,
                              .seconds = logged->seconds,
                              .cost = {logged->predict_us, logged->model_bytes}};
@@ -140,7 +141,8 @@ prepared_catch_up(struct prepared *prepared, struct db_conn *conn, struct arena 
   for (size_t i = 0; i < count && status >= DB_NONE; i++)
   {
     struct tune_entry entry = entry_of(&entries[i]);
-    if (entry.kind == TUNE_ASK && entries[i].point_count != prepared->data->spec->space->count)
+    if ((entry.kind == TUNE_ASK || entry.kind == TUNE_BELIEVE)
+        && entries[i].point_count != prepared->data->spec->space->count)
     {
       log_error("a point of the search log has %zu numbers, not %zu", entries[i].point_count,
                 prepared->data->spec->space->count);

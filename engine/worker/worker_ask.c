@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "tune/tune_prior.h"
 #include "tune/tune_repeat.h"
 #include "worker/worker_internal.h"
 
@@ -190,6 +191,38 @@ act(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
   return DB_NONE;
 }
 
+/* The range tests that the search is to begin with. */
+static enum db_status
+add_tests(struct db_conn *conn, const struct db_work_job *job, struct asking *asking,
+          const struct prepared *prepared)
+{
+  const struct job_spec *spec = prepared->data->spec;
+  struct arena *arena = asking->worker->arena;
+  size_t count = tune_prior_count(spec), width = spec->space->count;
+  struct db_range_wanted *wanted = arena_array(arena, count + 1, sizeof *wanted);
+  double *points = arena_array(arena, count * width + 1, sizeof *points);
+  enum db_status status = wanted != NULL && points != NULL ? DB_ROWS : DB_HARD;
+  for (size_t i = 0; i < count && status == DB_ROWS; i++)
+  {
+    struct err_info info = {0};
+    json_t *params = NULL;
+    wanted[i].point = points + i * width;
+    wanted[i].point_count = width;
+    tune_prior_point(spec, i, points + i * width);
+    enum err err = tune_point_params(spec, wanted[i].point, &wanted[i].family, &params, &info);
+    char *text = err == ERR_OK ? json_dumps(params, JSON_COMPACT) : NULL;
+    wanted[i].params = text != NULL ? arena_strdup(arena, text) : NULL;
+    if (wanted[i].params == NULL)
+      status = DB_HARD;
+    free(text);
+    json_decref(params);
+  }
+  if (status == DB_ROWS)
+    status = db_range_add(conn, job, wanted, count);
+  asking->stopped = status == DB_ROWS;
+  return status;
+}
+
 static enum db_status
 decide(struct db_conn *conn, const struct db_work_job *job, void *context)
 {
@@ -210,6 +243,8 @@ decide(struct db_conn *conn, const struct db_work_job *job, void *context)
   if (status < DB_NONE)
     return status;
   const struct job_spec *spec = prepared->data->spec;
+  if (spec->range_test && !job->has_tests && job->trial_count == 0 && tune_prior_count(spec) > 0)
+    return add_tests(conn, job, asking, prepared);
   double budget_s = spec->budget_seconds;
   size_t workers = asking->worker->options->workers, folds = prepared->data->split->fold_count;
   struct tune_situation situation = {

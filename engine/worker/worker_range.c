@@ -11,8 +11,10 @@
 
 #define MOST_DEPTH 64
 #define RECORD_TRIES 200
-/* A test is to be short; one that takes longer ends with the curve it has. */
+/* A test is to be short; one that takes longer ends with the curve it has. Of a job's seconds it has a small part. */
 #define MOST_SECONDS 120.0
+#define BUDGET_SHARE 0.02
+#define LEAST_SECONDS 1.0
 
 /* Writes an end without a result, again and again while the database is away. */
 static void
@@ -22,6 +24,14 @@ give_up(struct worker *worker, const struct db_work_lease *lease, enum db_work_e
   for (int i = 0; i < RECORD_TRIES; i++)
     if (db_range_end(worker->conn, lease, how, reason) != DB_SOFT || !worker_pause(worker, 0.5))
       return;
+}
+
+static double
+most_seconds(const struct db_work_unit *unit, const json_t *spec)
+{
+  double budget_s = unit->job_id != NULL ? worker_budget_seconds(spec) : 0;
+  return budget_s > 0 ? fmin(fmax(budget_s * BUDGET_SHARE, LEAST_SECONDS), MOST_SECONDS)
+                      : MOST_SECONDS;
 }
 
 static enum err
@@ -37,11 +47,12 @@ write_unit(const struct work_dir *dir, const struct db_range_unit *range, const 
     err = json_parse(unit->params, strlen(unit->params), MOST_DEPTH, &params, info);
   if (err == ERR_OK)
   {
-    json_t *json = json_pack(
-      "{s:s, s:s, s:I, s:O, s:O, s:s, s:O, s:f, s:f, s:i, s:f}", "mode", "range", "data", path,
-      "parent", (json_int_t) getpid(), "spec", spec, "schema", schema, "family", unit->family,
-      "params", params, "low", isnan(range->low) ? 0.0 : range->low, "high",
-      isnan(range->high) ? 0.0 : range->high, "steps", range->steps, "max_seconds", MOST_SECONDS);
+    json_t *json =
+      json_pack("{s:s, s:s, s:I, s:O, s:O, s:s, s:O, s:f, s:f, s:i, s:f}", "mode", "range", "data",
+                path, "parent", (json_int_t) getpid(), "spec", spec, "schema", schema, "family",
+                unit->family, "params", params, "low", isnan(range->low) ? 0.0 : range->low, "high",
+                isnan(range->high) ? 0.0 : range->high, "steps", range->steps, "max_seconds",
+                most_seconds(unit, spec));
     err = work_dir_write_json(dir, "unit.json", json, info);
     json_decref(json);
   }
@@ -60,10 +71,12 @@ record(struct worker *worker, const struct db_range_unit *range, const struct db
   enum err err = work_dir_read_json(dir, "result.json", &answer, &info);
   char *text = err == ERR_OK ? json_dumps(json_object_get(answer, "range"), JSON_COMPACT) : NULL;
   double seconds = json_get_number(answer, "seconds", NAN);
+  const json_t *suggestion = json_object_get(json_object_get(answer, "range"), "suggestion");
+  double rate = json_get_number(suggestion, "learning_rate", NAN);
   enum db_status status = DB_SOFT;
   for (int i = 0; text != NULL && i < RECORD_TRIES && status == DB_SOFT; i++)
   {
-    status = db_range_finish(worker->conn, lease, text, seconds);
+    status = db_range_finish(worker->conn, lease, text, rate, seconds);
     if (status == DB_SOFT && !worker_pause(worker, 0.5))
       break;
   }
@@ -110,7 +123,8 @@ run(struct worker *worker, const struct db_range_unit *range, const struct db_wo
                           .watchdog = worker->watchdog,
                           .dir = dir,
                           .hold_fd = worker->estate.fd,
-                          .job_id = range->test_id,
+                          .job_id =
+                            range->unit.job_id != NULL ? range->unit.job_id : range->test_id,
                           .lease = lease,
                           .heartbeat = db_range_heartbeat,
                           .memory_bytes = worker->options->memory_bytes,

@@ -28,11 +28,11 @@ view_test(const struct db_range_test *row, bool full)
   json_t *spec = view_json(row->spec), *result = view_json(row->result);
   const json_t *seed = json_object_get(json_object_get(spec, "search"), "seed");
   const char *target = json_get_string(spec, "target", NULL);
-  json_t *view =
-    json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:O}", "id", row->id, "state", row->state,
-              "dataset", row->dataset_id, "dataset_version", row->dataset_version, "target",
-              view_text(target), "task", view_text(json_get_string(spec, "task", NULL)), "family",
-              row->family, "params", view_json(row->params), "seed", seed);
+  json_t *view = json_pack(
+    "{s:s, s:s, s:o, s:s, s:i, s:o, s:o, s:s, s:o, s:O}", "id", row->id, "state", row->state, "job",
+    view_text(row->job_id), "dataset", row->dataset_id, "dataset_version", row->dataset_version,
+    "target", view_text(target), "task", view_text(json_get_string(spec, "task", NULL)), "family",
+    row->family, "params", view_json(row->params), "seed", seed);
 
   if (view)
   {

@@ -12,18 +12,22 @@ from kills import find
 PATH = "/api/v1/lr-range-tests"
 
 
-class RangeTests(ApiTest):
+class OnTable(ApiTest):
+    """With a small table to work on."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        if not hasattr(RangeTests, "table"):
-            RangeTests.table = cls.ready([("file", "iris.csv", iris())])
+        if not hasattr(OnTable, "table"):
+            OnTable.table = cls.ready([("file", "iris.csv", iris())])
 
     @classmethod
     def ready(cls, parts):
         answer = cls.api.upload("/api/v1/datasets", parts)
         return cls.api.wait_dataset(answer.json["id"])["id"]
 
+
+class RangeTests(OnTable):
     def start(self, **more):
         answer = self.api.post(PATH, {"dataset": self.table, "target": "species", **more})
         self.assertEqual(answer.status, 202, answer)
@@ -167,6 +171,62 @@ class RangeTests(ApiTest):
         self.problem(other.call("DELETE", f"/api/v1/datasets/{dataset}"), 409, "dataset_busy")
         sql(f"UPDATE lr_range_test SET state = 'failed', ended_at = now(), lease_until = NULL WHERE id = '{test}'")
         self.assertEqual(other.call("DELETE", f"/api/v1/datasets/{dataset}").status, 204)
+
+
+class Jobs(OnTable):
+    """Jobs whose search begins with range tests."""
+
+    def run_pair(self, **space):
+        views = []
+        for _ in range(2):
+            job = self.run_job({
+                "dataset": self.table, "target": "species", "families": ["mlp"], "budget": {"trials": 5},
+                "search": {"seed": 11, "parallel": 1, "range_test": True,
+                           "space": {"epochs": 8, "batch_size": 32, **space}}})
+            self.assertEqual(job["state"], "succeeded", job)
+            trials = self.api.get(f"/api/v1/jobs/{job['id']}/trials").json["items"]
+            tests = [one for one in self.api.get(PATH + "?limit=100").json["items"] if one["job"] == job["id"]]
+            views.append((job, trials, tests))
+        return views
+
+    def test_a_job_begins_with_its_tests(self):
+        wide = {"type": "float", "low": 1e-6, "high": 10, "scale": "log"}
+        views = self.run_pair(optimizer={"type": "categorical", "choices": ["adamw", "sgd"]}, learning_rate=wide)
+        for job, trials, tests in views:
+            self.assertTrue(job["spec"]["search"]["range_test"])
+            self.assertEqual(sorted(one["optimizer"] for one in tests), ["adamw", "sgd"])
+            self.assertEqual({one["state"] for one in tests}, {"succeeded"})
+            first = min(trial["created_at"] for trial in trials)
+            for one in tests:
+                self.assertLessEqual(one["ended_at"], first)
+            # what was believed: within two standard deviations of the rates found, scaled for the momentum
+            found = {one["optimizer"]: one for one in tests}
+            near = 0
+            for trial in trials[1:]:
+                params = trial["params"]
+                test = found[params["optimizer"]]
+                mean = test["suggestion"]["learning_rate"]
+                if params["optimizer"] == "sgd":
+                    mean *= (1 - params["momentum"]) / (1 - test["momentum"])
+                near += abs(math.log10(params["learning_rate"] / mean)) < 1
+            self.assertGreaterEqual(near, 3, (trials, found))
+            log = [line["message"] for line in self.api.get(f"/api/v1/jobs/{job['id']}/logs?limit=1000").json["items"]]
+            self.assertEqual(sum(line.startswith("range test of mlp: rates around") for line in log), 2, log)
+        # a suggestion is a function of seed and log
+        self.assertEqual(*([(trial["params"], trial["metric"]) for trial in trials] for _, trials, _ in views))
+
+    def test_nothing_to_test(self):
+        job = self.run_job({"dataset": self.table, "target": "species", "families": ["linear"], "budget": {"trials": 2},
+                            "search": {"range_test": True}})
+        self.assertEqual(job["state"], "succeeded", job)
+        plain = self.run_job({"dataset": self.table, "target": "species", "families": ["linear"],
+                              "budget": {"trials": 1}})
+        self.assertNotIn("range_test", plain["spec"]["search"])
+
+    def test_bad_wishes(self):
+        body = {"dataset": self.table, "target": "species"}
+        for search in ({"range_test": True, "method": "random"}, {"range_test": "yes"}, {"range_test": 1}):
+            self.problem(self.api.post("/api/v1/jobs", {**body, "search": search}), 422, "invalid", "/search/range_test")
 
 
 class Kills(ApiTest):

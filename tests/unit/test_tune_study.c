@@ -1,59 +1,9 @@
 /* What a job's search asks for: families in turn, the same from the log as from memory, nothing too late. */
 #include <config.h>
 
-#include "tests/harness/test_support.h"
+#include "tests/unit/test_study.h"
 
 #include "base/rng.h"
-#include "tune/tune_data.h"
-#include "tune/tune_study.h"
-
-#define MOST 40
-
-static const char schema_text[] =
-  "{\"kind\":\"table\",\"rows\":500,\"columns\":["
-  "{\"name\":\"a\",\"type\":\"numeric\",\"missing\":0,\"distinct\":400},"
-  "{\"name\":\"b\",\"type\":\"numeric\",\"missing\":0,\"distinct\":400},"
-  "{\"name\":\"y\",\"type\":\"categorical\",\"missing\":0,\"distinct\":2}],\"warnings\":[]}";
-
-struct fixture
-{
-  struct arena *arena;
-  struct job_spec *spec;
-  struct model_data_shape shape;
-};
-
-static void
-make_spec(struct fixture *fixture, const char *request)
-{
-  struct err_info info = {0};
-  json_t *schema = json_loads(schema_text, 0, NULL), *json = json_loads(request, 0, NULL);
-  fixture->shape = (struct model_data_shape){
-    .kind = DATASET_TABLE, .task = TASK_BINARY, .rows = 500, .columns = 2, .classes = 2};
-  if (tune_spec_read(json, schema, fixture->arena, &fixture->spec, &info) != ERR_OK)
-    fail_msg("%s", info.text);
-  json_decref(schema);
-  json_decref(json);
-}
-
-static struct tune_study *
-new_study(const struct fixture *fixture)
-{
-  struct tune_study *study = NULL;
-  struct err_info info = {0};
-  if (tune_study_new(fixture->spec, &fixture->shape, 5, 400, &study, &info) != ERR_OK)
-    fail_msg("%s", info.text);
-  return study;
-}
-
-static struct tune_situation
-calm(uint64_t next_trial)
-{
-  return (struct tune_situation){.next_trial = next_trial,
-                                 .search_left_s = INFINITY,
-                                 .best_value = NAN,
-                                 .metric = METRIC_ACCURACY,
-                                 .workers = 1};
-}
 
 /* A landscape with a best family and a best place. */
 static double
@@ -64,22 +14,6 @@ objective_of(const struct fixture *fixture, const double *point)
     if (!isnan(point[p]))
       sum += pow(space_to_unit(&fixture->spec->space->params[p], point[p]) - 0.3, 2);
   return sum;
-}
-
-struct history
-{
-  struct tune_entry entries[2 * MOST];
-  double points[MOST + 1][64];
-  size_t count;
-};
-
-static void
-log_entry(struct history *history, struct tune_study *study, struct tune_entry entry)
-{
-  struct err_info info = {0};
-  history->entries[history->count++] = entry;
-  if (tune_study_fold(study, &entry, &info) != ERR_OK)
-    fail_msg("%s", info.text);
 }
 
 /* Lives through `trials` trials, one after the other; with `faults` a few fail or are cancelled. */
@@ -467,26 +401,6 @@ test_stops_for_want_of_gain(void **state)
   assert_true(late.gain.regret_bound < stop.gain.regret_bound);
   assert_int_equal(after_trials(fixture, both, 8).decision, TUNE_ADD);
 }
-
-static int
-setup(void **state)
-{
-  struct fixture *fixture = calloc(1, sizeof *fixture);
-  fixture->arena = arena_new(0);
-  *state = fixture;
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  struct fixture *fixture = *state;
-  arena_free(fixture->arena);
-  free(fixture);
-  return 0;
-}
-
-#define study_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
 main(void)
