@@ -47,7 +47,7 @@ claim_one(struct db_conn *conn, void *context)
     "   AND (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
     "   AND r.attempts < $3 ORDER BY (SELECT count(*) FROM lr_range_test o"
     "     WHERE o.tenant_id = r.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
-    "   r.created_at, r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED) RETURNING number"};
+    "   r.created_at, r.number LIMIT 1 FOR UPDATE OF r SKIP LOCKED) RETURNING number"};
   static const struct db_statement get = {
     "range_unit",
     "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.job_id, r.attempts, r.params, r.family, "
