@@ -37,10 +37,10 @@ take(struct pieces *pieces, size_t count, size_t size)
 static size_t
 images_at_once(const struct convnet_unit *unit, size_t n, enum kernel_precision precision)
 {
-  size_t bytes = unit->conv_height * unit->conv_width * unit->out * sizeof(float);
+  size_t bytes = unit->conv_height * unit->conv_width * unit->out * conv_ops_bytes(precision);
   size_t most = CACHE_BYTES / bytes, images;
 
-  if (!unit->pools || precision != KERNEL_FP32)
+  if (!unit->pools)
     return n;
   for (images = most < n ? most : n; images > 1 && n % images; images--)
     ;

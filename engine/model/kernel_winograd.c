@@ -164,38 +164,68 @@ find_pixels(const struct winograd_tiles *tiles, size_t tile, const float *x, siz
     }
 }
 
+/* Bᵀ of a patch's line of points, already combined along the other side, to six matrices. */
+static SIMD_INLINE void
+put_patch_line(const lanes d[PATCH], float *to, size_t stride)
+{
+  lanes line[PATCH];
+
+  patch_line(d, line, 1);
+  put(to, line[0]);
+  put(to + stride, line[1]);
+  put(to + 2 * stride, line[2]);
+  put(to + 3 * stride, line[3]);
+  put(to + 4 * stride, line[4]);
+  put(to + 5 * stride, line[5]);
+}
+
+#define EACH_COLUMN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+
+/* Pixels are read anew for each pair of lines, which takes less than to keep what is common to all lines, for that
+ * does not fit the registers. */
+static SIMD_INLINE void
+put_patch(const float *const *pixels, size_t c, float *to, size_t stride)
+{
+  lanes upper[PATCH], lower[PATCH];
+
+#define PIXEL(i, j) get(pixels[(i) *PATCH + (j)] + c)
+#define OUTER(j) upper[j] = join(4.0f, PIXEL(0, j), join(-5.0f, PIXEL(2, j), PIXEL(4, j)));
+#define NEAR(j)                                                                                    \
+  {                                                                                                \
+    lanes a = join(-4.0f, PIXEL(2, j), PIXEL(4, j)), b = join(-4.0f, PIXEL(1, j), PIXEL(3, j));    \
+    upper[j] = a + b;                                                                              \
+    lower[j] = a - b;                                                                              \
+  }
+#define FAR(j)                                                                                     \
+  {                                                                                                \
+    lanes a = PIXEL(4, j) - PIXEL(2, j), b = 2.0f * (PIXEL(3, j) - PIXEL(1, j));                   \
+    upper[j] = a + b;                                                                              \
+    lower[j] = a - b;                                                                              \
+  }
+#define LAST(j) upper[j] = join(4.0f, PIXEL(1, j), join(-5.0f, PIXEL(3, j), PIXEL(5, j)));
+  EACH_COLUMN(OUTER)
+  put_patch_line(upper, to, stride);
+  EACH_COLUMN(NEAR)
+  put_patch_line(upper, to + PATCH * stride, stride);
+  put_patch_line(lower, to + 2 * PATCH * stride, stride);
+  EACH_COLUMN(FAR)
+  put_patch_line(upper, to + 3 * PATCH * stride, stride);
+  put_patch_line(lower, to + 4 * PATCH * stride, stride);
+  EACH_COLUMN(LAST)
+  put_patch_line(upper, to + 5 * PATCH * stride, stride);
+}
+
 void
 winograd_take_patches(const struct winograd_tiles *tiles, const float *x, float *points,
                       size_t stride)
 {
   const float *pixels[PATCH * PATCH];
-  lanes half[PATCH * PATCH];
 
   for (size_t row = 0; row < tiles->count; row++)
   {
     find_pixels(tiles, tiles->first + row, x, PATCH, 1, pixels);
     for (size_t c = 0; c < tiles->channels; c += WINOGRAD_LANES)
-    {
-      float *to = points + row * tiles->channels + c;
-      for (size_t j = 0; j < PATCH; j++)
-      {
-        lanes d[PATCH] = {get(pixels[j] + c),      get(pixels[6 + j] + c),
-                          get(pixels[12 + j] + c), get(pixels[18 + j] + c),
-                          get(pixels[24 + j] + c), get(pixels[30 + j] + c)};
-        patch_line(d, half + j, PATCH);
-      }
-      for (size_t i = 0; i < PATCH; i++, to += PATCH * stride)
-      {
-        lanes line[PATCH];
-        patch_line(half + i * PATCH, line, 1);
-        put(to, line[0]);
-        put(to + stride, line[1]);
-        put(to + 2 * stride, line[2]);
-        put(to + 3 * stride, line[3]);
-        put(to + 4 * stride, line[4]);
-        put(to + 5 * stride, line[5]);
-      }
-    }
+      put_patch(pixels, c, points + row * tiles->channels + c, stride);
   }
 }
 
