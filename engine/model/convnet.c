@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/conv_grid.h"
 
 #define ALIGNMENT 64
 #define PARAM_LIMIT ((size_t) 1 << 27)
@@ -37,7 +38,8 @@ check_config(const struct convnet_config *config, struct err_info *info)
   if (config->stages == 0 || config->stages > CONVNET_STAGES_MAX
       || config->blocks > CONVNET_BLOCKS_MAX || config->filters == 0
       || config->filters > CONVNET_FILTERS_MAX || (config->kernel != 3 && config->kernel != 5)
-      || (config->stride != 1 && config->stride != 2) || config->head_units > CONV_OPS_CHANNELS_MAX)
+      || (config->stride != 1 && config->stride != 2) || config->head_units > CONV_OPS_CHANNELS_MAX
+      || config->head_grid > CONV_GRID_MAX || (config->head_grid && config->head_units))
     return err_set(info, ERR_INVALID, "the convolutional network's layers are out of range");
   if ((unsigned) config->activation >= CONV_ACTIVATION_COUNT || !(config->dropout >= 0.0f)
       || config->dropout >= 1.0f)
@@ -84,6 +86,21 @@ add_dense(struct convnet *net, size_t in, size_t out)
   net->param_count += in * out + out;
 }
 
+/* The number of features of a grid. */
+static size_t
+place_taps(struct convnet *net)
+{
+  size_t count = 0;
+
+  for (size_t s = 0; s < net->config.stages; s++)
+  {
+    const struct convnet_unit *end = &net->units[net->ends[s]];
+    net->taps[s] = count;
+    count += conv_grid_cells(end->height, end->width, net->config.head_grid) * end->out;
+  }
+  return count;
+}
+
 static void
 plan(struct convnet *net)
 {
@@ -99,9 +116,12 @@ plan(struct convnet *net)
       add_unit(net, out, false, false);
       add_unit(net, out, false, true);
     }
+    net->ends[s] = net->unit_count - 1;
   }
   const struct convnet_unit *last = &net->units[net->unit_count - 1];
   size_t features = config->head_units ? last->height * last->width * last->out : 2 * last->out;
+  if (config->head_grid)
+    features = place_taps(net);
   if (config->head_units)
   {
     add_dense(net, features, config->head_units);

@@ -5,8 +5,8 @@
  *   y = act (norm (pool (conv x))) [+ skip].
  * Stage s starts with a unit of filters · 2^s maps that pools (the first stage only if `pool_first`), then
  * come `blocks` residual blocks of two units (He et al. 2015). The head takes of each map its mean and its
- * largest value, or, with `head_units`, all of the last maps into a hidden dense layer; after dropout a
- * dense layer gives the logits or the standardised value. Pooling comes before normalisation: that is four
+ * largest value, or, with `head_units`, all of the last maps into a hidden dense layer, or, with `head_grid`, of
+ * each stage's last maps the means over the cells of a grid (conv_grid.h); after dropout a dense layer gives the logits or the standardised value. Pooling comes before normalisation: that is four
  * times less to normalise, and as the normalisation only shifts and scales by a number above 0 the order
  * makes no other difference. Without `normalised` a unit has just its shift.
  *
@@ -43,6 +43,7 @@ struct convnet_config
   size_t kernel;  /* side of the convolutions: 3 or 5 */
   size_t stride;  /* of the first one: 1 or 2 */
   size_t head_units;
+  size_t head_grid; /* cells a side, 0 … CONV_GRID_MAX; not together with head_units */
   bool pool_first, normalised;
   enum conv_activation activation;
   float dropout; /* before the last dense layer, 0 ≤ p < 1 */
@@ -69,6 +70,9 @@ struct convnet
   struct convnet_config config;
   struct convnet_unit units[CONVNET_UNITS_MAX];
   size_t unit_count;
+  size_t ends[CONVNET_STAGES_MAX]; /* the last unit of each stage */
+  size_t
+    taps[CONVNET_STAGES_MAX]; /* with head_grid: where its means start in an image's features */
   struct convnet_dense dense[2];
   size_t dense_count;
   size_t param_count, statistic_count;
@@ -148,6 +152,10 @@ bool convnet_infer_take(struct convnet_infer *infer, const struct convnet *net);
 
 /* Floats of scratch memory, aligned to 64 bytes. */
 size_t convnet_infer_floats(const struct convnet_infer *infer);
+
+/* features (n, dense[0].in) ← what the dense layers see of x; the net has no head_units. */
+bool convnet_infer_features(const struct convnet_infer *infer, float *scratch, const float *x,
+                            size_t n, float *features);
 
 /* out (n, outputs) ← x (n, height, width, channels); image by image, so that the answer does not depend on what
  * else is asked. */

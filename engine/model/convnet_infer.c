@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/convnet.h"
+#include "model/convnet_stage.h"
 #include "model/net.h"
 
 #define ALIGNMENT ((size_t) 64)
@@ -204,11 +205,13 @@ convnet_infer_floats(const struct convnet_infer *infer)
   return lay_out(infer, NULL, &place);
 }
 
+/* The last maps; with head_grid the features are made on the way. */
 static const float *
 run_units(const struct convnet_infer *infer, const struct place *place, const float *x)
 {
   const struct convnet *net = &infer->net;
   const float *input = x;
+  size_t stage = 0;
 
   for (size_t i = 0; i < net->unit_count; i++)
   {
@@ -227,8 +230,20 @@ run_units(const struct convnet_infer *infer, const struct place *place, const fl
                        infer->ones, infer->bias[i], from,
                        unit->adds ? place->held[(i - 2) % HELD] : NULL, y);
     input = y;
+    if (net->config.head_grid && i == net->ends[stage])
+      convnet_gather_stage(net, stage++, KERNEL_FP32, 1, y, NULL, place->features);
   }
   return input;
+}
+
+static void
+gather_features(const struct convnet *net, const struct place *place, const float *maps)
+{
+  const struct convnet_unit *last = &net->units[net->unit_count - 1];
+
+  if (!net->config.head_grid)
+    conv_ops_gather(KERNEL_FP32, 1, last->height * last->width, last->out, maps, place->features,
+                    place->where);
 }
 
 static bool
@@ -236,7 +251,6 @@ run_head(const struct convnet_infer *infer, const struct place *place, const flo
          float *out)
 {
   const struct convnet *net = &infer->net;
-  const struct convnet_unit *last = &net->units[net->unit_count - 1];
   const struct convnet_dense *first = net->dense, *end = &net->dense[net->dense_count - 1];
   const float *input = place->features;
 
@@ -250,11 +264,31 @@ run_head(const struct convnet_infer *infer, const struct place *place, const flo
     input = place->hidden;
   }
   else
-    conv_ops_gather(KERNEL_FP32, 1, last->height * last->width, last->out, maps, place->features,
-                    place->where);
+    gather_features(net, place, maps);
   if (!kernel_dense_forward(1, end->in, end->out, input, net->w + end->weights, out))
     return false;
   net_add_bias(1, end->out, net->w + end->bias, out);
+  return true;
+}
+
+bool
+convnet_infer_features(const struct convnet_infer *infer, float *scratch, const float *x, size_t n,
+                       float *features)
+{
+  const struct convnet_config *config = &infer->net.config;
+  size_t pixels = config->height * config->width * config->channels;
+  size_t count = infer->net.dense[0].in;
+  struct place place;
+
+  lay_out(infer, scratch, &place);
+  for (size_t i = 0; i < n; i++)
+  {
+    const float *maps = run_units(infer, &place, x + i * pixels);
+    if (!maps)
+      return false;
+    gather_features(&infer->net, &place, maps);
+    memcpy(features + i * count, place.features, count * sizeof *features);
+  }
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/convnet_stage.h"
 #include "model/convnet_work.h"
 #include "model/net.h"
 
@@ -117,7 +118,7 @@ forward_units(const struct convnet *net, struct convnet_work *work, const float 
   return true;
 }
 
-/* All maps of an image after another, or two numbers for each map. */
+/* All maps of an image after another, or a grid of each stage, or two numbers for each map. */
 static void
 gather_features(const struct convnet *net, struct convnet_work *work)
 {
@@ -126,7 +127,11 @@ gather_features(const struct convnet *net, struct convnet_work *work)
 
   if (net->config.head_units && work->features == at->y)
     return;
-  if (net->config.head_units)
+  if (net->config.head_grid)
+    for (size_t s = 0; s < net->config.stages; s++)
+      convnet_gather_stage(net, s, work->precision, work->n, work->units[net->ends[s]].y, work->tap,
+                           work->features);
+  else if (net->config.head_units)
     conv_ops_widen(work->precision, work->n * net->dense[0].in, at->y, work->features);
   else
     conv_ops_gather(work->precision, work->n, last->height * last->width, last->out, at->y,
@@ -237,8 +242,12 @@ convnet_backward_head(struct convnet *net, struct convnet_work *work)
   if (!backward_dense(last, net, n, work->features, work->doutput, work->dfeatures))
     return false;
   undrop(net, n * last->in, work->features, work->dfeatures);
-  conv_ops_gather_backward(work->precision, n, unit->height * unit->width, unit->out,
-                           work->dfeatures, work->where, dy);
+  if (net->config.head_grid)
+    convnet_spread_stage(net, net->config.stages - 1, work->precision, n, work->dfeatures,
+                         work->tap, dy);
+  else
+    conv_ops_gather_backward(work->precision, n, unit->height * unit->width, unit->out,
+                             work->dfeatures, work->where, dy);
   return true;
 }
 
@@ -288,6 +297,8 @@ backward_unit(struct convnet *net, struct convnet_work *work, size_t i, const fl
 bool
 convnet_backward(struct convnet *net, struct convnet_work *work, const float *x)
 {
+  size_t stage = net->config.stages - 1;
+
   if (!convnet_backward_head(net, work))
     return false;
   for (size_t i = net->unit_count; i-- > 0;)
@@ -300,6 +311,15 @@ convnet_backward(struct convnet *net, struct convnet_work *work, const float *x)
                    work->n * net->units[i - 1].height * net->units[i - 1].width
                      * net->units[i - 1].out,
                    work->units[i + 1].y, work->units[i - 1].y);
+    if (net->config.head_grid && stage > 0 && i == net->ends[stage - 1] + 1)
+    {
+      /* what is before a stage has, beside its first unit's gradient, the head's */
+      stage--;
+      convnet_spread_stage(net, stage, work->precision, work->n, work->dfeatures, work->tap,
+                           work->tap_narrow);
+      conv_ops_add(work->precision, work->n * convnet_end_floats(net, stage), work->tap_narrow,
+                   work->units[i - 1].y);
+    }
   }
   return true;
 }

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "model/convnet_stage.h"
+
 #define ALIGNMENT ((size_t) 64)
 #define MEMORY_LIMIT ((size_t) 1 << 34)
 
@@ -83,6 +85,7 @@ place(struct convnet_work *work, const struct convnet *net, size_t packed, size_
 {
   const struct convnet_unit *last = &net->units[net->unit_count - 1];
   size_t n = work->n, widest = CONV_OPS_CHANNELS_MAX;
+  size_t tapped = net->config.head_grid ? n * convnet_largest_end(net) : 0;
 
   for (size_t i = 0; i < net->unit_count; i++)
     place_unit(work, &net->units[i], &work->units[i], pieces);
@@ -90,6 +93,8 @@ place(struct convnet_work *work, const struct convnet *net, size_t packed, size_
                      ? work->units[net->unit_count - 1].y
                      : take(pieces, n * net->dense[0].in, sizeof(float));
   work->dfeatures = take(pieces, n * net->dense[0].in, sizeof(float));
+  work->tap = take(pieces, tapped, sizeof(float));
+  work->tap_narrow = take(pieces, tapped, conv_ops_bytes(work->precision));
   work->where = take(pieces, n * last->out, sizeof(uint32_t));
   work->z = take(pieces, n * net->config.head_units, sizeof(float));
   work->a = take(pieces, n * net->config.head_units, sizeof(float));

@@ -28,6 +28,8 @@ struct convnet_work
   float *z, *a;    /* hidden dense layer: (n, head_units) */
   float *output, *doutput;
   float *dfeatures;
+  float *tap;       /* with head_grid: of the stages' last maps the largest, (n, maps) */
+  void *tap_narrow; /* the same in the maps' precision */
   float *scale, *offset, *variance; /* (widest) */
   double *sums;                     /* of the statistics: mean, mean², variance of each batch */
   size_t batches;

@@ -110,6 +110,12 @@ enum family_schedule
   FAMILY_FLAT_COSINE
 };
 
+enum family_head_start
+{
+  FAMILY_HEAD_DISCRIMINANT,
+  FAMILY_HEAD_RANDOM
+};
+
 enum family_answer
 {
   FAMILY_NO,

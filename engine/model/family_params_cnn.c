@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include "model/conv_grid.h"
 #include "model/conv_ops.h"
 #include "model/convnet.h"
 #include "model/family_params.h"
@@ -48,23 +49,44 @@ tuned_batch(const struct model_data_shape *shape)
   return shape->rows < 1000 ? 32 : shape->rows < 5000 ? 64 : 128;
 }
 
+/* On so few images the base model's layers do better as they are: on 20 images a class of five classes of
+ * Fashion-MNIST that the base had not seen, four splits, errors are 0.120, with layers that learn 0.123 to 0.124. */
+#define FEW_ROWS 1000
+
+static bool
+few_with_base(const struct model_data_shape *shape)
+{
+  return shape->base.stages && shape->rows < FEW_ROWS;
+}
+
+static double
+tuned_frozen_share(const struct model_data_shape *shape)
+{
+  return few_with_base(shape) ? 1.0 : 0.25;
+}
+
 static double
 tuned_epochs(const struct model_data_shape *shape)
 {
+  if (few_with_base(shape))
+    return 30;
   return family_clip(round(1e6 / (double) (shape->rows + 1)), 12, 150);
 }
 
-/* A body knows much already: harder images keep it from learning the few that are there by heart. */
+/* A body knows much already: harder images keep it from learning the few that are there by heart. A last layer
+ * alone has not the means to. */
 static double
 tuned_shift(const struct model_data_shape *shape)
 {
+  if (few_with_base(shape))
+    return 0.04;
   return shape->base.stages ? 0.12 : 0.07;
 }
 
 static double
 tuned_cutout(const struct model_data_shape *shape)
 {
-  return shape->base.stages ? 0.3 : 0.0;
+  return shape->base.stages && !few_with_base(shape) ? 0.3 : 0.0;
 }
 
 static const char *const optimizer_choices[] = {"adamw",      "adam",    "sgd",
@@ -74,6 +96,7 @@ static const char *const schedule_choices[] = {
 static const char *const with_momentum[] = {"sgd", "heavy_ball", "rmsprop", NULL};
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const precision_choices[] = {"auto", "fp32", NULL};
+static const char *const head_starts[] = {"discriminant", "random", NULL};
 static const double batch_values[] = {32, 64, 128, 256, 0};
 static const double filter_values[] = {8, 12, 16, 24, 32, 48, 64, 0};
 
@@ -136,11 +159,10 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 1.0,
    .low = 0.0,
    .high = 1.0,
-   .fallback = 0.25,
+   .tuned = tuned_frozen_share,
    .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
   {.name = "body_rate",
-   .help = "Learning rate of the base model's layers once they learn, as a part of that of the new "
-           "last layer.",
+   .help = "Learning rate of the base model's layers once they learn, as a part of learning_rate.",
    .kind = FAMILY_FLOAT,
    .log_scale = true,
    .searched = true,
@@ -150,6 +172,26 @@ const struct family_param family_params_cnn[] = {
    .high = 1.0,
    .fallback = 0.3,
    .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE},
+  {.name = "head_grid",
+   .help = "Cells a side of the grid over the maps of every stage whose means the new last layer "
+           "sees, and learns from at a fiftieth of learning_rate; 0 shows it just the mean and the "
+           "largest value of each last map.",
+   .kind = FAMILY_INT,
+   .legal_low = 0,
+   .legal_high = CONV_GRID_MAX,
+   .low = 0,
+   .high = CONV_GRID_MAX,
+   .fallback = 8,
+   .kinds = FAMILY_FOR_ALL | FAMILY_WITH_BASE,
+   .later = true},
+  {.name = "head_start",
+   .help = "Where the new last layer starts: from the linear discriminant of the training images' "
+           "classes, or from random weights.",
+   .kind = FAMILY_CHOICE,
+   .fallback = FAMILY_HEAD_DISCRIMINANT,
+   .choices = head_starts,
+   .kinds = FAMILY_FOR_IMAGES | FAMILY_FOR_TABLES | FAMILY_FOR_CLASSES | FAMILY_WITH_BASE,
+   .later = true},
   {.name = "dropout",
    .help = "Share of the last layer's inputs switched off at random in each step.",
    .kind = FAMILY_FLOAT,

@@ -5,7 +5,9 @@ engine_libmodel_a_SOURCES = \
   engine/model/conv_loops_any.c engine/model/conv_loops_avx512.c \
   engine/model/conv_ops.c engine/model/conv_ops.h \
   engine/model/conv_pool.c \
+  engine/model/conv_grid.c engine/model/conv_grid.h \
   engine/model/convnet.c engine/model/convnet.h \
+  engine/model/convnet_stage.c engine/model/convnet_stage.h \
   engine/model/convnet_infer.c engine/model/convnet_train.c \
   engine/model/convnet_work.c engine/model/convnet_work.h \
   engine/model/family_params_cnn.c \

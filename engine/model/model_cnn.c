@@ -10,7 +10,9 @@
 #include "model/model_internal.h"
 #include "model/net.h"
 
+/* 2 also has the head's grid; a network without one is written as 1 was. */
 #define BODY_VERSION 1u
+#define BODY_VERSION_GRID 2u
 /* Images at least this large are halved by the first convolution. */
 #define STRIDE_SIDE 96
 
@@ -45,20 +47,21 @@ model_cnn_config(const struct model_data_shape *shape, const json_t *params,
   if (shape->base.stages)
   {
     const struct model_base *base = &shape->base;
-    *config =
-      (struct convnet_config){.height = height,
-                              .width = width,
-                              .channels = pixels->channels,
-                              .outputs = outputs,
-                              .stages = base->stages,
-                              .blocks = base->blocks,
-                              .filters = base->filters,
-                              .kernel = base->kernel,
-                              .stride = base->stride,
-                              .pool_first = base->pool_first,
-                              .normalised = base->normalised,
-                              .activation = (enum conv_activation) base->activation,
-                              .dropout = (float) family_number("cnn", shape, params, "dropout")};
+    *config = (struct convnet_config){
+      .height = height,
+      .width = width,
+      .channels = pixels->channels,
+      .outputs = outputs,
+      .stages = base->stages,
+      .blocks = base->blocks,
+      .filters = base->filters,
+      .kernel = base->kernel,
+      .stride = base->stride,
+      .pool_first = base->pool_first,
+      .normalised = base->normalised,
+      .activation = (enum conv_activation) base->activation,
+      .head_grid = (size_t) family_number("cnn", shape, params, "head_grid"),
+      .dropout = (float) family_number("cnn", shape, params, "dropout")};
     return;
   }
   *config = (struct convnet_config){
@@ -219,7 +222,7 @@ save(const void *body, struct buf *out)
   uint32_t bits;
 
   memcpy(&bits, &config->dropout, sizeof bits);
-  buf_append_u32(out, BODY_VERSION);
+  buf_append_u32(out, config->head_grid ? BODY_VERSION_GRID : BODY_VERSION);
   buf_append_u32(out, (uint32_t) config->height);
   buf_append_u32(out, (uint32_t) config->width);
   buf_append_u32(out, (uint32_t) config->channels);
@@ -235,6 +238,8 @@ save(const void *body, struct buf *out)
   buf_append_u32(out, (uint32_t) config->activation);
   buf_append_u32(out, bits);
   buf_append_u32(out, cnn->mirror);
+  if (config->head_grid)
+    buf_append_u32(out, (uint32_t) config->head_grid);
   buf_append_u64(out, net->param_count);
   writer_floats(out, net->w, net->param_count);
   buf_append_u64(out, net->statistic_count);
@@ -242,7 +247,7 @@ save(const void *body, struct buf *out)
 }
 
 static void
-read_config(struct reader *reader, struct convnet_config *config, bool *mirror)
+read_config(struct reader *reader, uint32_t version, struct convnet_config *config, bool *mirror)
 {
   config->height = reader_u32(reader);
   config->width = reader_u32(reader);
@@ -261,6 +266,7 @@ read_config(struct reader *reader, struct convnet_config *config, bool *mirror)
     activation < CONV_ACTIVATION_COUNT ? (enum conv_activation) activation : CONV_ACTIVATION_COUNT;
   memcpy(&config->dropout, &bits, sizeof bits);
   *mirror = reader_u32(reader) != 0;
+  config->head_grid = version == BODY_VERSION_GRID ? reader_u32(reader) : 0;
 }
 
 /* A variance may be 0, never less. */
@@ -279,12 +285,13 @@ load(struct reader *reader, void **body, struct err_info *info)
 {
   struct convnet_config config = {0};
   size_t params = 0, counted = 0;
-  bool mirror, good = reader_u32(reader) == BODY_VERSION;
+  uint32_t version = reader_u32(reader);
+  bool mirror, good = version == BODY_VERSION || version == BODY_VERSION_GRID;
   struct convnet *net = NULL;
   enum err rc = ERR_OK;
 
   *body = NULL;
-  read_config(reader, &config, &mirror);
+  read_config(reader, version, &config, &mirror);
   /* the weights are there before anything of the net's stated size is allocated */
   uint64_t weight_count = reader_u64(reader);
   float *weights = reader_floats(reader, weight_count);

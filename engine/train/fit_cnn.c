@@ -13,6 +13,7 @@
 #include "model/model_base.h"
 #include "model/model_cnn.h"
 #include "train/augment.h"
+#include "train/fit_head.h"
 #include "train/fit_net.h"
 
 /* Training images that the statistics of a scored network are taken from. */
@@ -156,12 +157,17 @@ read_augment(struct cnn *cnn)
                                   .brightness = fit_number(fit, "brightness")};
 }
 
+/* A last layer that sees a grid adds up hundreds of features, and starts where it is to end: a full step would
+ * throw it out. */
+#define GRID_RATE 0.02f
+
 /* A body that was another model's has a rate of its own. */
 static void
 list_ranges(struct cnn *cnn)
 {
   bool taken = cnn->fit->shape.base.stages != 0;
   float body_rate = taken ? (float) fit_number(cnn->fit, "body_rate") : 1.0f;
+  float head_rate = cnn->net->config.head_grid ? GRID_RATE : 1.0f;
 
   for (size_t i = 0; i < convnet_range_count(cnn->net); i++)
   {
@@ -169,7 +175,7 @@ list_ranges(struct cnn *cnn)
     bool weights = convnet_range(cnn->net, i, &range->first, &range->count);
     bool body = range->first < convnet_body_count(cnn->net);
     cnn->body_ranges += body;
-    range->rate = body ? body_rate : 1.0f;
+    range->rate = body ? body_rate : head_rate;
     range->decay = weights ? 1.0f : 0.0f;
   }
 }
@@ -223,6 +229,42 @@ origin_of(const struct cnn *cnn)
   return hash ? hash : 1;
 }
 
+/* The new last layer's start, from what the body as it came makes of the training images. */
+static enum err
+start_head(struct cnn *cnn, struct err_info *info)
+{
+  const struct fit *fit = cnn->fit;
+  const struct convnet_dense *head = &cnn->net->dense[0];
+  size_t rows = fit->train.count < FIT_HEAD_ROWS_MAX ? fit->train.count : FIT_HEAD_ROWS_MAX;
+  struct fit_head_rows set = {.count = rows, .width = head->in, .classes = fit->outputs};
+  float *memory;
+  bool good = true;
+
+  if (!fit->shape.base.stages || !fit->train.classes
+      || fit_choice(fit, "head_start") != FAMILY_HEAD_DISCRIMINANT)
+    return ERR_OK;
+  memory = calloc(rows * (head->in + 2), sizeof *memory);
+  set.labels = calloc(rows, sizeof *set.labels);
+  if (!memory || !set.labels || !convnet_infer_take(cnn->infer, cnn->net))
+    good = false;
+  set.x = memory;
+  set.weight = good ? memory + rows * head->in : NULL;
+  for (size_t i = 0; good && i < rows; i++)
+  {
+    size_t row = cnn->sample[i];
+    fit_fetch(&fit->train, &row, 0, 1, cnn->x);
+    good = convnet_infer_features(cnn->infer, cnn->scratch, cnn->x, 1, set.x + i * head->in);
+    set.labels[i] = fit->train.classes[row];
+    set.weight[i] = fit->train.weight ? fit->train.weight[row] : 1.0f;
+  }
+  enum err rc =
+    good ? fit_head_solve(&set, cnn->net->w + head->weights, cnn->net->w + head->bias, info)
+         : err_set(info, ERR_MEMORY, "no memory for the features of %zu images", rows);
+  free(set.labels);
+  free(memory);
+  return rc;
+}
+
 static enum err
 set_up(struct cnn *cnn, struct err_info *info)
 {
@@ -261,7 +303,7 @@ set_up(struct cnn *cnn, struct err_info *info)
   if (!cnn->x || !cnn->scratch || !cnn->reduced)
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
                    cnn->net->param_count);
-  return ERR_OK;
+  return start_head(cnn, info);
 }
 
 static void

@@ -5,6 +5,7 @@ engine_libtrain_a_SOURCES = \
   engine/train/fit_linear.c \
   engine/train/augment.c engine/train/augment.h \
   engine/train/fit_cnn.c \
+  engine/train/fit_head.c engine/train/fit_head.h \
   engine/train/fit_net.c engine/train/fit_net.h \
   engine/train/fit_net_checkpoint.c engine/train/fit_net_step.c \
   engine/train/fit_mlp.c \

@@ -113,8 +113,8 @@ check_gradient(const struct convnet_config *config, double tolerance)
   double worst = worst_difference(config, 1.0f);
 
   if (worst > tolerance)
-    fail_msg("%zu stages, %zu blocks, head %zu, norm %d: off by %g", config->stages, config->blocks,
-             config->head_units, config->normalised, worst);
+    fail_msg("%zu stages, %zu blocks, head %zu, grid %zu, norm %d: off by %g", config->stages,
+             config->blocks, config->head_units, config->head_grid, config->normalised, worst);
 }
 
 static const struct convnet_config plain = {.height = 9,
@@ -151,6 +151,18 @@ test_forms(void **state)
   config.stride = 2;
   config.dropout = 0.4f;
   check_gradient(&config, 1e-2);
+  /* each stage has a gradient of the head's, also where a grid is finer than its maps, and without blocks */
+  for (size_t grid = 1; grid < 8; grid += 3)
+  {
+    config = plain;
+    config.stages = 3;
+    config.head_grid = grid;
+    config.dropout = 0.3f;
+    check_gradient(&config, 1e-2);
+    config.blocks = 0;
+    config.stages = 2;
+    check_gradient(&config, 1e-2);
+  }
   config = plain;
   config.activation = CONV_RELU;
   check_gradient(&config, 5e-2);
@@ -195,7 +207,7 @@ static void
 test_infer_follows_training(void **state)
 {
   (void) state;
-  for (int form = 0; form < 4; form++)
+  for (int form = 0; form < 6; form++)
   {
     struct convnet_config config = plain;
     struct problem problem;
@@ -203,6 +215,7 @@ test_infer_follows_training(void **state)
     float out[ROWS * 3];
     config.pool_first = form & 1;
     config.head_units = form & 2 ? 6 : 0;
+    config.head_grid = form & 4 ? 3 : 0;
     set_up(&problem, &config);
     const float *y = convnet_forward_training(problem.net, problem.work, problem.x, 5, STEP);
     convnet_measure_begin(problem.net, problem.work);
@@ -221,12 +234,11 @@ test_infer_follows_training(void **state)
 
 /* bf16 keeps eight bits of each number between layers; what comes out is near what fp32 gives. */
 static void
-test_bf16_is_near(void **state)
+bf16_is_near(const struct convnet_config *config)
 {
-  (void) state;
   struct problem problem;
   struct convnet_work *half;
-  set_up(&problem, &plain);
+  set_up(&problem, config);
   size_t count = problem.net->param_count;
   float *gradient = malloc(count * sizeof *gradient);
   double dot = 0.0, a = 0.0, b = 0.0;
@@ -251,6 +263,16 @@ test_bf16_is_near(void **state)
   convnet_work_free(half);
   free(gradient);
   tear_down(&problem);
+}
+
+static void
+test_bf16_is_near(void **state)
+{
+  (void) state;
+  bf16_is_near(&plain);
+  struct convnet_config config = plain;
+  config.head_grid = 3;
+  bf16_is_near(&config);
 }
 
 int

@@ -173,6 +173,76 @@ test_pause(void **state)
   model_free(other);
 }
 
+/* The new last layer is good before it is trained, whatever it sees of the maps; a random one is not. */
+static void
+test_head_start(void **state)
+{
+  (void) state;
+#define AS_IT_STARTS "\"epochs\": 1, \"frozen_share\": 1, \"learning_rate\": 1e-7"
+  static const char *const good[] = {"{" AS_IT_STARTS "}", "{" AS_IT_STARTS ", \"head_grid\": 1}",
+                                     "{" AS_IT_STARTS ", \"head_grid\": 0}",
+                                     "{" AS_IT_STARTS ", \"average\": 0, \"mixup\": 0.5}"};
+  struct model *base = base_model("{" SMALL "}");
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+  {
+    struct toy_fit fit;
+    struct train_result result;
+    toy_fit_init(&fit, toy_bands(120, 8, 8, 1), "cnn", good[i]);
+    fit.request.base = base;
+    toy_fit_run(&fit, &result);
+    if (result.metric < 0.9)
+      fail_msg("%s: %g", good[i], result.metric);
+    train_result_clear(&result);
+    toy_fit_clear(&fit);
+  }
+  struct toy_fit fit;
+  struct train_result result;
+  toy_fit_init(&fit, toy_bands(120, 8, 8, 1), "cnn",
+               "{" AS_IT_STARTS ", \"head_start\": \"random\"}");
+  fit.request.base = base;
+  toy_fit_run(&fit, &result);
+  assert_true(result.log_loss > 0.5);
+  train_result_clear(&result);
+  toy_fit_clear(&fit);
+  model_free(base);
+}
+
+/* A base may have been made from a base: of the grid's weights nothing is taken. The file of a network without a
+ * grid is what it was before there were any. */
+static void
+test_base_of_base(void **state)
+{
+  (void) state;
+  struct model *base = base_model("{" SMALL "}");
+  for (int grid = 0; grid < 2; grid++)
+  {
+    struct toy_fit fit;
+    struct train_result first, second;
+    struct buf bytes = {0};
+    struct model *back;
+    toy_fit_init(&fit, toy_bands(120, 8, 8, 1), "cnn",
+                 grid ? "{" BASED ", \"head_grid\": 3}" : "{" BASED ", \"head_grid\": 0}");
+    fit.request.base = base;
+    toy_fit_run(&fit, &first);
+    assert_int_equal(net_of(first.model)->config.head_grid, grid ? 3 : 0);
+    assert_int_equal(model_save(first.model, &bytes, NULL), ERR_OK);
+    assert_int_equal(model_load(bytes.data, bytes.length, &back, NULL), ERR_OK);
+    assert_int_equal(net_of(back)->config.head_grid, grid ? 3 : 0);
+    assert_int_equal(net_of(back)->param_count, net_of(first.model)->param_count);
+    assert_memory_equal(net_of(back)->w, net_of(first.model)->w,
+                        net_of(back)->param_count * sizeof(float));
+    fit.request.base = back;
+    toy_fit_run(&fit, &second);
+    assert_true(second.metric > 0.7);
+    model_free(back);
+    buf_free(&bytes);
+    train_result_clear(&second);
+    train_result_clear(&first);
+    toy_fit_clear(&fit);
+  }
+  model_free(base);
+}
+
 /* Other sizes, other heads, nets without normalisation: saved and loaded, too. */
 static void
 test_sizes(void **state)
@@ -418,6 +488,7 @@ main(void)
     cmocka_unit_test(test_frozen),        cmocka_unit_test(test_frozen_forward_predicts),
     cmocka_unit_test(test_pause),         cmocka_unit_test(test_sizes),
     cmocka_unit_test(test_channels),      cmocka_unit_test(test_bag),
+    cmocka_unit_test(test_head_start),    cmocka_unit_test(test_base_of_base),
     cmocka_unit_test(test_refuses),       cmocka_unit_test(test_stored_form),
     cmocka_unit_test(test_space_and_cost)};
   return cmocka_run_group_tests(tests, NULL, NULL);
