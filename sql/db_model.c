@@ -95,7 +95,7 @@ db_model_insert_version(struct db_conn *conn, const struct db_model_insert *inse
   static const struct db_statement first = {"model_point_first",
                                             "INSERT INTO model_alias (model_id, alias, version)"
                                             " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
-  int fast = 0;
+  int fast = 0, all = 0;
   enum db_status status = DB_ROWS;
   if (insert->fast != NULL)
     status = insert_one(conn, insert->fast, arena, model_id, &fast);
@@ -109,6 +109,10 @@ db_model_insert_version(struct db_conn *conn, const struct db_model_insert *inse
     status =
       db_exec_none(conn, insert->final ? &point : &first,
                    DB_PARAMS(id, db_text("fast"), insert->fast != NULL ? db_int4(fast) : number));
+  if (status >= DB_NONE && insert->all != NULL)
+    status = insert_one(conn, insert->all, arena, model_id, &all);
+  if (status >= DB_NONE && insert->all != NULL)
+    status = db_exec_none(conn, &point, DB_PARAMS(id, db_text("all"), db_int4(all)));
   if (status >= DB_NONE)
     status = db_notify(conn, "model", *model_id);
   return status;

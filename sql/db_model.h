@@ -46,6 +46,8 @@ struct db_model_insert
   size_t folds_length;
   /* A cheaper model of the same job, stored as the version before; NULL = none. */
   const struct db_model_insert *fast;
+  /* The same model fitted on all rows, stored as the version after, which the alias "all" points to; NULL = none. */
+  const struct db_model_insert *all;
 };
 /* Call inside a transaction; notifies "model <id>". */
 enum db_status db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,

@@ -245,6 +245,15 @@ enum db_status db_work_unit_outputs(struct db_conn *conn, const char *trial_id, 
                                     size_t *prediction_count, const char **model,
                                     size_t *model_length);
 
+/* How a done unit's fit went: CPU seconds over all rungs, and its result as JSON text. NULL result = not known. */
+struct db_work_fit
+{
+  double seconds;
+  const char *result;
+};
+enum db_status db_work_unit_fit(struct db_conn *conn, const char *trial_id, int fold,
+                                struct arena *arena, struct db_work_fit *fit);
+
 struct db_model_insert;
 /* Whether a further version of a running job may be published now: the trial is still its best and
  * nothing was published for `interval_s` seconds. DB_NONE when not. */

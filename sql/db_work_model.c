@@ -89,6 +89,20 @@ db_work_unit_outputs(struct db_conn *conn, const char *trial_id, int fold, struc
   return status == DB_NONE ? DB_ROWS : status;
 }
 
+enum db_status
+db_work_unit_fit(struct db_conn *conn, const char *trial_id, int fold, struct arena *arena,
+                 struct db_work_fit *fit)
+{
+  static const struct db_statement get = {
+    "work_unit_fit",
+    "SELECT (SELECT coalesce(sum(seconds), 0) FROM unit WHERE trial_id = $1 AND fold = $2), result"
+    " FROM unit WHERE trial_id = $1 AND fold = $2 AND state = 'done' ORDER BY rung DESC LIMIT 1"};
+  static const struct db_column columns[] = {{DB_FLOAT8, offsetof(struct db_work_fit, seconds), 0},
+                                             {DB_JSON, offsetof(struct db_work_fit, result), 0}};
+  return db_exec_one(conn, &get, DB_PARAMS(db_text(trial_id), db_int4(fold)), DB_COLUMNS(columns),
+                     arena, fit);
+}
+
 /* ---- publishing ----------------------------------------------------------------------------------------- */
 
 enum db_status
@@ -158,12 +172,20 @@ log_report(struct db_conn *conn, const struct db_model_insert *insert)
   if (isfinite(wins))
     snprintf(mix, sizeof mix, "an ensemble was better in %.0f%% of the resamples and is %s",
              100 * wins, json_get_bool(ensemble, "used", false) ? "used" : "not used");
+  const json_t *refit = json_object_get(report, "refit");
+  char again[120] = "";
+  if (json_is_object(refit))
+    snprintf(again, sizeof again, "; a refit on training and validation rows is %s%s%.20s%s",
+             json_get_bool(refit, "kept", false) ? "served" : "not served",
+             json_get_string(refit, "reason", NULL) != NULL ? " (" : "",
+             json_get_string(refit, "reason", ""),
+             json_get_string(refit, "reason", NULL) != NULL ? ")" : "");
   enum db_status status =
     db_job_log(conn, insert->job_id, LOG_LEVEL_INFO, "finish", 0,
-               "the report: %s; the estimate is %s; %s; the model is made of %zu trials",
+               "the report: %s; the estimate is %s; %s; the model is made of %zu trials%s",
                json_get_string(json_object_get(report, "baseline"), "comparison", "no baseline"),
                json_get_string(report, "estimate", "not stated"), mix,
-               json_array_size(json_object_get(report, "members")));
+               json_array_size(json_object_get(report, "members")), again);
   json_decref(report);
   return work_logged(status);
 }
@@ -202,6 +224,12 @@ store_version(struct db_conn *conn, const struct publication *publication, struc
                              "stored %s version %d for the alias fast: %s, %s %.6g, %.3g µs a row",
                              insert->model_name, *publication->version - 1, insert->fast->family,
                              insert->metric, insert->fast->score, insert->fast->us_per_row));
+  if (status == DB_ROWS && insert->all != NULL)
+    status = work_logged(db_job_log(
+      conn, insert->job_id, LOG_LEVEL_INFO, "finish", 0,
+      "stored %s version %d for the alias all: fitted on the report rows, too; its score is "
+      "the one before",
+      insert->model_name, *publication->version + 1));
   if (status == DB_ROWS && insert->final)
     status = log_report(conn, insert);
   return status;

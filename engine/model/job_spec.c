@@ -137,6 +137,11 @@ fill_fields(struct spec_fields *fields, const struct job_spec_context *context)
      .max = TARGET_LENGTH_MAX,
      .hint = "the numeric column that says how much each row counts"},
     {.name = "base_model", .kind = JSON_KIND_ANY, .nullable = true},
+    {.name = "refit",
+     .kind = JSON_KIND_STRING,
+     .nullable = true,
+     .choices = job_refit_names,
+     .hint = "which rows the winner is fitted on again in the end"},
     JSON_FIELD_END};
 
   job_budget_fields(context, fields->budget);

@@ -51,7 +51,10 @@ struct job_spec
   const double *class_weight_values;
   size_t class_weight_count;
   const char *sample_weight; /* numeric column without gaps; NULL = every row weighs 1 */
-  const char *deploy_as;     /* model name */
+  /* What becomes of the winner where rows are kept for the report: "auto" (fitted again on training and validation
+   * rows, and kept unless that is worse), "none", or "all" (and a version fitted on the report rows, too). */
+  const char *refit;
+  const char *deploy_as; /* model name */
   const char **families;
   size_t family_count;
   /* The model whose body the family cnn starts from, a fixed version; base.stages = 0: none. */
@@ -87,7 +90,7 @@ struct job_spec_context
  * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when,range_test},
  * families[],
  * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
- * weights by class), sample_weight, base_model ({"id", "name", "version", "body"}: what the caller wrote there was
+ * weights by class), sample_weight, refit, base_model ({"id", "name", "version", "body"}: what the caller wrote there was
  * resolved before; job_base.c). `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
  * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
  * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */

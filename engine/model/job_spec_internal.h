@@ -39,6 +39,9 @@ struct job_spec_rows
 };
 void job_spec_read_rows(struct job_spec_rows *rows);
 
+/* What "refit" may be, NULL-terminated. */
+extern const char *const job_refit_names[];
+
 /* What the readers of base_model are given. */
 struct job_base_data
 {
@@ -73,7 +76,7 @@ extern const struct json_field job_stop_fields[];
 void job_stop_read(const json_t *search, struct job_spec *spec, struct json_faults *faults);
 void job_stop_write(const struct job_spec *spec, json_t *form);
 
-/* Adds "validation", "class_weight" and "sample_weight" to the normal form. */
+/* Adds "validation", "class_weight", "sample_weight" and "refit" to the normal form. */
 void job_spec_write_rows(const struct job_spec *spec, json_t *form);
 
 #endif

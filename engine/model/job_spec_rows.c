@@ -308,9 +308,12 @@ job_spec_split(const struct job_spec *spec)
                              .unstratified = !spec->stratify && !spec->time_column};
 }
 
+const char *const job_refit_names[] = {"auto", "none", "all", NULL};
+
 void
 job_spec_read_rows(struct job_spec_rows *rows)
 {
+  rows->spec->refit = arena_strdup(rows->arena, json_get_string(rows->request, "refit", "auto"));
   read_validation(rows);
   read_class_weight(rows);
   read_sample_weight(rows);
@@ -353,4 +356,6 @@ job_spec_write_rows(const struct job_spec *spec, json_t *form)
   json_object_set_new(form, "class_weight", normal_class_weight(spec));
   if (spec->sample_weight)
     json_object_set_new(form, "sample_weight", json_string(spec->sample_weight));
+  if (spec->refit && strcmp(spec->refit, "auto") != 0)
+    json_object_set_new(form, "refit", json_string(spec->refit));
 }

@@ -327,6 +327,8 @@ ends_here(const struct fit_net *run, enum train_stop *stop)
     *stop = TRAIN_STOP_PATIENCE;
   else if (run->pace.left == 0)
     *stop = run->pace.done < run->pace.planned ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;
+  else if (fit->valid.count == 0 && run->epoch == fit->request->last_epoch)
+    *stop = TRAIN_STOP_COMPLETE;
   else if (run->epoch == fit->request->pause_epoch)
     *stop = TRAIN_STOP_PAUSE;
   else

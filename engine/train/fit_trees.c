@@ -66,11 +66,20 @@ labels_of(const struct fit_rows *rows, float **owned)
   return *owned;
 }
 
+/* How many rounds there are at most. */
+static size_t
+rounds_of(const struct fit *fit)
+{
+  size_t rounds = (size_t) fit_number(fit, "rounds"), last = fit->request->last_epoch;
+
+  return fit->valid.count == 0 && last && last < rounds ? last : rounds;
+}
+
 static enum err
 grow(const struct fit *fit, struct trees_trainer *trainer, struct fit_outcome *outcome,
      struct err_info *info)
 {
-  size_t rounds = (size_t) fit_number(fit, "rounds");
+  size_t rounds = rounds_of(fit);
   size_t patience = fit->valid.count ? (size_t) fit_number(fit, "patience") : 0;
   struct stop_rule rule;
   double slowest = 0.0, before = fit_elapsed(fit);

@@ -42,7 +42,7 @@ struct train_request
   const json_t *params; /* the family's parameters only, without prefix: {"learning_rate":0.01} */
   const size_t *train_rows;
   size_t train_count;
-  const size_t *valid_rows; /* may be 0 for a final refit: then epochs are fixed by params */
+  const size_t *valid_rows; /* none for a refit: what it ends with is kept (last_epoch) */
   size_t valid_count;
   enum metric metric;
   bool class_weight_balanced;      /* by the training rows; not used with class_weights */
@@ -59,6 +59,9 @@ struct train_request
   /* Networks: pause after this epoch, unless the fit has ended by then; 0 = run to the end. Other
    * families have no rungs and always run in full. */
   size_t pause_epoch;
+  /* Networks and trees without validation rows: the fit ends after this epoch (round) of its whole schedule, as if an
+   * earlier one had found it to be the best; 0 = it runs to its end. Other families have no such thing. */
+  size_t last_epoch;
   /* From a pause of a request that was the same but for pause_epoch, limits and callback; NULL = from
    * the start. */
   const void *checkpoint;

@@ -219,6 +219,9 @@ tune_outcome_clear(struct tune_outcome *outcome)
   if (outcome->fast != NULL)
     tune_outcome_clear(outcome->fast);
   free(outcome->fast);
+  if (outcome->all != NULL)
+    tune_outcome_clear(outcome->all);
+  free(outcome->all);
   *outcome = (struct tune_outcome){0};
 }
 
@@ -294,10 +297,14 @@ tune_finish_run(const struct tune_data *data, const struct tune_finish *finish,
     err = prepare(&work, info);
   if (err == ERR_OK)
     err = finish_choose(&work, &outcome->model, info);
+  work.report_s = clock_monotonic_s();
   if (err == ERR_OK)
     err = finish_report(&work, outcome, info);
+  work.report_s = clock_monotonic_s() - work.report_s;
   if (err == ERR_OK)
     err = finish_fast(&work, outcome, info);
+  if (err == ERR_OK && !finish->provisional)
+    err = finish_refit(&work, outcome, info);
   if (err == ERR_OK && !finish->provisional && split_pack(data->split, &outcome->folds) != ERR_OK)
     err = err_set(info, ERR_MEMORY, "out of memory for the folds");
   if (err != ERR_OK)

@@ -2,7 +2,8 @@
  *
  * Chooses between the best single trial and a greedy ensemble, within the job's limits, puts the chosen fold models together to
  * one bag, measures what a prediction costs, and scores it: on the report rows through the saved bytes
- * where there are such rows, else by BBC-CV over the out-of-fold predictions. With `provisional` only the
+ * where there are such rows, else by BBC-CV over the out-of-fold predictions. Where there are report rows the model is
+ * fitted again on training and validation rows if time allows, and that one is kept unless it scores worse. With `provisional` only the
  * first trial is taken and its validation score stated: something to serve while the search goes on.
  * Single-threaded; borrows everything given.
  */
@@ -22,6 +23,10 @@ struct tune_fold_output
   size_t prediction_count;
   const void *model; /* file bytes; NULL when dropped */
   size_t model_length;
+  /* How its fit went, for a refit to go the same way. */
+  double seconds;            /* CPU; 0 = not known */
+  size_t epochs, best_epoch; /* or rounds; 0 = not known */
+  bool cut_short;            /* the clock shortened its schedule to `epochs` */
 };
 
 struct tune_trial
@@ -39,8 +44,9 @@ struct tune_finish
   const struct tune_trial *trials; /* best first, those within the job's limits before all others */
   size_t trial_count;
   bool provisional;
-  bool simple;    /* no ensemble: for a last attempt after failures, or one in a hurry */
-  double seconds; /* how long it may take; INFINITY = as long as it needs */
+  bool simple;              /* no ensemble: for a last attempt after failures, or one in a hurry */
+  double seconds;           /* how long it may take; INFINITY = as long as it needs */
+  const struct model *base; /* that fits start from; NULL = none */
   const char *dataset_id;
   const char *dataset_sha256; /* hexadecimal */
   const char *stop_reason;    /* NULL while the search goes on */
@@ -59,6 +65,9 @@ struct tune_outcome
   /* The best single trial whose prediction takes no more than 100 µs, or else is at least twice as fast, with a report
    * of its own (its `folds` are left to this one); NULL when there is none beside the model itself. */
   struct tune_outcome *fast;
+  /* Where the job asks for it: the same fitted on the report rows, too, with a report that repeats this one's score and
+   * says so (its `folds` are left to this one); NULL when there is none. */
+  struct tune_outcome *all;
 };
 
 /* ERR_NOT_FOUND when no trial has all its fold models. */

@@ -1,4 +1,5 @@
-/* Shared by tune_finish.c (the score and the report) and tune_finish_choose.c (what is served). */
+/* Shared by tune_finish.c (the score and the report), tune_finish_choose.c (what is served), tune_finish_fast.c and
+ * tune_finish_refit.c. */
 #ifndef ATTUNE_TUNE_TUNE_FINISH_INTERNAL_H
 #define ATTUNE_TUNE_TUNE_FINISH_INTERNAL_H
 
@@ -24,6 +25,7 @@ struct finishing
   size_t model_bytes; /* of its file */
   struct tune_settled settled;
   double started_s;
+  double report_s; /* what the score and the report took */
 };
 
 static inline uint64_t
@@ -55,5 +57,9 @@ enum err finish_report(const struct finishing *work, struct tune_outcome *outcom
 /* Makes outcome->fast when what is served is slow and a trial is not. */
 enum err finish_fast(const struct finishing *work, struct tune_outcome *outcome,
                      struct err_info *info);
+
+/* Fits what is served again on more rows, and keeps that where it is no worse; the report's "refit" tells. Makes
+ * outcome->all where the job asks for it. A fit that fails leaves the outcome as it is. */
+enum err finish_refit(struct finishing *work, struct tune_outcome *outcome, struct err_info *info);
 
 #endif

@@ -198,6 +198,16 @@ read_part(const struct work_dir *dir, const json_t *fold, const char *name, stru
   return path == NULL ? ERR_OK : work_dir_read(dir, path, file, info);
 }
 
+static void
+read_course(const json_t *item, struct tune_fold_output *fold)
+{
+  const json_t *fit = json_object_get(item, "fit");
+  fold->seconds = json_get_number(item, "seconds", 0);
+  fold->epochs = (size_t) json_get_count(fit, "epochs", 0);
+  fold->best_epoch = (size_t) json_get_count(fit, "best_epoch", 0);
+  fold->cut_short = strcmp(json_get_string(fit, "stop", ""), train_stop_name(TRAIN_STOP_TIME)) == 0;
+}
+
 static enum err
 read_trial(const struct work_dir *dir, const json_t *item, size_t folds, struct material *material,
            size_t at, struct err_info *info)
@@ -223,6 +233,7 @@ read_trial(const struct work_dir *dir, const json_t *item, size_t folds, struct 
     fold->prediction_count = predictions->length / sizeof(float);
     fold->model = model->data;
     fold->model_length = model->length;
+    read_course(json_array_get(list, f), fold);
   }
   return err;
 }
@@ -284,6 +295,8 @@ write_finish(const struct work_dir *dir, const struct tune_data *data,
   enum err err = write_served(dir, outcome, "", info);
   if (err == ERR_OK && outcome->fast != NULL)
     err = write_served(dir, outcome->fast, "fast-", info);
+  if (err == ERR_OK && outcome->all != NULL)
+    err = write_served(dir, outcome->all, "all-", info);
   if (err == ERR_OK)
     err = work_dir_write(dir, "folds.bin", outcome->folds.length > 0 ? outcome->folds.data : "",
                          outcome->folds.length, info);
@@ -295,6 +308,8 @@ write_finish(const struct work_dir *dir, const struct tune_data *data,
   failed |= json_object_set_new(*answer, "metric", json_string(metric_name(data->metric)));
   if (outcome->fast != NULL)
     failed |= json_object_set_new(*answer, "fast", describe_served(outcome->fast));
+  if (outcome->all != NULL)
+    failed |= json_object_set_new(*answer, "all", describe_served(outcome->all));
   return failed == 0 ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory for the result");
 }
 
@@ -304,8 +319,11 @@ run_finish(const struct work_dir *dir, const struct tune_data *data, const json_
 {
   struct material material;
   struct tune_outcome outcome = {0};
+  struct model *base = NULL;
   const json_t *counts = json_object_get(unit, "counts");
   enum err err = read_material(dir, unit, data->split->fold_count, &material, info);
+  if (err == ERR_OK)
+    err = read_base(unit, &base, info);
   if (err == ERR_OK)
   {
     struct tune_finish finish = {.trials = material.trials,
@@ -313,6 +331,7 @@ run_finish(const struct work_dir *dir, const struct tune_data *data, const json_
                                  .provisional = json_get_bool(unit, "provisional", false),
                                  .simple = json_get_bool(unit, "simple", false),
                                  .seconds = json_get_number(unit, "seconds", INFINITY),
+                                 .base = base,
                                  .dataset_id = json_get_string(unit, "dataset_id", ""),
                                  .dataset_sha256 = json_get_string(unit, "dataset_sha256", ""),
                                  .stop_reason = json_get_string(unit, "stop_reason", NULL),
@@ -325,6 +344,7 @@ run_finish(const struct work_dir *dir, const struct tune_data *data, const json_
   if (err == ERR_OK)
     err = write_finish(dir, data, &outcome, answer, info);
   tune_outcome_clear(&outcome);
+  model_free(base);
   material_free(&material);
   return err;
 }

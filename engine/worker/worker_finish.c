@@ -36,6 +36,24 @@ struct finishing
 
 /* ---- the material ------------------------------------------------------------------------------------ */
 
+/* How the fit went, for a refit to go the same way. */
+static enum db_status
+tell_fit(struct db_conn *conn, const char *trial_id, int fold, struct arena *arena, json_t *json)
+{
+  struct db_work_fit fit = {0};
+  json_t *result = NULL;
+  enum db_status status = db_work_unit_fit(conn, trial_id, fold, arena, &fit);
+  if (status == DB_NONE)
+    return DB_ROWS; /* nothing is known of it */
+  if (status == DB_ROWS && fit.result != NULL
+      && json_parse(fit.result, strlen(fit.result), MOST_DEPTH, &result, NULL) == ERR_OK)
+  {
+    json_object_set_new(json, "fit", result);
+    json_object_set_new(json, "seconds", json_real_or_null(fit.seconds));
+  }
+  return status;
+}
+
 /* Writes one unit's outputs to files and names them. *bytes counts what was written. */
 static enum db_status
 write_outputs(struct finishing *work, const struct db_work_trial *trial, int fold, json_t *folds,
@@ -61,6 +79,8 @@ write_outputs(struct finishing *work, const struct db_work_trial *trial, int fol
   if (status == DB_ROWS && model != NULL
       && work_dir_write(&work->dir, model_name, model, length, NULL) == ERR_OK)
     json_object_set_new(json, "model", json_string(model_name));
+  if (status == DB_ROWS)
+    status = tell_fit(work->worker->conn, trial->id, fold, arena, json);
   *bytes += count * sizeof *predictions + length;
   json_array_append_new(folds, json);
   arena_free(arena);
@@ -143,7 +163,8 @@ is_simple(const struct finishing *work)
 }
 
 static enum err
-write_unit(struct finishing *work, const char *path, json_t *trials, struct err_info *info)
+write_unit(struct finishing *work, const char *path, const char *base, json_t *trials,
+           struct err_info *info)
 {
   const struct db_work_unit *unit = work->unit;
   char hex[65];
@@ -157,6 +178,8 @@ write_unit(struct finishing *work, const char *path, json_t *trials, struct err_
               work->job.trials_failed, "cancelled", work->job.trials_cancelled);
   if (json != NULL && work->job.stop_reason != NULL)
     json_object_set_new(json, "stop_reason", json_string(work->job.stop_reason));
+  if (json != NULL && base[0] != '\0')
+    json_object_set_new(json, "base", json_string(base));
   if (json != NULL && !work->provisional && isfinite(finish_seconds(work)))
     json_object_set_new(json, "seconds", json_real(finish_seconds(work)));
   enum err err = work_dir_write_json(&work->dir, "unit.json", json, info);
@@ -168,13 +191,17 @@ static enum err
 set_up(struct finishing *work, struct err_info *info)
 {
   const struct db_work_unit *unit = work->unit;
-  char path[PATH_MAX];
+  char path[PATH_MAX], base[PATH_MAX] = "";
   json_t *trials = json_array();
   enum err err = json_parse(unit->spec, strlen(unit->spec), MOST_DEPTH, &work->spec, info);
   if (err == ERR_OK)
     err = json_parse(unit->schema, strlen(unit->schema), MOST_DEPTH, &work->schema, info);
   if (err == ERR_OK)
     err = worker_dataset(work->worker, unit, work->provisional ? NULL : work->lease, path, info);
+  /* Without it there is no refit, and that is all. */
+  if (err == ERR_OK && !work->provisional
+      && worker_base_model(work->worker, unit, work->lease, work->spec, base, NULL) != ERR_OK)
+    base[0] = '\0';
   if (err == ERR_OK
       && db_job_get(work->worker->conn, unit->tenant_id, unit->job_id, work->worker->arena,
                     &work->job)
@@ -183,7 +210,7 @@ set_up(struct finishing *work, struct err_info *info)
   if (err == ERR_OK && gather(work, trials) != DB_ROWS)
     err = err_set(info, ERR_UNAVAILABLE, "could not read the trials' models");
   if (err == ERR_OK)
-    err = write_unit(work, path, trials, info);
+    err = write_unit(work, path, base, trials, info);
   json_decref(trials);
   return err;
 }
@@ -199,7 +226,7 @@ struct served
 struct outcome
 {
   json_t *json;
-  struct served best, fast; /* the latter when the JSON has a member of that name */
+  struct served best, fast, all; /* the latter two when the JSON has members of these names */
   struct buf folds;
 };
 
@@ -217,6 +244,7 @@ outcome_clear(struct outcome *outcome)
   json_decref(outcome->json);
   served_clear(&outcome->best);
   served_clear(&outcome->fast);
+  served_clear(&outcome->all);
   buf_free(&outcome->folds);
 }
 
@@ -244,6 +272,8 @@ read_outcome(const struct work_dir *dir, struct outcome *outcome, struct err_inf
     err = read_served(dir, "", &outcome->best, info);
   if (err == ERR_OK && json_object_get(outcome->json, "fast") != NULL)
     err = read_served(dir, "fast-", &outcome->fast, info);
+  if (err == ERR_OK && json_object_get(outcome->json, "all") != NULL)
+    err = read_served(dir, "all-", &outcome->all, info);
   if (err == ERR_OK)
     err = work_dir_read(dir, "folds.bin", &outcome->folds, info);
   return err;
@@ -286,9 +316,12 @@ static enum db_status
 publish(const struct finishing *work, const struct outcome *outcome)
 {
   const json_t *fast_json = json_object_get(outcome->json, "fast");
+  const json_t *all_json = json_object_get(outcome->json, "all");
   struct db_model_insert insert = describe_insert(work, outcome, &outcome->best, outcome->json);
   struct db_model_insert fast = describe_insert(work, outcome, &outcome->fast, fast_json);
+  struct db_model_insert all = describe_insert(work, outcome, &outcome->all, all_json);
   insert.fast = fast_json != NULL ? &fast : NULL;
+  insert.all = all_json != NULL ? &all : NULL;
   insert.folds = outcome->folds.length > 0 ? outcome->folds.data : NULL;
   insert.folds_length = outcome->folds.length;
   int version = 0;

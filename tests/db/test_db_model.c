@@ -149,6 +149,32 @@ test_fast(void **state)
   assert_int_equal(model.version, 5);
 }
 
+/* A version of all rows comes after the best, which stays what the others are taken for. */
+static void
+test_all(void **state)
+{
+  (void) state;
+  struct db_model_version model;
+  struct store store = make_store(tenant, "crocus");
+  struct db_model_insert fast = store.insert, all = store.insert;
+  all.final = fast.final = store.insert.final = true;
+  all.report = "{\"score\": 0.75, \"warnings\": []}";
+  store.insert.fast = &fast;
+  store.insert.all = &all;
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(store.version, 2);
+  assert_int_equal(db_model_get(conn, tenant, "crocus", 0, NULL, arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 2);
+  assert_int_equal(db_model_get(conn, tenant, "crocus", 0, "all", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 3);
+  assert_string_equal(model.report, all.report);
+  store.insert.fast = store.insert.all = NULL;
+  assert_int_equal(db_tx_run(conn, "test", store_version, &store), DB_ROWS);
+  assert_int_equal(store.version, 4);
+  assert_int_equal(db_model_get(conn, tenant, "crocus", 0, "all", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 3);
+}
+
 static void
 test_aliases(void **state)
 {
@@ -275,8 +301,9 @@ main(int argc, char **argv)
 {
   (void) argc;
   test_db_start(argv);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_version), cmocka_unit_test(test_fast),
-                                     cmocka_unit_test(test_aliases), cmocka_unit_test(test_lists),
-                                     cmocka_unit_test(test_two_authors_of_one_model)};
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_all),   cmocka_unit_test(test_version),
+    cmocka_unit_test(test_fast),  cmocka_unit_test(test_aliases),
+    cmocka_unit_test(test_lists), cmocka_unit_test(test_two_authors_of_one_model)};
   return cmocka_run_group_tests_name("db_model", tests, stage_tenants_setup, stage_teardown);
 }

@@ -134,8 +134,13 @@ fit_job(struct job *job, const char *const *families)
       for (size_t i = 0; i < result->prediction_count && outputs > 1; i++)
         if (i / outputs % TRIALS == t)
           result->predictions[i] = 1.0f / (float) outputs;
-      job->outputs[t * folds + f] = (struct tune_fold_output){
-        result->predictions, result->prediction_count, result->model.data, result->model.length};
+      job->outputs[t * folds + f] =
+        (struct tune_fold_output){.predictions = result->predictions,
+                                  .prediction_count = result->prediction_count,
+                                  .model = result->model.data,
+                                  .model_length = result->model.length,
+                                  .seconds = 0.01,
+                                  .best_epoch = 3};
       job->trials[t].metric += result->metric / (double) folds;
       job->trials[t].objective += result->objective / (double) folds;
     }

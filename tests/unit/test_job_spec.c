@@ -151,12 +151,16 @@ test_rows(void **state)
   read_good(&reading, rich_schema,
             "{\"target\": \"kind\", \"validation\": {\"folds\": 3, \"group\": \"patient\", "
             "\"time\": \"when\"}, \"class_weight\": {\"b\": 2.5, \"c\": 1}, "
-            "\"sample_weight\": \"w\"}");
+            "\"sample_weight\": \"w\", \"refit\": \"all\"}");
   const struct job_spec *spec = reading.spec;
   assert_string_equal(spec->group_column, "patient");
   assert_string_equal(spec->time_column, "when");
   assert_false(spec->stratify);
   assert_string_equal(spec->sample_weight, "w");
+  assert_string_equal(spec->refit, "all");
+  json_t *normal = job_spec_to_json(spec);
+  assert_string_equal(json_get_string(normal, "refit", ""), "all");
+  json_decref(normal);
   assert_false(spec->class_weight_balanced);
   assert_int_equal(spec->class_weight_count, 2);
   assert_string_equal(spec->class_weight_names[0], "b");
@@ -171,6 +175,7 @@ test_rows(void **state)
   assert_null(reading.spec->group_column);
   assert_null(reading.spec->time_column);
   assert_null(reading.spec->sample_weight);
+  assert_string_equal(reading.spec->refit, "auto");
   assert_int_equal(reading.spec->class_weight_count, 0);
   done(&reading);
 }
@@ -294,6 +299,8 @@ test_row_faults(void **state)
     {"\"class_weight\": {\"b\": 0}", "/class_weight/b", "number from"},
     {"\"class_weight\": {\"z\": 1}", "/class_weight/z", "no class \"z\""},
     {"\"class_weight\": {}", "/class_weight", "no class is named"},
+    {"\"refit\": \"some\"", "/refit", "not one of the legal values"},
+    {"\"refit\": true", "/refit", "must"},
     {"\"class_weight\": 3", "/class_weight", "must be \"balanced\""},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
