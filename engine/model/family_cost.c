@@ -13,6 +13,7 @@
 #include "data/ngram.h"
 #include "model/family.h"
 #include "model/kernel.h"
+#include "model/kernel_winograd.h"
 #include "model/net_embed.h"
 #include "model/model_cnn.h"
 
@@ -23,6 +24,7 @@
 #define LINEAR_FLOP_S 3e-11 /* of a solver's products */
 #define NET_FLOP_S 1e-11
 #define CONV_FLOP_S 4.5e-12 /* with what is done to the maps between convolutions */
+#define CONV_FLOP_WINOGRAD_S 2.8e-12
 #define CONV_FLOP_BF16_S 2.8e-12
 #define NET_FLOP_BF16_S 5e-12
 #define NET_UNIT_S 1e-9  /* of a neuron, at every row: bent and dropped */
@@ -152,7 +154,7 @@ cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows
   double parts = 3.3 * (1.0 - frozen + frozen * FORWARD_SHARE);
   bool narrow =
     kernel_bf16_fast() && family_choice("cnn", shape, params, "precision") == FAMILY_AUTO;
-  double flop_s = narrow ? CONV_FLOP_BF16_S : CONV_FLOP_S;
+  double flop_s = narrow ? CONV_FLOP_BF16_S : winograd_here() ? CONV_FLOP_WINOGRAD_S : CONV_FLOP_S;
   double per_row = parts * convnet_flops(&config) * flop_s
                    + PIXEL_S * (double) (pixels.height * pixels.width * pixels.channels);
   return 1e-2 + fmax(share * epochs, 0.1) * rows * per_row;
