@@ -52,6 +52,17 @@ class BaseModel(ApiTest):
         return {"dataset": self.others, "base_model": "bars", "budget": {"trials": 1},
                 "search": {"space": {"epochs": 4}}, **more}
 
+    def test_refit(self):
+        """What is fitted again in the end starts from the same model."""
+        for more in ({}, {"base_model": None, "families": ["cnn"], "search": {"space": {"cnn": CHEAP}}}):
+            with self.subTest(more):
+                made = self.run_job(self.job(name="again", validation={"holdout": 0.3}, **more))
+                self.assertEqual(made["state"], "succeeded", made)
+                refit = self.api.get("/api/v1/models/again/report").json["refit"]
+                self.assertIn(refit["reason"], (None, "worse"), refit)
+                self.assertEqual(refit["rows"], 42)
+                self.assertGreater(refit["seconds"], 0)
+
     def test_from_start_to_report(self):
         version = self.api.get("/api/v1/models/bars").json["version"]
         made = self.run_job(self.job(name="later"))

@@ -1,9 +1,13 @@
 """Winners fitted again in the end: on training and validation rows, on all rows, or not at all."""
 
+import os
 import random
+import signal
+import time
 import unittest
 
-from common import ApiTest, iris
+from common import ApiTest, iris, server, sql  # noqa: I001 sets the path
+from kills import find
 
 ROWS = 20400
 HELD = 2040  # a tenth
@@ -85,6 +89,28 @@ class Refit(ApiTest):
         made = self.api.post(f"/api/v1/jobs/{done['id']}/clone").json
         self.assertEqual(made["spec"]["refit"], "all", made)
         self.api.post(f"/api/v1/jobs/{made['id']}/cancel")
+
+    def test_a_killed_end(self):
+        """The end of a job that dies while it fits again is done anew, and comes to the same."""
+        trees = {"rounds": 1500, "patience": 1500, "max_depth": 8, "learning_rate": 0.02}
+        slow = {"search": {"method": "random", "seed": 6, "space": {"trees": trees}}, "budget": {"trials": 1}}
+        _, _, whole = self.ended(**slow)
+        job = self.api.post("/api/v1/jobs", self.request(**slow)).json["id"]
+        ending = f"SELECT count(*) FROM unit WHERE job_id = '{job}' AND trial_id IS NULL AND state = 'leased'"
+        deadline = time.monotonic() + 60
+        while sql(ending).strip() != "1":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        time.sleep(0.6)  # the choice, the report; then the refit
+        os.kill(find(server(), "trial")[0], signal.SIGKILL)
+        done = self.api.wait_job(job, 120)
+        self.assertEqual(done["state"], "succeeded", done)
+        attempts = sql(f"SELECT attempts FROM unit WHERE job_id = '{job}' AND trial_id IS NULL").strip()
+        self.assertEqual(attempts, "2")
+        again = self.api.get(f"/api/v1/models/{done['model']['name']}/versions/{done['model']['version']}/report").json
+        self.check_refit(again)
+        for name in ("score", "score_before", "standard_error", "kept", "rows"):
+            self.assertEqual(again["refit"][name], whole["refit"][name], name)
 
     def test_folds(self):
         """Their models have seen all rows between them."""

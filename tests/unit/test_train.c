@@ -351,50 +351,6 @@ test_refit_without_validation(void **state)
   }
 }
 
-/* What ends early is a part of the whole run: of its schedule, where there is one. */
-static void
-test_last_epoch(void **state)
-{
-  static const char *const names[] = {"trees", "mlp"};
-  static const char *const whole[] = {"{\"rounds\": 12}", "{\"epochs\": 7}"};
-  static const char *const part[] = {"{\"rounds\": 5}", "{\"epochs\": 5}"};
-  (void) state;
-  for (size_t f = 0; f < 2; f++)
-  {
-    struct toy_fit fit;
-    struct train_result results[3];
-    float out[3][2 * TOY_ROWS_MAX];
-    for (size_t i = 0; i < 3; i++)
-    {
-      toy_fit_init(&fit, toy_table(400, TOY_BINARY, TOY_GOOD, 8), names[f],
-                   i < 2 ? whole[f] : part[f]);
-      fit.request.valid_count = 0;
-      fit.request.last_epoch = i < 2 ? 5 : 0;
-      toy_fit_run(&fit, &results[i]);
-      assert_int_equal(results[i].epochs, 5);
-      assert_int_equal(results[i].best_epoch, 5);
-      assert_int_equal(results[i].stop, TRAIN_STOP_COMPLETE);
-      struct model_workspace *workspace = model_workspace_new();
-      assert_int_equal(model_predict_dataset(results[i].model, workspace, fit.dataset,
-                                             fit.request.train_rows, fit.request.train_count,
-                                             out[i], NULL),
-                       ERR_OK);
-      model_workspace_free(workspace);
-      train_result_clear(&results[i]);
-      if (i < 2)
-        toy_fit_clear(&fit);
-    }
-    size_t bytes = 2 * fit.request.train_count * sizeof(float);
-    assert_memory_equal(out[0], out[1], bytes);
-    /* trees have no schedule: it is as if no more rounds had been asked for */
-    if (f == 0)
-      assert_memory_equal(out[0], out[2], bytes);
-    else
-      assert_true(memcmp(out[0], out[2], bytes) != 0);
-    toy_fit_clear(&fit);
-  }
-}
-
 /* One row in ten is of class b; labels by balanced weights must find more of them, while probabilities
  * stay those of the rows as they are. */
 static void
@@ -496,7 +452,6 @@ main(int argc, char **argv)
     cmocka_unit_test(test_time_limit),
     cmocka_unit_test(test_divergence),
     cmocka_unit_test(test_refit_without_validation),
-    cmocka_unit_test(test_last_epoch),
     cmocka_unit_test(test_class_weights),
     cmocka_unit_test(test_importance),
   };

@@ -1,15 +1,13 @@
 /* Models fitted again on more rows at the end of a job: on which rows, how, and when they are served. */
 #include <config.h>
 
-#include "tests/harness/test_support.h"
+#include "tests/harness/toy_fit.h"
 
 #include "base/json.h"
 #include "base/proc.h"
 #include "base/rng.h"
 #include "data/dataset_write.h"
-#include "model/model.h"
 #include "tune/paired.h"
-#include "tune/tune_finish.h"
 #include "tune/tune_refit.h"
 #include "tune/tune_unit.h"
 
@@ -82,15 +80,14 @@ setup(void **state)
   struct tune_unit unit = {.family = "trees", .params = job->params, .trial = 1};
   if (tune_unit_run(job->data, &unit, &job->result, &info) != ERR_OK)
     fail_msg("%s", info.text);
-  job->output = (struct tune_fold_output){
-    .predictions = job->result.predictions,
-    .prediction_count = job->result.prediction_count,
-    .model = job->result.model.data,
-    .model_length = job->result.model.length,
-    .seconds = 0.1,
-    .epochs = json_get_count(job->result.detail, "epochs", 0),
-    .best_epoch = json_get_count(job->result.detail, "best_epoch", 0),
-  };
+  job->output =
+    (struct tune_fold_output){.predictions = job->result.predictions,
+                              .prediction_count = job->result.prediction_count,
+                              .model = job->result.model.data,
+                              .model_length = job->result.model.length,
+                              .seconds = 0.1,
+                              .epochs = json_get_count(job->result.detail, "epochs", 0),
+                              .best_epoch = json_get_count(job->result.detail, "best_epoch", 0)};
   assert_in_range(job->output.best_epoch, 10, 400);
   job->trial = (struct tune_trial){.number = 1,
                                    .family = "trees",
@@ -213,6 +210,50 @@ test_fit_in_time(void **state)
   unknown.folds = &output;
   assert_near(tune_refit_seconds(&job->trial, 900, 450), 0.2, 1e-12);
   assert_true(isnan(tune_refit_seconds(&unknown, 900, 450)));
+}
+
+/* What ends early is a part of the whole run: of its schedule, where there is one. */
+static void
+test_last_epoch(void **state)
+{
+  static const char *const names[] = {"trees", "mlp"};
+  static const char *const whole[] = {"{\"rounds\": 12}", "{\"epochs\": 7}"};
+  static const char *const part[] = {"{\"rounds\": 5}", "{\"epochs\": 5}"};
+  (void) state;
+  for (size_t f = 0; f < 2; f++)
+  {
+    struct toy_fit fit;
+    struct train_result results[3];
+    float out[3][2 * TOY_ROWS_MAX];
+    for (size_t i = 0; i < 3; i++)
+    {
+      toy_fit_init(&fit, toy_table(400, TOY_BINARY, TOY_GOOD, 8), names[f],
+                   i < 2 ? whole[f] : part[f]);
+      fit.request.valid_count = 0;
+      fit.request.last_epoch = i < 2 ? 5 : 0;
+      toy_fit_run(&fit, &results[i]);
+      assert_int_equal(results[i].epochs, 5);
+      assert_int_equal(results[i].best_epoch, 5);
+      assert_int_equal(results[i].stop, TRAIN_STOP_COMPLETE);
+      struct model_workspace *workspace = model_workspace_new();
+      assert_int_equal(model_predict_dataset(results[i].model, workspace, fit.dataset,
+                                             fit.request.train_rows, fit.request.train_count,
+                                             out[i], NULL),
+                       ERR_OK);
+      model_workspace_free(workspace);
+      train_result_clear(&results[i]);
+      if (i < 2)
+        toy_fit_clear(&fit);
+    }
+    size_t bytes = 2 * fit.request.train_count * sizeof(float);
+    assert_memory_equal(out[0], out[1], bytes);
+    /* trees have no schedule: it is as if no more rounds had been asked for */
+    if (f == 0)
+      assert_memory_equal(out[0], out[2], bytes);
+    else
+      assert_true(memcmp(out[0], out[2], bytes) != 0);
+    toy_fit_clear(&fit);
+  }
 }
 
 /* ---- the finish -------------------------------------------------------------------------------------- */
@@ -438,8 +479,7 @@ test_paired(void **state)
   assert_near(paired.error / alone.error, sqrt(2), 0.1);
   request.second = first;
   assert_int_equal(paired_compare(&request, &paired), ERR_OK);
-  assert_near(paired.gain, 0, 0);
-  assert_near(paired.error, 0, 0);
+  assert_true(paired.gain == 0 && paired.error == 0);
 }
 
 int
@@ -448,9 +488,11 @@ main(int argc, char **argv)
   (void) argc;
   proc_pin_blas_threads(argv, NULL);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_rows), cmocka_unit_test(test_fit),     cmocka_unit_test(test_fit_in_time),
-    cmocka_unit_test(test_kept), cmocka_unit_test(test_refused), cmocka_unit_test(test_left_out),
-    cmocka_unit_test(test_all),  cmocka_unit_test(test_paired),
+    cmocka_unit_test(test_rows),        cmocka_unit_test(test_fit),
+    cmocka_unit_test(test_fit_in_time), cmocka_unit_test(test_last_epoch),
+    cmocka_unit_test(test_kept),        cmocka_unit_test(test_refused),
+    cmocka_unit_test(test_left_out),    cmocka_unit_test(test_all),
+    cmocka_unit_test(test_paired),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
