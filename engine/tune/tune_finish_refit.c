@@ -30,6 +30,7 @@ struct remade
   struct model *model; /* as loaded from its bytes */
   struct buf bytes;
   double us_per_row, seconds;
+  double deadline_s; /* of its fits, on the monotonic clock */
 };
 
 static void
@@ -43,12 +44,12 @@ remade_clear(struct remade *remade)
 
 /* ---- the time ---------------------------------------------------------------------------------------- */
 
-/* When the last fit has to be done; what comes after it are a score and a report, which took `report_s` before. */
+/* When the last fit has to be done, if what comes after it takes `after_s`. */
 static double
-deadline_of(const struct finishing *work)
+deadline_of(const struct finishing *work, double after_s)
 {
   double seconds = fmin(work->finish->seconds, MOST_SECONDS);
-  return work->started_s + seconds - 2 * work->report_s - HAND_OVER_S;
+  return work->started_s + seconds - after_s - HAND_OVER_S;
 }
 
 /* What fits on so many rows take, one after the other; NaN when not known. */
@@ -66,9 +67,9 @@ seconds_needed(const struct finishing *work, size_t row_count)
 }
 
 static bool
-has_time(const struct finishing *work, double needed_s)
+has_time(const struct remade *remade, double needed_s)
 {
-  return clock_monotonic_s() + needed_s <= deadline_of(work);
+  return clock_monotonic_s() + needed_s <= remade->deadline_s;
 }
 
 /* ---- the model --------------------------------------------------------------------------------------- */
@@ -139,7 +140,7 @@ remake(const struct finishing *work, struct remade *remade, struct err_info *inf
                                  .base = work->finish->base,
                                  .rows = remade->rows,
                                  .row_count = remade->row_count,
-                                 .deadline_s = deadline_of(work)};
+                                 .deadline_s = remade->deadline_s};
       err = tune_refit_run(work->data, &refit, &members[k], info);
     }
   if (err == ERR_OK)
@@ -288,13 +289,14 @@ why_failed(enum err err, const struct err_info *info)
 static json_t *
 refit_for_best(struct finishing *work, double more_s, struct tune_outcome *outcome)
 {
-  struct remade remade = {0};
+  /* A comparison and another report take about what the first report did, each. */
+  struct remade remade = {.deadline_s = deadline_of(work, 2 * work->report_s)};
   struct paired paired = {.first = NAN, .second = NAN, .gain = NAN, .error = NAN};
   struct err_info info = {.text = ""};
   const char *reason = NULL;
   enum err err = tune_refit_rows(work->data, false, &remade.rows, &remade.row_count);
   double needed_s = err == ERR_OK ? seconds_needed(work, remade.row_count) : NAN;
-  if (err == ERR_OK && !has_time(work, needed_s + more_s))
+  if (err == ERR_OK && !has_time(&remade, needed_s + more_s))
     reason = "time";
   if (err == ERR_OK && reason == NULL)
     err = remake(work, &remade, &info);
@@ -346,12 +348,12 @@ report_all(const struct finishing *work, const struct remade *remade, struct tun
 static json_t *
 refit_for_all(const struct finishing *work, struct tune_outcome *outcome)
 {
-  struct remade remade = {0};
+  struct remade remade = {.deadline_s = deadline_of(work, COST_SECONDS)};
   struct paired unknown = {.first = NAN, .second = NAN, .error = NAN};
   struct err_info info = {.text = ""};
   const char *reason = NULL;
   enum err err = tune_refit_rows(work->data, true, &remade.rows, &remade.row_count);
-  if (err == ERR_OK && !has_time(work, seconds_needed(work, remade.row_count)))
+  if (err == ERR_OK && !has_time(&remade, seconds_needed(work, remade.row_count)))
     reason = "time";
   if (err == ERR_OK && reason == NULL)
     err = remake(work, &remade, &info);
