@@ -92,9 +92,10 @@ class Refit(ApiTest):
 
     def test_a_killed_end(self):
         """The end of a job that dies while it fits again is done anew, and comes to the same."""
-        trees = {"rounds": 1500, "patience": 1500, "max_depth": 8, "learning_rate": 0.02}
+        trees = {"rounds": 3000, "patience": 3000, "max_depth": 6, "learning_rate": 0.001}
         slow = {"search": {"method": "random", "seed": 6, "space": {"trees": trees}}, "budget": {"trials": 1}}
         _, _, whole = self.ended(**slow)
+        self.assertGreater(whole["refit"]["seconds"], 1.2)
         job = self.api.post("/api/v1/jobs", self.request(**slow)).json["id"]
         ending = f"SELECT count(*) FROM unit WHERE job_id = '{job}' AND trial_id IS NULL AND state = 'leased'"
         deadline = time.monotonic() + 60
