@@ -1,10 +1,11 @@
 /* The end of a job: from the best trials' fold models to one model with an honest report.
  *
- * Chooses between the best single trial and a greedy ensemble, within the job's limits, puts the chosen fold models together to
- * one bag, measures what a prediction costs, and scores it: on the report rows through the saved bytes
- * where there are such rows, else by BBC-CV over the out-of-fold predictions. Where there are report rows the model is
- * fitted again on training and validation rows if time allows, and that one is kept unless it scores worse. With `provisional` only the
- * first trial is taken and its validation score stated: something to serve while the search goes on.
+ * Chooses between the best single trial and a greedy ensemble, within the job's limits, puts the chosen fold models
+ * together to one bag, measures what a prediction costs, and scores it: on the report rows through the saved bytes
+ * where there are such rows, else by BBC-CV over the out-of-fold predictions. Where there are report rows the model
+ * is fitted again on training and validation rows if time allows, and that one is kept unless it scores worse. With
+ * `provisional` only the first trial is taken and its validation score stated: something to serve while the search
+ * goes on.
  * Single-threaded; borrows everything given.
  */
 #ifndef ATTUNE_TUNE_TUNE_FINISH_H

@@ -140,15 +140,6 @@ tune_long_wants(const struct tune_study *study, size_t family)
   return !some;
 }
 
-static const double *
-point_of(const struct tune_study *study, uint64_t trial)
-{
-  for (size_t i = 0; i < study->log_count; i++)
-    if (study->log[i].kind == TUNE_ASK && study->log[i].trial == trial)
-      return study->log[i].point;
-  return NULL;
-}
-
 /* ---- its length -------------------------------------------------------------------------------------- */
 
 /* The family's parameter of the job's space; NULL where it has none, as layers that come with a base model. */
@@ -273,16 +264,8 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     return ERR_OK;
   }
   size_t trial = candidate_at(study, again % candidates);
-  const double *point = point_of(study, trial);
-  if (point == NULL)
-    return err_set(info, ERR_INTERNAL, "the point of trial %zu is not in the log", trial);
-  memcpy(study->point, point, study->spec->space->count * sizeof *point);
-  suggestion->decision = TUNE_ADD;
-  suggestion->again = true;
-  suggestion->point = study->point;
+  enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
-  enum err err =
-    tune_point_params(study->spec, study->point, &suggestion->family, &suggestion->params, info);
   double fits =
     ceil((double) study->folds / (double) (situation->workers ? situation->workers : 1));
   if (err == ERR_OK)

@@ -107,34 +107,6 @@ count_allowed(const struct tune_study *study, const struct tune_situation *situa
   return allowed >= REPEATS_LEAST ? allowed : 0;
 }
 
-static const double *
-point_of(const struct tune_study *study, size_t trial)
-{
-  for (size_t i = 0; i < study->log_count; i++)
-    if (study->log[i].kind == TUNE_ASK && study->log[i].trial == trial)
-      return study->log[i].point;
-  return NULL;
-}
-
-static enum err
-repeat(struct tune_study *study, size_t trial, struct tune_suggestion *suggestion,
-       struct err_info *info)
-{
-  const double *point = point_of(study, trial);
-  if (point == NULL)
-    return err_set(info, ERR_INTERNAL, "the point of trial %zu is not in the log", trial);
-  memcpy(study->point, point, study->spec->space->count * sizeof *point);
-  /* What the search was asked just now is not what will be logged. */
-  study->spoiled = study->spoiled || study->pending != 0;
-  suggestion->decision = TUNE_ADD;
-  suggestion->again = true;
-  suggestion->repeats = trial;
-  suggestion->point = study->point;
-  suggestion->predicted_s = study->noted[trial].seconds;
-  return tune_point_params(study->spec, study->point, &suggestion->family, &suggestion->params,
-                           info);
-}
-
 enum err
 tune_repeat_suggest(struct tune_study *study, const struct tune_situation *situation,
                     double other_s, bool *found, struct tune_suggestion *suggestion,
@@ -161,5 +133,8 @@ tune_repeat_suggest(struct tune_study *study, const struct tune_situation *situa
               || (trials > 0 && trials_left <= due);
   *found =
     due > 0 && last && needed_s <= situation->search_left_s && (trials == 0 || trials_left > 0);
-  return *found ? repeat(study, next, suggestion, info) : ERR_OK;
+  if (!*found)
+    return ERR_OK;
+  suggestion->repeats = next;
+  return study_suggest_again(study, next, suggestion, info);
 }

@@ -255,6 +255,34 @@ study_ends_long(const struct tune_study *study)
   return tune_long_planned(study->spec, study->shape.kind);
 }
 
+static const double *
+point_of(const struct tune_study *study, uint64_t trial)
+{
+  for (size_t i = 0; i < study->log_count; i++)
+    if (study->log[i].kind == TUNE_ASK && study->log[i].trial == trial)
+      return study->log[i].point;
+  return NULL;
+}
+
+enum err
+study_suggest_again(struct tune_study *study, uint64_t trial, struct tune_suggestion *suggestion,
+                    struct err_info *info)
+{
+  const double *point = point_of(study, trial);
+  if (point == NULL)
+    return err_set(info, ERR_INTERNAL, "the point of trial %llu is not in the log",
+                   (unsigned long long) trial);
+  memcpy(study->point, point, study->spec->space->count * sizeof *point);
+  /* What the search was asked just now is not what will be logged. */
+  study->spoiled = study->spoiled || study->pending != 0;
+  suggestion->decision = TUNE_ADD;
+  suggestion->again = true;
+  suggestion->point = study->point;
+  suggestion->predicted_s = study->noted[trial].seconds;
+  return tune_point_params(study->spec, study->point, &suggestion->family, &suggestion->params,
+                           info);
+}
+
 /* The first trial at the entry's point; 0 = none before it. */
 static size_t
 asked_before(const struct tune_study *study, const struct tune_entry *entry)

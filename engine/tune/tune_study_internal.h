@@ -58,6 +58,11 @@ bool study_ends_long(const struct tune_study *study);
 /* The family of a point: its index in the spec. */
 size_t study_family_index(const struct job_spec *spec, const double *point);
 
+/* Suggests a further trial at an earlier one's point, which is predicted to take as long; the parameters are the
+ * caller's. ERR_INTERNAL when the log does not have the trial. */
+enum err study_suggest_again(struct tune_study *study, uint64_t trial,
+                             struct tune_suggestion *suggestion, struct err_info *info);
+
 /* Back to the state that the log alone gives. */
 enum err study_rebuild(struct tune_study *study, struct err_info *info);
 
