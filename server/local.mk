@@ -111,6 +111,7 @@ server_libserver_a_SOURCES += \
   server/handler/verify.c \
   server/handler/dataset_issues.c \
   server/handler/predict.c \
+  server/handler/predict_call.c server/handler/predict_call.h \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \
   server/handler/job_rows.c server/handler/job_rows.h \

@@ -2,117 +2,16 @@
 
 #include "server/handler/handlers.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "server/handler/common.h"
-#include "server/handler/predict_input.h"
+#include "server/handler/predict_call.h"
 #include "server/handler/predict_reply.h"
-#include "server/model_cache.h"
-#include "server/names.h"
-
-/* What may be done on the event thread. */
-#define FAST_US 1000.0
-/* One answer's numbers: above it the call must be split. */
-#define OUTPUTS_MAX ((size_t) 4 << 20)
-/* A model pushed out of the cache between passes is loaded again; not for ever. */
-#define PASSES_MAX 6
-#define POOL_WAIT_S 2.0
-
-enum where
-{
-  ON_EVENT_THREAD,
-  ON_WAITING_POOL,
-  ON_CPU_POOL
-};
-
-/* What the path names, and where this pass runs. That a key bound to one model names that one was checked
- * with the key (http.c). */
-struct predict_call
-{
-  enum where where;
-  struct model_path path;
-};
-
-/* NULL when it names no model. */
-static struct predict_call *
-read_path(struct http_request *req)
-{
-  struct predict_call *call = arena_alloc(req->arena, sizeof *call);
-
-  return call && name_model_path(req->arena, http_arg(req, "model"), &call->path) ? call : NULL;
-}
-
-static enum http_outcome
-go_to(struct predict_call *call, enum where where)
-{
-  call->where = where;
-  return where == ON_CPU_POOL ? HTTP_COMPUTE : HTTP_WAIT;
-}
-
-/* Loads the model, on the waiting pool. False when it replied. */
-static bool
-load_model(struct http_request *req, const struct predict_call *call, struct model_ref *ref)
-{
-  struct server *server = req->server;
-  struct db_conn *conn = NULL;
-  struct err_info info = {.code = ERR_OK};
-  enum err rc;
-
-  /* without a database what is cached still answers */
-  if (db_acquire(server->db, POOL_WAIT_S, &conn, &info) != ERR_OK)
-    conn = NULL;
-  rc = model_cache_get(server->models, conn, req->tenant_id, call->path.name, call->path.version,
-                       call->path.alias, ref, &info);
-  if (conn)
-    db_release(server->db, conn);
-  if (rc == ERR_OK)
-    return true;
-  if (rc == ERR_NOT_FOUND)
-    http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
-  else
-    reply_failure(req, &info);
-  return false;
-}
-
-/* ---- predicting ------------------------------------------------------------------------------------ */
-
-static enum err
-run_model(struct http_request *req, struct model_ref *ref, const struct model_about *about,
-          const struct predict_input *input, float *outputs, struct err_info *info)
-{
-  struct model_workspace *workspace = model_cache_workspace_take(req->server->models);
-  double started = clock_monotonic_s();
-  enum err rc;
-
-  if (!workspace)
-    return err_set(info, ERR_UNAVAILABLE, "out of memory");
-  if (about->input == DATASET_IMAGES)
-    rc =
-      model_predict_images(ref->model, workspace, input->pixels, input->good_count, outputs, info);
-  else
-    rc = model_predict_table(ref->model, workspace, row_batch_table(input->batch), input->good,
-                             input->good_count, outputs, info);
-  model_cache_workspace_give(req->server->models, workspace);
-  if (rc == ERR_OK)
-    model_cache_measured(req->server->models, ref,
-                         1e6 * (clock_monotonic_s() - started) / (double) input->good_count);
-  return rc;
-}
 
 static void
-reply_predictions(struct http_request *req, const struct model_ref *ref,
-                  const struct model_about *about, const struct predict_input *input,
-                  const float *outputs)
+reply(struct http_request *req, const struct model_ref *ref, const struct model_about *about,
+      const char *prediction_id, const struct predict_input *input, const float *outputs)
 {
   struct buf text = {.data = NULL};
-  char id[32];
 
-  db_id_new("prd_", id, sizeof id);
-  predict_reply_write(ref, about, id, input, outputs, &text);
-  req->predicted_rows = input->good_count;
+  predict_reply_write(ref, about, prediction_id, input, outputs, &text);
   if (text.failed)
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else
@@ -121,94 +20,22 @@ reply_predictions(struct http_request *req, const struct model_ref *ref,
   buf_free(&text);
 }
 
-static void
-predict(struct http_request *req, struct model_ref *ref, const struct model_about *about,
-        const struct predict_input *input)
-{
-  struct err_info info = {.code = ERR_OK};
-  struct json_faults faults;
-  float *outputs;
-
-  if (input->good_count == 0)
-  {
-    json_faults_init(&faults, req->arena);
-    predict_faults_gather(input, &faults);
-    http_reply_faults(req, E_INVALID, &faults);
-    return;
-  }
-  if (input->good_count > OUTPUTS_MAX / about->task->output_count)
-  {
-    http_reply_error(req, E_TOO_LARGE,
-                     arena_printf(req->arena, "send at most %zu rows at once",
-                                  OUTPUTS_MAX / about->task->output_count));
-    return;
-  }
-  outputs = malloc(input->good_count * about->task->output_count * sizeof *outputs);
-  if (!outputs)
-    http_reply_busy(req, E_UNAVAILABLE, 2);
-  else if (run_model(req, ref, about, input, outputs, &info) != ERR_OK)
-    reply_failure(req, &info);
-  else
-    reply_predictions(req, ref, about, input, outputs);
-  free(outputs);
-}
-
-/* With the model at hand: the answer, or off to where there is time for it. */
-static enum http_outcome
-answer(struct http_request *req, struct predict_call *call, struct model_ref *ref)
-{
-  double budget_us = call->where == ON_CPU_POOL || req->pass >= PASSES_MAX ? INFINITY : FAST_US;
-  enum http_outcome outcome = HTTP_REPLIED;
-  struct predict_input input;
-  struct model_about about;
-
-  model_about(ref->model, &about);
-  switch (predict_input_read(req, &about, ref->us_per_row, budget_us, &input))
-  {
-  case PREDICT_READ:
-    if (!isnan(input.threshold))
-      about.decision = (struct decision){.has_threshold = true, .threshold = input.threshold};
-    predict(req, ref, &about, &input);
-    break;
-  case PREDICT_DEAR:
-    outcome = go_to(call, ON_CPU_POOL);
-    break;
-  case PREDICT_REPLIED:
-  default:
-    break;
-  }
-  predict_input_free(&input);
-  return outcome;
-}
-
+/* That a key bound to one model names that one was checked with the key (http.c). */
 enum http_outcome
 handle_predict_post(struct http_request *req)
 {
-  struct predict_call *call = req->state;
-  struct model_ref ref = {.entry = NULL};
-  enum http_outcome outcome;
+  static const struct predict_dialect own = {.read = predict_input_read, .reply = reply};
+  struct model_path path = {.name = NULL};
 
   if (req->pass == 0)
   {
     if (!predict_query_check(req) || !predict_type_known(req))
       return HTTP_REPLIED;
-    call = read_path(req);
-    if (!call)
+    if (!name_model_path(req->arena, http_arg(req, "model"), &path))
     {
       http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
       return HTTP_REPLIED;
     }
-    req->state = call;
   }
-  if (!model_cache_peek(req->server->models, req->tenant_id, call->path.name, call->path.version,
-                        call->path.alias, &ref))
-  {
-    if (call->where != ON_WAITING_POOL)
-      return go_to(call, ON_WAITING_POOL);
-    if (!load_model(req, call, &ref))
-      return HTTP_REPLIED;
-  }
-  outcome = answer(req, call, &ref);
-  model_cache_release(req->server->models, &ref);
-  return outcome;
+  return predict_call_serve(req, &own, &path);
 }

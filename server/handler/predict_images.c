@@ -169,6 +169,25 @@ predict_images_read(struct http_request *req, const struct model_about *about,
 }
 
 enum predict_read
+predict_pixels_take(struct http_request *req, const struct model_about *about,
+                    const uint8_t *pixels, size_t count, double us_per_row, double budget_us,
+                    struct predict_input *input)
+{
+  if (count > req->limits->predict_rows)
+    return reply_too_many(req, about);
+  if (us_per_row * (double) count > budget_us)
+    return PREDICT_DEAR;
+  input->count = input->good_count = count;
+  input->good = calloc(count, sizeof *input->good);
+  if (!input->good)
+    return reply_memory(req);
+  for (size_t i = 0; i < count; i++)
+    input->good[i] = i;
+  input->pixels = pixels;
+  return PREDICT_READ;
+}
+
+enum predict_read
 predict_pixels_read(struct http_request *req, const struct model_about *about, double us_per_row,
                     double budget_us, struct predict_input *input)
 {
@@ -182,16 +201,6 @@ predict_pixels_read(struct http_request *req, const struct model_about *about, d
                 about->height, about->width, about->channels, bytes, req->body_length);
     return PREDICT_REPLIED;
   }
-  if (count > req->limits->predict_rows)
-    return reply_too_many(req, about);
-  if (us_per_row * (double) count > budget_us)
-    return PREDICT_DEAR;
-  input->count = input->good_count = count;
-  input->good = calloc(count, sizeof *input->good);
-  if (!input->good)
-    return reply_memory(req);
-  for (size_t i = 0; i < count; i++)
-    input->good[i] = i;
-  input->pixels = (const uint8_t *) req->body;
-  return PREDICT_READ;
+  return predict_pixels_take(req, about, (const uint8_t *) req->body, count, us_per_row, budget_us,
+                             input);
 }

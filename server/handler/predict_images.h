@@ -20,6 +20,11 @@ enum predict_read predict_images_read(struct http_request *req, const struct mod
                                       double us_per_row, double budget_us,
                                       struct predict_input *input);
 
+/* `count` images (≥ 1) of the model's size, (count, height, width, channels): borrowed until the reply. */
+enum predict_read predict_pixels_take(struct http_request *req, const struct model_about *about,
+                                      const uint8_t *pixels, size_t count, double us_per_row,
+                                      double budget_us, struct predict_input *input);
+
 /* Raw pixels: a whole number of images of the model's size. */
 enum predict_read predict_pixels_read(struct http_request *req, const struct model_about *about,
                                       double us_per_row, double budget_us,

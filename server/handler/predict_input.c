@@ -11,9 +11,6 @@
 #include "server/handler/predict_interval.h"
 #include "server/handler/predict_threshold.h"
 
-/* Parsing takes about this long per byte of JSON or CSV. */
-#define US_PER_TEXT_BYTE 0.03
-
 enum body_kind
 {
   BODY_JSON,
@@ -89,9 +86,9 @@ take_batch(struct http_request *req, struct row_batch *batch, struct predict_inp
   return PREDICT_READ;
 }
 
-static enum predict_read
-read_rows(struct http_request *req, const struct model_about *about, const json_t *rows,
-          bool strict, struct predict_input *input)
+enum predict_read
+predict_rows_read(struct http_request *req, const struct model_about *about, const json_t *rows,
+                  bool strict, struct predict_input *input)
 {
   struct err_info info = {.code = ERR_OK};
   struct row_batch *batch = NULL;
@@ -101,15 +98,15 @@ read_rows(struct http_request *req, const struct model_about *about, const json_
   if (rc == ERR_OK)
     return take_batch(req, batch, input);
   if (rc == ERR_INVALID || rc == ERR_LIMIT)
-    reply_fault(req, E_INVALID, "/rows", NULL, "%s", info.text);
+    reply_fault(req, E_INVALID, input->place ? input->place : "/rows", NULL, "%s", info.text);
   else
     reply_failure(req, &info);
   return PREDICT_REPLIED;
 }
 
-static enum predict_read
-read_csv(struct http_request *req, const struct model_about *about, const char *bytes,
-         size_t length, bool strict, struct predict_input *input)
+enum predict_read
+predict_csv_read(struct http_request *req, const struct model_about *about, const char *bytes,
+                 size_t length, bool strict, struct predict_input *input)
 {
   struct err_info info = {.code = ERR_OK};
   struct row_batch *batch = NULL;
@@ -267,7 +264,8 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
     else if (us_per_row * (double) json_array_size(rows) > budget_us)
       result = PREDICT_DEAR;
     else
-      result = read_rows(req, about, rows, json_get_bool(body, "strict", query_strict(req)), input);
+      result = predict_rows_read(req, about, rows, json_get_bool(body, "strict", query_strict(req)),
+                                 input);
   }
   json_decref(body);
   return result;
@@ -347,15 +345,15 @@ read_form(struct http_request *req, const struct model_about *about, double us_p
   if (about->input == DATASET_IMAGES)
     return predict_images_read(req, about, images, files, us_per_row, budget_us, input);
   if (files == 1)
-    return read_csv(req, about, images[0].bytes, images[0].length, strict, input);
+    return predict_csv_read(req, about, images[0].bytes, images[0].length, strict, input);
   reply_fault(req, E_INVALID, "/file", "send one CSV at a time", "%zu files were sent", files);
   return PREDICT_REPLIED;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------- */
 
-static size_t
-count_lines(const char *bytes, size_t length)
+size_t
+predict_count_lines(const char *bytes, size_t length)
 {
   size_t lines = 0;
 
@@ -374,8 +372,6 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
   enum body_kind kind = body_kind(req);
   struct predict_image image = {.bytes = req->body, .length = req->body_length, .pointer = ""};
 
-  memset(input, 0, sizeof *input);
-  input->threshold = input->interval = NAN;
   if (!predict_threshold_parse(req, http_query(req, "threshold"), &input->threshold)
       || !predict_threshold_fits(req, about, input->threshold)
       || !predict_interval_parse(req, http_query(req, "interval"), &input->interval)
@@ -390,16 +386,16 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
       || ((kind == BODY_IMAGE || kind == BODY_PIXELS) && about->input == DATASET_TABLE))
     return reply_wrong_input(req, about);
   if (kind != BODY_IMAGE && kind != BODY_PIXELS
-      && US_PER_TEXT_BYTE * (double) req->body_length > budget_us)
+      && PREDICT_US_PER_TEXT_BYTE * (double) req->body_length > budget_us)
     return PREDICT_DEAR;
   switch (kind)
   {
   case BODY_JSON:
     return read_json(req, about, us_per_row, budget_us, input);
   case BODY_CSV:
-    if (us_per_row * (double) count_lines(req->body, req->body_length) > budget_us)
+    if (us_per_row * (double) predict_count_lines(req->body, req->body_length) > budget_us)
       return PREDICT_DEAR;
-    return read_csv(req, about, req->body, req->body_length, query_strict(req), input);
+    return predict_csv_read(req, about, req->body, req->body_length, query_strict(req), input);
   case BODY_IMAGE:
     return predict_images_read(req, about, &image, 1, us_per_row, budget_us, input);
   case BODY_PIXELS:

@@ -22,6 +22,10 @@ struct predict_input
   const char **names; /* images of a form: their file names, else NULL */
   double threshold;   /* sent with the call, 0 … 1; NaN = the model's own */
   double interval;    /* the level of intervals, in (0, 1); NaN = none are wanted */
+  /* for other tools' protocols (dialect.h) */
+  const char *place;   /* where the rows stand in the body; NULL = "/rows" */
+  bool by_column;      /* a list per column stands there, not a list of rows */
+  const void *dialect; /* what its reply needs to know of the body (arena) */
 };
 
 enum predict_read
@@ -37,11 +41,22 @@ bool predict_type_known(struct http_request *req);
 /* Whether the query is one that predict calls take; replies 400 and returns false otherwise. */
 bool predict_query_check(struct http_request *req);
 
-/* Reads the body for a model that takes us_per_row. budget_us INFINITY = whatever it takes. */
+/* Microseconds that parsing takes per byte of JSON or CSV, about. */
+#define PREDICT_US_PER_TEXT_BYTE 0.03
+
+/* Reads the body of /predict into `input`, zeroed but for threshold and interval (NaN), for a model that takes us_per_row. budget_us INFINITY = whatever it takes. */
 enum predict_read predict_input_read(struct http_request *req, const struct model_about *about,
                                      double us_per_row, double budget_us,
                                      struct predict_input *input);
 void predict_input_free(struct predict_input *input);
+
+/* The parts of it that other protocols share: a JSON array of objects, or CSV with a header, as rows. */
+enum predict_read predict_rows_read(struct http_request *req, const struct model_about *about,
+                                    const json_t *rows, bool strict, struct predict_input *input);
+enum predict_read predict_csv_read(struct http_request *req, const struct model_about *about,
+                                   const char *bytes, size_t length, bool strict,
+                                   struct predict_input *input);
+size_t predict_count_lines(const char *bytes, size_t length);
 
 /* Faults and warnings of a row as JSON arrays; borrowed, NULL for none. */
 const json_t *predict_input_faults(const struct predict_input *input, size_t row);

@@ -194,6 +194,24 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
   names_free(&names);
 }
 
+/* Where a fault that stands at "/rows/<i>/<column>" of the rows stands in the body. */
+static const char *
+place_of(const struct predict_input *input, size_t row, const json_t *fault, struct arena *arena)
+{
+  const char *pointer = json_get_string(fault, "pointer", "");
+  const char *column = json_get_string(fault, "column", NULL), *text;
+
+  if (!input->place || strncmp(pointer, "/rows/", 6) != 0)
+    return pointer;
+  if (!input->by_column)
+    text = arena_printf(arena, "%s%s", input->place, pointer + 5);
+  else if (column)
+    text = json_pointer_index(arena, json_pointer(arena, input->place, column), row);
+  else
+    text = input->place;
+  return text ? text : "";
+}
+
 void
 predict_faults_gather(const struct predict_input *input, struct json_faults *faults)
 {
@@ -205,7 +223,7 @@ predict_faults_gather(const struct predict_input *input, struct json_faults *fau
     {
       const json_t *value = json_object_get(item, "value");
       struct json_fault fault = {
-        .pointer = json_get_string(item, "pointer", ""),
+        .pointer = place_of(input, row, item, faults->arena),
         .message = json_get_string(item, "message", "this row can't be used"),
         .value = json_is_string(value) ? json_string_value(value) : NULL,
         .hint = json_get_string(item, "hint", NULL),
