@@ -63,17 +63,34 @@ adopt_identity(struct http_exchange *exchange)
   req->limits = own;
 }
 
-/* Whether the path means the model the key is bound to: by its name or its id. */
+/* Whether this is the model the key is bound to: by its name or its id. */
 static bool
-names_key_model(const struct http_exchange *exchange)
+is_key_model(const struct http_exchange *exchange, const char *model)
 {
   const struct http_identity *identity = &exchange->identity;
-  const char *model = http_arg(&exchange->req, "model");
   size_t length = strcspn(model, "@");
   const char *const names[] = {identity->key_model, identity->key_model_id};
   for (size_t i = 0; i < 2; i++)
     if (*names[i] && strlen(names[i]) == length && strncmp(model, names[i], length) == 0)
       return true;
+  return false;
+}
+
+static void
+refuse_model(struct http_request *req)
+{
+  http_reply_error(req, E_FORBIDDEN,
+                   arena_printf(req->arena,
+                                "This key may only ask the model \"%s\" for predictions.",
+                                req->key_model));
+}
+
+bool
+http_key_allows(struct http_request *req, const char *model)
+{
+  if (!req->key_model || is_key_model(req->exchange, model))
+    return true;
+  refuse_model(req);
   return false;
 }
 
@@ -116,11 +133,9 @@ check_rights(struct http_exchange *exchange)
   }
   if (!req->key_model)
     return;
-  if (!(route->scope & DB_SCOPE_PREDICT) || !names_key_model(exchange))
-    http_reply_error(req, E_FORBIDDEN,
-                     arena_printf(req->arena,
-                                  "This key may only ask the model \"%s\" for predictions.",
-                                  req->key_model));
+  if (!(route->scope & DB_SCOPE_PREDICT)
+      || (!(route->flags & HTTP_NAMES_MODEL) && !is_key_model(exchange, http_arg(req, "model"))))
+    refuse_model(req);
 }
 
 static void
@@ -160,7 +175,8 @@ read_credential(const struct http_request *req, struct http_credential *credenti
 {
   const char *bearer = http_header(req, MHD_HTTP_HEADER_AUTHORIZATION);
   if (bearer)
-    return http_auth_parse_bearer(bearer, credential);
+    return http_auth_parse_bearer(bearer, credential)
+           || ((req->route->flags & HTTP_BASIC) && http_auth_parse_basic(bearer, credential));
   const char *cookie = http_header(req, MHD_HTTP_HEADER_COOKIE);
   return cookie && http_auth_parse_cookie(cookie, credential);
 }

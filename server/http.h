@@ -55,9 +55,12 @@ enum http_route_flag
   HTTP_WHO = 128,    /* with HTTP_PUBLIC: a key or session is looked at if there is one */
   HTTP_RERUN =
     256, /* with HTTP_CREATES: a repeated request calls the handler with req->replay set */
-  HTTP_ROOT = 512,   /* only for admin keys of the installation's first tenant */
-  HTTP_LOOKS = 1024, /* not GET, but changes nothing that lasts: no row in the audit */
-  HTTP_LOGGED = 2048 /* changes what keeps a log of its own: no row in the audit either */
+  HTTP_ROOT = 512,    /* only for admin keys of the installation's first tenant */
+  HTTP_LOOKS = 1024,  /* not GET, but changes nothing that lasts: no row in the audit */
+  HTTP_LOGGED = 2048, /* changes what keeps a log of its own: no row in the audit either */
+  HTTP_BASIC = 4096,  /* the key may also be the user name of Basic authentication */
+  HTTP_NAMES_MODEL =
+    8192 /* the path names no model, the handler knows it: it calls http_key_allows */
 };
 
 struct http_request;
@@ -65,8 +68,9 @@ struct http_request;
 struct http_route
 {
   enum http_method method;
-  const char *pattern; /* "/api/v1/jobs/{job}/trials/{trial}"; a segment may be "{model}" */
-  const char *name;    /* for metrics and logs: "jobs.get" */
+  const char *
+    pattern; /* "/api/v1/jobs/{job}/trials/{trial}"; a segment may be "{model}" or "{model}:predict" */
+  const char *name; /* for metrics and logs: "jobs.get" */
   enum http_outcome (*handler)(struct http_request *req);
   unsigned flags;
   unsigned scope;    /* any of these (enum db_scope, sql/db_tenant.h) will do; admin always
@@ -127,6 +131,10 @@ const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
 /* The index-th value of a query parameter that may be repeated, or NULL. */
 const char *http_query_nth(const struct http_request *req, const char *name, size_t index);
+
+/* Whether a key that is bound to one model is bound to this one (name or id, perhaps with "@alias"); any other key
+ * is. False when it replied 403. */
+bool http_key_allows(struct http_request *req, const char *model);
 
 /* The client's address. */
 const struct sockaddr *http_peer(const struct http_request *req);

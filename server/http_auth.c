@@ -110,17 +110,13 @@ is_secret(const char *text, size_t length)
   return true;
 }
 
-bool
-http_auth_parse_bearer(const char *authorization, struct http_credential *credential)
+/* A key and nothing else. */
+static bool
+parse_key(const char *text, size_t length, struct http_credential *credential)
 {
-  if (strncasecmp(authorization, "Bearer", 6) != 0 || authorization[6] != ' ')
-    return false;
-  const char *text = authorization + 6 + strspn(authorization + 6, " ");
-  size_t length = strcspn(text, " \t");
   size_t prefix = strlen(HTTP_KEY_PREFIX);
-  if (length != prefix + ID_CHARS + 1 + SECRET_CHARS || text[length + strspn(text + length, " \t")]
-      || strncmp(text, HTTP_KEY_PREFIX, prefix) != 0 || text[prefix + ID_CHARS] != '_'
-      || !is_secret(text + prefix + ID_CHARS + 1, SECRET_CHARS))
+  if (length != prefix + ID_CHARS + 1 + SECRET_CHARS || strncmp(text, HTTP_KEY_PREFIX, prefix) != 0
+      || text[prefix + ID_CHARS] != '_' || !is_secret(text + prefix + ID_CHARS + 1, SECRET_CHARS))
     return false;
   for (size_t i = 0; i < ID_CHARS; i++)
   {
@@ -133,6 +129,32 @@ http_auth_parse_bearer(const char *authorization, struct http_credential *creden
   memcpy(credential->key_id + 4, text + prefix, ID_CHARS);
   crypto_generichash(credential->hash, 32, (const unsigned char *) text, length, NULL, 0);
   return true;
+}
+
+bool
+http_auth_parse_bearer(const char *authorization, struct http_credential *credential)
+{
+  if (strncasecmp(authorization, "Bearer", 6) != 0 || authorization[6] != ' ')
+    return false;
+  const char *text = authorization + 6 + strspn(authorization + 6, " ");
+  size_t length = strcspn(text, " \t");
+  return !text[length + strspn(text + length, " \t")] && parse_key(text, length, credential);
+}
+
+bool
+http_auth_parse_basic(const char *authorization, struct http_credential *credential)
+{
+  char pair[2 * HTTP_TOKEN_SIZE] = "";
+  size_t length = 0;
+  if (strncasecmp(authorization, "Basic", 5) != 0 || authorization[5] != ' ')
+    return false;
+  const char *text = authorization + 5 + strspn(authorization + 5, " ");
+  bool good = sodium_base642bin((unsigned char *) pair, sizeof pair - 1, text, strlen(text), " \t",
+                                &length, NULL, sodium_base64_VARIANT_ORIGINAL)
+              == 0;
+  good = good && parse_key(pair, strcspn(pair, ":"), credential);
+  sodium_memzero(pair, sizeof pair);
+  return good;
 }
 
 bool

@@ -62,8 +62,10 @@ void http_auth_new_key(const char *id, char text[HTTP_TOKEN_SIZE], uint8_t hash[
 void http_auth_new_secret(char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
 void http_auth_hash(const char *text, uint8_t hash[32]);
 
-/* Reads "Bearer atk_…", or a Cookie header with our session; false when it is neither. */
+/* Reads "Bearer atk_…", "Basic" with the key as user name and any password, or a Cookie header with our session;
+ * false when it is none. */
 bool http_auth_parse_bearer(const char *authorization, struct http_credential *credential);
+bool http_auth_parse_basic(const char *authorization, struct http_credential *credential);
 bool http_auth_parse_cookie(const char *cookie, struct http_credential *credential);
 
 struct http_auth *http_auth_new(struct db_pool *db);

@@ -20,6 +20,24 @@
 const struct http_route http_routes[] = {
   ROUTE(POST, "/api/v1/models/{model}/predict", "models.predict", handle_predict_post,
         HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/api/v1/models/{model}/invocations", "mlflow.invocations", handle_mlflow_invocations,
+        HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/invocations", "mlflow.default", handle_mlflow_default,
+        HTTP_FAST | HTTP_BYTES | HTTP_LOOKS | HTTP_NAMES_MODEL, SCOPE_USE),
+  ROUTE(GET, "/ping", "mlflow.ping", handle_mlflow_ping, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/version", "mlflow.version", handle_mlflow_version, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(POST, "/v1/models/{model}:predict", "tf.predict", handle_tf_predict,
+        HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/v1/models/{model}/versions/{version}:predict", "tf.version_predict",
+        handle_tf_predict, HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/v1/models/{model}/labels/{label}:predict", "tf.label_predict", handle_tf_predict,
+        HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(GET, "/v1/models", "tf.list", handle_tf_list, 0, SCOPE_READ),
+  ROUTE(GET, "/v1/models/{model}", "tf.status", handle_tf_status, 0, SCOPE_ANY),
+  ROUTE(GET, "/v1/models/{model}/versions/{version}", "tf.version_status", handle_tf_status, 0,
+        SCOPE_ANY),
+  ROUTE(GET, "/v1/models/{model}/labels/{label}", "tf.label_status", handle_tf_status, 0,
+        SCOPE_ANY),
   ROUTE(GET, "/api/v1/jobs/{job}", "jobs.get", handle_jobs_get, 0, SCOPE_READ),
   ROUTE(GET, "/api/v1/jobs", "jobs.list", handle_jobs_list, 0, SCOPE_READ),
   ROUTE(POST, "/api/v1/jobs", "jobs.create", handle_jobs_post, HTTP_JSON | HTTP_CREATES,
@@ -188,7 +206,19 @@ next_segment(const char **at, const char **segment, size_t *length)
   return true;
 }
 
-/* Whether a raw path has the shape of a pattern; a placeholder takes any segment but an empty one. */
+/* Whether a raw segment fits one of a pattern: the same text, or for "{name}" anything but nothing, for
+ * "{name}:verb" anything that goes on before that ending. */
+static bool
+segment_fits(const char *want, size_t want_length, const char *have, size_t have_length)
+{
+  if (*want != '{')
+    return want_length == have_length && memcmp(want, have, have_length) == 0;
+  size_t ending = want_length - strcspn(want, "}") - 1;
+  return have_length > ending
+         && memcmp(want + want_length - ending, have + have_length - ending, ending) == 0;
+}
+
+/* Whether a raw path has the shape of a pattern. */
 static bool
 path_fits(const char *pattern, const char *path)
 {
@@ -198,8 +228,7 @@ path_fits(const char *pattern, const char *path)
   {
     if (!next_segment(&path, &have, &have_length))
       return false;
-    if (*want == '{' ? have_length == 0
-                     : want_length != have_length || memcmp(want, have, have_length) != 0)
+    if (!segment_fits(want, want_length, have, have_length))
       return false;
   }
   return *path == '\0';
@@ -216,8 +245,9 @@ fill_args(const char *pattern, const char *path, struct arena *arena, struct htt
     if (*want != '{')
       continue;
     struct http_name_value *arg = &args[(*arg_count)++];
-    arg->name = arena_strndup(arena, want + 1, want_length - 2);
-    arg->value = http_decode(arena, have, have_length, true);
+    size_t closing = strcspn(want, "}"), ending = want_length - closing - 1;
+    arg->name = arena_strndup(arena, want + 1, closing - 1);
+    arg->value = http_decode(arena, have, have_length - ending, true);
     if (!arg->name || !arg->value)
       return false;
   }

@@ -52,7 +52,7 @@ web_files = \
   server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
 # The documents, in the order /docs lists them.
 web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
-  api-docs/predicting.md api-docs/models.md api-docs/keys.md api-docs/webhooks.md \
+  api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/keys.md api-docs/webhooks.md \
   api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
 EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
@@ -111,6 +111,9 @@ server_libserver_a_SOURCES += \
   server/handler/verify.c \
   server/handler/dataset_issues.c \
   server/handler/predict.c \
+  server/handler/dialect.c server/handler/dialect.h \
+  server/handler/mlflow.c \
+  server/handler/tfserving.c \
   server/handler/predict_call.c server/handler/predict_call.h \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \

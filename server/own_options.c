@@ -45,6 +45,11 @@ const struct option_def own_options[] = {
    .section = "Network"},
   {.name = "tls-cert", .kind = OPTION_TEXT, .argument = "FILE", .help = "Certificate chain (PEM)."},
   {.name = "tls-key", .kind = OPTION_TEXT, .argument = "FILE", .help = "Its private key (PEM)."},
+  {.name = "default-model",
+   .kind = OPTION_TEXT,
+   .argument = "NAME",
+   .help =
+     "The model that POST /invocations asks, such as iris or iris@fast; of the caller's tenant."},
   {.name = "behind-proxy",
    .kind = OPTION_FLAG,
    .fallback = "false",

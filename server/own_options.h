@@ -4,7 +4,7 @@
 
 #include "base/options.h"
 
-#define OWN_OPTIONS_COUNT 16
+#define OWN_OPTIONS_COUNT 17
 extern const struct option_def own_options[OWN_OPTIONS_COUNT];
 
 #endif

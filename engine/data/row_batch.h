@@ -32,6 +32,9 @@ json_t *row_schema_to_json(const struct row_schema *schema);
 void row_schema_free(struct row_schema *schema);
 /* Number of columns. */
 size_t row_schema_count(const struct row_schema *schema);
+/* Name and type of column `index`; the name is the schema's. */
+const char *row_schema_column(const struct row_schema *schema, size_t index,
+                              enum column_type *type);
 
 /* The schema of a dataset's columns without the target and identifier columns. */
 enum err row_schema_from_dataset(const struct dataset *dataset, const char *target,

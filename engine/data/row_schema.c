@@ -151,6 +151,13 @@ row_schema_count(const struct row_schema *schema)
   return schema->count;
 }
 
+const char *
+row_schema_column(const struct row_schema *schema, size_t index, enum column_type *type)
+{
+  *type = schema->columns[index].type;
+  return schema->columns[index].name;
+}
+
 static void
 set_format(struct row_column *column, const char *format)
 {

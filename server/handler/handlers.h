@@ -83,6 +83,17 @@ enum http_outcome handle_model_alias_put(struct http_request *req);
 /* predict.c */
 enum http_outcome handle_predict_post(struct http_request *req);
 
+/* mlflow.c */
+enum http_outcome handle_mlflow_invocations(struct http_request *req);
+enum http_outcome handle_mlflow_default(struct http_request *req);
+enum http_outcome handle_mlflow_ping(struct http_request *req);
+enum http_outcome handle_mlflow_version(struct http_request *req);
+
+/* tfserving.c */
+enum http_outcome handle_tf_predict(struct http_request *req);
+enum http_outcome handle_tf_status(struct http_request *req);
+enum http_outcome handle_tf_list(struct http_request *req);
+
 /* train.c */
 enum http_outcome handle_train_post(struct http_request *req);
 

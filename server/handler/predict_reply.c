@@ -28,8 +28,8 @@ predict_write_float(float value, struct buf *out)
   buf_append(out, text, (size_t) length);
 }
 
-static void
-write_text(const char *text, struct buf *out)
+void
+predict_write_text(const char *text, struct buf *out)
 {
   json_t *string = json_string(text);
   if (string)
@@ -57,7 +57,7 @@ names_make(const struct task *task, struct names *names)
     return false;
   for (size_t i = 0; i < task->class_count; i++)
   {
-    write_text(task->class_names[i], &names->text);
+    predict_write_text(task->class_names[i], &names->text);
     names->start[i + 1] = names->text.length;
   }
   return !names->text.failed;
@@ -138,7 +138,7 @@ write_error(const json_t *faults, struct buf *out)
   const json_t *first = json_array_get(faults, 0);
 
   buf_append_text(out, "\"error\":{\"code\":\"invalid\",\"message\":");
-  write_text(json_get_string(first, "message", "this row can't be used"), out);
+  predict_write_text(json_get_string(first, "message", "this row can't be used"), out);
   buf_append_text(out, ",\"faults\":");
   json_write(faults, out);
   buf_append(out, "}", 1);
@@ -156,7 +156,7 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
   if (!names_make(task, &names))
     out->failed = true;
   buf_append_text(out, "{\"model\":");
-  write_text(ref->model_name, out);
+  predict_write_text(ref->model_name, out);
   buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\"", ref->version, prediction_id);
   if (task->kind == TASK_BINARY)
     write_double("threshold", decision_threshold(&about->decision), out);
@@ -186,7 +186,7 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     if (input->names && input->names[row])
     {
       buf_append_text(out, ",\"file\":");
-      write_text(input->names[row], out);
+      predict_write_text(input->names[row], out);
     }
     buf_append(out, "}", 1);
   }

@@ -16,6 +16,9 @@ void predict_reply_write(const struct model_ref *ref, const struct model_about *
 /* A float with the fewest digits that strtof reads back as it. "null" when it is not finite. */
 void predict_write_float(float value, struct buf *out);
 
+/* Text as a JSON string. */
+void predict_write_text(const char *text, struct buf *out);
+
 /* Adds the faults of every row to a list. */
 void predict_faults_gather(const struct predict_input *input, struct json_faults *faults);
 

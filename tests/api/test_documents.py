@@ -19,7 +19,7 @@ def read(*names):
 
 
 # The pages of the guide in the order it lists them; operations.md has a test of its own.
-PAGES = ("guide", "datasets", "tuning", "control", "predicting", "models", "keys", "webhooks")
+PAGES = ("guide", "datasets", "tuning", "control", "predicting", "clients", "models", "keys", "webhooks")
 
 
 class Guide(ApiTest):

@@ -32,7 +32,8 @@ CLIENT = Client(SEEDS["port"], SEEDS["key"])
 OUR_ID = re.compile("[a-z]+_[0-9a-z]{20}")  # came from an earlier answer, over a link: one in two stays
 LONGEST_WAIT_S = 2
 WAIT_MAX_S = 600  # of the contract; what is above it must stay there
-PATHS = CLIENT.get("/openapi.json").json["paths"]
+CONTRACT = CLIENT.get("/openapi.json").json
+PATHS, REQUEST_BODIES = CONTRACT["paths"], CONTRACT["components"]["requestBodies"]
 PREDICT_CSV = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.1,2.9,,1.4\n"
 STARTS_JOB = ("POST /api/v1/jobs", "POST /api/v1/train")
 STEERED = set()  # cases whose body was valid and is now one of ours
@@ -97,9 +98,15 @@ def new_study_trial():
     return answer.json["trials"][0]["id"]
 
 
+def request_content(operation):
+    """The contents of a request's body by their type, also where the contract refers to them."""
+    body = operation.get("requestBody", {})
+    return REQUEST_BODIES.get(body.get("$ref", "").rpartition("/")[2], body).get("content", {})
+
+
 def example(path, method):
     """The contract's first JSON example of a request's body, about things that are there; None without one."""
-    content = PATHS.get(path, {}).get(method, {}).get("requestBody", {}).get("content", {})
+    content = request_content(PATHS.get(path, {}).get(method, {}))
     examples = content.get("application/json", {}).get("examples", {})
     body = next((one["value"] for one in examples.values() if isinstance(one.get("value"), dict)), None)
     return body and seeds.in_place(body, SEEDS)
@@ -191,6 +198,8 @@ def steer_body(case, body):
         return {"version": SEEDS["version"]}
     if label == "POST /api/v1/models/{model}/predict":
         return steer_predict(case, body if isinstance(body, dict) else {})
+    if case.media_type == "text/csv" and label.endswith("invocations"):
+        return PREDICT_CSV
     if label == "POST /api/v1/session":
         return {"key": SEEDS["key"]}
     if label == "POST /api/v1/keys" and isinstance(body, dict):

@@ -71,7 +71,7 @@ class Contract(unittest.TestCase):
         found["path"] = {
             "dataset": found["dataset"], "job": found["job"], "model": found["model"], "version": found["version"],
             "trial": server.get(f"/api/v1/jobs/{job['id']}/trials").json["items"][0]["id"],
-            "alias": "best", "key": key.json["id"]}
+            "alias": "best", "label": "best", "key": key.json["id"]}
         seeds = contract_seeds.fill(server, server.get("/openapi.json").json["paths"], found)
         self.tell_study(server, f"/api/v1/studies/{seeds['path']['study']}")
         return seeds
@@ -123,7 +123,7 @@ class Contract(unittest.TestCase):
 
     def test_generated_requests(self):
         program = schemathesis()
-        with AttuneServer(["--max-live-jobs", "1000", "--max-live-uploads", "1000"]) as server:
+        with AttuneServer(["--max-live-jobs", "1000", "--max-live-uploads", "1000", "--default-model", "iris"]) as server:
             seeds = self.seed(server)
             seeds_path = os.path.join(server.data_dir, "contract-seeds.json")
             with open(seeds_path, "w", encoding="utf-8") as file:
