@@ -174,6 +174,8 @@ void http_reply_empty(struct http_request *req); /* 204 */
 /* Bytes with a content type; copied. */
 void http_reply_bytes(struct http_request *req, int status, const char *content_type,
                       const void *bytes, size_t length);
+/* The `length` bytes of a file from its start; takes the descriptor. */
+void http_reply_file(struct http_request *req, const char *content_type, int fd, uint64_t length);
 /* As http_reply_bytes with memory the caller keeps for ever (pages compiled in), with an ETag. */
 void http_reply_static(struct http_request *req, const char *content_type, const char *etag,
                        const void *bytes, size_t length);

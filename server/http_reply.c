@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "server/json_memory.h"
@@ -149,6 +150,20 @@ http_reply_bytes(struct http_request *req, int status, const char *content_type,
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
   }
   settle(req, status, response);
+}
+
+void
+http_reply_file(struct http_request *req, const char *content_type, int fd, uint64_t length)
+{
+  struct MHD_Response *response = MHD_create_response_from_fd64(length, fd);
+  if (response)
+  {
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  }
+  else
+    close(fd);
+  settle(req, 200, response);
 }
 
 void

@@ -110,6 +110,8 @@ server_libserver_a_SOURCES += \
   server/handler/study_view.c \
   server/handler/verify.c \
   server/handler/dataset_issues.c \
+  server/handler/batches.c \
+  server/handler/batch_view.c server/handler/batch_view.h \
   server/handler/predict.c \
   server/handler/dialect.c server/handler/dialect.h \
   server/handler/mlflow.c \

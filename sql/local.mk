@@ -3,6 +3,8 @@ sql_libdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CF
 sql_libdb_a_SOURCES = \
   sql/db.h \
   sql/db_audit.c sql/db_audit.h \
+  sql/db_batch.c sql/db_batch.h \
+  sql/db_batch_work.c \
   sql/db_blob.c \
   sql/db_conn.c sql/db_conn.h \
   sql/db_dataset.c sql/db_dataset.h \
@@ -66,7 +68,8 @@ sql_patches = \
   sql/schema/0011-rungs.sql \
   sql/schema/0012-costs.sql \
   sql/schema/0013-range-tests.sql \
-  sql/schema/0014-range-beliefs.sql
+  sql/schema/0014-range-beliefs.sql \
+  sql/schema/0015-batches.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

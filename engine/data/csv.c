@@ -161,6 +161,13 @@ csv_rewind(struct csv_reader *reader)
   reader->blank_lines = 0;
 }
 
+void
+csv_seek(struct csv_reader *reader, uint64_t offset)
+{
+  csv_rewind(reader);
+  reader->offset = reader->fd < 0 && offset > reader->length ? reader->length : offset;
+}
+
 char
 csv_delimiter(const struct csv_reader *reader)
 {

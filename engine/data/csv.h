@@ -51,6 +51,10 @@ bool csv_can_go_on(const struct csv_reader *reader);
 /* Starts again at the first record (of the same delimiter). */
 void csv_rewind(struct csv_reader *reader);
 
+/* Goes on at the record that begins `offset` bytes from the start, as csv_bytes gave it after the one before. Lines are
+ * counted from there. */
+void csv_seek(struct csv_reader *reader, uint64_t offset);
+
 char csv_delimiter(const struct csv_reader *reader);
 /* The line, from 1, on which the last record began; empty lines skipped so far; bytes consumed. */
 uint64_t csv_line(const struct csv_reader *reader);

@@ -49,6 +49,7 @@ engine_libdata_a_SOURCES = \
   engine/data/preview.c \
   engine/data/profile.c \
   engine/data/row_batch.c engine/data/row_batch.h engine/data/row_batch_internal.h \
+  engine/data/row_stream.c engine/data/row_stream.h \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_schema.c engine/data/row_schema.h \

@@ -5,19 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/csv.h"
-
-/* Where the fields of a header go. */
-struct header
-{
-  size_t *target; /* per field: column of the schema, or SIZE_MAX */
-  char **unknown; /* per field: its name when no column has it, else NULL */
-  size_t fields;
-  bool *given; /* per column of the schema */
-};
-
-static void
-header_free(struct header *header)
+void
+row_header_free(struct row_header *header)
 {
   for (size_t f = 0; header->unknown != NULL && f < header->fields; f++)
     free(header->unknown[f]);
@@ -28,7 +17,7 @@ header_free(struct header *header)
 
 static enum err
 map_field(const struct row_schema *schema, const struct csv_field *field, size_t f,
-          struct header *header, struct err_info *info)
+          struct row_header *header, struct err_info *info)
 {
   const char *name = field->text;
   size_t length = field->length;
@@ -47,9 +36,9 @@ map_field(const struct row_schema *schema, const struct csv_field *field, size_t
   return ERR_OK;
 }
 
-static enum err
-read_header(const struct row_schema *schema, struct csv_reader *reader, struct header *header,
-            struct err_info *info)
+enum err
+row_header_read(const struct row_schema *schema, struct csv_reader *reader,
+                struct row_header *header, struct err_info *info)
 {
   const struct csv_field *fields;
   size_t count, known = 0;
@@ -108,9 +97,9 @@ count_rows(struct csv_reader *reader, size_t max_rows, size_t *rows, struct err_
   return ERR_OK;
 }
 
-static void
-fill_row(struct row_batch *batch, const struct header *header, size_t row,
-         const struct csv_field *fields, size_t count, bool strict)
+void
+row_batch_fill(struct row_batch *batch, const struct row_header *header, size_t row,
+               const struct csv_field *fields, size_t count, bool strict)
 {
   if (count != header->fields)
   {
@@ -140,13 +129,13 @@ row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t le
   *result = NULL;
   struct csv_options options = {0};
   struct csv_reader *reader = NULL;
-  struct header header = {0};
+  struct row_header header = {0};
   struct row_batch *batch = NULL;
   size_t rows = 0, count;
   const struct csv_field *fields;
   enum err err = csv_open_bytes(bytes, length, &options, &reader, info);
   if (err == ERR_OK)
-    err = read_header(schema, reader, &header, info);
+    err = row_header_read(schema, reader, &header, info);
   if (err == ERR_OK)
     err = count_rows(reader, max_rows, &rows, info);
   if (err == ERR_OK)
@@ -162,14 +151,14 @@ row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t le
     if (bad == ERR_INVALID)
       row_batch_note(batch, true, row, NULL, NULL, NULL, reason.text);
     else if (bad == ERR_OK)
-      fill_row(batch, &header, row, fields, count, strict);
+      row_batch_fill(batch, &header, row, fields, count, strict);
     else
       err = err_set(info, bad, "%s", reason.text);
   }
   if (err == ERR_OK)
     err = row_batch_finish(batch, info);
 out:
-  header_free(&header);
+  row_header_free(&header);
   csv_close(reader);
   if (err != ERR_OK)
   {

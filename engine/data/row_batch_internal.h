@@ -4,6 +4,7 @@
 #define ATTUNE_DATA_ROW_BATCH_INTERNAL_H
 
 #include "base/buf.h"
+#include "data/csv.h"
 #include "data/row_schema.h"
 
 struct row_batch
@@ -44,5 +45,23 @@ void row_batch_set_code(struct row_batch *batch, size_t row, size_t column, int3
 
 /* Notes that a column was not given. */
 void row_batch_note_absent(struct row_batch *batch, size_t row, size_t column, bool strict);
+
+/* Where the fields of a header line go; all zero before it is read. */
+struct row_header
+{
+  size_t *target; /* per field: column of the schema, or SIZE_MAX */
+  char **unknown; /* per field: its name when no column has it, else NULL */
+  size_t fields;
+  bool *given; /* per column of the schema */
+};
+
+/* Reads the first record. ERR_INVALID when it is none, or names no column of the schema. To be freed in any case. */
+enum err row_header_read(const struct row_schema *schema, struct csv_reader *reader,
+                         struct row_header *header, struct err_info *info);
+void row_header_free(struct row_header *header);
+
+/* Sets a row, from 0, from the fields of a record; rows in their order. */
+void row_batch_fill(struct row_batch *batch, const struct row_header *header, size_t row,
+                    const struct csv_field *fields, size_t count, bool strict);
 
 #endif

@@ -48,6 +48,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/net_init.c engine/model/net_pass.c \
   engine/model/predict.c \
   engine/model/reader.c engine/model/reader.h \
+  engine/model/score_csv.c engine/model/score_csv.h \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
   engine/model/ubj.c engine/model/ubj.h

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "sql/db_batch.h"
 #include "sql/db_range.h"
 #include "worker/work_dir.h"
 
@@ -162,7 +163,9 @@ estate_settle_dead(const struct estate *estate, struct db_conn *conn)
     if (read_owner(path, name))
     {
       enum db_status range = db_range_end_worker(conn, name, "its worker died");
-      status = range < DB_NONE ? range : db_work_end_worker(conn, name, "its worker died");
+      enum db_status batch = range < DB_NONE ? range : db_batch_end_worker(conn, name);
+      status = batch < DB_NONE ? batch : db_work_end_worker(conn, name, "its worker died");
+      status = status == DB_NONE && batch == DB_ROWS ? batch : status;
       status = status == DB_NONE ? range : status;
       any = any || status == DB_ROWS;
       if (status == DB_ROWS)

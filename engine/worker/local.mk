@@ -9,11 +9,13 @@ engine_worker_attune_engine_SOURCES = \
   engine/worker/runner.c engine/worker/runner.h \
   engine/worker/supervisor.c engine/worker/supervisor.h \
   engine/worker/tail.c engine/worker/tail.h \
+  engine/worker/trial_batch.c engine/worker/trial_batch.h \
   engine/worker/trial_main.c engine/worker/trial_main.h \
   engine/worker/watchdog.c engine/worker/watchdog.h \
   engine/worker/work_dir.c engine/worker/work_dir.h \
   engine/worker/worker.c engine/worker/worker.h engine/worker/worker_internal.h \
   engine/worker/worker_ask.c \
+  engine/worker/worker_batch.c \
   engine/worker/worker_finish.c \
   engine/worker/worker_fit.c \
   engine/worker/worker_range.c

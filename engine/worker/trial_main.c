@@ -18,6 +18,7 @@
 #include "tune/tune_finish.h"
 #include "tune/tune_range.h"
 #include "tune/tune_unit.h"
+#include "worker/trial_batch.h"
 #include "worker/work_dir.h"
 
 #define LINE_MAX_BYTES 512
@@ -355,11 +356,13 @@ static enum err
 run_unit(const struct work_dir *dir, const json_t *unit, json_t **answer, struct err_info *info)
 {
   struct tune_data *data = NULL;
+  const char *mode = json_get_string(unit, "mode", "");
+  if (strcmp(mode, "batch") == 0)
+    return trial_batch_run(dir, unit, stop_asked, answer, info);
   enum err err = tune_data_open(json_get_string(unit, "data", ""), json_object_get(unit, "spec"),
                                 json_object_get(unit, "schema"), &data, info);
   if (err != ERR_OK)
     return err;
-  const char *mode = json_get_string(unit, "mode", "");
   if (strcmp(mode, "finish") == 0)
     err = run_finish(dir, data, unit, answer, info);
   else if (strcmp(mode, "range") == 0)

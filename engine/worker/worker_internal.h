@@ -1,9 +1,10 @@
 /* Shared by the files of a worker: worker.c, worker_ask.c, worker_fit.c, worker_finish.c,
- * worker_range.c. */
+ * worker_range.c, worker_batch.c. */
 #ifndef ATTUNE_WORKER_WORKER_INTERNAL_H
 #define ATTUNE_WORKER_WORKER_INTERNAL_H
 
 #include "base/arena.h"
+#include "sql/db_batch.h"
 #include "sql/db_job_log.h"
 #include "sql/db_range.h"
 #include "sql/db_work.h"
@@ -23,6 +24,7 @@ struct worker
   struct dataset_cache cache;
   struct prepared_jobs prepared;
   struct arena *arena; /* of one turn of the loop */
+  double batches_at_s; /* until then jobs come before batches; monotonic */
 };
 
 /* Asks for a new trial: a job's search decides, the trial is added with its first unit leased to us in
@@ -50,6 +52,9 @@ enum err worker_dataset_kept(struct worker *worker, const struct db_work_unit *u
 
 /* Runs a range test to its end and records it. */
 void worker_range(struct worker *worker, const struct db_range_unit *range);
+
+/* Answers the next rows of a batch and stores them. */
+void worker_batch(struct worker *worker, const struct db_batch_unit *unit);
 
 /* Runs a unit to its end and records it: a fold's fit, or a job's finish. */
 void worker_fit(struct worker *worker, const struct db_work_unit *unit);

@@ -80,6 +80,16 @@ enum http_outcome handle_model_verify(struct http_request *req);
 enum http_outcome handle_model_schema(struct http_request *req);
 enum http_outcome handle_model_alias_put(struct http_request *req);
 
+/* batches.c */
+enum http_outcome handle_batches_post(struct http_request *req);
+
+/* batch_view.c */
+enum http_outcome handle_batches_list(struct http_request *req);
+enum http_outcome handle_batches_get(struct http_request *req);
+enum http_outcome handle_batches_cancel(struct http_request *req);
+enum http_outcome handle_batches_delete(struct http_request *req);
+enum http_outcome handle_batches_result(struct http_request *req);
+
 /* predict.c */
 enum http_outcome handle_predict_post(struct http_request *req);
 

@@ -23,6 +23,7 @@ MISSING = {"dataset": "ds_00000000000000000000", "job": "job_0000000000000000000
            "model": "nothing-here", "version": "1", "alias": "best", "key": "key_00000000000000000000",
            "tenant": "ten_00000000000000000000", "webhook": "wh_00000000000000000000", "delivery": "1",
            "study": "st_00000000000000000000", "range_test": "lrt_00000000000000000000",
+           "batch": "bat_00000000000000000000",
            "study_trial": "tr_00000000000000000000", "label": "best"}
 # Bodies that are right, so that nothing but the object can be at fault.
 BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"version": 1},
@@ -59,7 +60,9 @@ class Route:
             return {"admin"}
         if self.path.startswith("/api/v1/webhooks"):
             return {"train", "admin"}
-        if self.name in PREDICTS:
+        if self.path.startswith("/api/v1/batches") and self.method == "GET":
+            return {"predict", "one-model", "read", "train", "admin"}
+        if self.name in PREDICTS or "/batches" in self.path:
             return {"predict", "one-model", "train", "admin"}
         if self.name == "mlflowDefault":  # the server has none: a key of one model is not of that one
             return {"predict", "train", "admin"}
@@ -104,6 +107,10 @@ class AccessTest(ApiTest):
         assert made.status == 202, made
         cls.own["range_test"] = made.json["id"]
         cls.api.wait_range_test(made.json["id"])
+        made = cls.api.upload("/api/v1/models/access/batches", [("file", "iris.csv", iris())])
+        assert made.status == 202, made
+        cls.own["batch"] = made.json["id"]
+        cls.api.wait_batch(made.json["id"])
         cls.own["key"] = cls.make_key(["read"])[0]
         cls.own["tenant"] = cls.api.get("/api/v1/tenants/self").json["id"]
         contract = cls.api.get("/openapi.json").json
@@ -222,7 +229,8 @@ class Routes(AccessTest):
             for scope in sorted(route.scopes):
                 with self.subTest(f"{route.name} with {scope}"):
                     body = None if look else {"no_such_member": 1}
-                    answer = self.ask(route, self.keys[scope], route.url(self.own if look else MISSING), body)
+                    there = look or (scope == "one-model" and "model" in route.placeholders())
+                    answer = self.ask(route, self.keys[scope], route.url(self.own if there else MISSING), body)
                     if look:
                         self.assertIn(answer.status, (200, 204) if "elivery" not in route.name else (200, 404), answer)
                     else:
@@ -325,7 +333,7 @@ class OtherTenants(AccessTest):
                     answer = self.ask(route, self.other, route.url(self.own))
                     if answer.status == 200 and isinstance(answer.json, dict):
                         for name in ("dataset", "job", "key", "tenant", "trial", "study", "study_trial",
-                                     "range_test"):
+                                     "range_test", "batch"):
                             self.assertNotIn(self.own[name], answer.raw.decode())
 
 

@@ -12,7 +12,7 @@ from common import ApiTest, TOP, iris, sql  # first: it finds the harness
 from attune_server import AttuneServer
 
 # POST routes that make nothing (or, signing in, something that is not stored as an answer must be: a cookie).
-MAKE_NOTHING = {"models.predict", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
+MAKE_NOTHING = {"models.predict", "batches.cancel", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
                 "models.version_verify", "session.create",
                 # repeated safely by themselves: by client_id, by step, or since they only look
                 "studies.suggest", "studies.measure", "studies.should_stop"}
@@ -48,6 +48,8 @@ class Idempotency(ApiTest):
         first = one.run_job(job)["id"]
         hooks = [cls.api.post("/api/v1/webhooks", {"url": f"https://example.org/{i}", "events": ["job.failed"]})
                  .json["id"] for i in range(2)]
+        cls.api.upload("/api/v1/train?wait=60", [("file", "iris.csv", iris()), ("target", "species"), ("trials", "1"),
+                                                 ("families", "linear"), ("name", "twice")], timeout=90)
         form = [("file", "iris.csv", iris()), ("target", "species"), ("families", "linear")]
         name = secrets.token_hex(4)
         space = {"space": {"x": {"type": "float", "low": 0, "high": 1}}}
@@ -66,6 +68,8 @@ class Idempotency(ApiTest):
                               lambda **more: cls.api.post(f"/api/v1/webhooks/{hooks[1]}/test", **more)),
             "datasets.create": cls.form("/api/v1/datasets", [("file", "iris.csv", iris())],
                                         [("file", "iris.csv", iris() + b"\n")]),
+            "batches.create": cls.form("/api/v1/models/twice/batches", [("file", "iris.csv", iris())],
+                                       [("file", "iris.csv", iris() + b"\n")]),
             "studies.create": cls.json("/api/v1/studies", space, {**space, "seed": 5}),
             "studies.complete": cls.json(f"/api/v1/studies/{study}/trials/{trial}/complete", {"value": 1}, {"value": 2}),
             "range_tests.create": cls.json("/api/v1/lr-range-tests", {"dataset": dataset, "target": "species", "steps": 20},

@@ -92,6 +92,10 @@ def new_paused_job():
     return job
 
 
+def new_batch():
+    return CLIENT.upload(f"/api/v1/models/{SEEDS['model']}/batches", [("file", "a.csv", SEEDS["csv"].encode() * 20)]).json.get("id")
+
+
 def new_study_trial():
     """One that is running, of the study that all may use."""
     answer = CLIENT.post(f"/api/v1/studies/{SEEDS['path']['study']}/suggest", {"client_id": uuid.uuid4().hex})
@@ -122,6 +126,7 @@ def new_item(collection):
 # What changes or ends something that other requests need gets one of its own.
 OWN_ITEM = {"DELETE /api/v1/datasets/{dataset}": new_dataset,
             "PATCH /api/v1/datasets/{dataset}/schema": new_dataset,
+            "POST /api/v1/batches/{batch}/cancel": new_batch, "DELETE /api/v1/batches/{batch}": new_batch,
             "POST /api/v1/jobs/{job}/cancel": new_job, "POST /api/v1/jobs/{job}/pause": new_job,
             "POST /api/v1/jobs/{job}/resume": new_paused_job, "POST /api/v1/jobs/{job}/extend": new_job, "DELETE /api/v1/keys/{key}": new_key}
 
@@ -192,6 +197,8 @@ def steer_body(case, body):
         if case.media_type == "text/tab-separated-values":
             return SEEDS["csv"].replace(",", "\t")
         return SEEDS["csv"]
+    if label == "POST /api/v1/models/{model}/batches":
+        return {"file": PREDICT_CSV.encode()} if case.media_type == "multipart/form-data" else PREDICT_CSV
     if label == "PATCH /api/v1/datasets/{dataset}/schema":
         return {"columns": {"b": "categorical"}}
     if label == "PUT /api/v1/models/{model}/aliases/{alias}":

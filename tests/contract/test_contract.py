@@ -71,10 +71,15 @@ class Contract(unittest.TestCase):
         found["path"] = {
             "dataset": found["dataset"], "job": found["job"], "model": found["model"], "version": found["version"],
             "trial": server.get(f"/api/v1/jobs/{job['id']}/trials").json["items"][0]["id"],
-            "alias": "best", "label": "best", "key": key.json["id"]}
+            "alias": "best", "label": "best", "key": key.json["id"], "batch": self.batch(server, csv.encode())}
         seeds = contract_seeds.fill(server, server.get("/openapi.json").json["paths"], found)
         self.tell_study(server, f"/api/v1/studies/{seeds['path']['study']}")
         return seeds
+
+    def batch(self, server, rows):
+        made = server.upload("/api/v1/models/iris/batches", [("file", "iris.csv", rows)])
+        self.assertEqual(made.status, 202, made)
+        return server.wait_batch(made.json["id"])["id"]
 
     def tell_study(self, server, study):
         """The least results that tell what matters."""

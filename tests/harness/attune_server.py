@@ -133,6 +133,19 @@ class Client:
             time.sleep(0.1)
         raise AssertionError(f"the job had not ended after {seconds} s: {last}")
 
+    def wait_batch(self, batch, seconds=120):
+        """The batch of predictions once it has ended."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.get(f"/api/v1/batches/{batch}")
+            if answer.status != 200:
+                raise AssertionError(f"GET batch answered {answer}")
+            if answer.json["state"] in ("succeeded", "failed", "cancelled"):
+                return answer.json
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the batch had not ended after {seconds} s: {answer}")
+            time.sleep(0.1)
+
     def wait_range_test(self, test, seconds=60):
         """The range test once it has ended."""
         deadline = time.monotonic() + seconds

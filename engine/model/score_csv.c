@@ -1,0 +1,331 @@
+#include <config.h>
+
+#include "model/score_csv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One part at most: rows, bytes of the file, numbers of the answers. */
+#define PART_ROWS ((size_t) 1000)
+#define PART_BYTES ((size_t) 1 << 20)
+#define PART_NUMBERS ((size_t) 1 << 18)
+
+struct score_csv
+{
+  struct model_about about;
+  const struct model *model;
+  struct model_workspace *workspace;
+  struct row_stream *stream;
+  struct score_place place;
+  double interval;
+  size_t part_rows;
+  struct buf rows; /* the part's own fields, as they are written */
+  size_t *ends;    /* (part_rows) in `rows` */
+  size_t row_count;
+  size_t *good;   /* (part_rows) rows without a fault */
+  float *outputs; /* (part_rows, output_count) */
+};
+
+void
+score_csv_close(struct score_csv *score)
+{
+  if (score == NULL)
+    return;
+  row_stream_close(score->stream);
+  model_workspace_free(score->workspace);
+  buf_free(&score->rows);
+  free(score->ends);
+  free(score->good);
+  free(score->outputs);
+  free(score);
+}
+
+enum err
+score_csv_open(const struct model *model, int fd, const struct score_options *options,
+               struct score_csv **result, struct err_info *info)
+{
+  *result = NULL;
+  struct score_csv *score = calloc(1, sizeof *score);
+  if (score == NULL)
+    return err_set(info, ERR_MEMORY, "out of memory");
+  score->model = model;
+  score->interval = options->interval;
+  model_about(model, &score->about);
+  if (!isnan(options->threshold))
+    score->about.decision =
+      (struct decision){.has_threshold = true, .threshold = options->threshold};
+  size_t width = score->about.task->output_count;
+  score->part_rows = PART_NUMBERS / width < PART_ROWS ? PART_NUMBERS / width + 1 : PART_ROWS;
+  score->workspace = model_workspace_new();
+  score->ends = calloc(score->part_rows, sizeof *score->ends);
+  score->good = calloc(score->part_rows, sizeof *score->good);
+  score->outputs = calloc(score->part_rows * width, sizeof *score->outputs);
+  enum err err = ERR_OK;
+  if (score->workspace == NULL || score->ends == NULL || score->good == NULL
+      || score->outputs == NULL)
+    err = err_set(info, ERR_MEMORY, "out of memory");
+  else if (score->about.input != DATASET_TABLE)
+    err = err_set(info, ERR_INVALID, "this model takes images, not rows");
+  else
+    err = row_stream_open(score->about.schema, fd, options->strict, &score->stream, info);
+  if (err != ERR_OK)
+  {
+    score_csv_close(score);
+    return err;
+  }
+  *result = score;
+  return ERR_OK;
+}
+
+void
+score_csv_seek(struct score_csv *score, const struct score_place *place)
+{
+  score->place = *place;
+  row_stream_seek(score->stream, place->bytes, place->rows);
+}
+
+struct score_place
+score_csv_place(const struct score_csv *score)
+{
+  return score->place;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+static void
+write_field(const char *text, size_t length, bool quoted, struct buf *out)
+{
+  for (size_t i = 0; i < length && !quoted; i++)
+    quoted = text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
+  if (!quoted)
+  {
+    buf_append(out, text, length);
+    return;
+  }
+  buf_append(out, "\"", 1);
+  for (size_t from = 0; from < length;)
+  {
+    const char *quote = memchr(text + from, '"', length - from);
+    size_t upto = quote != NULL ? (size_t) (quote - text) + 1 : length;
+    buf_append(out, text + from, upto - from);
+    if (quote != NULL)
+      buf_append(out, "\"", 1);
+    from = upto;
+  }
+  buf_append(out, "\"", 1);
+}
+
+static void
+write_text(const char *text, struct buf *out)
+{
+  write_field(text, strlen(text), false, out);
+}
+
+/* With the fewest digits that read back as the same float; nothing when it is not finite. */
+static void
+write_float(float value, struct buf *out)
+{
+  char text[32] = "";
+  for (int digits = 6; digits <= 9 && isfinite(value); digits++)
+  {
+    snprintf(text, sizeof text, "%.*g", digits, (double) value);
+    if (strtof(text, NULL) == value)
+      break;
+  }
+  buf_append_text(out, text);
+}
+
+static bool
+is_field(const struct score_csv *score, const char *name)
+{
+  for (size_t i = 0; i < row_stream_field_count(score->stream); i++)
+    if (strcmp(row_stream_field(score->stream, i), name) == 0)
+      return true;
+  return false;
+}
+
+static void
+write_column(const struct score_csv *score, const char *prefix, const char *rest, struct buf *out)
+{
+  struct buf name = {0};
+  buf_printf(&name, "%s%s", prefix, rest);
+  while (!name.failed && is_field(score, name.data))
+    buf_append_text(&name, "_");
+  buf_append_text(out, ",");
+  if (name.failed)
+    out->failed = true;
+  else
+    write_text(name.data, out);
+  buf_free(&name);
+}
+
+static void
+write_header(const struct score_csv *score, struct buf *out)
+{
+  const struct task *task = score->about.task;
+  for (size_t i = 0; i < row_stream_field_count(score->stream); i++)
+  {
+    buf_append_text(out, i > 0 ? "," : "");
+    write_text(row_stream_field(score->stream, i), out);
+  }
+  if (task->class_count > 0)
+  {
+    write_column(score, "predicted_label", "", out);
+    write_column(score, "probability", "", out);
+    for (size_t i = 0; i < task->class_count; i++)
+      write_column(score, "probability_", task->class_names[i], out);
+  }
+  else
+  {
+    write_column(score, "predicted_value", "", out);
+    if (score->interval > 0)
+    {
+      write_column(score, "interval_low", "", out);
+      write_column(score, "interval_high", "", out);
+    }
+  }
+  write_column(score, "error", "", out);
+  write_column(score, "warning", "", out);
+  buf_append_text(out, "\n");
+}
+
+/* As many fields as the header has: an answer whose columns shift is of no use. */
+static void
+keep_row(void *context, const struct csv_field *fields, size_t count)
+{
+  struct score_csv *score = context;
+  size_t wanted = row_stream_field_count(score->stream);
+  for (size_t f = 0; f < wanted; f++)
+  {
+    if (f > 0)
+      buf_append(&score->rows, ",", 1);
+    if (f < count)
+      write_field(fields[f].text, fields[f].length, fields[f].quoted, &score->rows);
+  }
+  score->ends[score->row_count++] = score->rows.length;
+}
+
+/* The numbers' columns of one row; empty without outputs. */
+static void
+write_numbers(const struct score_csv *score, const float *outputs, struct buf *out)
+{
+  const struct task *task = score->about.task;
+  size_t best = 0, columns = task->class_count > 0 ? task->class_count + 2
+                             : score->interval > 0 ? 3
+                                                   : 1;
+  if (outputs == NULL)
+  {
+    for (size_t i = 0; i < columns; i++)
+      buf_append(out, ",", 1);
+    return;
+  }
+  buf_append(out, ",", 1);
+  if (task->class_count > 0)
+  {
+    best = decision_class(&score->about.decision, outputs, task->class_count);
+    write_text(task->class_names[best], out);
+    buf_append(out, ",", 1);
+  }
+  write_float(outputs[best], out);
+  for (size_t i = 0; i < task->class_count; i++)
+  {
+    buf_append(out, ",", 1);
+    write_float(outputs[i], out);
+  }
+  if (task->class_count == 0 && score->interval > 0)
+  {
+    double low = (double) NAN, high = (double) NAN;
+    model_interval_at(score->about.interval, score->interval, (double) outputs[0], &low, &high);
+    buf_append(out, ",", 1);
+    write_float((float) low, out);
+    buf_append(out, ",", 1);
+    write_float((float) high, out);
+  }
+}
+
+/* A row's notes as one field: "column: message (value); …". `valued`: only those that are about a value. */
+static void
+write_notes(const json_t *notes, bool valued, struct buf *out)
+{
+  struct buf text = {0};
+  size_t index;
+  json_t *note;
+  buf_append(out, ",", 1);
+  json_array_foreach((json_t *) notes, index, note)
+  {
+    const char *column = json_get_string(note, "column", NULL);
+    const char *value = json_get_string(note, "value", NULL);
+    if (valued && value == NULL)
+      continue;
+    buf_append_text(&text, text.length > 0 ? "; " : "");
+    if (column != NULL)
+      buf_printf(&text, "%s: ", column);
+    buf_append_text(&text, json_get_string(note, "message", "this row can't be used"));
+    if (value != NULL)
+      buf_printf(&text, " (%s)", value);
+  }
+  if (text.failed)
+    out->failed = true;
+  else if (text.length > 0)
+    write_field(text.data, text.length, false, out);
+  buf_free(&text);
+}
+
+/* ---- a part --------------------------------------------------------------------------------------------- */
+
+static enum err
+answer(struct score_csv *score, const struct row_batch *batch, struct buf *out,
+       struct err_info *info)
+{
+  size_t rows = row_batch_table(batch)->row_count, good_count = 0, next = 0, from = 0;
+  enum err err = ERR_OK;
+  for (size_t i = 0; i < rows; i++)
+    if (json_array_size(row_batch_faults(batch, i)) == 0)
+      score->good[good_count++] = i;
+  if (good_count > 0)
+    err = model_predict_table(score->model, score->workspace, row_batch_table(batch), score->good,
+                              good_count, score->outputs, info);
+  for (size_t i = 0; i < rows && err == ERR_OK; i++)
+  {
+    bool good = next < good_count && score->good[next] == i;
+    buf_append(out, score->rows.data + from, score->ends[i] - from);
+    from = score->ends[i];
+    write_numbers(score, good ? score->outputs + next * score->about.task->output_count : NULL,
+                  out);
+    write_notes(row_batch_faults(batch, i), false, out);
+    write_notes(row_batch_warnings(batch, i), true, out);
+    buf_append(out, "\n", 1);
+    next += good;
+  }
+  score->place.rows += rows;
+  score->place.faulty += rows - good_count;
+  return err;
+}
+
+enum err
+score_csv_next(struct score_csv *score, struct buf *out, struct err_info *info)
+{
+  struct row_stream_want want = {
+    .rows = score->part_rows, .bytes = PART_BYTES, .on_row = keep_row, .context = score};
+  struct row_batch *batch = NULL;
+  bool first = score->place.bytes == 0;
+  score->rows.length = 0;
+  score->row_count = 0;
+  buf_append_text(&score->rows, "");
+  enum err err = row_stream_next(score->stream, &want, &batch, info);
+  if (err == ERR_OK && first)
+    write_header(score, out);
+  if (err == ERR_OK && batch != NULL)
+    err = answer(score, batch, out, info);
+  if (err == ERR_OK)
+  {
+    score->place.ended = batch == NULL;
+    score->place.bytes = row_stream_place(score->stream);
+  }
+  row_batch_free(batch);
+  if (err == ERR_OK && (score->rows.failed || out->failed))
+    err = err_set(info, ERR_MEMORY, "out of memory for the answers");
+  return err;
+}
