@@ -6,12 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "server/handler/common.h"
 #include "server/handler/handlers.h"
 #include "server/json_view.h"
 #include "server/spool.h"
 
 #define US_PER_DAY 86400e6
+#define WAIT_MAX_S 600.0
+#define PARK_S 0.2
 
 json_t *
 batch_view(const struct db_batch *row)
@@ -85,14 +88,52 @@ handle_batches_list(struct http_request *req)
   return HTTP_REPLIED;
 }
 
+/* Reads ?wait, in the first pass. False when it replied. */
+static bool
+read_wait(struct http_request *req)
+{
+  static const char *const known[] = {"wait", NULL};
+  double wait_s, *deadline_s = req->state;
+
+  if (deadline_s)
+    return true;
+  if (!http_query_known(req, known)
+      || !http_query_number(req, "wait", 0.0, WAIT_MAX_S, 0.0, &wait_s))
+    return false;
+  deadline_s = arena_alloc(req->arena, sizeof *deadline_s);
+  if (!deadline_s)
+  {
+    http_reply_busy(req, E_UNAVAILABLE, 2);
+    return false;
+  }
+  *deadline_s = clock_monotonic_s() + wait_s;
+  req->state = deadline_s;
+  return true;
+}
+
+/* Whether the caller wants to wait for the end, and there is time left. */
+static bool
+wants_to_wait(struct http_request *req, const struct db_batch *row)
+{
+  const double *deadline_s = req->state;
+
+  if (row->ended_us || clock_monotonic_s() >= *deadline_s || http_must_answer(req))
+    return false;
+  http_park(req, NULL, PARK_S);
+  return true;
+}
+
 enum http_outcome
 handle_batches_get(struct http_request *req)
 {
-  struct db_conn *conn = http_db(req);
+  struct db_conn *conn;
   struct db_batch row;
 
-  if (conn && find_batch(req, conn, &row))
-    http_reply_json(req, 200, batch_view(&row));
+  if (!read_wait(req) || !(conn = http_db(req)) || !find_batch(req, conn, &row))
+    return HTTP_REPLIED;
+  if (wants_to_wait(req, &row))
+    return HTTP_PARK;
+  http_reply_json(req, 200, batch_view(&row));
   return HTTP_REPLIED;
 }
 
@@ -206,11 +247,13 @@ reply_result(struct http_request *req, struct db_conn *conn, const struct db_bat
 enum http_outcome
 handle_batches_result(struct http_request *req)
 {
-  struct db_conn *conn = http_db(req);
+  struct db_conn *conn;
   struct db_batch row;
 
-  if (!conn || !find_batch(req, conn, &row))
+  if (!read_wait(req) || !(conn = http_db(req)) || !find_batch(req, conn, &row))
     return HTTP_REPLIED;
+  if (wants_to_wait(req, &row))
+    return HTTP_PARK;
   if (strcmp(row.state, "succeeded") != 0)
     reply_not_ready(req, &row);
   else

@@ -80,6 +80,11 @@ class Batches(ApiTest):
             for name, value in one["probabilities"].items():
                 self.assertEqual(as_float(row["probability_" + name]), as_float(value))
             self.assertEqual((row["error"], row["warning"]), ("", ""))
+        waited = self.start(iris())["id"]
+        answer = self.api.get(f"/api/v1/batches/{waited}/result?wait=60")
+        self.assertEqual((answer.status, len(answer.raw.splitlines())), (200, 151), answer)
+        self.assertEqual(self.api.get(f"/api/v1/batches/{waited}?wait=60").json["state"], "succeeded")
+        self.problem(self.api.get(f"/api/v1/batches/{waited}?wait=-1"), 400, "bad_request")
         self.assertEqual(done["result_bytes"], len(self.api.get(f"/api/v1/batches/{done['id']}/result").raw))
 
     def test_numbers_with_intervals(self):
