@@ -32,6 +32,22 @@ const struct http_route http_routes[] = {
         handle_tf_predict, HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
   ROUTE(POST, "/v1/models/{model}/labels/{label}:predict", "tf.label_predict", handle_tf_predict,
         HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/v2/models/{model}/infer", "inference.infer", handle_inference_post,
+        HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(POST, "/v2/models/{model}/versions/{version}/infer", "inference.version_infer",
+        handle_inference_post, HTTP_FAST | HTTP_BYTES | HTTP_LOOKS, SCOPE_USE),
+  ROUTE(GET, "/v2/models/{model}", "inference.model", handle_inference_model, 0, SCOPE_ANY),
+  ROUTE(GET, "/v2/models/{model}/versions/{version}", "inference.version", handle_inference_model,
+        0, SCOPE_ANY),
+  ROUTE(GET, "/v2/models/{model}/ready", "inference.model_ready", handle_inference_model_ready, 0,
+        SCOPE_ANY),
+  ROUTE(GET, "/v2/models/{model}/versions/{version}/ready", "inference.version_ready",
+        handle_inference_model_ready, 0, SCOPE_ANY),
+  ROUTE(GET, "/v2", "inference.server", handle_inference_server, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/v2/health/live", "inference.live", handle_inference_live, HTTP_PUBLIC | HTTP_FAST,
+        0),
+  ROUTE(GET, "/v2/health/ready", "inference.ready", handle_inference_ready, HTTP_PUBLIC | HTTP_FAST,
+        0),
   ROUTE(GET, "/v1/models", "tf.list", handle_tf_list, 0, SCOPE_READ),
   ROUTE(GET, "/v1/models/{model}", "tf.status", handle_tf_status, 0, SCOPE_ANY),
   ROUTE(GET, "/v1/models/{model}/versions/{version}", "tf.version_status", handle_tf_status, 0,
@@ -286,10 +302,13 @@ http_route_match(const char *method, const char *path, struct arena *arena,
   size_t allowed = 0;
   *arg_count = 0;
   *allow = '\0';
+  bool verb = false; /* what "{model}:predict" fits is no plain "{model}" */
   for (const struct http_route *route = http_routes; route->handler; route++)
   {
-    if (!path_fits(route->pattern, path))
+    bool has_verb = strstr(route->pattern, "}:") != NULL;
+    if ((verb && !has_verb) || !path_fits(route->pattern, path))
       continue;
+    verb = has_verb;
     const char *name = method_names[route->method];
     if (strcmp(name, wanted) == 0)
     {

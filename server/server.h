@@ -34,6 +34,7 @@ struct server_limits
   size_t batch_bytes, batch_rows;         /* of one batch of predictions */
   size_t live_batches;                    /* per tenant */
   double batch_days;                      /* kept after its end */
+  size_t tensor_elements;                 /* of a predict call for a table, in tensors */
   size_t image_pixels;                    /* of one image in a predict call */
   size_t upload_parts;                    /* of one multipart upload */
   size_t archive_entries, unpacked_bytes; /* of a zip or tar */

@@ -25,7 +25,8 @@ endif
 
 # Tests of the HTTP core.
 if HAVE_CMOCKA
-http_tests = tests/unit/test_http_route tests/unit/test_multipart tests/unit/test_webhook tests/unit/test_tenant_limits
+http_tests = tests/unit/test_http_route tests/unit/test_multipart tests/unit/test_webhook tests/unit/test_tenant_limits \
+  tests/unit/test_tensor
 check_PROGRAMS += $(http_tests)
 TESTS += $(http_tests)
 tests_unit_test_http_route_SOURCES = tests/unit/test_http_route.c
@@ -35,6 +36,8 @@ tests_unit_test_tenant_limits_LDADD = server/libserver.a engine/libbase.a $(CMOC
   $(JANSSON_LIBS) -lm -lpthread
 tests_unit_test_webhook_SOURCES = tests/unit/test_webhook.c
 tests_unit_test_webhook_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
+tests_unit_test_tensor_SOURCES = tests/unit/test_tensor.c
+tests_unit_test_tensor_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm -lpthread
 tests_unit_test_multipart_SOURCES = tests/unit/test_multipart.c
 tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
   $(JANSSON_LIBS) -lm

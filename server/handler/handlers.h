@@ -93,6 +93,16 @@ enum http_outcome handle_batches_result(struct http_request *req);
 /* predict.c */
 enum http_outcome handle_predict_post(struct http_request *req);
 
+/* inference.c */
+enum http_outcome handle_inference_post(struct http_request *req);
+
+/* inference_about.c */
+enum http_outcome handle_inference_server(struct http_request *req);
+enum http_outcome handle_inference_live(struct http_request *req);
+enum http_outcome handle_inference_ready(struct http_request *req);
+enum http_outcome handle_inference_model(struct http_request *req);
+enum http_outcome handle_inference_model_ready(struct http_request *req);
+
 /* mlflow.c */
 enum http_outcome handle_mlflow_invocations(struct http_request *req);
 enum http_outcome handle_mlflow_default(struct http_request *req);

@@ -30,10 +30,14 @@ BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"vers
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
           "extendJob": {"trials": 1}, "suggestTrials": {"client_id": "a"}, "measureTrial": {"step": 1, "value": 0.5},
           "completeTrial": {"value": 0.5}, "mlflowInvocations": {"inputs": {"petal_width": [1.0]}},
+          **{name: {"inputs": [{"name": "rows", "datatype": "FP32", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}
+             for name in ("inferenceInfer", "inferenceVersionInfer")},
           **{name: {"instances": [{"petal_width": 1.0}]} for name in ("tfPredict", "tfVersionPredict", "tfLabelPredict")}}
 # Operations of other tools' protocols that tell about a model, as their clients do before they predict.
-CLIENTS_LOOK = ("tfStatus", "tfVersionStatus", "tfLabelStatus")
-PREDICTS = ("predict", "mlflowInvocations", "tfPredict", "tfVersionPredict", "tfLabelPredict")
+CLIENTS_LOOK = ("inferenceModel", "inferenceVersionModel", "inferenceReady", "inferenceVersionReady",
+                "tfStatus", "tfVersionStatus", "tfLabelStatus")
+PREDICTS = ("predict", "mlflowInvocations", "tfPredict", "tfVersionPredict", "tfLabelPredict", "inferenceInfer",
+            "inferenceVersionInfer")
 # What the engines and the clocks change, or refusals themselves write.
 RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting", "webhook_delivery")
 

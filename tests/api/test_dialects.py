@@ -2,8 +2,9 @@
 
 import base64
 import json
+import math
+import struct
 import unittest
-import urllib.parse
 
 from common import ApiTest, idx_images, idx_labels, iris, pictures, png, prices
 from attune_server import AttuneServer, Client
@@ -11,7 +12,6 @@ from attune_server import AttuneServer, Client
 COLUMNS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 VALUES = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.9, 4.7, 1.4], [6.7, 3.0, 5.2, 2.3]]
 ROWS = [dict(zip(COLUMNS, row)) for row in VALUES]
-JSON = {"Content-Type": "application/json"}
 
 
 class DialectTest(ApiTest):
@@ -201,6 +201,194 @@ class TfServing(DialectTest):
             ({"instances": [{"b64": base64.b64encode(b"nothing").decode()}]}, 422, "/instances/0"),
         ])
         self.refused("/v1/models/irises:predict", [(b"a,b", 415)], "text/csv")
+
+
+def tensor(name, datatype, shape, data):
+    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
+
+
+def packed(texts):
+    return b"".join(struct.pack("<I", len(one)) + one for one in texts)
+
+
+class OpenInference(DialectTest):
+    PATH = "/v2/models/irises/infer"
+    FLAT = [value for row in VALUES for value in row]
+
+    def binary(self, path, head, *tails, **headers):
+        """The answer to a request whose inputs follow raw, as (status, JSON, bytes after it)."""
+        text = json.dumps(head).encode()
+        answer = self.api.call("POST", path, text + b"".join(tails), {
+            "Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(text)), **headers})
+        length = answer.headers.get("inference-header-content-length")
+        if length is None:
+            return answer.status, answer.json, b""
+        return answer.status, json.loads(answer.raw[:int(length)]), answer.raw[int(length):]
+
+    def head(self, *inputs, **more):
+        """A head of inputs (name, datatype, shape, bytes)."""
+        return {"inputs": [{"name": name, "datatype": kind, "shape": shape, "parameters": {"binary_data_size": size}}
+                           for name, kind, shape, size in inputs], **more}
+
+    def outputs(self, answer):
+        return {one["name"]: one["data"] for one in answer["outputs"]}
+
+    def probabilities(self):
+        return [value for one in self.classes for value in one["probabilities"].values()]
+
+    def test_server_and_health(self):
+        nobody = Client(self.api.port, None)
+        about = nobody.get("/v2").json
+        self.assertEqual((about["name"], about["extensions"]), ("attune", ["binary_tensor_data"]))
+        for path in ("/v2/health/live", "/v2/health/ready"):
+            self.assertEqual(nobody.get(path).json, {"live": True, "ready": True})
+        for path in ("/v2/models/irises", "/v2/models/irises/ready"):
+            self.assertEqual(nobody.get(path).status, 401)
+
+    def test_models(self):
+        for path in ("irises", f"irises/versions/{self.version}"):
+            about = self.good_get(f"/v2/models/{path}")
+            self.assertEqual((about["name"], about["versions"]), ("irises", [str(self.version)]))
+            self.assertEqual([one["name"] for one in about["inputs"]], COLUMNS)
+            self.assertEqual({one["datatype"] for one in about["inputs"]}, {"FP64"})
+            self.assertEqual(about["outputs"][1]["parameters"]["labels"], list(self.classes[0]["probabilities"]))
+            self.assertEqual(self.good_get(f"/v2/models/{path}/ready"), {"name": "irises", "ready": True})
+        self.assertEqual(self.good_get("/v2/models/kinds")["inputs"],
+                         [{"name": "image", "datatype": "UINT8", "shape": [-1, 8, 8, 1]}])
+        self.assertEqual([one["name"] for one in self.good_get("/v2/models/rents")["outputs"]], ["value"])
+        for path in ("none", "irises/versions/99", "irises/versions/x"):
+            for end in ("", "/ready"):
+                self.problem(self.api.get(f"/v2/models/{path}{end}"), 404, "model_not_found")
+            self.problem(self.api.post(f"/v2/models/{path}/infer", {}), 404, "model_not_found")
+
+    def good_get(self, path):
+        answer = self.api.get(path)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def test_json(self):
+        columns = [tensor(name, "FP64", [3], [row[name] for row in ROWS]) for name in COLUMNS]
+        tall = [tensor(name, "FP64", [3, 1], [[row[name]] for row in ROWS]) for name in COLUMNS]
+        for inputs in (columns, tall, columns[::-1], [tensor("rows", "FP64", [3, 4], self.FLAT)],
+                       [tensor("rows", "FP64", [3, 4], VALUES)]):
+            answer = self.good(self.PATH, {"inputs": inputs, "id": "né 1", "unknown": 1})
+            self.assertEqual((answer["id"], answer["model_name"], answer["model_version"]),
+                             ("né 1", "irises", str(self.version)))
+            self.assertEqual(self.outputs(answer), {"label": self.labels(), "probabilities": self.probabilities()})
+            self.assertEqual([one["shape"] for one in answer["outputs"]], [[3], [3, 3]])
+        one = self.good(self.PATH, {"inputs": columns, "outputs": [{"name": "label"}]})
+        self.assertEqual(list(self.outputs(one)), ["label"])
+        self.assertTrue(one["id"].startswith("prd_"))
+
+    def test_words_and_missing_values(self):
+        def column(name, kind):
+            return tensor(name, kind, [2], [row[name] for row in self.rents])
+        inputs = [column("size", "FP64"), column("floor", "INT64"), column("district", "BYTES"), column("built", "BYTES")]
+        answer = self.good("/v2/models/rents@best/infer", {"inputs": inputs})
+        self.assertEqual(self.outputs(answer), {"value": self.values})
+        raw = [packed([row["district"].encode() for row in self.rents]), packed([b"2", b""])]
+        head = {"inputs": [inputs[0], *self.head(("district", "BYTES", [2, 1], len(raw[0])),
+                                                 ("floor", "BYTES", [2], len(raw[1])))["inputs"], inputs[3]]}
+        status, answer, _ = self.binary("/v2/models/rents/infer", head, *raw)
+        self.assertEqual((status, self.outputs(answer)), (200, {"value": self.values}))
+
+    def test_binary(self):
+        for kind, code in (("FP64", "d"), ("FP32", "f"), ("FP16", "e")):
+            raw = struct.pack(f"<12{code}", *self.FLAT)
+            values = struct.unpack(f"<12{code}", raw)
+            told = self.ask("irises", {"rows": [dict(zip(COLUMNS, values[i:i + 4])) for i in (0, 4, 8)]})
+            status, answer, tail = self.binary(self.PATH, self.head(
+                ("rows", kind, [3, 4], len(raw)), parameters={"binary_data_output": True}), raw)
+            self.assertEqual(status, 200, answer)
+            labels, numbers = answer["outputs"]
+            size = labels["parameters"]["binary_data_size"]
+            self.assertEqual(tail[:size], packed([one["label"].encode() for one in told]))
+            self.assertEqual(numbers["parameters"]["binary_data_size"], 36)
+            expected = [value for one in told for value in one["probabilities"].values()]
+            self.assertEqual(tail[size:], struct.pack("<9f", *expected))
+        raw = [struct.pack("<3q", 5, 6, 7), struct.pack("<3b", 3, 3, 3)]
+        head = self.head(("petal_width", "INT64", [3], 24), ("sepal_width", "INT8", [3, 1], 3),
+                         outputs=[{"name": "probabilities"}, {"name": "label", "parameters": {"binary_data": True}}])
+        head["inputs"] += [tensor("sepal_length", "UINT8", [3], [5, 6, 6]), tensor("petal_length", "FP32", [3], [1, 5, None])]
+        status, answer, tail = self.binary(self.PATH, head, *raw)
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(len(answer["outputs"][0]["data"]), 9)
+        self.assertEqual(answer["outputs"][1]["parameters"]["binary_data_size"], len(tail))
+
+    def test_images(self):
+        told = [value for one in self.kinds for value in one["probabilities"].values()]
+        pixels = b"".join(self.pixels[:3])
+        files = packed([base64.b64decode(one) for one in self.files])
+        floats = struct.pack("<192f", *pixels)
+        for kind, shape, raw in (("UINT8", [3, 8, 8, 1], pixels), ("UINT8", [3, 8, 8], pixels),
+                                 ("FP32", [3, 8, 8, 1], floats), ("BYTES", [3], files), ("BYTES", [3, 1], files)):
+            status, answer, _ = self.binary("/v2/models/kinds/infer", self.head(("image", kind, shape, len(raw))), raw)
+            self.assertEqual(status, 200, answer)
+            self.assertEqual(self.outputs(answer)["probabilities"], told)
+        for one in (tensor("image", "BYTES", [3], self.files), tensor("image", "UINT8", [3, 8, 8, 1], list(pixels))):
+            answer = self.good("/v2/models/kinds/infer", {"inputs": [one]})
+            self.assertEqual(self.outputs(answer)["probabilities"], told)
+
+    def test_bad_heads(self):
+        one = tensor("petal_width", "FP32", [1], [1])
+        self.refused(self.PATH, [
+            (b"", 400), (b"{", 400), (b"[]", 422), ({}, 422, "/inputs"), ({"inputs": []}, 422, "/inputs"),
+            ({"inputs": [1]}, 422, "/inputs/0"), ({"inputs": [one], "id": 5}, 422, "/id"),
+            ({"inputs": [one], "id": "x" * 1001}, 422, "/id"),
+            ({"inputs": [one], "outputs": [{"name": "value"}]}, 422, "/outputs/0"),
+            ({"inputs": [one], "outputs": [{"name": "label"}] * 17}, 422, "/outputs"),
+            ({"inputs": [{**one, "datatype": "FP8"}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "shape": [2]}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "shape": [-1]}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "shape": [2**32, 2**32]}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "shape": [2**62, 4]}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "shape": []}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "data": ["1"]}]}, 422, "/inputs/0"),
+            ({"inputs": [{**one, "parameters": {"binary_data_size": 4}}]}, 422, "/inputs/0"),
+            ({"inputs": [one, one]}, 422, "/inputs/1"),
+            ({"inputs": [one]}, 422, "/inputs/sepal_length/0"),
+            ({"inputs": [{**one, "name": "nothing"}]}, 422),
+            ({"inputs": [tensor("rows", "FP32", [1, 3], [1, 2, 3])]}, 422, "/inputs/0/shape"),
+            ({"inputs": [one, tensor("sepal_width", "FP32", [2], [1, 2])]}, 422, "/inputs/1/shape"),
+            ({"inputs": [tensor("rows", "FP32", [0, 4], [])]}, 422, "/inputs/0/shape"),
+            ({"inputs": [tensor("rows", "FP32", [10001, 4], [0] * 40004)]}, 422, "/inputs/0/shape"),
+            ({"inputs": [tensor("rows", "BYTES", [1, 4], ["wide", "1", "1", "1"])]}, 422, "/inputs/sepal_length/0"),
+        ])
+        self.refused(self.PATH, [(b"a", 415)], "text/csv")
+        for shape in ([3, 8, 7, 1], [3, 8, 8, 3], [192], [3, 64]):
+            body = {"inputs": [tensor("image", "UINT8", shape, [0] * math.prod(shape))]}
+            self.refused("/v2/models/kinds/infer", [(body, 422, "/inputs/0")])
+        self.refused("/v2/models/kinds/infer", [
+            ({"inputs": [tensor("image", "FP32", [1, 8, 8], [256] + [0] * 63)]}, 422, "/inputs/0"),
+            ({"inputs": [tensor("image", "BYTES", [1], ["%"])]}, 422, "/inputs/0/0"),
+            ({"inputs": [tensor("image", "BYTES", [0], [])]}, 422, "/inputs/0")])
+
+    def test_bad_bytes(self):
+        raw = struct.pack("<12f", *self.FLAT)
+        nan = struct.pack("<4f", 1, float("nan"), 3, 4)
+        infinite = struct.pack("<4d", 1, 2, float("inf"), 4)
+        for head, tail, status, word in (
+                (self.head(("rows", "FP32", [3, 4], 48)), raw[:-1], 422, "binary_data_size"),
+                (self.head(("rows", "FP32", [3, 4], 48)), raw + b"x", 400, "1 bytes"),
+                (self.head(("rows", "FP32", [3, 4], 44)), raw, 422, "12 elements"),
+                (self.head(("rows", "FP64", [3, 4], 48)), raw, 422, "12 elements"),
+                (self.head(("rows", "FP32", [3, 4], -1)), raw, 422, "binary_data_size"),
+                (self.head(("rows", "FP32", [3, 4], 2**62)), raw, 422, "binary_data_size"),
+                (self.head(("rows", "FP32", [3, 4], "48")), raw, 422, "binary_data_size"),
+                (self.head(("rows", "FP32", [1, 4], 16)), nan, 422, "finite"),
+                (self.head(("rows", "FP64", [1, 4], 32)), infinite, 422, "finite"),
+                (self.head(("petal_width", "BYTES", [1], 5)), b"\1\0\0\0\xff", 422, "UTF-8"),
+                (self.head(("petal_width", "BYTES", [1], 5)), b"\2\0\0\0a", 422, "beyond"),
+                (self.head(("petal_width", "UINT8", [10_000_000], 10_000_000)), bytes(10_000_000), 422, "elements"),
+                (self.head(("petal_width", "UINT8", [900_000], 900_000)), bytes(900_000), 422, "rows")):
+            with self.subTest(f"{head['inputs']} {status}"):
+                got, answer, _ = self.binary(self.PATH, head, tail)
+                self.assertEqual(got, status, answer)
+                told = answer["error"] + " ".join(one["message"] for one in answer.get("faults", []))
+                self.assertIn(word, told)
+        for length in ("x", "-1", "99999", "1.5", "", "9" * 30):
+            got, answer, _ = self.binary(self.PATH, {}, **{"Inference-Header-Content-Length": length})
+            self.assertEqual(got, 400, (length, answer))
 
 
 if __name__ == "__main__":

@@ -205,6 +205,8 @@ def steer_body(case, body):
         return {"version": SEEDS["version"]}
     if label == "POST /api/v1/models/{model}/predict":
         return steer_predict(case, body if isinstance(body, dict) else {})
+    if case.media_type == "application/octet-stream" and label.endswith("/infer"):
+        return json.dumps(example("/v2/models/{model}/infer", "post")).encode()
     if case.media_type == "text/csv" and label.endswith("invocations"):
         return PREDICT_CSV
     if label == "POST /api/v1/session":
