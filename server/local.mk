@@ -52,7 +52,7 @@ web_files = \
   server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
 # The documents, in the order /docs lists them.
 web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
-  api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/keys.md api-docs/webhooks.md \
+  api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/export.md api-docs/keys.md api-docs/webhooks.md \
   api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
 EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
@@ -100,6 +100,7 @@ server_libserver_a_SOURCES += \
   server/handler/search_ask.c server/handler/search_ask.h \
   server/handler/jobs.c \
   server/handler/models.c \
+  server/handler/export.c server/handler/import.c \
   server/handler/studies.c \
   server/handler/study.h \
   server/handler/study_ask.c \

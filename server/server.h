@@ -60,6 +60,7 @@ struct server_limits
   size_t model_cache_bytes;
   size_t dataset_cache_bytes; /* on disk */
   double verify_seconds;
+  size_t export_bytes;
   double body_seconds;  /* a stalled body is given up after */
   double db_seconds;    /* a request's wait for one answer of the database */
   size_t spool_reserve; /* disk space an upload must leave */

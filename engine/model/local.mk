@@ -23,6 +23,9 @@ engine_libmodel_a_SOURCES = \
   engine/model/family_cost.c engine/model/family_cost.h \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
+  engine/model/export_codec.c engine/model/export_codec.h \
+  engine/model/export_json.c engine/model/export_json.h \
+  engine/model/export_json_internal.h engine/model/export_json_parts.c \
   engine/model/kernel.h engine/model/kernel_onednn.c \
   engine/model/kernel_bf16.c engine/model/kernel_bf16.h \
   engine/model/kernel_blas.c engine/model/kernel_blas.h \

@@ -90,6 +90,10 @@ enum http_outcome handle_batches_cancel(struct http_request *req);
 enum http_outcome handle_batches_delete(struct http_request *req);
 enum http_outcome handle_batches_result(struct http_request *req);
 
+/* export.c, import.c */
+enum http_outcome handle_model_export(struct http_request *req);
+enum http_outcome handle_models_post(struct http_request *req);
+
 /* predict.c */
 enum http_outcome handle_predict_post(struct http_request *req);
 

@@ -184,6 +184,11 @@ def steer_predict(case, body):
             "multipart/form-data": {"file": [png(SEEDS["side"])]}}.get(case.media_type, body)
 
 
+def exported():
+    """A model as the export gives it."""
+    return CLIENT.get(f"/api/v1/models/{SEEDS['model']}/versions/1/export?format=json").json
+
+
 def steer_body(case, body):
     """A body that the server can take, with as much of the generated one as may stay."""
     label = case.operation.label
@@ -209,6 +214,8 @@ def steer_body(case, body):
         return json.dumps(example("/v2/models/{model}/infer", "post")).encode()
     if case.media_type == "text/csv" and label.endswith("invocations"):
         return PREDICT_CSV
+    if label == "POST /api/v1/models":
+        return exported() if case.media_type == "application/json" else {"file": json.dumps(exported()).encode()}
     if label == "POST /api/v1/session":
         return {"key": SEEDS["key"]}
     if label == "POST /api/v1/keys" and isinstance(body, dict):
