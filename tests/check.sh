@@ -104,12 +104,13 @@ run_stage() {
   web) stage web python_tests "$work/gcc" web ;;
   kill) stage kill python_tests "$work/gcc" kill ;;
   ops) stage ops python_tests "$work/gcc" ops ;;
+  clients) stage clients python_tests "$work/gcc" clients ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
   *) printf 'no stage %s\n' "$1" && return 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops contract build-clang asan api-asan build-tsan tsan tsan-load fuzz
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops clients contract build-clang asan api-asan build-tsan tsan tsan-load fuzz
 for name in "$@"; do
   run_stage "$name"
 done
