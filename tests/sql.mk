@@ -19,7 +19,7 @@ tests_unit_test_job_state_LDADD = sql/libdb.a $(CMOCKA_LIBS)
 SQL_TESTS = tests/db/test_db_exec tests/db/test_db_conn tests/db/test_db_patch tests/db/test_db_blob \
   tests/db/test_db_admin tests/db/test_db_tenant tests/db/test_db_dataset tests/db/test_db_job \
   tests/db/test_db_job_control tests/db/test_db_model tests/db/test_db_insight \
-  tests/db/test_db_range tests/db/test_db_study
+  tests/db/test_db_batch tests/db/test_db_range tests/db/test_db_study
 check_PROGRAMS += $(SQL_TESTS)
 TESTS += $(SQL_TESTS)
 tests_db_test_db_exec_SOURCES = tests/db/test_db_exec.c
@@ -49,6 +49,9 @@ tests_db_test_db_job_control_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_insight_SOURCES = tests/db/test_db_insight.c
 tests_db_test_db_insight_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_insight_LDADD = $(SQL_TEST_LIBS)
+tests_db_test_db_batch_SOURCES = tests/db/test_db_batch.c
+tests_db_test_db_batch_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
+tests_db_test_db_batch_LDADD = $(SQL_TEST_LIBS)
 tests_db_test_db_range_SOURCES = tests/db/test_db_range.c tests/harness/test_work.h
 tests_db_test_db_range_CPPFLAGS = $(SQL_TEST_CPPFLAGS)
 tests_db_test_db_range_LDADD = $(SQL_TEST_LIBS)
