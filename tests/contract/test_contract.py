@@ -128,7 +128,7 @@ class Contract(unittest.TestCase):
 
     def test_generated_requests(self):
         program = schemathesis()
-        with AttuneServer(["--max-live-jobs", "1000", "--max-live-uploads", "1000", "--default-model", "iris"]) as server:
+        with AttuneServer(["--max-live-jobs", "1000", "--max-live-uploads", "1000", "--max-live-batches", "1000", "--default-model", "iris"]) as server:
             seeds = self.seed(server)
             seeds_path = os.path.join(server.data_dir, "contract-seeds.json")
             with open(seeds_path, "w", encoding="utf-8") as file:
