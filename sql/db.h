@@ -99,6 +99,9 @@ enum err db_patch_check(struct db_conn *conn, struct err_info *info);
 
 /* prefix + 20 random characters of [0-9a-hjkmnp-tv-z]; size ≥ 32. */
 void db_id_new(const char *prefix, char *id, size_t size);
+/* The same from a store of random bytes that each thread keeps, for ids made at every request. Not in a process
+ * that forked: both would give the same ones. */
+void db_id_new_often(const char *prefix, char *id, size_t size);
 
 /* Bytes in chunks. Write: read_fn fills up to `size` bytes and returns the count, 0 at the end, -1 on
  * failure; call inside a transaction; the bytes must be the announced number with the announced digest.

@@ -11,17 +11,46 @@
 #include "sql/db_exec.h"
 
 #define ID_RANDOM 20
+#define ID_POOL 64 /* ids whose random bytes are fetched at once */
+
+/* Writes the characters of 20 random bytes and a NUL. */
+static void
+write_tail(const unsigned char bytes[ID_RANDOM], char *tail)
+{
+  static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+  for (size_t i = 0; i < ID_RANDOM; i++)
+    tail[i] = alphabet[bytes[i] % 32];
+  tail[ID_RANDOM] = '\0';
+}
 
 void
 db_id_new(const char *prefix, char *id, size_t size)
 {
-  static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
   unsigned char bytes[ID_RANDOM];
+  char tail[ID_RANDOM + 1];
   randombytes_buf(bytes, sizeof bytes);
-  char tail[ID_RANDOM + 1] = "";
-  for (size_t i = 0; i < ID_RANDOM; i++)
-    tail[i] = alphabet[bytes[i] % 32];
+  write_tail(bytes, tail);
   snprintf(id, size, "%s%s", prefix, tail);
+}
+
+void
+db_id_new_often(const char *prefix, char *id, size_t size)
+{
+  static _Thread_local unsigned char pool[ID_RANDOM * ID_POOL];
+  static _Thread_local size_t left;
+  size_t length = strnlen(prefix, size);
+  if (size < length + ID_RANDOM + 1)
+    return;
+  if (left == 0)
+  {
+    randombytes_buf(pool, sizeof pool);
+    left = ID_POOL;
+  }
+  left--;
+  memcpy(id, prefix, length);
+  write_tail(pool + left * ID_RANDOM, id + length);
+  /* what has been given out can't be read from memory later */
+  sodium_memzero(pool + left * ID_RANDOM, ID_RANDOM);
 }
 
 const char *

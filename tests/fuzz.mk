@@ -1,6 +1,6 @@
 # Fuzz targets: built with clang by configure --enable-fuzzers, run by `make accept-fuzz` (tests/accept/fuzz.py).
 FUZZ_TARGETS = tests/fuzz/fuzz_archive tests/fuzz/fuzz_csv tests/fuzz/fuzz_idx tests/fuzz/fuzz_image tests/fuzz/fuzz_import tests/fuzz/fuzz_json_spec \
-  tests/fuzz/fuzz_model_file tests/fuzz/fuzz_multipart tests/fuzz/fuzz_path tests/fuzz/fuzz_row_batch \
+  tests/fuzz/fuzz_model_file tests/fuzz/fuzz_multipart tests/fuzz/fuzz_path tests/fuzz/fuzz_row_batch tests/fuzz/fuzz_row_scan \
   tests/fuzz/fuzz_tensor
 EXTRA_DIST += tests/fuzz/corpus
 if FUZZERS
@@ -38,6 +38,9 @@ tests_fuzz_fuzz_path_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_fuzz_row_batch_SOURCES = tests/fuzz/fuzz_row_batch.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_row_batch_LDADD = $(FUZZ_DATA_LIBS)
 tests_fuzz_fuzz_row_batch_LDFLAGS = $(FUZZER_FLAGS)
+tests_fuzz_fuzz_row_scan_SOURCES = tests/fuzz/fuzz_row_scan.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_row_scan_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_row_scan_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_fuzz_tensor_SOURCES = tests/fuzz/fuzz_tensor.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_tensor_LDADD = $(server_attuned_LDADD)
 tests_fuzz_fuzz_tensor_LDFLAGS = $(FUZZER_FLAGS)

@@ -103,6 +103,9 @@ enum err json_parse(const char *bytes, size_t length, size_t max_depth, json_t *
  * number that reads back the same: 0.1, not 0.10000000000000001. NULL appends null. */
 void json_write(const json_t *value, struct buf *out);
 
+/* Appends `length` bytes of UTF-8 as a JSON string, in quotes and escaped. */
+void json_write_string(const char *text, size_t length, struct buf *out);
+
 /* Members with a fallback for absent or null ones; call after json_check. Borrowed. */
 const char *json_get_string(const json_t *object, const char *name, const char *fallback);
 double json_get_number(const json_t *object, const char *name, double fallback);

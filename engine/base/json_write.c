@@ -7,8 +7,8 @@
 
 #include "base/text.h"
 
-static void
-write_string(const char *text, size_t length, struct buf *out)
+void
+json_write_string(const char *text, size_t length, struct buf *out)
 {
   buf_append(out, "\"", 1);
   size_t plain = 0; /* start of the run that needs no escape */
@@ -58,7 +58,7 @@ write_object(const json_t *object, struct buf *out)
     if (!first)
       buf_append(out, ",", 1);
     first = false;
-    write_string(name, strlen(name), out);
+    json_write_string(name, strlen(name), out);
     buf_append(out, ":", 1);
     json_write(member, out);
   }
@@ -97,7 +97,7 @@ json_write(const json_t *value, struct buf *out)
     write_array(value, out);
     break;
   case JSON_STRING:
-    write_string(json_string_value(value), json_string_length(value), out);
+    json_write_string(json_string_value(value), json_string_length(value), out);
     break;
   case JSON_INTEGER:
     buf_printf(out, "%lld", (long long) json_integer_value(value));

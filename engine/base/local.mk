@@ -7,6 +7,7 @@ engine_libbase_a_SOURCES = \
   engine/base/file.c engine/base/file.h \
   engine/base/json.c engine/base/json.h \
   engine/base/json_check.c \
+  engine/base/json_number.c engine/base/json_number.h \
   engine/base/json_faults.c \
   engine/base/json_wide.c \
   engine/base/json_write.c \
@@ -34,5 +35,5 @@ engine_libbase_a_SOURCES = \
   engine/base/space_relation.c engine/base/space_relation.h \
   engine/base/space_repair.c \
   engine/base/space_rules.c \
-  engine/base/text.c engine/base/text.h
+  engine/base/text.c engine/base/text_number.c engine/base/text.h
 engine_libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(OPENBLAS_CFLAGS)

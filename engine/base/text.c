@@ -277,37 +277,6 @@ text_parse_int64(const char *text, size_t length, int64_t *value)
   return true;
 }
 
-size_t
-text_print_double(double value, char text[TEXT_DOUBLE_SIZE])
-{
-  if (!isfinite(value))
-    return (size_t) snprintf(text, TEXT_DOUBLE_SIZE, "%s",
-                             isnan(value)  ? "nan"
-                             : value > 0.0 ? "inf"
-                                           : "-inf");
-  for (int digits = 15; digits <= 17; digits++)
-  {
-    char raw[TEXT_DOUBLE_SIZE];
-    snprintf(raw, sizeof raw, "%.*g", digits, value);
-    /* whatever stands between the digits is some locale's decimal point */
-    size_t out = 0;
-    for (const char *next = raw; *next;)
-      if (is_digit(*next) || *next == '-' || *next == '+' || *next == 'e')
-        text[out++] = *next++;
-      else
-      {
-        text[out++] = '.';
-        while (*next && !is_digit(*next))
-          next++;
-      }
-    text[out] = '\0';
-    double back;
-    if (digits == 17 || (text_parse_double(text, out, false, &back) && back == value))
-      return out;
-  }
-  return 0; /* not reached: the loop ends at 17 digits */
-}
-
 #define DISTANCE_MAX_NAME 63
 
 size_t

@@ -28,6 +28,9 @@ bool text_parse_int64(const char *text, size_t length, int64_t *value);
 #define TEXT_DOUBLE_SIZE 32
 size_t text_print_double(double value, char text[TEXT_DOUBLE_SIZE]);
 
+/* The same with the fewest of 6 to 9 significant digits that strtof reads back as `value`. */
+size_t text_print_float(float value, char text[TEXT_DOUBLE_SIZE]);
+
 /* Least number of inserted, deleted, changed or swapped neighbouring letters that turns a into b;
  * `limit`+1 once it is over `limit`. Names over 63 bytes count as over the limit. */
 size_t text_distance(const char *a, const char *b, size_t limit);

@@ -45,10 +45,17 @@ enum err row_schema_from_task(const struct dataset *dataset, const struct task *
 
 struct row_batch;
 
-/* From a JSON array of objects. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when
+/* From a JSON array of objects, or of arrays with a value for every column in the schema's order. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when
  * the whole is unusable (not an array, empty, more than max_rows): the text says so. */
 enum err row_batch_from_json(const struct row_schema *schema, const json_t *rows, bool strict,
                              size_t max_rows, struct row_batch **batch, struct err_info *info);
+
+/* From the text of a body {"rows": [...]} that has nothing out of the ordinary: each row an object that gives every
+ * column once, or an array of all values in the schema's order, and no fault or warning in any. The same values as
+ * by json_parse and row_batch_from_json, without the tree between. False (and no batch) for any other body, and
+ * without memory: read it that way then, which tells what is wrong with it. */
+bool row_batch_scan(const struct row_schema *schema, const char *bytes, size_t length,
+                    size_t max_rows, struct row_batch **batch);
 
 /* From CSV text with a header line. ERR_INVALID with the row number when it can't be parsed at all. */
 enum err row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t length,

@@ -3,6 +3,7 @@
 #include "data/row_batch_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -91,10 +92,33 @@ note_unknown(struct row_batch *batch, size_t row, json_t *object, bool strict)
   }
 }
 
+/* By place: all columns in the schema's order. */
+static void
+read_array(struct row_batch *batch, size_t row, const json_t *array)
+{
+  size_t count = batch->schema->count;
+  char message[96];
+  if (json_array_size(array) != count)
+  {
+    snprintf(message, sizeof message, "the row has %zu values, the model has %zu columns",
+             json_array_size(array), count);
+    row_batch_note(batch, true, row, NULL, NULL,
+                   "give a value or null for every column, in the schema's order", message);
+    return;
+  }
+  for (size_t c = 0; c < count; c++)
+    set_value(batch, row, c, json_array_get(array, c));
+}
+
 static void
 read_row(struct row_batch *batch, size_t row, json_t *object, bool strict)
 {
   const struct row_schema *schema = batch->schema;
+  if (json_is_array(object))
+  {
+    read_array(batch, row, object);
+    return;
+  }
   if (!json_is_object(object))
   {
     row_batch_note(batch, true, row, NULL, NULL, "write each row as {\"column\": value, …}",

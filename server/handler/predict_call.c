@@ -118,7 +118,7 @@ predict(struct http_request *req, const struct predict_dialect *dialect, struct 
     reply_failure(req, &info);
   else
   {
-    db_id_new("prd_", id, sizeof id);
+    db_id_new_often("prd_", id, sizeof id);
     req->predicted_rows = input->good_count;
     dialect->reply(req, ref, about, id, input, outputs);
   }

@@ -3,89 +3,38 @@
 #include "server/handler/predict_reply.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/text.h"
 
 void
 predict_write_float(float value, struct buf *out)
 {
-  char text[32];
-  int length = 0;
+  char text[TEXT_DOUBLE_SIZE];
 
-  if (!isfinite(value))
-  {
+  if (isfinite(value))
+    buf_append(out, text, text_print_float(value, text));
+  else
     buf_append_text(out, "null");
-    return;
-  }
-  /* %g drops trailing zeros, and six digits are the shortest form of whatever has one that short */
-  for (int digits = 6; digits <= 9; digits++)
-  {
-    length = snprintf(text, sizeof text, "%.*g", digits, (double) value);
-    if (strtof(text, NULL) == value)
-      break;
-  }
-  buf_append(out, text, (size_t) length);
 }
 
 void
 predict_write_text(const char *text, struct buf *out)
 {
-  json_t *string = json_string(text);
-  if (string)
-    json_write(string, out);
-  else
-    out->failed = true;
-  json_decref(string);
+  json_write_string(text, strlen(text), out);
 }
 
 /* ---- one prediction -------------------------------------------------------------------------------- */
 
-/* Class names as JSON text, made once per answer. */
-struct names
-{
-  struct buf text;
-  size_t *start; /* count + 1 */
-};
-
-static bool
-names_make(const struct task *task, struct names *names)
-{
-  memset(names, 0, sizeof *names);
-  names->start = calloc(task->class_count + 1, sizeof *names->start);
-  if (!names->start)
-    return false;
-  for (size_t i = 0; i < task->class_count; i++)
-  {
-    predict_write_text(task->class_names[i], &names->text);
-    names->start[i + 1] = names->text.length;
-  }
-  return !names->text.failed;
-}
-
 static void
-names_free(struct names *names)
+write_classes(const struct model_about *about, const float *outputs, struct buf *out)
 {
-  free(names->start);
-  buf_free(&names->text);
-}
-
-static void
-names_write(const struct names *names, size_t class, struct buf *out)
-{
-  buf_append(out, names->text.data + names->start[class],
-             names->start[class + 1] - names->start[class]);
-}
-
-static void
-write_classes(const struct names *names, const struct model_about *about, const float *outputs,
-              struct buf *out)
-{
-  size_t count = about->task->class_count;
+  const struct task *task = about->task;
+  size_t count = task->class_count;
   size_t best = decision_class(&about->decision, outputs, count);
 
   buf_append_text(out, "\"label\":");
-  names_write(names, best, out);
+  predict_write_text(task->class_names[best], out);
   buf_append_text(out, ",\"probability\":");
   predict_write_float(outputs[best], out);
   buf_append_text(out, ",\"probabilities\":{");
@@ -93,25 +42,19 @@ write_classes(const struct names *names, const struct model_about *about, const 
   {
     if (i > 0)
       buf_append(out, ",", 1);
-    names_write(names, i, out);
+    predict_write_text(task->class_names[i], out);
     buf_append(out, ":", 1);
     predict_write_float(outputs[i], out);
   }
   buf_append(out, "}", 1);
 }
 
-/* In the shortest form that reads back the same. */
 static void
 write_double(const char *name, double value, struct buf *out)
 {
-  char text[40] = "";
+  char text[TEXT_DOUBLE_SIZE];
 
-  for (int digits = 6; digits <= 17; digits++)
-  {
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    if (strtod(text, NULL) == value)
-      break;
-  }
+  text_print_double(value, text);
   buf_printf(out, ",\"%s\":%s", name, text);
 }
 
@@ -150,11 +93,8 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
                     const float *outputs, struct buf *out)
 {
   const struct task *task = about->task;
-  struct names names;
   size_t next = 0; /* among the good ones */
 
-  if (!names_make(task, &names))
-    out->failed = true;
   buf_append_text(out, "{\"model\":");
   predict_write_text(ref->model_name, out);
   buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\"", ref->version, prediction_id);
@@ -174,7 +114,7 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     {
       next++;
       if (task->class_count > 0)
-        write_classes(&names, about, output, out);
+        write_classes(about, output, out);
       else
         write_number(about, input->interval, output[0], out);
     }
@@ -191,7 +131,6 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     buf_append(out, "}", 1);
   }
   buf_append_text(out, "]}");
-  names_free(&names);
 }
 
 /* Where a fault that stands at "/rows/<i>/<column>" of the rows stands in the body. */

@@ -77,6 +77,14 @@ class Tables(ApiTest):
                                    {"rows": [ROW, {"sepal_length": 5.1}]})
             self.assertEqual(answer.status, status, (way, answer))
 
+    def test_rows_as_arrays(self):
+        """By place, and by name in any order or spelling: the same answers."""
+        ways = [{"rows": [list(ROW.values())]}, {"rows": [ROW]}, {"rows": [dict(reversed(ROW.items()))]},
+                {"rows": [ROW], "strict": True}, {"strict": False, "rows": [list(ROW.values())]}]
+        answers = [self.predict(way).json["predictions"] for way in ways]
+        for answer in answers[1:]:
+            self.assertEqual(answer, answers[0])
+
     def test_unusable_bodies(self):
         cases = [
             (b"", "application/json", 400, "bad_request"),
@@ -87,7 +95,7 @@ class Tables(ApiTest):
             (b'{"rows":{}}', "application/json", 422, "invalid"),
             (b'{"rows":[1,2]}', "application/json", 422, "invalid"),
             (b'{"rows":[null]}', "application/json", 422, "invalid"),
-            (b'{"rows":[[5.1,3.5,1.4,0.2]]}', "application/json", 422, "invalid"),
+            (b'{"rows":[[5.1,3.5,1.4]]}', "application/json", 422, "invalid"),
             (b'{"row":[{}]}', "application/json", 422, "invalid"),
             (b'{"rows":[{}],"explain":true}', "application/json", 422, "invalid"),
             (b'{"images":["x"]}', "application/json", 422, "invalid"),

@@ -297,13 +297,97 @@ test_csv_rows(void **state)
   tear_down(&rig);
 }
 
+/* The scan gives what the tree of JSON gives, or leaves the body to it. */
+static bool
+scan_as_json(struct rig *rig, const char *body)
+{
+  struct row_batch *scanned = NULL;
+  struct err_info info;
+  json_t *tree = NULL;
+  if (!row_batch_scan(rig->schema, body, strlen(body), 100, &scanned))
+    return false;
+  assert_int_equal(json_parse(body, strlen(body), 16, &tree, &info), ERR_OK);
+  row_batch_free(rig->batch);
+  rig->batch = NULL;
+  assert_int_equal(row_batch_from_json(rig->schema, json_object_get(tree, "rows"), true, 100,
+                                       &rig->batch, &rig->info),
+                   ERR_OK);
+  const struct table *left = row_batch_table(scanned), *right = row_batch_table(rig->batch);
+  assert_int_equal(left->row_count, right->row_count);
+  for (size_t row = 0; row < left->row_count; row++)
+  {
+    assert_int_equal(faults(rig, row) + warnings(rig, row), 0);
+    for (size_t c = 0; c < left->column_count; c++)
+      if (left->columns[c].number != NULL)
+        assert_memory_equal(&left->columns[c].number[row], &right->columns[c].number[row],
+                            sizeof(double));
+      else
+        assert_int_equal(left->columns[c].code[row], right->columns[c].code[row]);
+  }
+  row_batch_free(scanned);
+  json_decref(tree);
+  return true;
+}
+
+static void
+test_scan(void **state)
+{
+  (void) state;
+  struct rig rig;
+  set_up(&rig);
+  static const char *const usual[] = {
+    "{\"rows\":[[31.5,\"Rome\",\"yes\",\"2020-01-05\",\"3\"]]}",
+    " {\n\"rows\" : [ [ 1e300 , null , \"no\" , 1577836800 , \"4\" ] "
+    ",\t[-0.5,\"Paris\",null,null,null] ] } \n",
+    "{\"rows\":[{\"age\":0.1,\"city\":\"Rome\",\"smoker\":\"NO\",\"joined\":null,\"code\":\"4\"},"
+    "{\"code\":\"3\",\"age\":-12345678901234567890,\"city\":\" Paris \",\"joined\":\"2021-01-05\","
+    "\"smoker\":\"yes\"}]}",
+  };
+  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+    if (!scan_as_json(&rig, usual[i]))
+      fail_msg("not scanned: %s", usual[i]);
+  static const char *const unusual[] = {
+    "",
+    "{",
+    "{\"rows\":[]}",
+    "{\"rows\":[[]]}",
+    "{\"rows\":[[1,null,null,null]]}",
+    "{\"rows\":[[1,null,null,null,null,null]]}",
+    "{\"rows\":[[1,null,null,null,null]]} x",
+    "{\"rows\":[[1,null,null,null,null]],\"strict\":true}",
+    "{\"rows\":[[1,null,null,null,null],]}",
+    "{\"rows\":[[1,null,null,null,null}]]",
+    "{\"rows\":[[\"old\",null,null,null,null]]}",
+    "{\"rows\":[[1,\"Oslo\",null,null,null]]}",
+    "{\"rows\":[[1,\"Rome]\",null,null,null]]}",
+    "{\"rows\":[[1,\"R\\u006fme\",null,null,null]]}",
+    "{\"rows\":[[01,null,null,null,null]]}",
+    "{\"rows\":[[NaN,null,null,null,null]]}",
+    "{\"rows\":[[1e999,null,null,null,null]]}",
+    "{\"rows\":[[-0,null,null,null,null]]}",
+    "{\"rows\":[[1.,null,null,null,null]]}",
+    "{\"rows\":[[1,null,true,null,null]]}",
+    "{\"rows\":[{\"age\":1,\"city\":null,\"smoker\":null,\"joined\":null}]}",
+    "{\"rows\":[{\"age\":1,\"age\":1,\"smoker\":null,\"joined\":null,\"code\":null}]}",
+    "{\"rows\":[{\"age\":1,\"town\":1,\"smoker\":null,\"joined\":null,\"code\":null}]}",
+  };
+  for (size_t i = 0; i < sizeof unusual / sizeof unusual[0]; i++)
+    if (scan_as_json(&rig, unusual[i]))
+      fail_msg("scanned: %s", unusual[i]);
+  assert_int_equal(from_json(&rig, "[[1,\"Rome\",null,null,\"3\"],[1,2]]", false), ERR_OK);
+  assert_int_equal(faults(&rig, 0), 0);
+  assert_string_equal(word_of(&rig, "city", 0), "Rome");
+  assert_int_equal(faults(&rig, 1), 1);
+  tear_down(&rig);
+}
+
 int
 main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_schema_json),  cmocka_unit_test(test_json_rows),
     cmocka_unit_test(test_text_columns), cmocka_unit_test(test_json_notes),
-    cmocka_unit_test(test_csv_rows),
+    cmocka_unit_test(test_csv_rows),     cmocka_unit_test(test_scan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

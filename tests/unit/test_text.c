@@ -4,6 +4,7 @@
 
 #include <locale.h>
 
+#include "base/json_number.h"
 #include "base/proc.h"
 #include "base/rng.h"
 #include "tests/harness/test_support.h"
@@ -142,6 +143,96 @@ test_numbers(void **state)
   assert_string_equal(text, "-inf");
 }
 
+/* A float of any bits is written in the shortest form of at least 6 digits that strtof reads back. */
+static void
+test_floats(void **state)
+{
+  (void) state;
+  struct rng rng;
+  char text[TEXT_DOUBLE_SIZE];
+  rng_init(&rng, 11, 0);
+  for (size_t i = 0; i < 200000; i++)
+  {
+    uint32_t bits = (uint32_t) rng_below(&rng, UINT64_C(1) << 32);
+    float value, shorter;
+    memcpy(&value, &bits, sizeof value);
+    if (i % 2 == 0)
+      value = (float) rng_double(&rng); /* as most answers are */
+    if (!isfinite(value))
+      continue;
+    size_t length = text_print_float(value, text);
+    assert_int_equal(length, strlen(text));
+    assert_true(length < TEXT_DOUBLE_SIZE);
+    float back = strtof(text, NULL);
+    if (memcmp(&back, &value, sizeof back) != 0)
+      fail_msg("%.9g was written as %s", (double) value, text);
+    size_t digits = 0;
+    for (const char *at = text + strspn(text, "-0."); *at != '\0' && *at != 'e'; at++)
+      digits += *at != '.';
+    for (size_t end = length; strpbrk(text, ".e") == NULL && text[end - 1] == '0'; end--)
+      digits--;
+    assert_true(digits <= 9 || value == 0.0f);
+    if (digits > 6)
+    {
+      char fewer[TEXT_DOUBLE_SIZE];
+      snprintf(fewer, sizeof fewer, "%.*e", (int) digits - 2, (double) value);
+      shorter = strtof(fewer, NULL);
+      if (memcmp(&shorter, &value, sizeof value) == 0)
+        fail_msg("%s was written as %s", fewer, text);
+    }
+  }
+  text_print_float(0.1f, text);
+  assert_string_equal(text, "0.1");
+  text_print_float(-1.5e-7f, text);
+  assert_string_equal(text, "-1.5e-07");
+  text_print_float(16777216.0f, text);
+  assert_string_equal(text, "16777216");
+}
+
+/* Numbers of JSON text are read as strtod reads them, and nothing else is taken for one. */
+static void
+test_json_numbers(void **state)
+{
+  (void) state;
+  struct rng rng;
+  char text[800];
+  rng_init(&rng, 12, 0);
+  for (size_t i = 0; i < 200000; i++)
+  {
+    uint64_t bits = rng_u64(&rng);
+    double value, got = 0.0, want;
+    memcpy(&value, &bits, sizeof value);
+    if (i % 4 == 1)
+      value = rng_double(&rng) * 1000.0;
+    if (i % 64 == 2)
+      value = ldexp(rng_double(&rng), -1040); /* subnormal */
+    if (!isfinite(value))
+      continue;
+    if (i % 256 == 3)
+      snprintf(text, sizeof text, "%.400f", fmod(value, 1e18));
+    else if (i % 3 == 0)
+      snprintf(text, sizeof text, "%.*f", (int) rng_below(&rng, 20), fmod(value, 1e15));
+    else
+      snprintf(text, sizeof text, "%.*e", (int) rng_below(&rng, 24), value);
+    want = strtod(text, NULL);
+    const char *at = text;
+    if (strspn(text, "-0") == strlen(text))
+      continue;
+    assert_true(json_scan_number(&at, text + strlen(text), &got) || isinf(want));
+    if (!isinf(want) && (memcmp(&got, &want, sizeof got) != 0 || *at != '\0'))
+      fail_msg("%s read as %.17g", text, got);
+  }
+  static const char *const bad[] = {"",   "-",  "-0",  "01",  "-01",   ".5",  "+1",      "1.",
+                                    "1e", "e5", "--1", "1e+", "1e999", "NaN", "Infinity"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+  {
+    const char *at = bad[i];
+    double got;
+    assert_false(json_scan_number(&at, bad[i] + strlen(bad[i]), &got));
+    assert_ptr_equal(at, bad[i]);
+  }
+}
+
 static void
 test_integers(void **state)
 {
@@ -240,6 +331,7 @@ main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_utf8),     cmocka_unit_test(test_numbers),
+    cmocka_unit_test(test_floats),   cmocka_unit_test(test_json_numbers),
     cmocka_unit_test(test_integers), cmocka_unit_test(test_comma_locale),
     cmocka_unit_test(test_likeness), cmocka_unit_test(test_hex),
   };
