@@ -101,3 +101,8 @@ tests_unit_test_train_weights_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_trees_SOURCES = tests/unit/test_trees.c tests/harness/test_support.h
 tests_unit_test_trees_LDADD = $(MODEL_TEST_LIBS)
 endif
+
+# Answers from trees beside XGBoost's: `make tests/bench/serve/trees`, then tests/bench/serve/trees_peers.py.
+EXTRA_PROGRAMS += tests/bench/serve/trees
+tests_bench_serve_trees_SOURCES = tests/bench/serve/trees.c
+tests_bench_serve_trees_LDADD = $(MODEL_TEST_LIBS)

@@ -54,4 +54,5 @@ engine_libmodel_a_SOURCES = \
   engine/model/score_csv.c engine/model/score_csv.h \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
+  engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_wide.c \
   engine/model/ubj.c engine/model/ubj.h

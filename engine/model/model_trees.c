@@ -8,6 +8,7 @@
 #include <xgboost/c_api.h>
 
 #include "model/trees.h"
+#include "model/trees_walk.h"
 
 struct trees_trainer
 {
@@ -264,7 +265,12 @@ fill_model(const struct trees_config *config, const char *bytes, size_t length, 
     made->group[i] = (uint32_t) (i % config->groups);
   memcpy(made->ubj, bytes, length);
   made->ubj_length = length;
-  return ERR_OK;
+  rc = trees_lay_out(made, info);
+  if (rc == ERR_OK)
+    return ERR_OK;
+  trees_free(made);
+  *trees = NULL;
+  return rc;
 }
 
 enum err

@@ -8,9 +8,7 @@
 
 #include "model/model_internal.h"
 #include "model/net.h"
-
-/* Rows that walk a tree together: their features stay in the cache while its nodes do. */
-#define ROW_BLOCK 64
+#include "model/trees_walk.h"
 
 void
 trees_free(struct trees *trees)
@@ -22,39 +20,8 @@ trees_free(struct trees *trees)
   free(trees->nodes);
   free(trees->gain);
   free(trees->ubj);
+  trees_flat_free(trees->flat);
   free(trees);
-}
-
-static float
-walk(const struct trees_node *nodes, uint32_t root, const float *x)
-{
-  const struct trees_node *node = nodes + root;
-
-  while (node->left)
-  {
-    float feature = x[node->feature & ~TREES_MISSING_LEFT];
-    uint32_t right =
-      isnan(feature) ? !(node->feature & TREES_MISSING_LEFT) : !(feature < node->value);
-    node = nodes + node->left + right;
-  }
-  return node->value;
-}
-
-void
-trees_margins(const struct trees *trees, const float *x, size_t n, float *margins)
-{
-  size_t groups = trees->groups;
-
-  for (size_t i = 0; i < n * groups; i++)
-    margins[i] = trees->base;
-  for (size_t first = 0; first < n; first += ROW_BLOCK)
-  {
-    size_t end = first + ROW_BLOCK < n ? first + ROW_BLOCK : n;
-    for (size_t t = 0; t < trees->tree_count; t++)
-      for (size_t row = first; row < end; row++)
-        margins[row * groups + trees->group[t]] +=
-          walk(trees->nodes, trees->starts[t], x + row * trees->inputs);
-  }
 }
 
 /* ---- as a model ----------------------------------------------------------------------------------- */
@@ -188,7 +155,7 @@ load_arrays(struct reader *reader, struct trees *trees)
     return false;
   memcpy(trees->ubj, ubj, (size_t) ubj_length);
   trees->ubj_length = (size_t) ubj_length;
-  return true;
+  return trees_lay_out(trees, NULL) == ERR_OK;
 }
 
 static enum err

@@ -14,6 +14,8 @@
 
 #include "base/err.h"
 
+struct trees_flat;
+
 enum trees_objective
 {
   TREES_VALUE,   /* squared error, one output */
@@ -45,11 +47,13 @@ struct trees
   float *gain; /* (inputs): summed loss reduction, for importance */
   unsigned char *ubj;
   size_t ubj_length;
+  struct trees_flat
+    *flat; /* the same nodes as walks want them (trees_walk.h), made of the others */
 };
 
 void trees_free(struct trees *trees);
 
-/* margins (n, groups) ← x (n, inputs) with NaN = missing. */
+/* margins (n, groups) ← x (n, inputs), NaN = missing; a row's margins do not depend on the others. */
 void trees_margins(const struct trees *trees, const float *x, size_t n, float *margins);
 
 /* The same from XGBoost itself, from the kept bytes: for checks. */

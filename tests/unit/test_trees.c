@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include "model/trees.h"
+#include "model/trees_walk.h"
 
 #include "base/proc.h"
 #include "base/rng.h"
@@ -37,7 +38,8 @@ fill(float *x, float *y, size_t groups, uint64_t seed)
 }
 
 static struct trees *
-grow(enum trees_objective objective, size_t rounds, size_t keep, const float *x, const float *y)
+grow_deep(enum trees_objective objective, size_t depth, size_t rounds, size_t keep, const float *x,
+          const float *y)
 {
   struct trees_config config = {.objective = objective,
                                 .inputs = INPUTS,
@@ -48,7 +50,7 @@ grow(enum trees_objective objective, size_t rounds, size_t keep, const float *x,
                                 .colsample = 0.9,
                                 .alpha = 1e-4,
                                 .lambda = 0.01,
-                                .max_depth = 7,
+                                .max_depth = depth,
                                 .seed = 3,
                                 .base_score = objective == TREES_SIGMOID ? 0.37 : 0.0};
   struct trees_rows train = {.x = x, .rows = ROWS - 100, .y = y};
@@ -66,11 +68,17 @@ grow(enum trees_objective objective, size_t rounds, size_t keep, const float *x,
     first = i == 0 ? train_loss : first;
     assert_true(isfinite(valid_loss));
   }
-  assert_true(train_loss < first);
+  assert_true(rounds == 1 || train_loss < first);
   if (trees_trainer_finish(trainer, keep, &trees, &info) != ERR_OK)
     fail_msg("%s", info.text);
   trees_trainer_free(trainer);
   return trees;
+}
+
+static struct trees *
+grow(enum trees_objective objective, size_t rounds, size_t keep, const float *x, const float *y)
+{
+  return grow_deep(objective, 7, rounds, keep, x, y);
 }
 
 /* Our arrays give XGBoost's margins to the last bit. */
@@ -97,6 +105,84 @@ test_equal_to_xgboost(void **state)
     }
     trees_free(trees);
   }
+}
+
+/* Trees grown to `depth`, `keep` rounds of them, and the ways to answer that this machine has. */
+static void
+check_shape(enum trees_objective objective, size_t depth, size_t keep, const float *x,
+            const float *y)
+{
+  static float ours[ROWS * 3], theirs[ROWS * 3];
+  static const size_t counts[] = {1, 2, 4, 5, 8, 15, 16, 17, 31, 32, 33, 65, ROWS};
+  size_t groups = objective == TREES_SOFTMAX ? 3 : 1;
+  struct trees *trees = grow_deep(objective, depth, keep, keep, x, y);
+
+  assert_int_equal(trees_margins_xgboost(trees, x, ROWS, theirs, NULL), ERR_OK);
+  for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+  {
+    size_t n = counts[i], first = ROWS - n;
+    memset(ours, 0xff, sizeof ours);
+    trees_walk_any(trees, x + first * INPUTS, n, ours);
+    assert_memory_equal(ours, theirs + first * groups, n * groups * sizeof(float));
+    memset(ours, 0xff, sizeof ours);
+    if (trees->flat->tops)
+      trees_walk_wide(trees, x + first * INPUTS, n, ours);
+    else
+      trees_margins(trees, x + first * INPUTS, n, ours);
+    assert_memory_equal(ours, theirs + first * groups, n * groups * sizeof(float));
+    assert_true(n * groups >= ROWS * 3 || isnan(ours[n * groups])); /* nothing beyond */
+  }
+  trees_free(trees);
+}
+
+/* Whatever the trees' depth, their number and the number of rows, each way gives XGBoost's bits. */
+static void
+test_shapes_equal(void **state)
+{
+  (void) state;
+  static float x[ROWS * INPUTS], y[ROWS];
+  static const size_t keeps[] = {1, 7, 8, 9, 20};
+
+  for (int objective = TREES_VALUE; objective <= TREES_SOFTMAX; objective++)
+  {
+    fill(x, y, objective == TREES_VALUE ? 0 : (size_t) objective + 1, 11);
+    for (size_t depth = 1; depth <= 9; depth++)
+      check_shape((enum trees_objective) objective, depth, keeps[depth % 5], x, y);
+  }
+}
+
+/* Margins of trees that are not in turn: each margin adds its own, in their order. */
+static void
+test_margins_in_any_order(void **state)
+{
+  (void) state;
+  static float x[ROWS * INPUTS], y[ROWS], any[ROWS * 3], mixed[ROWS * 3];
+
+  fill(x, y, 3, 12);
+  struct trees *trees = grow(TREES_SOFTMAX, 6, 6, x, y);
+  for (size_t t = 0; t < trees->tree_count; t++)
+    trees->group[t] = (uint32_t) (t * t % 3 == 1 ? 2 : 0); /* none has margin 1 */
+  assert_int_equal(trees_lay_out(trees, NULL), ERR_OK);
+  trees_walk_any(trees, x, ROWS, any);
+  trees_margins(trees, x, ROWS, mixed);
+  assert_memory_equal(any, mixed, sizeof any);
+  for (size_t i = 0; i < ROWS; i++)
+  {
+    float sums[3] = {trees->base, trees->base, trees->base};
+    for (size_t t = 0; t < trees->tree_count; t++)
+    {
+      const struct trees_node *node = &trees->nodes[trees->starts[t]];
+      while (node->left)
+      {
+        float value = x[i * INPUTS + (node->feature & ~TREES_MISSING_LEFT)];
+        bool left = isnan(value) ? node->feature & TREES_MISSING_LEFT : value < node->value;
+        node = &trees->nodes[node->left + (left ? 0 : 1)];
+      }
+      sums[trees->group[t]] += node->value;
+    }
+    assert_memory_equal(sums, any + 3 * i, sizeof sums);
+  }
+  trees_free(trees);
 }
 
 static void
@@ -180,6 +266,8 @@ main(int argc, char **argv)
   proc_pin_blas_threads(argv, NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_equal_to_xgboost),
+    cmocka_unit_test(test_shapes_equal),
+    cmocka_unit_test(test_margins_in_any_order),
     cmocka_unit_test(test_ubj_damaged),
     cmocka_unit_test(test_ubj_forms),
   };
