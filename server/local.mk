@@ -112,6 +112,7 @@ server_libserver_a_SOURCES += \
   server/handler/verify.c \
   server/handler/dataset_issues.c \
   server/handler/batches.c \
+  server/handler/batch_dataset.c server/handler/batch_dataset.h \
   server/handler/batch_view.c server/handler/batch_view.h \
   server/handler/predict.c \
   server/handler/dialect.c server/handler/dialect.h \

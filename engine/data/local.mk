@@ -5,6 +5,7 @@ engine_libdata_a_SOURCES = \
   engine/data/atds.h \
   engine/data/csv.c engine/data/csv.h \
   engine/data/csv_scan.c engine/data/csv_scan.h \
+  engine/data/csv_write.c engine/data/csv_write.h \
   engine/data/csv_sniff.c engine/data/csv_sniff.h \
   engine/data/dataset.c engine/data/dataset.h \
   engine/data/dataset_save.c \

@@ -99,7 +99,7 @@ count_rows(struct csv_reader *reader, size_t max_rows, size_t *rows, struct err_
 
 void
 row_batch_fill(struct row_batch *batch, const struct row_header *header, size_t row,
-               const struct csv_field *fields, size_t count, bool strict)
+               const struct csv_field *fields, size_t count, bool strict, bool csv)
 {
   if (count != header->fields)
   {
@@ -112,7 +112,7 @@ row_batch_fill(struct row_batch *batch, const struct row_header *header, size_t 
   }
   for (size_t f = 0; f < count; f++)
     if (header->target[f] != SIZE_MAX)
-      row_batch_set_text(batch, row, header->target[f], fields[f].text, fields[f].length, true);
+      row_batch_set_text(batch, row, header->target[f], fields[f].text, fields[f].length, csv);
     else
       row_batch_note(batch, strict, row, header->unknown[f], NULL,
                      strict ? "remove it, or leave out \"strict\"" : NULL,
@@ -151,7 +151,7 @@ row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t le
     if (bad == ERR_INVALID)
       row_batch_note(batch, true, row, NULL, NULL, NULL, reason.text);
     else if (bad == ERR_OK)
-      row_batch_fill(batch, &header, row, fields, count, strict);
+      row_batch_fill(batch, &header, row, fields, count, strict, true);
     else
       err = err_set(info, bad, "%s", reason.text);
   }

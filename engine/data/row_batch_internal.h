@@ -60,8 +60,8 @@ enum err row_header_read(const struct row_schema *schema, struct csv_reader *rea
                          struct row_header *header, struct err_info *info);
 void row_header_free(struct row_header *header);
 
-/* Sets a row, from 0, from the fields of a record; rows in their order. */
+/* Sets a row, from 0, from the fields of a record; rows in their order. `csv` as of row_batch_set_text. */
 void row_batch_fill(struct row_batch *batch, const struct row_header *header, size_t row,
-                    const struct csv_field *fields, size_t count, bool strict);
+                    const struct csv_field *fields, size_t count, bool strict, bool csv);
 
 #endif

@@ -11,7 +11,7 @@ struct row_stream
   const struct row_schema *schema;
   struct csv_reader *reader;
   struct row_header header;
-  bool strict;
+  struct row_stream_form form;
   uint64_t first, place; /* bytes: of the first row, of the next */
   uint64_t rows;         /* before the next */
 };
@@ -27,8 +27,8 @@ row_stream_close(struct row_stream *stream)
 }
 
 enum err
-row_stream_open(const struct row_schema *schema, int fd, bool strict, struct row_stream **result,
-                struct err_info *info)
+row_stream_open(const struct row_schema *schema, int fd, const struct row_stream_form *form,
+                struct row_stream **result, struct err_info *info)
 {
   *result = NULL;
   struct csv_options options = {0};
@@ -36,7 +36,7 @@ row_stream_open(const struct row_schema *schema, int fd, bool strict, struct row
   if (stream == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
   stream->schema = schema;
-  stream->strict = strict;
+  stream->form = *form;
   enum err err = csv_open_fd(fd, &options, &stream->reader, info);
   if (err == ERR_OK)
     err = row_header_read(schema, stream->reader, &stream->header, info);
@@ -132,7 +132,8 @@ fill(struct row_stream *stream, const struct row_stream_want *want, size_t rows,
     if (err == ERR_INVALID)
       row_batch_note(batch, true, row, NULL, NULL, NULL, reason.text);
     else if (err == ERR_OK)
-      row_batch_fill(batch, &stream->header, row, fields, count, stream->strict);
+      row_batch_fill(batch, &stream->header, row, fields, count, stream->form.strict,
+                     !stream->form.plain);
     else
       return err_set(info, err, "%s", reason.text);
     if (want->on_row != NULL)

@@ -13,8 +13,14 @@ struct row_stream;
 
 /* Reads the header line of `fd`, which is seekable. ERR_INVALID when the file is no CSV or its header names no column
  * of the schema. */
-enum err row_stream_open(const struct row_schema *schema, int fd, bool strict,
-                         struct row_stream **stream, struct err_info *info);
+struct row_stream_form
+{
+  bool strict; /* as of row_batch.h */
+  bool plain;  /* values are written as in JSON, not as in the files that the schema was made of */
+};
+enum err row_stream_open(const struct row_schema *schema, int fd,
+                         const struct row_stream_form *form, struct row_stream **stream,
+                         struct err_info *info);
 void row_stream_close(struct row_stream *stream);
 
 /* The fields of the header line, in its order; a name is that of the schema where it has the column. */

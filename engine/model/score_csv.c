@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/csv_write.h"
+
 /* One part at most: rows, bytes of the file, numbers of the answers. */
 #define PART_ROWS ((size_t) 1000)
 #define PART_BYTES ((size_t) 1 << 20)
@@ -62,6 +64,7 @@ score_csv_open(const struct model *model, int fd, const struct score_options *op
   score->ends = calloc(score->part_rows, sizeof *score->ends);
   score->good = calloc(score->part_rows, sizeof *score->good);
   score->outputs = calloc(score->part_rows * width, sizeof *score->outputs);
+  struct row_stream_form form = {.strict = options->strict, .plain = options->plain};
   enum err err = ERR_OK;
   if (score->workspace == NULL || score->ends == NULL || score->good == NULL
       || score->outputs == NULL)
@@ -69,7 +72,7 @@ score_csv_open(const struct model *model, int fd, const struct score_options *op
   else if (score->about.input != DATASET_TABLE)
     err = err_set(info, ERR_INVALID, "this model takes images, not rows");
   else
-    err = row_stream_open(score->about.schema, fd, options->strict, &score->stream, info);
+    err = row_stream_open(score->about.schema, fd, &form, &score->stream, info);
   if (err != ERR_OK)
   {
     score_csv_close(score);
@@ -95,32 +98,9 @@ score_csv_place(const struct score_csv *score)
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
 static void
-write_field(const char *text, size_t length, bool quoted, struct buf *out)
-{
-  for (size_t i = 0; i < length && !quoted; i++)
-    quoted = text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
-  if (!quoted)
-  {
-    buf_append(out, text, length);
-    return;
-  }
-  buf_append(out, "\"", 1);
-  for (size_t from = 0; from < length;)
-  {
-    const char *quote = memchr(text + from, '"', length - from);
-    size_t upto = quote != NULL ? (size_t) (quote - text) + 1 : length;
-    buf_append(out, text + from, upto - from);
-    if (quote != NULL)
-      buf_append(out, "\"", 1);
-    from = upto;
-  }
-  buf_append(out, "\"", 1);
-}
-
-static void
 write_text(const char *text, struct buf *out)
 {
-  write_field(text, strlen(text), false, out);
+  csv_write_field(text, strlen(text), false, out);
 }
 
 /* With the fewest digits that read back as the same float; nothing when it is not finite. */
@@ -202,7 +182,7 @@ keep_row(void *context, const struct csv_field *fields, size_t count)
     if (f > 0)
       buf_append(&score->rows, ",", 1);
     if (f < count)
-      write_field(fields[f].text, fields[f].length, fields[f].quoted, &score->rows);
+      csv_write_field(fields[f].text, fields[f].length, fields[f].quoted, &score->rows);
   }
   score->ends[score->row_count++] = score->rows.length;
 }
@@ -269,7 +249,7 @@ write_notes(const json_t *notes, bool valued, struct buf *out)
   if (text.failed)
     out->failed = true;
   else if (text.length > 0)
-    write_field(text.data, text.length, false, out);
+    csv_write_field(text.data, text.length, false, out);
   buf_free(&text);
 }
 

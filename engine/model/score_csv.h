@@ -17,6 +17,7 @@
 struct score_options
 {
   bool strict;      /* as of row_batch.h */
+  bool plain;       /* values are written as in JSON, whatever the model's files look like */
   double threshold; /* of two classes; NaN = the model's */
   double interval;  /* level; NaN = none */
 };

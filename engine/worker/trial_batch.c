@@ -49,6 +49,7 @@ run(const struct work_dir *dir, const json_t *unit, int fd, const struct model *
 {
   const json_t *asked = json_object_get(unit, "options");
   struct score_options options = {.strict = json_get_bool(asked, "strict", false),
+                                  .plain = json_get_bool(asked, "plain", false),
                                   .threshold = json_get_number(asked, "threshold", NAN),
                                   .interval = json_get_number(asked, "interval", NAN)};
   struct score_place place = {.bytes = (uint64_t) json_get_integer(unit, "bytes", 0),

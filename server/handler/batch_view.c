@@ -21,13 +21,14 @@ batch_view(const struct db_batch *row)
 {
   bool done = strcmp(row->state, "succeeded") == 0;
   double progress = row->row_count > 0 ? (double) row->rows_done / (double) row->row_count : 0.0;
-  json_t *view =
-    json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:f}", "id", row->id,
-              "state", row->state, "model", row->model_name, "model_id", row->model_id, "version",
-              row->model_version, "file", row->file_name, "options", view_json(row->options),
-              "bytes", (json_int_t) row->input_bytes, "rows", (json_int_t) row->row_count,
-              "rows_done", (json_int_t) row->rows_done, "rows_faulty",
-              (json_int_t) row->rows_faulty, "progress", done ? 1.0 : fmin(progress, 1.0));
+  json_t *options = view_json(row->options);
+  json_object_del(options, "plain"); /* how the file is to be read, which is not the caller's */
+  json_t *view = json_pack(
+    "{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:f}", "id", row->id, "state",
+    row->state, "model", row->model_name, "model_id", row->model_id, "version", row->model_version,
+    "file", row->file_name, "options", options, "bytes", (json_int_t) row->input_bytes, "rows",
+    (json_int_t) row->row_count, "rows_done", (json_int_t) row->rows_done, "rows_faulty",
+    (json_int_t) row->rows_faulty, "progress", done ? 1.0 : fmin(progress, 1.0));
 
   if (view)
   {

@@ -10,6 +10,7 @@
 
 #include "base/sha256.h"
 #include "data/row_stream.h"
+#include "server/handler/batch_dataset.h"
 #include "server/handler/batch_view.h"
 #include "server/handler/common.h"
 #include "server/handler/predict_interval.h"
@@ -19,13 +20,6 @@
 #include "sql/db_tenant.h"
 
 #define EMPTY "the file is empty: send a header line and rows"
-
-/* What is asked, beside the file. */
-struct wish
-{
-  bool strict;
-  double threshold, interval; /* NaN = not asked */
-};
 
 /* ---- the request -------------------------------------------------------------------------------------- */
 
@@ -46,7 +40,8 @@ check_raw_type(struct http_request *req)
       return true;
   http_reply_error(req, E_UNSUPPORTED_MEDIA_TYPE,
                    "send multipart/form-data with a part named file, or the bytes themselves as "
-                   "text/csv or text/tab-separated-values (curl: -H 'Content-Type: text/csv')");
+                   "text/csv or text/tab-separated-values (curl: -H 'Content-Type: text/csv'), or "
+                   "{\"dataset\": \"ds_…\"} as application/json");
   return false;
 }
 
@@ -64,7 +59,7 @@ read_strict(struct http_request *req, const char *text, bool *strict)
 
 /* One setting by its name; false when it replied or, with *known false, there is no such setting. */
 static bool
-read_setting(struct http_request *req, const char *name, const char *text, struct wish *wish,
+read_setting(struct http_request *req, const char *name, const char *text, struct batch_wish *wish,
              bool *known)
 {
   *known = true;
@@ -80,9 +75,9 @@ read_setting(struct http_request *req, const char *name, const char *text, struc
 
 static const char *const settings[] = {"strict", "threshold", "interval", NULL};
 
-/* Settings of the query, then those of the form, and the form's one file. NULL when it replied. */
+/* Settings of the query, then those of the body, and the form's one file. NULL when it replied. */
 static struct http_part *
-read_request(struct http_request *req, struct wish *wish)
+read_request(struct http_request *req, struct db_conn *conn, struct batch_wish *wish)
 {
   struct http_part *file = NULL;
   bool known;
@@ -92,12 +87,13 @@ read_request(struct http_request *req, struct wish *wish)
       return NULL;
   if (strcmp(req->content_type, "multipart/form-data") != 0)
   {
-    if (!check_raw_type(req))
+    bool json = strcmp(req->content_type, "application/json") == 0;
+    if (!json && !check_raw_type(req))
       return NULL;
     file = http_part_find(req, "file");
     if (!file)
       http_reply_error(req, E_BAD_REQUEST, EMPTY);
-    return file;
+    return !json || !file || batch_dataset_take(req, conn, file, wish) ? file : NULL;
   }
   for (size_t i = 0; i < req->part_count; i++)
   {
@@ -146,12 +142,13 @@ find_model(struct http_request *req, struct db_conn *conn, struct model_ref *ref
 
 /* Reads the header and counts the rows. False when it replied. */
 static bool
-check_rows(struct http_request *req, const struct model_about *about, int fd, bool strict,
-           size_t *rows)
+check_rows(struct http_request *req, const struct model_about *about, int fd,
+           const struct batch_wish *wish, size_t *rows)
 {
+  struct row_stream_form form = {.strict = wish->strict, .plain = wish->plain};
   struct err_info info = {.code = ERR_OK};
   struct row_stream *stream = NULL;
-  enum err rc = row_stream_open(about->schema, fd, strict, &stream, &info);
+  enum err rc = row_stream_open(about->schema, fd, &form, &stream, &info);
 
   if (rc == ERR_OK)
     rc = row_stream_count(stream, req->limits->batch_rows, rows, &info);
@@ -250,10 +247,10 @@ create(struct http_request *req, struct db_conn *conn, const struct db_batch *ba
 }
 
 static const char *
-wish_text(struct http_request *req, const struct wish *wish)
+wish_text(struct http_request *req, const struct batch_wish *wish)
 {
   json_t *json =
-    json_pack("{s:b, s:o, s:o}", "strict", wish->strict, "threshold",
+    json_pack("{s:b, s:b, s:o, s:o}", "strict", wish->strict, "plain", wish->plain, "threshold",
               json_real_or_null(wish->threshold), "interval", json_real_or_null(wish->interval));
   struct buf text = {0};
 
@@ -268,7 +265,7 @@ wish_text(struct http_request *req, const struct wish *wish)
 /* With the model at hand and the file open: everything that can be judged now is. */
 static void
 accept_file(struct http_request *req, struct db_conn *conn, const struct model_ref *ref,
-            const struct http_part *file, int fd, const struct wish *wish)
+            const struct http_part *file, int fd, const struct batch_wish *wish)
 {
   struct model_about about;
   size_t rows = 0;
@@ -284,7 +281,7 @@ accept_file(struct http_request *req, struct db_conn *conn, const struct model_r
   }
   if (!predict_threshold_fits(req, &about, wish->threshold)
       || !predict_interval_fits(req, &about, wish->interval)
-      || !check_rows(req, &about, fd, wish->strict, &rows))
+      || !check_rows(req, &about, fd, wish, &rows))
     return;
   http_new_id(req, "bat_", id, sizeof id);
   struct db_batch batch = {.id = id,
@@ -329,9 +326,9 @@ check_room(struct http_request *req, struct db_conn *conn, const struct http_par
 static void
 read_and_accept(struct http_request *req, struct db_conn *conn, const struct model_ref *ref)
 {
-  struct wish wish = {.threshold = NAN, .interval = NAN};
+  struct batch_wish wish = {.threshold = NAN, .interval = NAN};
   struct err_info info = {.code = ERR_OK};
-  struct http_part *file = read_request(req, &wish);
+  struct http_part *file = read_request(req, conn, &wish);
 
   if (!file || !check_room(req, conn, file))
     return;

@@ -133,6 +133,32 @@ class Batches(ApiTest):
         self.assertEqual((done["state"], done["file"]), ("succeeded", "new.flowers"), done)
         self.assertEqual([row["predicted_label"] for row in self.result(done["id"])], wanted)
 
+    def test_rows_of_a_dataset(self):
+        content = ("n;size;floor;district;built\n" + "".join(
+            f"{i};{40 + i / 7:.3f};{'' if i % 9 == 4 else i % 5};{('north', 'old town', 'x, y', '')[i % 4]};1990-02-0{1 + i % 9}\n"
+            for i in range(40))).replace(".", ",").encode()
+        dataset = self.upload(content)
+        answer = self.api.post(PATH.format("batch-prices"), {"dataset": dataset["id"], "interval": 0.8})
+        self.assertEqual(answer.status, 202, answer)
+        self.assertEqual(set(answer.json["options"]), {"strict", "threshold", "interval"})
+        done = self.wait(answer.json["id"])
+        self.assertEqual((done["state"], done["file"], done["rows"], done["rows_faulty"]),
+                         ("succeeded", dataset["name"], 40, 0), done)
+        rows = [{name: value for name, value in zip(("size", "floor", "district", "built"), line.split(";")[1:]) if value}
+                for line in content.decode().replace(",", ".").replace("x. y", "x, y").split("\n")[1:-1]]
+        wanted = self.api.post("/api/v1/models/batch-prices/predict", {"rows": [
+            {**row, **{name: float(row[name]) for name in ("size", "floor") if name in row}} for row in rows]})
+        for given, one in zip(self.result(done["id"]), wanted.json["predictions"]):
+            self.assertEqual(as_float(given["predicted_value"]), as_float(one["value"]), given)
+        for body, status, code, place in (({"dataset": "ds_00000000000000000000"}, 404, "dataset_not_found", None),
+                                          ({"dataset": 7}, 422, "invalid", "/dataset"), ({}, 422, "invalid", "/dataset"),
+                                          ({"dataset": dataset["id"], "rows": 1}, 422, "invalid", "/rows"),
+                                          ({"dataset": dataset["id"], "threshold": 0.5}, 422, "invalid", "/threshold")):
+            answer = self.api.post(PATH.format("batch-prices"), body)
+            self.problem(answer, status, code, *([place] if place else []))
+        self.problem(other_tenant().post(PATH.format("batch-prices"), {"dataset": dataset["id"]}), 404, "model_not_found")
+        self.problem(self.api.post(PATH.format("batch-flowers"), {"dataset": dataset["id"]}), 422, "invalid", "/file")
+
     def test_bad_files(self):
         cases = [(b"", "text/csv", 400, "bad_request"),
                  (b"a,b\n1,2\n", "text/csv", 422, "invalid"),
@@ -140,7 +166,7 @@ class Batches(ApiTest):
                  (b"sepal_length,sepal_length\n1,2\n", "text/csv", 422, "invalid"),
                  (b"PK\3\4" + bytes(60), "application/octet-stream", 422, "invalid"),
                  (b"sepal_length\n" + b"1" * (2 << 20), "text/csv", 422, "invalid"),
-                 (b'{"rows":[]}', "application/json", 415, "unsupported_media_type"),
+                 (b"{", "application/json", 400, "bad_json"),
                  (b"\x89PNG", "image/png", 415, "unsupported_media_type")]
         for content, kind, status, code in cases:
             with self.subTest(content[:30]):

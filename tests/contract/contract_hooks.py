@@ -203,6 +203,8 @@ def steer_body(case, body):
             return SEEDS["csv"].replace(",", "\t")
         return SEEDS["csv"]
     if label == "POST /api/v1/models/{model}/batches":
+        if case.media_type == "application/json":
+            return {"dataset": SEEDS["dataset"]}
         return {"file": PREDICT_CSV.encode()} if case.media_type == "multipart/form-data" else PREDICT_CSV
     if label == "PATCH /api/v1/datasets/{dataset}/schema":
         return {"columns": {"b": "categorical"}}
