@@ -122,6 +122,7 @@ server_libserver_a_SOURCES += \
   server/handler/inference_rows.c \
   server/tensor.c server/tensor.h \
   server/handler/mlflow.c \
+  server/handler/nanonets.c \
   server/handler/tfserving.c \
   server/handler/predict_call.c server/handler/predict_call.h \
   server/handler/predict_images.c server/handler/predict_images.h \

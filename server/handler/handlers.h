@@ -113,6 +113,10 @@ enum http_outcome handle_mlflow_default(struct http_request *req);
 enum http_outcome handle_mlflow_ping(struct http_request *req);
 enum http_outcome handle_mlflow_version(struct http_request *req);
 
+/* nanonets.c */
+enum http_outcome handle_nanonets_label(struct http_request *req);
+enum http_outcome handle_nanonets_model(struct http_request *req);
+
 /* tfserving.c */
 enum http_outcome handle_tf_predict(struct http_request *req);
 enum http_outcome handle_tf_status(struct http_request *req);

@@ -34,7 +34,8 @@ BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"vers
              for name in ("inferenceInfer", "inferenceVersionInfer")},
           **{name: {"instances": [{"petal_width": 1.0}]} for name in ("tfPredict", "tfVersionPredict", "tfLabelPredict")}}
 # Operations of other tools' protocols that tell about a model, as their clients do before they predict.
-CLIENTS_LOOK = ("inferenceModel", "inferenceVersionModel", "inferenceReady", "inferenceVersionReady",
+CLIENTS_LOOK = ("nanonetsModel",
+                "inferenceModel", "inferenceVersionModel", "inferenceReady", "inferenceVersionReady",
                 "tfStatus", "tfVersionStatus", "tfLabelStatus")
 PREDICTS = ("predict", "mlflowInvocations", "tfPredict", "tfVersionPredict", "tfLabelPredict", "inferenceInfer",
             "inferenceVersionInfer")
@@ -66,7 +67,7 @@ class Route:
             return {"train", "admin"}
         if self.path.startswith("/api/v1/batches") and self.method == "GET":
             return {"predict", "one-model", "read", "train", "admin"}
-        if self.name in PREDICTS or "/batches" in self.path:
+        if self.name in (*PREDICTS, "nanonetsLabel") or "/batches" in self.path:
             return {"predict", "one-model", "train", "admin"}
         if self.name == "mlflowDefault":  # the server has none: a key of one model is not of that one
             return {"predict", "train", "admin"}
@@ -81,7 +82,8 @@ class Route:
             values = {**values, "trial": values["study_trial"]}
         url = re.sub(r"{(\w+)}", lambda match: values[match[1]], self.path)
         if self.query:
-            url += "?" + urlencode(self.query)
+            query = {**self.query, "modelId": values["model"]} if "modelId" in self.query else self.query
+            url += "?" + urlencode(query)
         return f"{url}?job={values['job']}" if self.name == "events" else url
 
     def placeholders(self):

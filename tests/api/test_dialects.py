@@ -391,5 +391,60 @@ class OpenInference(DialectTest):
             self.assertEqual(got, 400, (length, answer))
 
 
+class Nanonets(DialectTest):
+    LABEL, MODEL = "/api/v2/ImageCategorization/LabelFile/", "/api/v2/ImageCategorization/Model/"
+
+    def basic(self, key, password=""):
+        return {"Authorization": "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode()}
+
+    def label(self, parts, headers=None, path=LABEL):
+        return Client(self.api.port, None).upload(path, parts, headers=self.basic(self.api.key) if headers is None else headers)
+
+    def images(self):
+        return [("file", f"{i}.png", base64.b64decode(one)) for i, one in enumerate(self.files)]
+
+    def test_labels(self):
+        for parts, query in (([("modelId", "kinds")], ""), ([], "?modelId=kinds")):
+            answer = self.label(self.images() + parts + [("more", "ignored")], path=self.LABEL + query)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(answer.json["message"], "Success")
+            for i, (one, told) in enumerate(zip(answer.json["result"], self.kinds)):
+                expected = sorted(told["probabilities"].items(), key=lambda item: -item[1])
+                self.assertEqual([(each["label"], each["probability"]) for each in one["prediction"]], expected)
+                self.assertEqual((one["message"], one["file"]), ("Success", f"{i}.png"))
+
+    def test_state(self):
+        answer = self.api.call("GET", self.MODEL + "?modelId=kinds", headers=self.basic(self.api.key, "any"))
+        self.assertEqual((answer.status, answer.json["state"], answer.json["model_id"]), (200, 5, "kinds"), answer)
+        self.assertEqual([one["name"] for one in answer.json["categories"]], list(self.kinds[0]["probabilities"]))
+
+    def test_who_may(self):
+        key = self.api.post("/api/v1/keys", {"name": "one", "scopes": ["predict"], "model": "kinds"}).json["key"]
+        for model, status in (("kinds", 200), ("irises", 403)):
+            parts = self.images() + [("modelId", model)]
+            self.assertEqual(self.label(parts, self.basic(key)).status, status)
+            self.assertEqual(self.api.call("GET", f"{self.MODEL}?modelId={model}", headers=self.basic(key)).status, status)
+        parts = self.images() + [("modelId", "kinds")]
+        for headers in (self.basic("atk_x"), self.basic(""), {"Authorization": "Basic %%%"}, {"Authorization": "Basic"}, {},
+                        self.basic(key[:-1] + ("a" if key[-1] != "a" else "b")),
+                        {"Authorization": "Basic " + base64.b64encode(b"x" * 4000).decode()}):
+            self.problem(self.label(parts, headers), 401, "unauthenticated")
+        # there alone: everywhere else the key comes as a bearer's
+        for path in ("/api/v1/models", "/v2/models/kinds", "/v1/models/kinds"):
+            answer = Client(self.api.port, None).get(path, headers=self.basic(self.api.key))
+            self.problem(answer, 401, "unauthenticated")
+
+    def test_bad_calls(self):
+        self.problem(self.label(self.images()), 422, "invalid", "/modelId")
+        self.problem(self.label([("modelId", "kinds")]), 422, "invalid", "/file")
+        self.problem(self.label(self.images() + [("modelId", "none")]), 404, "model_not_found")
+        self.problem(self.label(self.images() + [("modelId", "a/b")]), 404, "model_not_found")
+        self.problem(self.label(self.images() + [("modelId", "irises")]), 415, "unsupported_media_type")
+        self.problem(self.label([("file", "a.png", b"nothing"), ("modelId", "kinds")]), 422, "invalid", "/file/0")
+        self.problem(self.api.post(self.LABEL, {"modelId": "kinds"}), 415, "unsupported_media_type")
+        self.problem(self.api.get(self.MODEL), 422, "invalid", "/modelId")
+        self.problem(self.api.get(self.MODEL + "?modelId=none"), 404, "model_not_found")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,7 +1,7 @@
 """Other tools' clients, unchanged, against the server: tritonclient, KServe's, and MLflow's documented requests.
 
 The clients come from the Python package registry into a virtual environment of the test's own, once per build
-directory: about 20 s of work and 250 MB, most of it what KServe's package needs.
+directory: 25 s of work (36 s beside other work on two cores) and 500 MB, most of it what KServe's package needs.
 """
 
 import os

@@ -214,6 +214,8 @@ def steer_body(case, body):
         return steer_predict(case, body if isinstance(body, dict) else {})
     if case.media_type == "application/octet-stream" and label.endswith("/infer"):
         return json.dumps(example("/v2/models/{model}/infer", "post")).encode()
+    if label.endswith("/LabelFile/"):
+        return {"file": [png(SEEDS["side"])], "modelId": SEEDS["image_model"]}
     if case.media_type == "text/csv" and label.endswith("invocations"):
         return PREDICT_CSV
     if label == "POST /api/v1/models":
@@ -231,6 +233,8 @@ def steer_query(case, query, chance):
     found = dict(query)
     if "version" in found and "dataset" in case.path_parameters:
         found["version"] = 1
+    if "modelId" in found and chance % 3:
+        found["modelId"] = SEEDS["image_model"]
     if label == "GET /api/v1/events":
         found["job"] = [SEEDS["job"]]
     first, second = ("learning_rate", "units") if "/studies/" in label else ("linear.penalty", "linear.l1_ratio")
