@@ -23,6 +23,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/family_cost.c engine/model/family_cost.h \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
+  engine/model/export_c.c engine/model/export_c.h engine/model/export_c_internal.h \
+  engine/model/export_c_parts.c \
   engine/model/export_codec.c engine/model/export_codec.h \
   engine/model/export_json.c engine/model/export_json.h \
   engine/model/export_json_internal.h engine/model/export_json_parts.c \
@@ -56,3 +58,14 @@ engine_libmodel_a_SOURCES = \
   engine/model/trees_read.c \
   engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_wide.c \
   engine/model/ubj.c engine/model/ubj.h
+# What every model exported as C has in common.
+export_c_files = engine/model/export_c_main.c.in engine/model/export_c_runtime.c.in
+EXTRA_DIST += $(export_c_files) engine/model/embed_text.sh
+BUILT_SOURCES += engine/model/export_c_text.c
+CLEANFILES += engine/model/export_c_text.c
+nodist_engine_libmodel_a_SOURCES = engine/model/export_c_text.c
+engine/model/export_c_text.c: $(export_c_files) engine/model/embed_text.sh engine/model/local.mk
+	@$(MKDIR_P) engine/model
+	$(AM_V_GEN)cd $(srcdir) && $(SHELL) engine/model/embed_text.sh \
+	  export_c_main_text=engine/model/export_c_main.c.in export_c_runtime_text=engine/model/export_c_runtime.c.in \
+	  > $(abs_builddir)/$@.tmp && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@

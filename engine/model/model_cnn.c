@@ -138,6 +138,12 @@ model_cnn_net(const void *body)
   return ((const struct cnn_body *) body)->net;
 }
 
+bool
+model_cnn_mirrors(const void *body)
+{
+  return ((const struct cnn_body *) body)->mirror;
+}
+
 /* ---- prediction ------------------------------------------------------------------------------------- */
 
 static size_t

@@ -27,5 +27,7 @@ enum err model_cnn_take(const struct convnet *net, bool mirror, void **body, str
 
 /* The network of a convolutional model's body. Borrowed. */
 const struct convnet *model_cnn_net(const void *body);
+/* Whether its answer is the mean with that for the mirrored image. */
+bool model_cnn_mirrors(const void *body);
 
 #endif

@@ -3,8 +3,10 @@
 
 #include "server/handler/handlers.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "model/export_c.h"
 #include "model/export_json.h"
 #include "server/handler/common.h"
 #include "server/json_view.h"
@@ -40,9 +42,20 @@ write_json(const struct model *model, const struct db_model_version *version, st
   return out->failed ? err_set(info, ERR_MEMORY, "no memory for the file") : ERR_OK;
 }
 
-static const struct export_format formats[] = {{"json", "application/json", "json", write_json}};
+static enum err
+write_c(const struct model *model, const struct db_model_version *version, struct buf *out,
+        struct err_info *info)
+{
+  char title[128];
 
-#define FORMATS_TEXT "format is json"
+  snprintf(title, sizeof title, "%s version %d", version->model_name, version->version);
+  return export_c(model, title, out, info);
+}
+
+static const struct export_format formats[] = {{"c", "text/x-c; charset=utf-8", "c", write_c},
+                                               {"json", "application/json", "json", write_json}};
+
+#define FORMATS_TEXT "format is c or json"
 
 static const struct export_format *
 find_format(struct http_request *req)

@@ -2,6 +2,10 @@
 
 import copy
 import json
+import os
+import random
+import subprocess
+import tempfile
 import unittest
 
 from common import ApiTest, iris
@@ -76,6 +80,42 @@ class Export(ApiTest):
             self.problem(self.send({**whole, "about": {**whole["about"], **change}}), 422, "invalid", place)
         for name in ("Bad name", "7", ""):
             self.problem(self.send(raw, f"?name={name.replace(' ', '%20')}"), 422, "invalid", "/name")
+
+    def test_c_program(self):
+        """Words, dates, texts and numbers through the compiled program, as predict answers them."""
+        draw = random.Random(4)
+        lines = ["size,place,built,remark,sold"]
+        for _ in range(240):
+            size, place = draw.uniform(1, 9), draw.choice(["north", 'the "old" town, west', "caf\u00e9"])
+            remark = " ".join(draw.choice(["quiet", "dark", "sunny", "LARGE!", "?? new"]) for _ in range(5))
+            words = place.replace('"', '""')
+            sold = "yes" if size + 3 * ("sunny" in remark) + 2 * (place == "north") > draw.uniform(4, 8) else "no"
+            size = "" if draw.random() < 0.1 else f"{size:.3f}"
+            lines.append(f'{size},"{words}",{draw.randint(1950, 2020)}-0{draw.randint(1, 9)}-1{draw.randint(0, 9)},'
+                         f"{remark} {draw.randint(0, 99999)},{sold}")
+        dataset = self.upload(("\n".join(lines) + "\n").encode())
+        done = self.run_job({"dataset": dataset["id"], "target": "sold", "families": ["trees", "linear", "mlp"],
+                             "budget": {"trials": 3}, "deploy_as": "houses",
+                             "search": {"seed": 1, "space": {"trees": {"rounds": 10}, "mlp": {"epochs": 3, "units": 8}}}})
+        self.assertEqual(done["state"], "succeeded", done)
+        source = self.api.get(f"/api/v1/models/houses/versions/{done['model']['version']}/export?format=c")
+        self.assertEqual(source.status, 200, source)
+        rows = [line.rpartition(",")[0] for line in lines[:60]]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "houses.c")
+            with open(path, "wb") as file:
+                file.write(source.raw)
+            subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-DATTUNE_MAIN", path, "-o", path[:-2], "-lm"], check=True)
+            told = subprocess.run([path[:-2]], input="\n".join(rows).encode() + b"\n", stdout=subprocess.PIPE, check=True)
+        answer = self.api.call("POST", "/api/v1/models/houses/predict", "\n".join(rows).encode() + b"\n",
+                               {"Content-Type": "text/csv"}).json
+        answers = told.stdout.decode().splitlines()
+        self.assertEqual(len(answers), len(rows) - 1)
+        for line, row in zip(answers, answer["predictions"]):
+            label, *outputs = line.split(",")
+            self.assertEqual(label, row["label"])
+            for name, output in zip(("no", "yes"), outputs):
+                self.assertAlmostEqual(row["probabilities"][name], float(output), delta=2e-6)
 
     def test_refused(self):
         self.problem(self.api.get(self.path + "/export"), 400, "bad_request")
