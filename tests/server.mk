@@ -55,3 +55,9 @@ EXTRA_DIST += tests/api/common.py tests/api/test_access.py tests/api/test_bad_in
   api-docs/examples/tenant.json api-docs/examples/alias.json api-docs/examples/job-full.json \
   api-docs/examples/job-short.json api-docs/examples/key.json \
   api-docs/examples/predict-rows.json api-docs/examples/schema-change.json
+
+# The least that a POST costs, for the serving bench (tests/bench/serve/serve.py).
+EXTRA_PROGRAMS += tests/bench/serve/bare
+tests_bench_serve_bare_SOURCES = tests/bench/serve/bare.c
+tests_bench_serve_bare_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
+tests_bench_serve_bare_LDADD = $(MHD_LIBS) -lpthread
