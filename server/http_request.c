@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,12 @@ set_id(struct http_exchange *exchange)
   if (good)
     memcpy(req->id, sent, length + 1);
   else
-    snprintf(req->id, sizeof req->id, "req_%08llx%08llx",
-             (unsigned long long) (exchange->daemon->id_prefix & 0xffffffffu),
-             (unsigned long long) atomic_fetch_add(&exchange->daemon->id_next, 1) & 0xffffffffu);
+  {
+    uint64_t number = atomic_fetch_add(&exchange->daemon->id_next, 1);
+    uint32_t parts[] = {htonl((uint32_t) exchange->daemon->id_prefix), htonl((uint32_t) number)};
+    memcpy(req->id, "req_", 4);
+    text_hex_encode(parts, sizeof parts, req->id + 4);
+  }
 }
 
 struct http_exchange *

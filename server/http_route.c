@@ -258,7 +258,12 @@ static bool
 path_fits(const char *pattern, const char *path)
 {
   const char *want, *have;
-  size_t want_length, have_length;
+  size_t want_length, have_length, same = 0;
+  /* most patterns differ from the path before their first name */
+  while (pattern[same] != '\0' && pattern[same] != '{' && pattern[same] == path[same])
+    same++;
+  if (pattern[same] != '{' && pattern[same] != path[same])
+    return false;
   while (next_segment(&pattern, &want, &want_length))
   {
     if (!next_segment(&path, &have, &have_length))

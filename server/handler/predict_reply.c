@@ -50,12 +50,14 @@ write_classes(const struct model_about *about, const float *outputs, struct buf 
 }
 
 static void
-write_double(const char *name, double value, struct buf *out)
+write_member(const char *name, double value, struct buf *out)
 {
   char text[TEXT_DOUBLE_SIZE];
 
-  text_print_double(value, text);
-  buf_printf(out, ",\"%s\":%s", name, text);
+  buf_append(out, ",\"", 2);
+  buf_append_text(out, name);
+  buf_append(out, "\":", 2);
+  buf_append(out, text, text_print_double(value, text));
 }
 
 static void
@@ -97,11 +99,14 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
 
   buf_append_text(out, "{\"model\":");
   predict_write_text(ref->model_name, out);
-  buf_printf(out, ",\"version\":%d,\"prediction_id\":\"%s\"", ref->version, prediction_id);
+  write_member("version", (double) ref->version, out);
+  buf_append_text(out, ",\"prediction_id\":\"");
+  buf_append_text(out, prediction_id);
+  buf_append(out, "\"", 1);
   if (task->kind == TASK_BINARY)
-    write_double("threshold", decision_threshold(&about->decision), out);
+    write_member("threshold", decision_threshold(&about->decision), out);
   if (input->interval > 0)
-    write_double("interval", input->interval, out);
+    write_member("interval", input->interval, out);
   buf_append_text(out, ",\"predictions\":[");
   for (size_t row = 0; row < input->count && !out->failed; row++)
   {

@@ -114,11 +114,11 @@ def make_cases(api, wanted, default_seconds):
         cases.append(Case("trees", "trees", row_body(16, 2), "application/json", "trees"))
     if "mlp" in wanted:
         data = upload(api, [("file", "m.csv", table(30, 2000, 3))])
-        train(api, "mlp", ["mlp"], {"mlp": {"layers": 2, "units": 64}}, data, "y", {"trials": 1})
+        train(api, "mlp", ["mlp"], {"mlp": {"layers": 2, "units": 64, "network": "plain"}}, data, "y", {"trials": 1})
         cases.append(Case("mlp", "mlp", row_body(30, 4), "application/json", "mlp"))
     if "wide" in wanted:
         data = upload(api, [("file", "w.csv", table(784, 600, 5))])
-        train(api, "wide", ["mlp"], {"mlp": {"layers": 2, "units": 128}}, data, "y", {"trials": 1})
+        train(api, "wide", ["mlp"], {"mlp": {"layers": 2, "units": 128, "network": "plain"}}, data, "y", {"trials": 1})
         rng = random.Random(6)
         row = [round(rng.gauss(0, 1), 6) for _ in range(784)]
         cases.append(Case("wide", "wide", json.dumps({"rows": [row]}).encode(), "application/json", "wide"))
