@@ -10,6 +10,8 @@
 #include "data/encode_internal.h"
 
 #define TWO_PI 6.283185307179586
+/* Up to so many categories are looked up without memory of their own. */
+#define FEW_CATEGORIES 32
 
 /* One application of an encoder. */
 struct apply
@@ -191,10 +193,11 @@ static enum err
 apply_categories(const struct apply *apply, const struct encode_column *column,
                  const struct column *input)
 {
-  size_t *places = NULL;
-  if (apply->count >= input->category_count)
+  size_t few[FEW_CATEGORIES], *places = NULL;
+  bool many = input->category_count > FEW_CATEGORIES;
+  if (apply->count > 1 && apply->count >= input->category_count)
   {
-    places = malloc((input->category_count + 1) * sizeof *places);
+    places = many ? malloc((input->category_count + 1) * sizeof *places) : few;
     if (places == NULL)
       return ERR_MEMORY;
     for (size_t k = 0; k < input->category_count; k++)
@@ -209,7 +212,8 @@ apply_categories(const struct apply *apply, const struct encode_column *column,
     put_category(apply, column, code < 0, found, row,
                  apply->x + i * apply->encoder->width + column->first_feature);
   }
-  free(places);
+  if (many)
+    free(places);
   return ERR_OK;
 }
 

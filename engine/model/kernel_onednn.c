@@ -6,12 +6,24 @@
 
 #include <dnnl.h>
 
+#include "model/kernel_row.h"
+
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 
 bool
 kernel_dense_forward(size_t n, size_t k, size_t m, const float *x, const float *w, float *y)
 {
+  if (k > 0 && n > 0 && m == 1 && kernel_row_here())
+  {
+    kernel_row_dots(n, k, x, w, y);
+    return true;
+  }
+  if (k > 0 && m > 0 && n == 1 && kernel_row_here())
+  {
+    kernel_row_forward(k, m, x, w, y);
+    return true;
+  }
   return dnnl_sgemm('N', 'N', (dnnl_dim_t) n, (dnnl_dim_t) m, (dnnl_dim_t) k, 1.0f, x,
                     (dnnl_dim_t) k, w, (dnnl_dim_t) m, 0.0f, y, (dnnl_dim_t) m)
          == dnnl_success;

@@ -169,21 +169,33 @@ model_rebalance(const double *factors, size_t classes, size_t n, float *p)
   }
 }
 
+/* Classes whose powers are kept between their sum and their division. */
+#define KEPT 64
+
+static double
+tempered(double p, double top, double temperature)
+{
+  return exp(log(fmax(p, (double) FLT_EPSILON) / top) / temperature);
+}
+
 void
 model_temper(double temperature, size_t classes, size_t n, float *p)
 {
-  const double least = (double) FLT_EPSILON;
-
   for (size_t i = 0; i < n; i++)
   {
     float *row = p + i * classes;
-    double top = least, sum = 0.0;
+    double top = (double) FLT_EPSILON, sum = 0.0, kept[KEPT];
     for (size_t k = 0; k < classes; k++)
       top = fmax(top, (double) row[k]);
     for (size_t k = 0; k < classes; k++)
-      sum += exp(log(fmax((double) row[k], least) / top) / temperature);
+    {
+      double raised = tempered((double) row[k], top, temperature);
+      sum += raised;
+      if (k < KEPT)
+        kept[k] = raised;
+    }
     for (size_t k = 0; k < classes; k++)
-      row[k] = (float) (exp(log(fmax((double) row[k], least) / top) / temperature) / sum);
+      row[k] = (float) ((k < KEPT ? kept[k] : tempered((double) row[k], top, temperature)) / sum);
   }
 }
 

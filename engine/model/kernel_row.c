@@ -1,0 +1,164 @@
+#include <config.h>
+
+#include "model/kernel_row.h"
+
+#include "base/simd.h"
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+/* Everything below is compiled for AVX-512, and only run where it is there. */
+#ifdef __clang__
+#pragma clang attribute push(                                                                      \
+  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#endif
+
+#define LANES ((size_t) 16)
+/* Vectors of sums at a time: as many as there are registers for, so that rows of W are read in long runs. */
+#define WIDE 16
+/* oneDNN's matrix product sums this many products, then adds the next ones' sum; up to twice as many are halved. */
+#define RUN ((size_t) 384)
+
+static size_t
+run_of(size_t left)
+{
+  return left >= 2 * RUN ? RUN : left > RUN ? (left + 1) / 2 : left;
+}
+
+static SIMD_INLINE __mmask16
+lanes_of(size_t columns, int vector)
+{
+  size_t before = (size_t) vector * LANES;
+  size_t here = columns > before ? columns - before : 0;
+  return here >= LANES ? (__mmask16) 0xffff : (__mmask16) ((1u << here) - 1u);
+}
+
+/* y (columns) ← or, after the first run, += x (k) · w, whose rows are m apart. With `whole`, `columns` is vectors ·
+ * LANES and nothing is masked; else the last vector is not full. */
+static SIMD_INLINE void
+run_columns(int vectors, bool whole, size_t columns, size_t k, size_t m, const float *x,
+            const float *w, bool first, float *y)
+{
+  __m512 sum[WIDE];
+  __mmask16 last = lanes_of(columns, vectors - 1);
+
+  for (int v = 0; v < vectors; v++)
+    sum[v] = _mm512_setzero_ps();
+  for (size_t i = 0; i < k; i++)
+  {
+    __m512 factor = _mm512_set1_ps(x[i]);
+    const float *row = w + i * m;
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; v++)
+    {
+      const float *from = row + (size_t) v * LANES;
+      __m512 weights =
+        whole || v + 1 < vectors ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(last, from);
+      sum[v] = _mm512_fmadd_ps(factor, weights, sum[v]);
+    }
+  }
+  for (int v = 0; v < vectors; v++)
+  {
+    float *to = y + (size_t) v * LANES;
+    __mmask16 mask = whole || v + 1 < vectors ? (__mmask16) 0xffff : last;
+    if (!first)
+      sum[v] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), sum[v]);
+    _mm512_mask_storeu_ps(to, mask, sum[v]);
+  }
+}
+
+/* The widest tile that fits, then the next ones; the last is masked. */
+static void
+run_rows(size_t k, size_t m, const float *x, const float *w, bool first, float *y)
+{
+  size_t j = 0;
+
+  for (; j + 16 * LANES <= m; j += 16 * LANES)
+    run_columns(16, true, 16 * LANES, k, m, x, w + j, first, y + j);
+  for (; j + 8 * LANES <= m; j += 8 * LANES)
+    run_columns(8, true, 8 * LANES, k, m, x, w + j, first, y + j);
+  for (; j + 4 * LANES <= m; j += 4 * LANES)
+    run_columns(4, true, 4 * LANES, k, m, x, w + j, first, y + j);
+  if (m - j > 3 * LANES)
+    run_columns(4, false, m - j, k, m, x, w + j, first, y + j);
+  else if (m - j > 2 * LANES)
+    run_columns(3, false, m - j, k, m, x, w + j, first, y + j);
+  else if (m - j > LANES)
+    run_columns(2, false, m - j, k, m, x, w + j, first, y + j);
+  else if (m > j)
+    run_columns(1, false, m - j, k, m, x, w + j, first, y + j);
+}
+
+void
+kernel_row_forward(size_t k, size_t m, const float *x, const float *w, float *y)
+{
+  size_t run = run_of(k);
+
+  run_rows(run, m, x, w, true, y);
+  for (size_t at = run; at < k; at += run)
+  {
+    run = run_of(k - at);
+    run_rows(run, m, x + at, w + at * m, false, y);
+  }
+}
+
+void
+kernel_row_dots(size_t n, size_t k, const float *x, const float *w, float *y)
+{
+  for (size_t row = 0; row < n; row++, x += k)
+  {
+    __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                     _mm512_setzero_ps()};
+    size_t i = 0;
+    for (; i + 4 * LANES <= k; i += 4 * LANES)
+      for (size_t v = 0; v < 4; v++)
+        sum[v] = _mm512_fmadd_ps(_mm512_loadu_ps(x + i + v * LANES),
+                                 _mm512_loadu_ps(w + i + v * LANES), sum[v]);
+    for (; i < k; i += LANES)
+    {
+      __mmask16 mask = lanes_of(k - i, 0);
+      sum[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + i),
+                               _mm512_maskz_loadu_ps(mask, w + i), sum[0]);
+    }
+    y[row] = _mm512_reduce_add_ps(
+      _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+  }
+}
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+bool
+kernel_row_here(void)
+{
+  return SIMD_HAS_AVX512;
+}
+
+#else
+
+bool
+kernel_row_here(void)
+{
+  return false;
+}
+
+void
+kernel_row_forward(size_t k, size_t m, const float *x, const float *w, float *y)
+{
+  (void) k, (void) m, (void) x, (void) w, (void) y;
+}
+
+void
+kernel_row_dots(size_t n, size_t k, const float *x, const float *w, float *y)
+{
+  (void) n, (void) k, (void) x, (void) w, (void) y;
+}
+
+#endif
