@@ -17,10 +17,10 @@ struct db_batch
   int model_version;
   const char *options; /* JSON text */
   const char *file_name;
-  uint64_t input_bytes, row_count;
-  double keep_days;    /* after its end */
-  const char *state;   /* queued, running, succeeded, failed, cancelled */
-  const char *problem; /* JSON text or NULL */
+  uint64_t input_bytes, row_count; /* rows: 0 = not known before the end */
+  double keep_days;                /* after its end */
+  const char *state;               /* queued, running, succeeded, failed, cancelled */
+  const char *problem;             /* JSON text or NULL */
   uint64_t rows_done, rows_faulty, output_bytes;
   int parts;
   int64_t created_us, started_us, ended_us; /* 0 = not yet */

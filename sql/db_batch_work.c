@@ -128,7 +128,7 @@ store(struct db_conn *conn, void *context)
     "UPDATE prediction_batch SET place = $4, rows_done = $5, rows_faulty = $6, parts = parts + 1,"
     " output_bytes = output_bytes + $7, attempts = 0, lease_until = NULL, worker = NULL,"
     " served_at = now(), state = CASE WHEN $8 THEN 'succeeded' ELSE 'running' END,"
-    " ended_at = CASE WHEN $8 THEN now() END"
+    " ended_at = CASE WHEN $8 THEN now() END, row_count = CASE WHEN $8 THEN $5 ELSE row_count END"
     " WHERE number = $1 AND lease_token = $2 AND state = 'running' AND parts = $3"};
   static const struct db_statement insert = {
     "batch_store", "INSERT INTO prediction_batch_part (batch_id, seq, data) VALUES ($1, $2, $3)"};

@@ -43,8 +43,8 @@ tests_unit_test_runner_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_runner_LDFLAGS = $(ENGINE_CALL_WRAPS) -Wl,--wrap=clock_monotonic_s
 tests_unit_test_worker_files_SOURCES = tests/unit/test_worker_files.c $(ENGINE_FAULT_HARNESS) \
   tests/harness/toy_data.h engine/worker/dataset_cache.c engine/worker/prepared.c \
-  engine/worker/trial_main.c engine/worker/work_dir.c
-tests_unit_test_worker_files_LDADD = $(ENGINE_UNIT_LIBS)
+  engine/worker/trial_batch.c engine/worker/trial_main.c engine/worker/work_dir.c
+tests_unit_test_worker_files_LDADD = $(ENGINE_UNIT_LIBS) $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS)
 tests_unit_test_worker_files_LDFLAGS = $(ENGINE_FAULT_WRAPS) -Wl,--wrap=clock_monotonic_s
 tests_unit_test_faults_base_SOURCES = tests/unit/test_faults_base.c $(ENGINE_FAULT_HARNESS)
 tests_unit_test_faults_base_LDADD = $(BASE_TEST_LIBS)

@@ -55,6 +55,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/predict.c \
   engine/model/reader.c engine/model/reader.h \
   engine/model/score_csv.c engine/model/score_csv.h \
+  engine/model/score_images.c engine/model/score_images.h \
+  engine/model/score_write.c engine/model/score_write.h \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
   engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_wide.c \

@@ -3,11 +3,11 @@
 #include "model/score_csv.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/csv_write.h"
+#include "model/score_write.h"
 
 /* One part at most: rows, bytes of the file, numbers of the answers. */
 #define PART_ROWS ((size_t) 1000)
@@ -103,23 +103,10 @@ write_text(const char *text, struct buf *out)
   csv_write_field(text, strlen(text), false, out);
 }
 
-/* With the fewest digits that read back as the same float; nothing when it is not finite. */
-static void
-write_float(float value, struct buf *out)
-{
-  char text[32] = "";
-  for (int digits = 6; digits <= 9 && isfinite(value); digits++)
-  {
-    snprintf(text, sizeof text, "%.*g", digits, (double) value);
-    if (strtof(text, NULL) == value)
-      break;
-  }
-  buf_append_text(out, text);
-}
-
 static bool
-is_field(const struct score_csv *score, const char *name)
+is_field(const void *context, const char *name)
 {
+  const struct score_csv *score = context;
   for (size_t i = 0; i < row_stream_field_count(score->stream); i++)
     if (strcmp(row_stream_field(score->stream, i), name) == 0)
       return true;
@@ -127,48 +114,14 @@ is_field(const struct score_csv *score, const char *name)
 }
 
 static void
-write_column(const struct score_csv *score, const char *prefix, const char *rest, struct buf *out)
-{
-  struct buf name = {0};
-  buf_printf(&name, "%s%s", prefix, rest);
-  while (!name.failed && is_field(score, name.data))
-    buf_append_text(&name, "_");
-  buf_append_text(out, ",");
-  if (name.failed)
-    out->failed = true;
-  else
-    write_text(name.data, out);
-  buf_free(&name);
-}
-
-static void
 write_header(const struct score_csv *score, struct buf *out)
 {
-  const struct task *task = score->about.task;
   for (size_t i = 0; i < row_stream_field_count(score->stream); i++)
   {
     buf_append_text(out, i > 0 ? "," : "");
     write_text(row_stream_field(score->stream, i), out);
   }
-  if (task->class_count > 0)
-  {
-    write_column(score, "predicted_label", "", out);
-    write_column(score, "probability", "", out);
-    for (size_t i = 0; i < task->class_count; i++)
-      write_column(score, "probability_", task->class_names[i], out);
-  }
-  else
-  {
-    write_column(score, "predicted_value", "", out);
-    if (score->interval > 0)
-    {
-      write_column(score, "interval_low", "", out);
-      write_column(score, "interval_high", "", out);
-    }
-  }
-  write_column(score, "error", "", out);
-  write_column(score, "warning", "", out);
-  buf_append_text(out, "\n");
+  score_write_columns(&score->about, score->interval, is_field, score, out);
 }
 
 /* As many fields as the header has: an answer whose columns shift is of no use. */
@@ -185,44 +138,6 @@ keep_row(void *context, const struct csv_field *fields, size_t count)
       csv_write_field(fields[f].text, fields[f].length, fields[f].quoted, &score->rows);
   }
   score->ends[score->row_count++] = score->rows.length;
-}
-
-/* The numbers' columns of one row; empty without outputs. */
-static void
-write_numbers(const struct score_csv *score, const float *outputs, struct buf *out)
-{
-  const struct task *task = score->about.task;
-  size_t best = 0, columns = task->class_count > 0 ? task->class_count + 2
-                             : score->interval > 0 ? 3
-                                                   : 1;
-  if (outputs == NULL)
-  {
-    for (size_t i = 0; i < columns; i++)
-      buf_append(out, ",", 1);
-    return;
-  }
-  buf_append(out, ",", 1);
-  if (task->class_count > 0)
-  {
-    best = decision_class(&score->about.decision, outputs, task->class_count);
-    write_text(task->class_names[best], out);
-    buf_append(out, ",", 1);
-  }
-  write_float(outputs[best], out);
-  for (size_t i = 0; i < task->class_count; i++)
-  {
-    buf_append(out, ",", 1);
-    write_float(outputs[i], out);
-  }
-  if (task->class_count == 0 && score->interval > 0)
-  {
-    double low = (double) NAN, high = (double) NAN;
-    model_interval_at(score->about.interval, score->interval, (double) outputs[0], &low, &high);
-    buf_append(out, ",", 1);
-    write_float((float) low, out);
-    buf_append(out, ",", 1);
-    write_float((float) high, out);
-  }
 }
 
 /* A row's notes as one field: "column: message (value); …". `valued`: only those that are about a value. */
@@ -272,8 +187,8 @@ answer(struct score_csv *score, const struct row_batch *batch, struct buf *out,
     bool good = next < good_count && score->good[next] == i;
     buf_append(out, score->rows.data + from, score->ends[i] - from);
     from = score->ends[i];
-    write_numbers(score, good ? score->outputs + next * score->about.task->output_count : NULL,
-                  out);
+    score_write_numbers(&score->about, score->interval,
+                        good ? score->outputs + next * score->about.task->output_count : NULL, out);
     write_notes(row_batch_faults(batch, i), false, out);
     write_notes(row_batch_warnings(batch, i), true, out);
     buf_append(out, "\n", 1);

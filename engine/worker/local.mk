@@ -20,4 +20,4 @@ engine_worker_attune_engine_SOURCES = \
   engine/worker/worker_fit.c \
   engine/worker/worker_range.c
 engine_worker_attune_engine_LDADD = $(ENGINE_LIBS) sql/libdb.a engine/libbase.a \
-  $(ENGINE_SYSLIBS) $(SQL_LIBS)
+  $(ARCHIVE_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(ENGINE_SYSLIBS) $(SQL_LIBS)

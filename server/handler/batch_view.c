@@ -21,15 +21,19 @@ batch_view(const struct db_batch *row)
 {
   bool done = strcmp(row->state, "succeeded") == 0;
   double progress = row->row_count > 0 ? (double) row->rows_done / (double) row->row_count : 0.0;
-  json_t *options = view_json(row->options);
-  json_object_del(options, "plain"); /* how the file is to be read, which is not the caller's */
+  json_t *stored = view_json(row->options);
+  json_t *options = json_pack("{s:O?, s:O?, s:O?}", "strict", json_object_get(stored, "strict"),
+                              "threshold", json_object_get(stored, "threshold"), "interval",
+                              json_object_get(stored, "interval"));
   json_t *view = json_pack(
-    "{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:I, s:I, s:I, s:f}", "id", row->id, "state",
+    "{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:o, s:I, s:I, s:f}", "id", row->id, "state",
     row->state, "model", row->model_name, "model_id", row->model_id, "version", row->model_version,
     "file", row->file_name, "options", options, "bytes", (json_int_t) row->input_bytes, "rows",
-    (json_int_t) row->row_count, "rows_done", (json_int_t) row->rows_done, "rows_faulty",
-    (json_int_t) row->rows_faulty, "progress", done ? 1.0 : fmin(progress, 1.0));
+    row->row_count > 0 ? json_integer((json_int_t) row->row_count) : json_null(), "rows_done",
+    (json_int_t) row->rows_done, "rows_faulty", (json_int_t) row->rows_faulty, "progress",
+    done ? 1.0 : fmin(progress, 1.0));
 
+  json_decref(stored);
   if (view)
   {
     int64_t gone_us = row->ended_us ? row->ended_us + (int64_t) (row->keep_days * US_PER_DAY) : 0;
@@ -210,9 +214,8 @@ reply_not_ready(struct http_request *req, const struct db_batch *row)
 
   http_reply_error(req, E_BATCH_NOT_READY,
                    reason ? arena_printf(req->arena, "The batch failed: %s.", reason)
-                          : arena_printf(req->arena, "The batch is %s: %llu of %llu rows are done.",
-                                         row->state, (unsigned long long) row->rows_done,
-                                         (unsigned long long) row->row_count));
+                          : arena_printf(req->arena, "The batch is %s: %llu rows are done.",
+                                         row->state, (unsigned long long) row->rows_done));
   json_decref(problem);
 }
 

@@ -27,20 +27,18 @@
 static bool
 check_raw_type(struct http_request *req)
 {
-  static const char *const known[] = {"text/csv",
-                                      "text/tab-separated-values",
-                                      "text/plain",
-                                      "application/csv",
-                                      "application/vnd.ms-excel",
-                                      "application/octet-stream",
-                                      NULL};
+  static const char *const known[] = {
+    "text/csv",        "text/tab-separated-values",    "text/plain",
+    "application/csv", "application/vnd.ms-excel",     "application/octet-stream",
+    "application/zip", "application/x-zip-compressed", NULL};
 
   for (size_t i = 0; known[i]; i++)
     if (strcmp(req->content_type, known[i]) == 0)
       return true;
   http_reply_error(req, E_UNSUPPORTED_MEDIA_TYPE,
                    "send multipart/form-data with a part named file, or the bytes themselves as "
-                   "text/csv or text/tab-separated-values (curl: -H 'Content-Type: text/csv'), or "
+                   "text/csv, text/tab-separated-values or application/zip (curl: -H "
+                   "'Content-Type: text/csv'), or "
                    "{\"dataset\": \"ds_…\"} as application/json");
   return false;
 }
@@ -163,6 +161,21 @@ check_rows(struct http_request *req, const struct model_about *about, int fd,
   return rc == ERR_OK;
 }
 
+/* Images come in a zip, which only an engine takes apart. False when it replied. */
+static bool
+check_zip(struct http_request *req, int fd)
+{
+  static const char magic[] = {'P', 'K', 3, 4};
+  char head[sizeof magic];
+
+  if (pread(fd, head, sizeof head, 0) == (ssize_t) sizeof head
+      && memcmp(head, magic, sizeof head) == 0)
+    return true;
+  reply_fault(req, E_INVALID, "/file", "zip -r images.zip FOLDER",
+              "this model takes images: send them in one zip");
+  return false;
+}
+
 static enum err
 digest_file(int fd, uint8_t digest[SHA256_BYTES], struct err_info *info)
 {
@@ -249,9 +262,14 @@ create(struct http_request *req, struct db_conn *conn, const struct db_batch *ba
 static const char *
 wish_text(struct http_request *req, const struct batch_wish *wish)
 {
-  json_t *json =
-    json_pack("{s:b, s:b, s:o, s:o}", "strict", wish->strict, "plain", wish->plain, "threshold",
-              json_real_or_null(wish->threshold), "interval", json_real_or_null(wish->interval));
+  const struct server_limits *limits = req->limits;
+  size_t entries =
+    limits->batch_rows < limits->archive_entries ? limits->batch_rows : limits->archive_entries;
+  json_t *json = json_pack("{s:b, s:b, s:o, s:o, s:I, s:I, s:I}", "strict", wish->strict, "plain",
+                           wish->plain, "threshold", json_real_or_null(wish->threshold), "interval",
+                           json_real_or_null(wish->interval), "most_pixels",
+                           (json_int_t) limits->image_pixels, "most_entries", (json_int_t) entries,
+                           "most_bytes", (json_int_t) limits->unpacked_bytes);
   struct buf text = {0};
 
   if (json)
@@ -272,16 +290,10 @@ accept_file(struct http_request *req, struct db_conn *conn, const struct model_r
   char id[32];
 
   model_about(ref->model, &about);
-  if (about.input != DATASET_TABLE)
-  {
-    http_reply_error(req, E_UNSUPPORTED_MEDIA_TYPE,
-                     "this model takes images, and batches are of rows: send images to "
-                     "POST /api/v1/models/{model}/predict, many in one call");
-    return;
-  }
   if (!predict_threshold_fits(req, &about, wish->threshold)
       || !predict_interval_fits(req, &about, wish->interval)
-      || !check_rows(req, &about, fd, wish, &rows))
+      || !(about.input == DATASET_IMAGES ? check_zip(req, fd)
+                                         : check_rows(req, &about, fd, wish, &rows)))
     return;
   http_new_id(req, "bat_", id, sizeof id);
   struct db_batch batch = {.id = id,
@@ -290,7 +302,9 @@ accept_file(struct http_request *req, struct db_conn *conn, const struct model_r
                            .model_name = ref->model_name,
                            .model_version = ref->version,
                            .options = wish_text(req, wish),
-                           .file_name = name_from_file(req->arena, file->file_name, "rows"),
+                           .file_name =
+                             name_from_file(req->arena, file->file_name,
+                                            about.input == DATASET_IMAGES ? "images" : "rows"),
                            .input_bytes = file->size,
                            .row_count = rows,
                            .keep_days = req->server->limits.batch_days};

@@ -9,8 +9,9 @@ import signal
 import struct
 import time
 import unittest
+import zipfile
 
-from common import ApiTest, Client, idx_images, idx_labels, iris, other_tenant, pictures, prices, server, sql  # noqa: I001 sets the path
+from common import ApiTest, Client, idx_images, idx_labels, iris, other_tenant, pictures, png, prices, server, sql  # noqa: I001 sets the path
 from kills import find
 
 PATH = "/api/v1/models/{}/batches"
@@ -192,8 +193,26 @@ class Batches(ApiTest):
         job = self.run_job({"dataset": dataset, "budget": {"trials": 1}, "families": ["linear"],
                             "deploy_as": "batch-pictures"})
         self.assertEqual(job["state"], "succeeded", job)
+        files = [(f"kind/{i} é.png", png(image, 8, 8)) for i, image in enumerate(images)]
+        files[7:7] = [("read me.txt", b"no image"), ("kind/cut, off.png", files[0][1][:60]), ("big.png", png(bytes(24 * 16), 24, 16))]
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.mkdir("kind") if hasattr(archive, "mkdir") else None
+            for name, content in files:
+                archive.writestr(name, content)
+        done, rows = self.run_batch(packed.getvalue(), model="batch-pictures", kind="application/zip")
+        self.assertEqual((done["rows"], done["rows_faulty"]), (len(files), 2), done)
+        self.assertEqual([row["file"] for row in rows], [name for name, _ in files])
+        self.assertEqual([bool(row["error"]) for row in rows], [i in (7, 8) for i in range(len(files))])
+        wanted = self.api.upload("/api/v1/models/batch-pictures/predict", [("file", name, content) for name, content in files])
+        for row, one in zip(rows, wanted.json["predictions"]):
+            self.assertEqual(row["predicted_label"], one.get("label", ""), row)
+            for name, value in one.get("probabilities", {}).items():
+                self.assertEqual(as_float(row["probability_" + name]), as_float(value))
+        damaged = self.wait(self.start(packed.getvalue()[:900], model="batch-pictures", kind="application/zip")["id"])
+        self.assertEqual((damaged["state"], damaged["error"]["code"]), ("failed", "batch_failed"), damaged)
         answer = self.api.call("POST", PATH.format("batch-pictures"), iris(), {"Content-Type": "text/csv"})
-        self.problem(answer, 415, "unsupported_media_type")
+        self.problem(answer, 422, "invalid", "/file")
 
     def test_idempotency_key(self):
         key = {"Content-Type": "text/csv", "Idempotency-Key": "batch-" + os.urandom(6).hex()}
@@ -221,7 +240,7 @@ class Batches(ApiTest):
             answer = bound.call("POST", PATH.format("batch-flowers"), iris(), {"Content-Type": "text/csv"})
             self.assertEqual(answer.status, 202 if status == 200 else 403, answer)
 
-    def long_one(self, rows=400000):
+    def long_one(self, rows=200000):
         """One that takes several slices."""
         lines = iris().split()[1:]
         rng = random.Random(4)

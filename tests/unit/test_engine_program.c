@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "sql/db_batch.h"
 #include "sql/db_range.h"
 #include "sql/db_work.h"
 #include "worker/estate.h"
@@ -46,6 +47,15 @@ db_range_end_worker(struct db_conn *conn, const char *worker, const char *reason
   (void) conn;
   (void) worker;
   (void) reason;
+  return DB_NONE;
+}
+
+/* Nor a batch. */
+enum db_status
+db_batch_end_worker(struct db_conn *conn, const char *worker)
+{
+  (void) conn;
+  (void) worker;
   return DB_NONE;
 }
 
