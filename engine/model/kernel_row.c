@@ -34,7 +34,7 @@ lanes_of(size_t columns, int vector)
 {
   size_t before = (size_t) vector * LANES;
   size_t here = columns > before ? columns - before : 0;
-  return here >= LANES ? (__mmask16) 0xffff : (__mmask16) ((1u << here) - 1u);
+  return (__mmask16) ((1u << (here < LANES ? here : LANES)) - 1u);
 }
 
 /* y (columns) ← or, after the first run, += x (k) · w, whose rows are m apart. With `whole`, `columns` is vectors ·
@@ -64,7 +64,7 @@ run_columns(int vectors, bool whole, size_t columns, size_t k, size_t m, const f
   for (int v = 0; v < vectors; v++)
   {
     float *to = y + (size_t) v * LANES;
-    __mmask16 mask = whole || v + 1 < vectors ? (__mmask16) 0xffff : last;
+    __mmask16 mask = lanes_of(columns, v);
     if (!first)
       sum[v] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), sum[v]);
     _mm512_mask_storeu_ps(to, mask, sum[v]);
