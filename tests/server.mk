@@ -61,3 +61,9 @@ EXTRA_PROGRAMS += tests/bench/serve/bare
 tests_bench_serve_bare_SOURCES = tests/bench/serve/bare.c
 tests_bench_serve_bare_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
 tests_bench_serve_bare_LDADD = $(MHD_LIBS) -lpthread
+# The scan of numbers against strtod and Jansson: `make tests/bench/serve/json_scan`.
+EXTRA_PROGRAMS += tests/bench/serve/json_scan
+tests_bench_serve_json_scan_SOURCES = tests/bench/serve/json_scan.c
+tests_bench_serve_json_scan_LDADD = engine/libbase.a $(JANSSON_LIBS) -lm -lpthread
+EXTRA_DIST += tests/bench/serve/serve.py tests/bench/serve/fastapi_peer.py tests/bench/serve/requirements-fastapi.txt \
+  tests/bench/serve/README.md

@@ -5,6 +5,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 name=${1:?usage: run.sh NAME}
 program=$here/$name.py
+case $name in serve) program=$here/../bench/serve/serve.py ;; esac
 case $name in train_*) program=$here/../bench/train/${name#train_}.py ;; esac
 [ -f "$program" ] || { echo "no acceptance run $name; there are:" && ls "$here" | sed -n 's/\.py$//p'; exit 2; }
 python=python3

@@ -21,7 +21,7 @@ missed=0
 
 # ATTUNE_BENCH_PARTS picks some of them.
 parts=${ATTUNE_BENCH_PARTS:-kernels search upload listeners bayes_real train_speed train_fashion train_tables
-  train_transfer train_range_prior train_ensemble}
+  train_transfer train_range_prior train_ensemble json_scan serve}
 
 # What has been measured so far, also when a later part fails or is interrupted.
 write_results() {
@@ -41,13 +41,15 @@ write_results() {
 trap write_results EXIT
 trap "exit 1" INT TERM
 
-make -s -C "$build" tests/bench/search_vs_random tests/bench/kernel_conv
+make -s -C "$build" tests/bench/search_vs_random tests/bench/kernel_conv tests/bench/serve/json_scan
 for name in $parts; do
   if [ "$name" = search ]; then
     part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
       --know-budget 1 --functions branin,hartmann6,ackley5
   elif [ "$name" = kernels ]; then
     part kernels "$build/tests/bench/kernel_conv"
+  elif [ "$name" = json_scan ]; then
+    part json_scan "$build/tests/bench/serve/json_scan"
   else
     part "$name" "$here/../accept/run.sh" "$name"
   fi
