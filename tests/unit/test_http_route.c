@@ -51,6 +51,11 @@ test_routes_are_found(void **state)
     {"GET", "/api/v1/models/iris/versions/3/report", "models.version_report"},
     {"PUT", "/api/v1/models/iris/aliases/best", "models.alias"},
     {"GET", "/assets/main.js", "web.asset"},
+    {"POST", "/v1/models/iris:predict", "tf.predict"},
+    {"POST", "/v1/models/a:b:predict", "tf.predict"},
+    {"GET", "/v1/models/iris", "tf.status"},
+    {"POST", "/v1/models/iris/labels/best:predict", "tf.label_predict"},
+    {"GET", "/api/v2/ImageCategorization/Model/", "nanonets.model"},
   };
   struct arena *arena = arena_new(0);
   (void) state;
@@ -95,6 +100,14 @@ test_bad_paths(void **state)
     assert_int_equal(look(arena, "GET", bad[i]).match, HTTP_MATCH_BAD_PATH);
   for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++)
     assert_int_equal(look(arena, "GET", missing[i]).match, HTTP_MATCH_NO_PATH);
+  /* the verb belongs to the pattern: what stands before it is the name, and other methods have no such path */
+  struct found verb = look(arena, "POST", "/v1/models/iris%40fast:predict");
+  assert_string_equal(verb.args[0].value, "iris@fast");
+  verb = look(arena, "GET", "/v1/models/iris:predict");
+  assert_int_equal(verb.match, HTTP_MATCH_NO_METHOD);
+  assert_string_equal(verb.allow, "POST");
+  assert_int_equal(look(arena, "POST", "/v1/models/:predict").match, HTTP_MATCH_NO_METHOD);
+  assert_int_equal(look(arena, "POST", "/v1/models/..:predict").match, HTTP_MATCH_BAD_PATH);
   struct found found = look(arena, "PUT", "/api/v1/datasets/ds_1");
   assert_int_equal(found.match, HTTP_MATCH_NO_METHOD);
   assert_string_equal(found.allow, "GET, HEAD, DELETE");
@@ -167,6 +180,43 @@ test_keys_are_parsed(void **state)
   assert_false(http_auth_parse_bearer(header, &credential));
   assert_false(http_auth_parse_bearer("Bearer ", &credential));
   assert_false(http_auth_parse_bearer("", &credential));
+}
+
+/* "Basic " and the pair in base64. */
+static bool
+parse_basic(const char *pair, struct http_credential *credential)
+{
+  char header[600] = "Basic ";
+  sodium_bin2base64(header + 6, sizeof header - 6, (const unsigned char *) pair, strlen(pair),
+                    sodium_base64_VARIANT_ORIGINAL);
+  return http_auth_parse_basic(header, credential);
+}
+
+static void
+test_user_names_are_keys(void **state)
+{
+  char text[HTTP_TOKEN_SIZE], pair[400], id[32];
+  uint8_t hash[32];
+  struct http_credential credential;
+  (void) state;
+  db_id_new("key_", id, sizeof id);
+  http_auth_new_key(id, text, hash);
+  static const char *const good[] = {"", ":", ":anything", "::"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+  {
+    snprintf(pair, sizeof pair, "%s%s", text, good[i]);
+    assert_true(parse_basic(pair, &credential));
+    assert_string_equal(credential.key_id, id);
+    assert_memory_equal(credential.hash, hash, 32);
+  }
+  snprintf(pair, sizeof pair, ":%s", text);
+  assert_false(parse_basic(pair, &credential));
+  snprintf(pair, sizeof pair, "%s:%0200d", text, 0);
+  assert_false(parse_basic(pair, &credential));
+  assert_false(parse_basic("", &credential));
+  static const char *const bad[] = {"", "Basic", "Basic ", "Basic %%%", "Bearer YQ==", "BasicYQ=="};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_false(http_auth_parse_basic(bad[i], &credential));
 }
 
 static void
@@ -258,10 +308,11 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_routes_are_found), cmocka_unit_test(test_arguments_are_decoded),
-    cmocka_unit_test(test_bad_paths),        cmocka_unit_test(test_table_is_sound),
-    cmocka_unit_test(test_keys_are_parsed),  cmocka_unit_test(test_cookies_are_parsed),
-    cmocka_unit_test(test_event_text),       cmocka_unit_test(test_last_ids),
+    cmocka_unit_test(test_routes_are_found),   cmocka_unit_test(test_arguments_are_decoded),
+    cmocka_unit_test(test_bad_paths),          cmocka_unit_test(test_table_is_sound),
+    cmocka_unit_test(test_keys_are_parsed),    cmocka_unit_test(test_user_names_are_keys),
+    cmocka_unit_test(test_cookies_are_parsed), cmocka_unit_test(test_event_text),
+    cmocka_unit_test(test_last_ids),
   };
   return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
