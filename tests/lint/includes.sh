@@ -48,7 +48,7 @@ only() { # header pattern, file pattern allowed
   hits=$(git grep -lE "^#include <($1)>" -- '*.c' '*.h' | grep -vE "$2")
   [ -z "$hits" ] || say "<$1> may be included only by $2, not by: $hits"
 }
-only 'microhttpd\.h' '^(server/http[a-z_]*|tests/harness/faults)\.[ch]$'
+only 'microhttpd\.h' '^(server/http[a-z_]*|tests/harness/faults|tests/bench/serve/bare)\.[ch]$'
 only 'cblas\.h' '^engine/base/la\.c$'
 only 'dnnl.*\.h|oneapi/dnnl.*' '^engine/model/kernel[a-z_]*\.[ch]$'
 only 'xgboost/c_api\.h' '^(engine/model/model_trees[a-z_]*\.c|tests/)'
