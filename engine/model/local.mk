@@ -27,6 +27,9 @@ engine_libmodel_a_SOURCES = \
   engine/model/export_c_parts.c \
   engine/model/export_codec.c engine/model/export_codec.h \
   engine/model/export_json.c engine/model/export_json.h \
+  engine/model/export_onnx.c engine/model/export_onnx.h \
+  engine/model/export_onnx_body.c engine/model/export_onnx_body.h engine/model/export_onnx_cnn.c \
+  engine/model/export_onnx_graph.c engine/model/export_onnx_graph.h \
   engine/model/export_json_internal.h engine/model/export_json_parts.c \
   engine/model/kernel.h engine/model/kernel_onednn.c \
   engine/model/kernel_bf16.c engine/model/kernel_bf16.h \

@@ -8,6 +8,7 @@
 
 #include "model/export_c.h"
 #include "model/export_json.h"
+#include "model/export_onnx.h"
 #include "server/handler/common.h"
 #include "server/json_view.h"
 #include "server/model_cache.h"
@@ -52,10 +53,19 @@ write_c(const struct model *model, const struct db_model_version *version, struc
   return export_c(model, title, out, info);
 }
 
-static const struct export_format formats[] = {{"c", "text/x-c; charset=utf-8", "c", write_c},
-                                               {"json", "application/json", "json", write_json}};
+static enum err
+write_onnx(const struct model *model, const struct db_model_version *version, struct buf *out,
+           struct err_info *info)
+{
+  return export_onnx(model, version->model_name, out, info);
+}
 
-#define FORMATS_TEXT "format is c or json"
+static const struct export_format formats[] = {
+  {"onnx", "application/octet-stream", "onnx", write_onnx},
+  {"c", "text/x-c; charset=utf-8", "c", write_c},
+  {"json", "application/json", "json", write_json}};
+
+#define FORMATS_TEXT "format is c, json or onnx"
 
 static const struct export_format *
 find_format(struct http_request *req)

@@ -98,6 +98,8 @@ class Export(ApiTest):
                              "budget": {"trials": 3}, "deploy_as": "houses",
                              "search": {"seed": 1, "space": {"trees": {"rounds": 10}, "mlp": {"epochs": 3, "units": 8}}}})
         self.assertEqual(done["state"], "succeeded", done)
+        self.problem(self.api.get(f"/api/v1/models/houses/versions/{done['model']['version']}/export?format=onnx"), 422,
+                     "invalid", "")
         source = self.api.get(f"/api/v1/models/houses/versions/{done['model']['version']}/export?format=c")
         self.assertEqual(source.status, 200, source)
         rows = [line.rpartition(",")[0] for line in lines[:60]]
@@ -116,6 +118,13 @@ class Export(ApiTest):
             self.assertEqual(label, row["label"])
             for name, output in zip(("no", "yes"), outputs):
                 self.assertAlmostEqual(row["probabilities"][name], float(output), delta=2e-6)
+
+    def test_onnx(self):
+        """The clients' stage runs such files; here it is one, and names what it wants."""
+        answer = self.api.get(self.path + "/export?format=onnx")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/octet-stream"), answer)
+        for name in (b"sepal_length", b"petal_width", b"attune_probabilities", b"versicolor"):
+            self.assertIn(name, answer.raw)
 
     def test_refused(self):
         self.problem(self.api.get(self.path + "/export"), 400, "bad_request")
