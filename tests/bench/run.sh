@@ -21,7 +21,7 @@ missed=0
 
 # ATTUNE_BENCH_PARTS picks some of them.
 parts=${ATTUNE_BENCH_PARTS:-kernels search upload listeners bayes_real train_speed train_fashion train_tables
-  train_transfer train_range_prior train_ensemble json_scan serve}
+  train_transfer train_range_prior train_ensemble json_scan serve serve_trees serve_nets}
 
 # What has been measured so far, also when a later part fails or is interrupted.
 write_results() {
@@ -41,7 +41,8 @@ write_results() {
 trap write_results EXIT
 trap "exit 1" INT TERM
 
-make -s -C "$build" tests/bench/search_vs_random tests/bench/kernel_conv tests/bench/serve/json_scan
+make -s -C "$build" tests/bench/search_vs_random tests/bench/kernel_conv tests/bench/serve/json_scan \
+  tests/bench/serve/trees tests/bench/serve/nets
 for name in $parts; do
   if [ "$name" = search ]; then
     part search "$build/tests/bench/search_vs_random" --seeds 20 --first-seed 1001 --trials 30 \
@@ -50,6 +51,10 @@ for name in $parts; do
     part kernels "$build/tests/bench/kernel_conv"
   elif [ "$name" = json_scan ]; then
     part json_scan "$build/tests/bench/serve/json_scan"
+  elif [ "$name" = serve_trees ]; then
+    part serve_trees "$build/tests/bench/serve/trees"
+  elif [ "$name" = serve_nets ]; then
+    part serve_nets "$build/tests/bench/serve/nets"
   else
     part "$name" "$here/../accept/run.sh" "$name"
   fi

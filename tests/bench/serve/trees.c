@@ -4,7 +4,8 @@
  *   make tests/bench/serve/trees && tests/bench/serve/trees [FILE]
  *
  * With FILE, the largest model (UBJSON) is also written to FILE.ubj and its rows (float32) to FILE.rows, for
- * tests/bench/serve/trees_peers.py. One JSON object a line on stdout. */
+ * tests/bench/serve/trees_peers.py. One JSON object a line on stdout. The exit status is 1 if margins differ, or
+ * if 1,000 rows through 500 trees of depth 6 take more than a third of XGBoost's time. */
 #include <config.h>
 
 #include <math.h>
@@ -177,6 +178,7 @@ main(int argc, char **argv)
                                     {1000, 500, 6}, {1000, 500, 3}, {1000, 500, 9}};
   float *x = malloc(ROWS * INPUTS * sizeof *x), *y = malloc(ROWS * sizeof *y);
   float *out = malloc(ROWS * sizeof *out);
+  bool slow = false;
 
   proc_pin_blas_threads(argv, NULL);
   if (!x || !y || !out)
@@ -195,7 +197,9 @@ main(int argc, char **argv)
            n, cases[c][1], cases[c][2], 1e6 * timing.ours, 1e6 * timing.any, 1e6 * timing.theirs,
            timing.theirs / timing.ours, same ? "true" : "false");
     fflush(stdout);
-    if (argc > 1 && n == 1000 && cases[c][1] == 500 && cases[c][2] == 6)
+    bool goal = n == 1000 && cases[c][1] == 500 && cases[c][2] == 6;
+    slow = slow || (goal && timing.theirs < 3.0 * timing.ours);
+    if (argc > 1 && goal)
     {
       keep(argv[1], ".ubj", trees->ubj, trees->ubj_length);
       keep(argv[1], ".rows", x, 1000 * INPUTS * sizeof *x);
@@ -208,5 +212,5 @@ main(int argc, char **argv)
   free(x);
   free(y);
   free(out);
-  return 0;
+  return slow;
 }
