@@ -268,12 +268,12 @@ apply_words(const struct apply *apply, const struct encode_column *column,
 static size_t
 find_input(const struct table *table, const char *name, size_t start)
 {
-  for (size_t i = 0; i < table->column_count; i++)
-  {
-    size_t at = (start + i) % table->column_count;
+  for (size_t at = start; at < table->column_count; at++)
     if (strcmp(table->columns[at].name, name) == 0)
       return at;
-  }
+  for (size_t at = 0; at < start && at < table->column_count; at++)
+    if (strcmp(table->columns[at].name, name) == 0)
+      return at;
   return SIZE_MAX;
 }
 

@@ -13,27 +13,45 @@
 #define NOTES_PER_ROW 100
 #define VALUE_SHOWN 80
 
+static bool
+has_numbers(const struct row_column *column)
+{
+  return column->type == COLUMN_NUMERIC || column->type == COLUMN_DATETIME;
+}
+
+/* Missing values for all columns of numbers, one column after the other. */
+static double *
+make_numbers(struct row_batch *batch, size_t rows)
+{
+  size_t columns = 0, cells;
+  for (size_t c = 0; c < batch->schema->count; c++)
+    columns += has_numbers(&batch->schema->columns[c]);
+  if (__builtin_mul_overflow(columns, rows, &cells))
+    return NULL;
+  double *numbers = arena_array(batch->arena, cells, sizeof *numbers);
+  for (size_t i = 0; numbers != NULL && i < cells; i++)
+    numbers[i] = (double) NAN;
+  return numbers;
+}
+
 static enum err
 make_columns(struct row_batch *batch, size_t rows)
 {
   size_t count = batch->schema->count;
+  double *numbers = make_numbers(batch, rows);
   batch->texts = arena_array(batch->arena, count, sizeof *batch->texts);
   struct column *columns = arena_array(batch->arena, count, sizeof *columns);
-  if (columns == NULL || batch->texts == NULL)
+  if (columns == NULL || batch->texts == NULL || numbers == NULL)
     return ERR_MEMORY;
   for (size_t c = 0; c < count; c++)
   {
     const struct row_column *known = &batch->schema->columns[c];
     columns[c].name = known->name;
     columns[c].type = known->type;
-    if (known->type == COLUMN_NUMERIC || known->type == COLUMN_DATETIME)
+    if (has_numbers(known))
     {
-      double *numbers = arena_array(batch->arena, rows, sizeof *numbers);
-      if (numbers == NULL)
-        return ERR_MEMORY;
-      for (size_t i = 0; i < rows; i++)
-        numbers[i] = (double) NAN;
       columns[c].number = numbers;
+      numbers += rows;
       continue;
     }
     if (known->type == COLUMN_TEXT)
