@@ -298,6 +298,34 @@ class Batches(ApiTest):
             labels.setdefault(given.split(b",", 1)[1], set()).add(own[fields])
         self.assertEqual({len(found) for found in labels.values()}, {1})
 
+    def test_beside_a_job(self):
+        """Neither waits for the other's end."""
+        dataset = self.upload(iris())["id"]
+        job = self.api.post("/api/v1/jobs", {"dataset": dataset, "target": "species", "budget": {"seconds": 600}}).json["id"]
+        self.run_batch(iris())
+        while not (now := self.api.get(f"/api/v1/jobs/{job}").json)["trials"]["done"]:
+            self.assertIn(now["state"], ("queued", "running"), now)
+            time.sleep(0.1)
+        self.run_batch(iris())
+        now = self.api.get(f"/api/v1/jobs/{job}").json
+        self.assertEqual(now["state"], "running", now)
+        self.api.post(f"/api/v1/jobs/{job}/cancel")
+        self.api.wait_job(job, 120)
+
+    def test_too_many_at_once(self):
+        tenant = sql("SELECT tenant_id FROM prediction_batch LIMIT 1").strip() or sql("SELECT id FROM tenant LIMIT 1").strip()
+        sql("INSERT INTO prediction_batch (id, tenant_id, model_id, model_name, model_version, options, file_name,"
+            " input_sha256, input_bytes, row_count, keep_days, state, lease_until)"
+            f" SELECT 'bat_full' || i, '{tenant}', 'mdl_x', 'x', 1, '{{}}', 'x', decode(repeat('00', 32), 'hex'), 1, 1, 1,"
+            " 'running', now() + interval '1 hour' FROM generate_series(1, 20) AS i")
+        try:
+            answer = self.api.call("POST", PATH.format("batch-flowers"), iris(), {"Content-Type": "text/csv"})
+            self.problem(answer, 429, "quota")
+            self.assertEqual(answer.json["limit"], "live_batches", answer)
+        finally:
+            sql("DELETE FROM prediction_batch WHERE id LIKE 'bat_full%'")
+        self.run_batch(iris())
+
     def test_kept_for_a_while(self):
         done, _ = self.run_batch(iris())
         self.assertGreater(done["kept_until"], done["ended_at"])
