@@ -240,7 +240,7 @@ class Batches(ApiTest):
             answer = bound.call("POST", PATH.format("batch-flowers"), iris(), {"Content-Type": "text/csv"})
             self.assertEqual(answer.status, 202 if status == 200 else 403, answer)
 
-    def long_one(self, rows=200000):
+    def long_one(self, rows=120000):
         """One that takes several slices."""
         lines = iris().split()[1:]
         rng = random.Random(4)
