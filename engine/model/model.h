@@ -111,7 +111,8 @@ struct model_workspace *model_workspace_new(void);
 void model_workspace_free(struct model_workspace *workspace);
 
 /* out (count, output_count) ← rows of a table whose columns are matched by name (rows == NULL: 0 …
- * count−1). ERR_INVALID when the model wants images. */
+ * count−1). A row's numbers do not depend on the others: for networks where kernel_row.h applies, elsewhere up to
+ * the last bits. ERR_INVALID when the model wants images. */
 enum err model_predict_table(const struct model *model, struct model_workspace *workspace,
                              const struct table *table, const size_t *rows, size_t count,
                              float *out, struct err_info *info);

@@ -180,6 +180,7 @@ walk_trees(const struct trees_flat *flat, size_t first, size_t count, const floa
     depth = flat->depth[t] > depth ? flat->depth[t] : depth;
   }
   for (uint32_t level = 0; level < depth; level++)
+#pragma GCC unroll 8
     for (size_t k = 0; k < WALKS; k++)
       at[k] = go(flat->steps, at[k], x);
   for (size_t k = 0; k < count && k < WALKS; k++)
@@ -212,6 +213,7 @@ walk_rows(const struct trees *trees, size_t t, const float *x, float *margins)
   for (size_t k = 0; k < WALKS; k++)
     at[k] = flat->root[t];
   for (uint32_t level = 0; level < flat->depth[t]; level++)
+#pragma GCC unroll 8
     for (size_t k = 0; k < WALKS; k++)
       at[k] = go(flat->steps, at[k], x + k * trees->inputs);
   for (size_t k = 0; k < WALKS; k++)
