@@ -341,7 +341,7 @@ export_onnx(const struct model *model, const char *name, struct buf *out, struct
   rc = work.inputs ? model_nodes(&work) : ERR_MEMORY;
   if (rc == ERR_OK)
   {
-    onnx_finish(&work.graph, name, "A model exported by Attune", out);
+    onnx_finish(&work.graph, name, model->interval ? "prediction intervals" : NULL, out);
     rc = out->failed ? ERR_MEMORY : ERR_OK;
   }
   onnx_clear(&work.graph);

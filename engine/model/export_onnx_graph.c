@@ -364,11 +364,11 @@ put_opset(struct buf *out, const char *domain, int64_t version)
 }
 
 void
-onnx_finish(const struct onnx *graph, const char *name, const char *doc, struct buf *out)
+onnx_finish(const struct onnx *graph, const char *name, const char *left_out, struct buf *out)
 {
   const struct buf *parts[] = {&graph->nodes, &graph->initializers, &graph->inputs,
                                &graph->outputs};
-  struct buf body = {0};
+  struct buf body = {0}, property = {0};
 
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
   {
@@ -379,8 +379,13 @@ onnx_finish(const struct onnx *graph, const char *name, const char *doc, struct 
   put_text(&body, 2, name);
   put_int(out, 1, IR_VERSION);
   put_text(out, 2, "Attune");
-  put_text(out, 6, doc);
+  put_text(out, 6, "A model exported by Attune");
   put_message(out, 7, &body);
   put_opset(out, "", OPSET);
   put_opset(out, "ai.onnx.ml", OPSET_ML);
+  if (!left_out)
+    return;
+  put_text(&property, 1, "attune_left_out");
+  put_text(&property, 2, left_out);
+  put_message(out, 14, &property);
 }

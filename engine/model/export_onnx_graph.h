@@ -28,8 +28,8 @@ struct onnx
 
 void onnx_clear(struct onnx *graph);
 
-/* The whole file. */
-void onnx_finish(const struct onnx *graph, const char *name, const char *doc, struct buf *out);
+/* The whole file. left_out, if not NULL, becomes the property "attune_left_out" of its metadata. */
+void onnx_finish(const struct onnx *graph, const char *name, const char *left_out, struct buf *out);
 
 /* An input or output of the graph; the first of dims (count) is the number of rows, whatever it is. An output is the
  * value under another name. */

@@ -35,6 +35,7 @@ def check(folder):
     names = [one.name for one in session.get_outputs()]
     found = dict(zip(names, session.run(names, feed(session, rows))))
     if "attune_value" in found:
+        assert session.get_modelmeta().custom_metadata_map["attune_left_out"] == "prediction intervals"
         expected = numpy.array([one["value"] for one in told])
         off = abs(found["attune_value"][:, 0] - expected).max() / max(1.0, abs(expected).max())
     else:

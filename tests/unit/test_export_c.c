@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "model/export_c.h"
+#include "model/model_build.h"
+#include "model/model_cnn.h"
 #include "tests/harness/toy_fit.h"
 
 #define WITHIN 1e-6
@@ -173,6 +176,50 @@ test_images(void **state)
   check_model(toy_images(60, 3), "cnn", "{\"epochs\": 1, \"filters\": 4}");
   check_model(toy_images(60, 3), "cnn",
               "{\"epochs\": 1, \"filters\": 4, \"blocks\": 1, \"activation\": \"silu\"}");
+  check_model(toy_images(60, 3), "cnn",
+              "{\"epochs\": 1, \"filters\": 4, \"head_units\": 12, \"batch_norm\": \"no\", "
+              "\"flip\": \"yes\"}");
+}
+
+/* A network whose head looks at a grid, as those have that start from another model's body; it answers as random
+ * weights will. */
+static void
+test_grid(void **state)
+{
+  struct toy_fit fit;
+  struct convnet *net;
+  struct model *model;
+  struct rng rng;
+  struct convnet_config config = {.height = 8,
+                                  .width = 8,
+                                  .channels = 1,
+                                  .outputs = 3,
+                                  .stages = 2,
+                                  .blocks = 1,
+                                  .filters = 4,
+                                  .kernel = 5,
+                                  .stride = 1,
+                                  .head_grid = 3,
+                                  .normalised = true,
+                                  .activation = CONV_GELU};
+  (void) state;
+
+  toy_fit_init(&fit, toy_images(20, 3), "cnn", "{}");
+  assert_int_equal(convnet_new(&config, false, &net, NULL), ERR_OK);
+  rng_init(&rng, 1, 2);
+  for (size_t i = 0; i < net->param_count; i++)
+    net->w[i] = 0.2f * (float) rng_normal(&rng);
+  struct model_parts parts = {.family = "cnn",
+                              .params = fit.params,
+                              .task = &fit.task,
+                              .dataset = fit.dataset,
+                              .pixels = {.height = 8, .width = 8, .channels = 1, .scale = 0.01f}};
+  assert_int_equal(model_cnn_take(net, true, &parts.body, NULL), ERR_OK);
+  assert_int_equal(model_build_take(&parts, &model, NULL), ERR_OK);
+  check_answers(model, &fit);
+  convnet_free(net);
+  model_free(model);
+  toy_fit_clear(&fit);
 }
 
 static void
@@ -202,7 +249,7 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_images),
-                                     cmocka_unit_test(test_bag)};
+                                     cmocka_unit_test(test_grid), cmocka_unit_test(test_bag)};
   if (sodium_init() < 0)
     return 1;
   return cmocka_run_group_tests(tests, NULL, NULL);
