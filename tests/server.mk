@@ -9,7 +9,7 @@ TESTS += $(handler_tests)
 HANDLER_TEST_LIBS = engine/libbase.a $(CMOCKA_LIBS) $(OPENBLAS_LIBS) $(JANSSON_LIBS) -lm -lpthread
 tests_unit_test_server_text_SOURCES = tests/unit/test_server_text.c tests/harness/test_support.h \
   server/names.c server/json_view.c server/handler/predict_reply.c engine/data/decision.c engine/model/model_interval.c
-tests_unit_test_server_text_LDADD = $(HANDLER_TEST_LIBS)
+tests_unit_test_server_text_LDADD = sql/libdb.a $(HANDLER_TEST_LIBS) $(SODIUM_LIBS) $(PQ_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/harness/image_fixture.h tests/harness/test_support.h
 tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
 tests_unit_test_image_turn_SOURCES = tests/unit/test_image_turn.c tests/harness/image_fixture.h tests/harness/test_support.h

@@ -9,6 +9,7 @@
 #include "server/handler/predict_reply.h"
 #include "server/json_view.h"
 #include "server/names.h"
+#include "sql/db.h"
 
 /* predict_reply.c is tested without the readers of bodies. */
 const json_t *
@@ -259,6 +260,33 @@ job_view(void **state)
   json_decref(view);
 }
 
+static int
+compare_ids(const void *left, const void *right)
+{
+  return strcmp(left, right);
+}
+
+/* Ids from a thread's store of random bytes are all different, also across its refills. */
+static void
+ids_made_often(void **state)
+{
+  static char ids[1000][32];
+  char small[24] = "kept";
+  (void) state;
+  for (size_t i = 0; i < 1000; i++)
+  {
+    db_id_new_often("prd_", ids[i], sizeof ids[i]);
+    assert_int_equal(strlen(ids[i]), 24);
+    assert_int_equal(strncmp(ids[i], "prd_", 4), 0);
+    assert_int_equal(strspn(ids[i] + 4, "0123456789abcdefghjkmnpqrstvwxyz"), 20);
+  }
+  qsort(ids, 1000, sizeof ids[0], compare_ids);
+  for (size_t i = 1; i < 1000; i++)
+    assert_string_not_equal(ids[i - 1], ids[i]);
+  db_id_new_often("prd_", small, sizeof small);
+  assert_string_equal(small, "kept");
+}
+
 int
 main(void)
 {
@@ -267,6 +295,7 @@ main(void)
     cmocka_unit_test(names_from_files), cmocka_unit_test(titles),
     cmocka_unit_test(float_texts),      cmocka_unit_test(job_progress),
     cmocka_unit_test(job_view),         cmocka_unit_test(predict_answer),
+    cmocka_unit_test(ids_made_often),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ def dense_model(sizes):
 
 def image_model():
     nodes, weights, last, channels = [], [], "x", 1
-    for i, filters in enumerate((32, 64, 128)):
+    for i, filters in enumerate((8, 16, 32)):
         weights += [helper.make_tensor(f"w{i}", TensorProto.FLOAT, (filters, channels, 3, 3),
                                        RNG.normal(0, 0.1, filters * channels * 9)),
                     helper.make_tensor(f"b{i}", TensorProto.FLOAT, (filters,), numpy.zeros(filters))]
