@@ -99,6 +99,7 @@ server_libserver_a_SOURCES += \
   server/handler/job_search.c \
   server/handler/search_ask.c server/handler/search_ask.h \
   server/handler/jobs.c \
+  server/handler/aliases.c \
   server/handler/models.c \
   server/handler/export.c server/handler/import.c \
   server/handler/studies.c \
@@ -140,6 +141,7 @@ server_libserver_a_SOURCES += \
   server/ingest_queue.c server/ingest_queue.h \
   server/upload_pack.c server/upload_pack.h \
   server/json_view.c server/json_view.h \
+  server/model_route.c server/model_route.h \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \
   server/search_json.c server/search_json.h \

@@ -225,6 +225,7 @@ unref_locked(struct model_cache *cache, struct entry *entry)
   return surplus;
 }
 
+/* The version of a row. key NULL = what led to it is not noted here. */
 static enum err
 get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_version *row,
         const char *key, uint64_t forgets, struct model_ref *ref, struct err_info *info)
@@ -249,8 +250,9 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
     rc = err_set(info, ERR_MEMORY, "out of memory");
   else if (entry->state == ENTRY_READY)
   {
-    if (entry->listed)
-      cache_lookup_set(cache, key, entry, cache->forgets != forgets);
+    struct model_route route = model_route_to(entry->version);
+    if (entry->listed && key)
+      cache_lookup_set(cache, key, &route, &entry, cache->forgets != forgets);
     entry->refs--;
     if (entry->listed)
       cache_ref_fill(cache, entry, ref);
@@ -292,13 +294,58 @@ get_stale(struct model_cache *cache, const char *key, struct model_ref *ref, str
   return found ? ERR_OK : err_set(info, ERR_UNAVAILABLE, "the database is away");
 }
 
+/* One of the versions that an alias divides its calls among: all of them are loaded, so that none waits later. */
+static enum err
+get_part(struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
+         const struct db_model_version *row, const struct model_route *route, const char *key,
+         uint64_t forgets, struct arena *arena, struct model_ref *ref, struct err_info *info)
+{
+  struct model_ref refs[MODEL_ROUTE_PARTS];
+  struct entry *entries[MODEL_ROUTE_PARTS];
+  size_t held = 0, chosen = SIZE_MAX;
+  bool listed = true;
+  enum err rc = ERR_OK;
+
+  while (rc == ERR_OK && held < route->count)
+  {
+    struct db_model_version part = *row;
+    if (route->parts[held].version != row->version
+        && db_model_get(conn, tenant_id, row->model_id, route->parts[held].version, NULL, arena,
+                        &part)
+             != DB_ROWS)
+      rc = err_set(info, ERR_UNAVAILABLE, "version %d can't be read", route->parts[held].version);
+    else
+      rc = get_row(cache, conn, &part, NULL, forgets, &refs[held], info);
+    held += rc == ERR_OK;
+  }
+  if (rc == ERR_OK)
+  {
+    pthread_mutex_lock(&cache->mutex);
+    for (size_t i = 0; i < held; i++)
+    {
+      entries[i] = refs[i].entry;
+      listed = listed && entries[i]->listed;
+    }
+    if (listed)
+      cache_lookup_set(cache, key, route, entries, cache->forgets != forgets);
+    chosen = cache_route_draw(cache, route);
+    pthread_mutex_unlock(&cache->mutex);
+    *ref = refs[chosen];
+  }
+  for (size_t i = 0; i < held; i++)
+    if (i != chosen)
+      model_cache_release(cache, &refs[i]);
+  return rc;
+}
+
 enum err
 model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
                 const char *name, int version, const char *alias, struct model_ref *ref,
                 struct err_info *info)
 {
   struct db_model_version row;
-  struct err_info own;
+  struct model_route route;
+  struct err_info own, failure = {.code = ERR_OK};
   struct arena *arena;
   char key[MODEL_CACHE_KEY_SIZE];
   uint64_t forgets;
@@ -321,8 +368,12 @@ model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *ten
   switch (db_model_get(conn, tenant_id, name, version, alias, arena, &row))
   {
   case DB_ROWS:
-    rc = get_row(cache, conn, &row, key, forgets, ref, info);
-    if (rc == ERR_UNAVAILABLE && get_stale(cache, key, ref, info) == ERR_OK)
+    route = model_route_stored(row.version, row.split);
+    rc = route.count > 1
+           ? get_part(cache, conn, tenant_id, &row, &route, key, forgets, arena, ref, info)
+           : get_row(cache, conn, &row, key, forgets, ref, info);
+    /* what can't be loaded does not take the place of what serves */
+    if (rc != ERR_OK && get_stale(cache, key, ref, &failure) == ERR_OK)
       rc = ERR_OK;
     break;
   case DB_NONE:
@@ -364,7 +415,7 @@ model_cache_forget(struct model_cache *cache, const char *model_id)
   cache->forgets++;
   for (size_t i = 0; i < MODEL_CACHE_BUCKETS; i++)
     for (struct lookup *lookup = cache->lookups[i]; lookup; lookup = lookup->next)
-      if (!model_id || strcmp(lookup->entry->model_id, model_id) == 0)
+      if (!model_id || strcmp(lookup->parts[0]->model_id, model_id) == 0)
         lookup->stale = true;
   pthread_mutex_unlock(&cache->mutex);
 }

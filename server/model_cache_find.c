@@ -49,6 +49,15 @@ list_touch(struct model_cache *cache, struct entry *entry)
   cache_list_put_first(cache, entry);
 }
 
+static bool
+has_part(const struct lookup *lookup, const struct entry *entry)
+{
+  for (size_t i = 0; i < lookup->route.count; i++)
+    if (lookup->parts[i] == entry)
+      return true;
+  return false;
+}
+
 /* Takes the entry out of list and lookups. */
 void
 cache_entry_drop(struct model_cache *cache, struct entry *entry)
@@ -57,7 +66,7 @@ cache_entry_drop(struct model_cache *cache, struct entry *entry)
     for (struct lookup **place = &cache->lookups[i]; *place;)
     {
       struct lookup *lookup = *place;
-      if (lookup->entry != entry)
+      if (!has_part(lookup, entry))
       {
         place = &lookup->next;
         continue;
@@ -160,7 +169,8 @@ cache_lookup_remove(struct model_cache *cache, const char *key)
 
 /* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
 void
-cache_lookup_set(struct model_cache *cache, const char *key, struct entry *entry, bool stale)
+cache_lookup_set(struct model_cache *cache, const char *key, const struct model_route *route,
+                 struct entry *const *parts, bool stale)
 {
   struct lookup *lookup = cache_lookup_find(cache, key);
   unsigned bucket = key_bucket(key);
@@ -178,7 +188,8 @@ cache_lookup_set(struct model_cache *cache, const char *key, struct entry *entry
     cache->lookups[bucket] = lookup;
     cache->lookup_count++;
   }
-  lookup->entry = entry;
+  lookup->route = *route;
+  memcpy(lookup->parts, parts, route->count * sizeof *parts);
   lookup->stale = stale;
   lookup->retry_at_s = 0.0;
 }
@@ -196,16 +207,31 @@ cache_ref_fill(struct model_cache *cache, struct entry *entry, struct model_ref 
                             .entry = entry};
 }
 
+size_t
+cache_route_draw(struct model_cache *cache, const struct model_route *route)
+{
+  uint64_t x = cache->draws += UINT64_C(0x9E3779B97F4A7C15); /* splitmix64, Steele et al. 2014 */
+
+  x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+  x ^= x >> 31;
+  return model_route_pick(route, (unsigned) (x % 100));
+}
+
 bool
 cache_lookup_serve(struct model_cache *cache, const char *key, bool also_stale,
                    struct model_ref *ref)
 {
   struct lookup *lookup = cache_lookup_find(cache, key);
+  struct entry *entry;
 
-  if (!lookup || lookup->entry->state != ENTRY_READY)
+  if (!lookup)
     return false;
   if (lookup->stale && !also_stale && clock_monotonic_s() >= lookup->retry_at_s)
     return false;
-  cache_ref_fill(cache, lookup->entry, ref);
+  entry = lookup->parts[lookup->route.count > 1 ? cache_route_draw(cache, &lookup->route) : 0];
+  if (entry->state != ENTRY_READY)
+    return false;
+  cache_ref_fill(cache, entry, ref);
   return true;
 }

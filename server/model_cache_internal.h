@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "server/model_cache.h"
+#include "server/model_route.h"
 
 #define MODEL_CACHE_BUCKETS 1024u
 #define MODEL_CACHE_KEY_SIZE 512
@@ -32,11 +33,12 @@ struct entry
   struct entry *newer, *older; /* the list, by last use */
 };
 
-/* What (tenant, name, version, alias) means. */
+/* What (tenant, name, version, alias) means: one version, or several of a model of which each call takes one. */
 struct lookup
 {
   struct lookup *next;
-  struct entry *entry;
+  struct model_route route;
+  struct entry *parts[MODEL_ROUTE_PARTS]; /* as many as the route has */
   bool stale;
   double retry_at_s; /* a stale one is good until then: the database has just failed */
   char key[];
@@ -48,6 +50,7 @@ struct model_cache
   pthread_cond_t loaded;
   size_t max_bytes, bytes, entry_count, lookup_count;
   uint64_t hits, misses;
+  uint64_t draws; /* of calls divided among versions */
   uint64_t forgets; /* raised by each forget: an answer read before it is not trusted after it */
   struct entry *newest, *oldest;
   struct lookup *lookups[MODEL_CACHE_BUCKETS];
@@ -69,7 +72,10 @@ bool cache_key_make(char key[MODEL_CACHE_KEY_SIZE], const char *tenant_id, const
 struct lookup *cache_lookup_find(struct model_cache *cache, const char *key);
 void cache_lookup_remove(struct model_cache *cache, const char *key);
 /* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
-void cache_lookup_set(struct model_cache *cache, const char *key, struct entry *entry, bool stale);
+void cache_lookup_set(struct model_cache *cache, const char *key, const struct model_route *route,
+                      struct entry *const *parts, bool stale);
+/* A part of the route, at random by its percents. */
+size_t cache_route_draw(struct model_cache *cache, const struct model_route *route);
 /* A reference to a ready entry; and the same by key, true when it is known and fresh (or also_stale). */
 void cache_ref_fill(struct model_cache *cache, struct entry *entry, struct model_ref *ref);
 bool cache_lookup_serve(struct model_cache *cache, const char *key, bool also_stale,

@@ -5,9 +5,9 @@
 #include "sql/db_exec.h"
 
 /* What a query gives of model m and its version v. */
-#define MODEL_SQL(report)                                                                          \
+#define MODEL_SQL(report, split)                                                                   \
   "m.id, m.name, v.version, v.job_id, v.blob_id, v.sha256, v.bytes, v.family, v.task, v.metric,"   \
-  " v.score, v.final, v.schema, " report ", v.us_per_row, v.created_at"
+  " v.score, v.final, v.schema, " report ", v.us_per_row, v.created_at, " split
 
 static const struct db_column model_columns[] = {
   {DB_TEXT, offsetof(struct db_model_version, model_id), 0},
@@ -25,7 +25,8 @@ static const struct db_column model_columns[] = {
   {DB_JSON, offsetof(struct db_model_version, schema), 0},
   {DB_JSON, offsetof(struct db_model_version, report), 0},
   {DB_FLOAT8, offsetof(struct db_model_version, us_per_row), 0},
-  {DB_TIME, offsetof(struct db_model_version, created_us), 0}};
+  {DB_TIME, offsetof(struct db_model_version, created_us), 0},
+  {DB_JSON, offsetof(struct db_model_version, split), 0}};
 
 /* The model's row is locked until the commit, so that versions are numbered one after the other. */
 static enum db_status
@@ -88,10 +89,11 @@ enum db_status
 db_model_insert_version(struct db_conn *conn, const struct db_model_insert *insert,
                         struct arena *arena, const char **model_id, int *version)
 {
-  static const struct db_statement point = {"model_point",
-                                            "INSERT INTO model_alias (model_id, alias, version)"
-                                            " VALUES ($1, $2, $3) ON CONFLICT (model_id, alias)"
-                                            " DO UPDATE SET version = EXCLUDED.version"};
+  static const struct db_statement point = {
+    "model_point", "INSERT INTO model_alias (model_id, alias, version)"
+                   " VALUES ($1, $2, $3) ON CONFLICT (model_id, alias)"
+                   " DO UPDATE SET version = EXCLUDED.version, split = NULL,"
+                   " changed_by = NULL"};
   static const struct db_statement first = {"model_point_first",
                                             "INSERT INTO model_alias (model_id, alias, version)"
                                             " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"};
@@ -124,11 +126,15 @@ db_model_get(struct db_conn *conn, const char *tenant_id, const char *name_or_id
 {
   static const struct db_statement get = {
     "model_get",
-    "SELECT " MODEL_SQL("v.report") " FROM model m"
-                                    " LEFT JOIN model_alias a ON a.model_id = m.id AND a.alias = $4"
-                                    " JOIN model_version v ON v.model_id = m.id"
-                                    " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 END"
-                                    " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
+    "SELECT " MODEL_SQL(
+      "v.report",
+      "CASE $3 WHEN 0 THEN a.split END") " FROM model m"
+                                         " LEFT JOIN model_alias a ON a.model_id = m.id AND "
+                                         "a.alias = $4"
+                                         " JOIN model_version v ON v.model_id = m.id"
+                                         " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 "
+                                         "END"
+                                         " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
   return db_exec_one(conn, &get,
                      DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_int4(version),
                                db_text(alias != NULL ? alias : "best")),
@@ -142,6 +148,7 @@ db_model_list(struct db_conn *conn, const char *tenant_id, const char *cursor, s
   static const struct db_statement list = {
     "model_list",
     "SELECT " MODEL_SQL(
+      "NULL::jsonb",
       "NULL::jsonb") " FROM model m JOIN model_version v ON v.model_id = m.id"
                      " WHERE m.tenant_id = $1 AND (v.created_at, m.id) < ($2, $3) AND v.version ="
                      " (SELECT max(n.version) FROM model_version n WHERE n.model_id = m.id)"
@@ -157,59 +164,12 @@ db_model_version_list(struct db_conn *conn, const char *tenant_id, const char *n
 {
   static const struct db_statement list = {
     "model_version_list",
-    "SELECT " MODEL_SQL("NULL::jsonb") " FROM model m"
+    "SELECT " MODEL_SQL("NULL::jsonb",
+                        "NULL::jsonb") " FROM model m"
                                        " JOIN model_version v ON v.model_id = m.id"
                                        " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"
                                        " ORDER BY v.version DESC LIMIT $3"};
   return db_exec_many(conn, &list,
                       DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_int8((int64_t) limit)),
                       DB_COLUMNS(model_columns), arena, sizeof **models, models, count);
-}
-
-enum db_status
-db_model_alias_list(struct db_conn *conn, const char *model_id, struct arena *arena,
-                    struct db_model_alias **aliases, size_t *count)
-{
-  static const struct db_statement list = {
-    "model_alias_list",
-    "SELECT alias, version FROM model_alias WHERE model_id = $1 ORDER BY alias"};
-  static const struct db_column columns[] = {
-    {DB_TEXT, offsetof(struct db_model_alias, alias), 0},
-    {DB_INT4, offsetof(struct db_model_alias, version), 0}};
-  enum db_status status =
-    db_exec_many(conn, &list, DB_PARAMS(db_text(model_id)), DB_COLUMNS(columns), arena,
-                 sizeof **aliases, aliases, count);
-  return status == DB_NONE ? DB_ROWS : status;
-}
-
-enum db_status
-db_model_alias_set(struct db_conn *conn, const char *tenant_id, const char *name_or_id,
-                   const char *alias, int version)
-{
-  static const struct db_statement set = {
-    "model_alias_set",
-    "WITH made AS (INSERT INTO model_alias (model_id, alias, version)"
-    " SELECT m.id, $3, v.version FROM model m JOIN model_version v ON v.model_id = m.id"
-    " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2) AND v.version = $4"
-    " ON CONFLICT (model_id, alias) DO UPDATE SET version = EXCLUDED.version"
-    " RETURNING model_id) SELECT pg_notify('attune', 'model ' || model_id) FROM made"};
-  return db_exec_none(
-    conn, &set,
-    DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_text(alias), db_int4(version)));
-}
-
-enum db_status
-db_model_alias_swap(struct db_conn *conn, const char *tenant_id, const char *name_or_id,
-                    const char *alias, int expected, int version)
-{
-  static const struct db_statement swap = {
-    "model_alias_swap",
-    "WITH moved AS (UPDATE model_alias a SET version = v.version"
-    " FROM model m JOIN model_version v ON v.model_id = m.id"
-    " WHERE a.model_id = m.id AND a.alias = $3 AND a.version = $4"
-    " AND m.tenant_id = $1 AND (m.name = $2 OR m.id = $2) AND v.version = $5"
-    " RETURNING a.model_id) SELECT pg_notify('attune', 'model ' || model_id) FROM moved"};
-  return db_exec_none(conn, &swap,
-                      DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_text(alias),
-                                db_int4(expected), db_int4(version)));
 }

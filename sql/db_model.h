@@ -22,6 +22,8 @@ struct db_model_version
   const char *report; /* JSON text; NULL in lists */
   double us_per_row;
   int64_t created_us;
+  /* Where an alias was asked for that divides its calls: {"3": 90, "4": 10}, this version being the one with most. */
+  const char *split;
 };
 
 /* A version to store: model_name of the tenant is made when new. In one transaction with its blob; the alias "best"
@@ -65,20 +67,5 @@ enum db_status db_model_list(struct db_conn *conn, const char *tenant_id, const 
 enum db_status db_model_version_list(struct db_conn *conn, const char *tenant_id,
                                      const char *name_or_id, size_t limit, struct arena *arena,
                                      struct db_model_version **models, size_t *count);
-struct db_model_alias
-{
-  const char *alias;
-  int version;
-};
-enum db_status db_model_alias_list(struct db_conn *conn, const char *model_id, struct arena *arena,
-                                   struct db_model_alias **aliases, size_t *count);
-/* Points an alias at a version; DB_NONE when there is no such version. Notifies. */
-enum db_status db_model_alias_set(struct db_conn *conn, const char *tenant_id,
-                                  const char *name_or_id, const char *alias, int version);
-
-/* The same for an alias that points to `expected` now; DB_NONE when it does not, too. */
-enum db_status db_model_alias_swap(struct db_conn *conn, const char *tenant_id,
-                                   const char *name_or_id, const char *alias, int expected,
-                                   int version);
 
 #endif

@@ -21,6 +21,7 @@ sql_libdb_a_SOURCES = \
   sql/db_job_control.c \
   sql/db_job_log.c sql/db_job_log.h \
   sql/db_key.c sql/db_key.h \
+  sql/db_alias.c sql/db_alias.h \
   sql/db_model.c sql/db_model.h \
   sql/db_notify.c \
   sql/db_param.c \
@@ -69,7 +70,8 @@ sql_patches = \
   sql/schema/0012-costs.sql \
   sql/schema/0013-range-tests.sql \
   sql/schema/0014-range-beliefs.sql \
-  sql/schema/0015-batches.sql
+  sql/schema/0015-batches.sql \
+  sql/schema/0016-aliases.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

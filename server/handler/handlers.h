@@ -78,7 +78,14 @@ enum http_outcome handle_model_version_get(struct http_request *req);
 enum http_outcome handle_model_report(struct http_request *req);
 enum http_outcome handle_model_verify(struct http_request *req);
 enum http_outcome handle_model_schema(struct http_request *req);
+
+/* aliases.c */
+enum http_outcome handle_model_aliases_list(struct http_request *req);
+enum http_outcome handle_model_alias_get(struct http_request *req);
 enum http_outcome handle_model_alias_put(struct http_request *req);
+enum http_outcome handle_model_alias_delete(struct http_request *req);
+enum http_outcome handle_model_delete(struct http_request *req);
+enum http_outcome handle_model_version_delete(struct http_request *req);
 
 /* batches.c */
 enum http_outcome handle_batches_post(struct http_request *req);

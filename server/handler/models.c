@@ -8,6 +8,7 @@
 #include "server/json_view.h"
 #include "server/model_cache.h"
 #include "server/names.h"
+#include "sql/db_alias.h"
 #include "sql/db_dataset.h"
 #include "sql/db_model.h"
 
@@ -77,7 +78,7 @@ handle_models_get(struct http_request *req)
 {
   struct db_conn *conn = http_db(req);
   struct db_model_version row, *versions = NULL;
-  struct db_model_alias *aliases = NULL;
+  struct db_alias *aliases = NULL;
   size_t version_count = 0, alias_count = 0;
   enum db_status status;
   json_t *view, *names;
@@ -87,7 +88,7 @@ handle_models_get(struct http_request *req)
   status = db_model_version_list(conn, req->tenant_id, row.model_id, VERSIONS_SHOWN, req->arena,
                                  &versions, &version_count);
   if (status >= DB_NONE)
-    status = db_model_alias_list(conn, row.model_id, req->arena, &aliases, &alias_count);
+    status = db_alias_list(conn, row.model_id, req->arena, &aliases, &alias_count);
   if (status < DB_NONE)
   {
     http_reply_db(req, status, E_MODEL_NOT_FOUND);
@@ -165,128 +166,5 @@ handle_model_schema(struct http_request *req)
 
   if (conn && find_version(req, conn, &row))
     reply_stored(req, row.schema);
-  return HTTP_REPLIED;
-}
-
-/* ---- aliases --------------------------------------------------------------------------------------- */
-
-struct alias_change
-{
-  const char *alias;
-  const char *if_match; /* NULL = wherever it points now */
-  int version;
-};
-
-static const char *
-alias_etag(struct arena *arena, int version)
-{
-  return arena_printf(arena, "\"%d\"", version);
-}
-
-/* The version that If-Match names; 0 when it can name none. */
-static int
-etag_version(struct arena *arena, const char *etag)
-{
-  size_t length = strlen(etag);
-
-  if (length < 3 || etag[0] != '"' || etag[length - 1] != '"')
-    return 0;
-  return version_parse(arena_strndup(arena, etag + 1, length - 2));
-}
-
-static enum db_status
-alias_exists(struct http_request *req, struct db_conn *conn, const char *model_id,
-             const char *alias)
-{
-  struct db_model_alias *aliases = NULL;
-  size_t count = 0;
-  enum db_status status = db_model_alias_list(conn, model_id, req->arena, &aliases, &count);
-
-  for (size_t i = 0; status == DB_ROWS && i < count; i++)
-    if (strcmp(aliases[i].alias, alias) == 0)
-      return DB_ROWS;
-  return status == DB_ROWS ? DB_NONE : status;
-}
-
-/* DB_NONE: If-Match does not hold. The version is known to be there. */
-static enum db_status
-change_alias(struct http_request *req, struct db_conn *conn, const char *model_id,
-             const struct alias_change *change)
-{
-  enum db_status status = DB_ROWS;
-
-  if (change->if_match && strcmp(change->if_match, "*") != 0)
-    return db_model_alias_swap(conn, req->tenant_id, model_id, change->alias,
-                               etag_version(req->arena, change->if_match), change->version);
-  if (change->if_match)
-    status = alias_exists(req, conn, model_id, change->alias);
-  if (status == DB_ROWS)
-    status = db_model_alias_set(conn, req->tenant_id, model_id, change->alias, change->version);
-  return status;
-}
-
-/* The body and the path of a PUT of an alias. False when it replied. */
-static bool
-read_alias(struct http_request *req, struct alias_change *change)
-{
-  static const struct json_field fields[] = {{.name = "version",
-                                              .kind = JSON_KIND_INTEGER,
-                                              .required = true,
-                                              .min = 1,
-                                              .max = 1e9,
-                                              .hint = "the number of the version"},
-                                             JSON_FIELD_END};
-  struct json_faults faults;
-
-  change->alias = http_arg(req, "alias");
-  change->if_match = http_header(req, "If-Match");
-  json_faults_init(&faults, req->arena);
-  if (!name_is_model(change->alias))
-    json_fault_add(&faults, "",
-                   "use small letters, digits, dot, minus and underscore, not digits alone",
-                   "\"%s\" is no name for an alias", change->alias);
-  if (!json_is_object(req->json))
-    json_fault_add(&faults, "", "send {\"version\": 3}", "the body must be a JSON object");
-  else
-    json_check(req->json, fields, "", &faults);
-  if (faults.count > 0)
-  {
-    http_reply_faults(req, E_INVALID, &faults);
-    return false;
-  }
-  change->version = (int) json_get_integer(req->json, "version", 0);
-  return true;
-}
-
-enum http_outcome
-handle_model_alias_put(struct http_request *req)
-{
-  struct db_model_version row, wanted;
-  struct alias_change change;
-  struct db_conn *conn;
-  enum db_status status;
-
-  if (!read_alias(req, &change) || !(conn = http_db(req)) || !find_version(req, conn, &row))
-    return HTTP_REPLIED;
-  status =
-    db_model_get(conn, req->tenant_id, row.model_id, change.version, NULL, req->arena, &wanted);
-  if (status == DB_NONE)
-  {
-    reply_fault(req, E_INVALID, "/version", "GET its versions to see which there are",
-                "model %s has no version %d", row.model_name, change.version);
-    return HTTP_REPLIED;
-  }
-  if (status == DB_ROWS)
-    status = change_alias(req, conn, row.model_id, &change);
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_PRECONDITION_FAILED);
-    return HTTP_REPLIED;
-  }
-  model_cache_forget(req->server->models, row.model_id);
-  http_reply_header(req, "ETag", alias_etag(req->arena, change.version));
-  http_reply_json(req, 200,
-                  json_pack("{s:s, s:s, s:i}", "model", row.model_name, "alias", change.alias,
-                            "version", change.version));
   return HTTP_REPLIED;
 }

@@ -3,7 +3,7 @@
 import random
 import unittest
 
-from common import ApiTest
+from common import ApiTest, sql
 
 
 def table(count, seed):
@@ -83,6 +83,95 @@ class Aliases(ApiTest):
         second = self.done("quick", ["linear"], 1)
         aliases = self.api.get("/api/v1/models/quick").json["aliases"]
         self.assertEqual(aliases, {"best": second["model"]["version"], "fast": second["model"]["version"]})
+
+    def put(self, alias, body, **headers):
+        return self.api.call("PUT", f"/api/v1/models/slow/aliases/{alias}", body,
+                             {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def answered(self, alias, calls=60):
+        """Versions that answered so many calls."""
+        row = {"rows": [{"x1": 0.5, "x2": 0.5, "x3": 0}]}
+        return [self.api.post(f"/api/v1/models/slow@{alias}/predict", row).json["version"] for _ in range(calls)]
+
+    def test_split(self):
+        best, fast = (self.model["aliases"][name] for name in ("best", "fast"))
+        answer = self.put("canary", {"split": {str(fast): 50, str(best): 50}}, If_None_Match="*")
+        self.assertEqual((answer.status, answer.json["split"]), (200, {str(fast): 50, str(best): 50}), answer)
+        self.assertEqual(answer.json["version"], fast)
+        self.assertEqual(answer.headers["etag"], f'"{fast}:50,{best}:50"')
+        self.problem(self.put("canary", {"version": best}, If_None_Match="*"), 412, "precondition_failed")
+        self.assertEqual(set(self.answered("canary")), {fast, best})
+        # each row's answer is that of the version which the answer names
+        row = {"rows": [{"x1": 0.5, "x2": 0.5, "x3": 0}]}
+        alone = {version: self.api.post(f"/api/v1/models/slow@{version}/predict", row).json["predictions"]
+                 for version in (fast, best)}
+        for _ in range(10):
+            said = self.api.post("/api/v1/models/slow@canary/predict", row).json
+            self.assertEqual(said["predictions"], alone[said["version"]])
+        self.assertEqual(self.put("canary", {"version": best}, If_Match=answer.headers["etag"]).status, 200)
+        self.assertEqual(set(self.answered("canary", 20)), {best})
+        # and back, twice
+        back = self.put("canary", {"rollback": True})
+        self.assertEqual(back.json["split"], {str(fast): 50, str(best): 50}, back)
+        self.assertEqual(self.put("canary", {"rollback": True}).json["version"], best)
+        shown = self.api.get("/api/v1/models/slow/aliases/canary")
+        self.assertEqual(shown.headers["etag"], f'"{best}"')
+        self.assertEqual([change["version"] for change in shown.json["changes"]], [best, fast, best, fast])
+        self.assertTrue(all(change["changed_by"] for change in shown.json["changes"]))
+        self.assertIn("canary", [item["alias"] for item in self.api.get("/api/v1/models/slow/aliases").json["items"]])
+        path = "/api/v1/models/slow/aliases/canary"
+        self.problem(self.api.call("DELETE", path, headers={"If-Match": '"77"'}), 412, "precondition_failed")
+        self.assertEqual(self.api.call("DELETE", path).status, 204)
+        self.problem(self.api.call("DELETE", path), 404, "alias_not_found")
+        self.problem(self.api.get(path), 404, "alias_not_found")
+        self.assertEqual(self.api.post("/api/v1/models/slow@canary/predict", row).status, 404)
+        self.assertEqual(self.put("canary", {"rollback": True}).json["version"], best)
+
+    def test_bad_changes(self):
+        best = str(self.model["aliases"]["best"])
+        for body, place in (({}, "/version"), ({"version": 1, "rollback": True}, ""), ({"rollback": False}, "/rollback"),
+                            ({"split": {}}, "/split"), ({"split": {best: 99}}, "/split"),
+                            ({"split": {best: 60, "0": 40}}, "/split/0"), ({"split": {best: 50.5, "1": 49.5}}, f"/split/{best}"),
+                            ({"split": {best: 50, "999": 50}}, "/split/999"), ({"split": [1]}, "/split"),
+                            ({"split": {str(i): 5 for i in range(1, 21)}}, "/split"), ({"shadow": 1}, "/shadow")):
+            self.problem(self.put("live", body), 422, "invalid", place)
+        self.problem(self.put("never", {"rollback": True}), 409, "conflict")
+        self.problem(self.api.call("DELETE", "/api/v1/models/slow/aliases/best"), 409, "conflict")
+
+    def test_damaged_version(self):
+        """What can't be loaded never takes the place of what serves, also where it is put there behind our back."""
+        first = self.done("worn", ["linear"], 1)["model"]["version"]
+        second = self.done("worn", ["linear"], 1)["model"]["version"]
+        row = {"rows": [{"x1": 0.5, "x2": 0.5, "x3": 0}]}
+        self.assertEqual(self.put_of("worn", "live", {"version": first}).status, 200)
+        sql("UPDATE blob_chunk SET data = decode(repeat('00', length(data)), 'hex') WHERE blob_id = (SELECT blob_id FROM"
+            f" model_version v JOIN model m ON m.id = v.model_id WHERE m.name = 'worn' AND version = {second})")
+        sql("SELECT pg_notify('attune', 'model ' || id) FROM model WHERE name = 'worn'")
+        refused = self.put_of("worn", "live", {"version": second})
+        self.problem(refused, 422, "invalid", "/version")
+        self.problem(self.put_of("worn", "live", {"split": {str(first): 50, str(second): 50}}), 422, "invalid",
+                     f"/split/{second}")
+        self.assertEqual(self.api.post("/api/v1/models/worn@live/predict", row).json["version"], first)
+
+    def put_of(self, model, alias, body):
+        return self.api.call("PUT", f"/api/v1/models/{model}/aliases/{alias}", body)
+
+    def test_removal(self):
+        self.done("gone", ["linear"], 1)
+        self.done("gone", ["linear"], 1)
+        row = {"rows": [{"x1": 0.5, "x2": 0.5, "x3": 0}]}
+        versions = [item["version"] for item in self.api.get("/api/v1/models/gone/versions").json["items"]]
+        path = "/api/v1/models/gone/versions/"
+        self.problem(self.api.call("DELETE", f"{path}{versions[0]}"), 409, "conflict")
+        self.assertEqual(self.api.post(f"/api/v1/models/gone@{versions[-1]}/predict", row).status, 200)
+        self.assertEqual(self.api.call("DELETE", f"{path}{versions[-1]}").status, 204)
+        self.problem(self.api.post(f"/api/v1/models/gone@{versions[-1]}/predict", row), 404, "model_not_found")
+        self.problem(self.api.call("DELETE", f"{path}999"), 404, "model_not_found")
+        self.assertEqual(self.api.post("/api/v1/models/gone/predict", row).status, 200)
+        self.assertEqual(self.api.call("DELETE", "/api/v1/models/gone").status, 204)
+        self.problem(self.api.post("/api/v1/models/gone/predict", row), 404, "model_not_found")
+        self.problem(self.api.get("/api/v1/models/gone"), 404, "model_not_found")
+        self.problem(self.api.call("DELETE", "/api/v1/models/gone"), 404, "model_not_found")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ WAIT_MAX_S = 600  # of the contract; what is above it must stay there
 CONTRACT = CLIENT.get("/openapi.json").json
 PATHS, REQUEST_BODIES = CONTRACT["paths"], CONTRACT["components"]["requestBodies"]
 PREDICT_CSV = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.1,2.9,,1.4\n"
+NEEDED_MODELS = {CLIENT.get(f"/api/v1/models/{SEEDS[one]}").json["id"] for one in ("model", "image_model")}
+NEEDED_MODELS |= {SEEDS["model"], SEEDS["image_model"]}
 STARTS_JOB = ("POST /api/v1/jobs", "POST /api/v1/train")
 STEERED = set()  # cases whose body was valid and is now one of ours
 
@@ -96,6 +98,21 @@ def new_batch():
     return CLIENT.upload(f"/api/v1/models/{SEEDS['model']}/batches", [("file", "a.csv", SEEDS["csv"].encode() * 20)]).json.get("id")
 
 
+def new_model(versions=1):
+    """A copy of the model that all may use."""
+    name = "copy-" + uuid.uuid4().hex[:12]
+    export = CLIENT.get(f"/api/v1/models/{SEEDS['model']}/versions/{SEEDS['version']}/export?format=json").json
+    for _ in range(versions):
+        CLIENT.post(f"/api/v1/models?name={name}", export)
+    return name
+
+
+def new_alias():
+    name = "short-" + uuid.uuid4().hex[:12]
+    CLIENT.call("PUT", f"/api/v1/models/{SEEDS['model']}/aliases/{name}", {"version": SEEDS["version"]})
+    return name
+
+
 def new_study_trial():
     """One that is running, of the study that all may use."""
     answer = CLIENT.post(f"/api/v1/studies/{SEEDS['path']['study']}/suggest", {"client_id": uuid.uuid4().hex})
@@ -126,9 +143,13 @@ def new_item(collection):
 # What changes or ends something that other requests need gets one of its own.
 OWN_ITEM = {"DELETE /api/v1/datasets/{dataset}": new_dataset,
             "PATCH /api/v1/datasets/{dataset}/schema": new_dataset,
+            "DELETE /api/v1/models/{model}": new_model, "DELETE /api/v1/models/{model}/aliases/{alias}": new_alias,
             "POST /api/v1/batches/{batch}/cancel": new_batch, "DELETE /api/v1/batches/{batch}": new_batch,
             "POST /api/v1/jobs/{job}/cancel": new_job, "POST /api/v1/jobs/{job}/pause": new_job,
             "POST /api/v1/jobs/{job}/resume": new_paused_job, "POST /api/v1/jobs/{job}/extend": new_job, "DELETE /api/v1/keys/{key}": new_key}
+
+
+DELETE_VERSION = "DELETE /api/v1/models/{model}/versions/{version}"
 
 
 def disable(tenant):
@@ -155,6 +176,8 @@ def steer_path(case, path, chance):
              if name in SEEDS["path"] and not (OUR_ID.fullmatch(str(value)) and chance % 2)}
     if "trial" in found and "/studies/{study}/" in label:
         found["trial"] = new_study_trial()
+    if label == DELETE_VERSION and "version" in found:
+        found["model"], found["version"] = new_model(2), "1"
     own = own_item(label) if seeds.last_parameter(label) in found else None
     if own is not None:
         found[seeds.last_parameter(label)] = own
@@ -256,9 +279,11 @@ def shorten_wait(case):
 
 
 def spare_seeds(case):
-    """An id that an earlier answer told may be that of the study that others need: another is deleted in its place."""
+    """An id that an earlier answer told may be that of what others need: another is deleted in its place."""
     if case.operation.label == "DELETE /api/v1/studies/{study}" and case.path_parameters.get("study") == SEEDS["path"]["study"]:
         case.path_parameters = {**case.path_parameters, "study": new_item("/api/v1/studies")}
+    if case.operation.label in ("DELETE /api/v1/models/{model}", DELETE_VERSION) and case.path_parameters.get("model") in NEEDED_MODELS:
+        case.path_parameters = {**case.path_parameters, "model": new_model(2)}
 
 
 @schemathesis.hook

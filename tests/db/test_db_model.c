@@ -15,6 +15,7 @@
 
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
+#include "sql/db_alias.h"
 #include "sql/db_model.h"
 #include "tests/harness/test_stage_tenants.h"
 
@@ -180,7 +181,7 @@ test_aliases(void **state)
 {
   (void) state;
   struct db_model_version model;
-  struct db_model_alias *aliases;
+  struct db_alias alias, *aliases;
   size_t count;
   add(tenant, "rose", 1);
   add(tenant, "rose", 2);
@@ -191,24 +192,92 @@ test_aliases(void **state)
   assert_int_equal(model.version, 1); /* stays until something faster is chosen */
   assert_null(model.job_id);
   assert_true(isnan(model.us_per_row));
-  assert_int_equal(db_model_alias_set(conn, tenant, "rose", "canary", 3), DB_NONE);
-  assert_int_equal(db_model_alias_set(conn, tenant, "tulip", "canary", 1), DB_NONE);
-  assert_int_equal(db_model_alias_set(conn, other, model.model_id, "canary", 1), DB_NONE);
-  assert_int_equal(db_model_alias_set(conn, tenant, "rose", "canary", 2), DB_ROWS);
-  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 1, 1), DB_NONE);
-  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 2, 3), DB_NONE);
-  assert_int_equal(db_model_alias_swap(conn, other, model.model_id, "canary", 2, 1), DB_NONE);
-  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "none", 2, 1), DB_NONE);
-  assert_int_equal(db_model_alias_swap(conn, tenant, "rose", "canary", 2, 1), DB_ROWS);
-  assert_int_equal(db_model_alias_swap(conn, tenant, model.model_id, "canary", 1, 2), DB_ROWS);
-  assert_int_equal(db_model_alias_set(conn, tenant, model.model_id, "best", 1), DB_ROWS);
-  assert_int_equal(db_model_alias_list(conn, model.model_id, arena, &aliases, &count), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 3, NULL, "key_a"), DB_NONE);
+  assert_int_equal(db_alias_put(conn, "mdl_none", "canary", 1, NULL, "key_a"), DB_NONE);
+  assert_int_equal(db_alias_get(conn, model.model_id, "canary", arena, &alias), DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 2, NULL, "key_a"), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "best", 1, NULL, "key_b"), DB_ROWS);
+  assert_int_equal(db_alias_list(conn, model.model_id, arena, &aliases, &count), DB_ROWS);
   assert_int_equal(count, 3);
   assert_string_equal(aliases[0].alias, "best");
   assert_int_equal(aliases[0].version, 1);
+  assert_string_equal(aliases[0].changed_by, "key_b");
   assert_string_equal(aliases[1].alias, "canary");
   assert_int_equal(aliases[1].version, 2);
   assert_string_equal(aliases[2].alias, "fast");
+  assert_null(aliases[2].changed_by);
+}
+
+/* Divided calls, what an alias pointed to before, and programs that know of neither. */
+static void
+test_alias_changes(void **state)
+{
+  (void) state;
+  static const char split[] = "{\"1\": 10, \"2\": 90}";
+  struct db_model_version model;
+  struct db_alias alias, *changes;
+  size_t count;
+  add(tenant, "anemone", 1);
+  add(tenant, "anemone", 2);
+  assert_int_equal(db_model_get(conn, tenant, "anemone", 0, "best", arena, &model), DB_ROWS);
+  assert_null(model.split);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 0, NULL, arena, &alias), DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 1, NULL, "key_a"), DB_ROWS);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 1, NULL, arena, &alias), DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, "key_b"), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, "key_c"), DB_ROWS);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 2, split, arena, &alias), DB_ROWS);
+  assert_int_equal(alias.version, 1);
+  assert_null(alias.split);
+  assert_int_equal(db_model_get(conn, tenant, "anemone", 0, "live", arena, &model), DB_ROWS);
+  assert_int_equal(model.version, 2);
+  assert_string_equal(model.split, split);
+  assert_int_equal(db_model_get(conn, tenant, "anemone", 1, "live", arena, &model), DB_ROWS);
+  assert_null(model.split);
+  test_db_sql(conn, arena, "UPDATE model_alias SET version = 1 WHERE alias = 'live'");
+  assert_int_equal(db_alias_get(conn, model.model_id, "live", arena, &alias), DB_ROWS);
+  assert_int_equal(alias.version, 1);
+  assert_null(alias.split);
+  assert_int_equal(db_alias_delete(conn, model.model_id, "live"), DB_ROWS);
+  assert_int_equal(db_alias_delete(conn, model.model_id, "live"), DB_NONE);
+  assert_int_equal(db_alias_changes(conn, model.model_id, "live", 10, arena, &changes, &count),
+                   DB_ROWS);
+  assert_int_equal(count, 4);
+  assert_int_equal(changes[0].version, 0);
+  assert_int_equal(changes[1].version, 1);
+  assert_string_equal(changes[2].split, split);
+  assert_string_equal(changes[2].changed_by, "key_b");
+  assert_string_equal(changes[3].changed_by, "key_a");
+}
+
+/* A version goes alone, a model with all of its own; what uses them is told. */
+static void
+test_removal(void **state)
+{
+  (void) state;
+  struct db_model_version model;
+  struct db_model_uses uses;
+  add(tenant, "weed", 1);
+  add(tenant, "weed", 2);
+  add(tenant, "weed", 3);
+  assert_int_equal(db_model_get(conn, tenant, "weed", 0, NULL, arena, &model), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, "{\"1\": 40, \"2\": 60}", NULL),
+                   DB_ROWS);
+  assert_int_equal(db_model_uses(conn, "mdl_none", 0, &uses), DB_NONE);
+  assert_int_equal(db_model_uses(conn, model.model_id, 2, &uses), DB_ROWS);
+  assert_true(uses.aliases == 1 && uses.batches == 0 && uses.jobs == 0);
+  assert_int_equal(db_model_uses(conn, model.model_id, 1, &uses), DB_ROWS);
+  assert_int_equal(uses.aliases, 2); /* fast, too */
+  assert_int_equal(db_model_uses(conn, model.model_id, 0, &uses), DB_ROWS);
+  assert_int_equal(uses.aliases, 0);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 3, NULL, NULL), DB_ROWS);
+  assert_int_equal(db_model_delete(conn, model.model_id, 4), DB_NONE);
+  assert_int_equal(db_model_delete(conn, model.model_id, 2), DB_ROWS);
+  assert_int_equal(db_model_get(conn, tenant, "weed", 2, NULL, arena, &model), DB_NONE);
+  assert_int_equal(db_model_get(conn, tenant, "weed", 3, NULL, arena, &model), DB_ROWS);
+  assert_int_equal(db_model_delete(conn, model.model_id, 0), DB_ROWS);
+  assert_int_equal(db_model_get(conn, tenant, "weed", 0, NULL, arena, &model), DB_NONE);
+  add(tenant, "weed", 1); /* the name is free again */
 }
 
 static void
@@ -302,8 +371,9 @@ main(int argc, char **argv)
   (void) argc;
   test_db_start(argv);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_all),   cmocka_unit_test(test_version),
-    cmocka_unit_test(test_fast),  cmocka_unit_test(test_aliases),
-    cmocka_unit_test(test_lists), cmocka_unit_test(test_two_authors_of_one_model)};
+    cmocka_unit_test(test_all),           cmocka_unit_test(test_version),
+    cmocka_unit_test(test_fast),          cmocka_unit_test(test_aliases),
+    cmocka_unit_test(test_alias_changes), cmocka_unit_test(test_removal),
+    cmocka_unit_test(test_lists),         cmocka_unit_test(test_two_authors_of_one_model)};
   return cmocka_run_group_tests_name("db_model", tests, stage_tenants_setup, stage_teardown);
 }

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "server/model_cache.h"
+#include "server/model_route.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct model
 static atomic_int asked, loaded, alive;
 static atomic_bool away, damaged;
 static atomic_int best = 1;
+static const char *divided; /* how the alias best divides its calls */
 static struct db_conn *const conn = (struct db_conn *) &asked; /* never looked into */
 
 /* ---- the pretended rooms below --------------------------------------------------------------------- */
@@ -35,6 +37,8 @@ db_model_get(struct db_conn *c, const char *tenant_id, const char *name_or_id, i
   atomic_fetch_add(&asked, 1);
   if (away)
     return DB_SOFT;
+  if (strncmp(name_or_id, "mdl_", 4) == 0)
+    name_or_id += 4;
   if (strcmp(tenant_id, "t1") != 0 || name_or_id[0] != 'm' || version > 9
       || (alias && strcmp(alias, "best") != 0 && strcmp(alias, "fast") != 0))
     return DB_NONE;
@@ -42,6 +46,7 @@ db_model_get(struct db_conn *c, const char *tenant_id, const char *name_or_id, i
   row->model_id = arena_printf(arena, "mdl_%s", name_or_id);
   row->model_name = arena_strdup(arena, name_or_id);
   row->version = version ? version : alias && strcmp(alias, "fast") == 0 ? 1 : best;
+  row->split = version == 0 ? divided : NULL;
   row->bytes = FILE_BYTES;
   row->us_per_row = NAN;
   return DB_ROWS;
@@ -100,6 +105,7 @@ begin(void **state)
   asked = loaded = alive = 0;
   away = damaged = false;
   best = 1;
+  divided = NULL;
   *state = model_cache_new(10 * ENTRY_BYTES);
   return *state ? 0 : -1;
 }
@@ -194,6 +200,98 @@ moved_alias(void **state)
   assert_ptr_not_equal(old.model, new.model);
   model_cache_release(*state, &old);
   model_cache_release(*state, &new);
+}
+
+/* Each call takes a version by its percents; none of them waits for a load, and none is let go while it serves. */
+static void
+divided_alias(void **state)
+{
+  struct model_ref ref;
+  int calls[4] = {0};
+
+  best = 3;
+  divided = "{\"2\": 25, \"3\": 75}";
+  assert_int_equal(get(*state, "m", 0, NULL, &ref), ERR_OK);
+  assert_int_equal(loaded, 2);
+  model_cache_release(*state, &ref);
+  for (int i = 0; i < 4000; i++)
+  {
+    assert_true(model_cache_peek(*state, "t1", "m", 0, "best", &ref));
+    assert_in_range(ref.version, 2, 3);
+    calls[ref.version]++;
+    model_cache_release(*state, &ref);
+  }
+  assert_in_range(calls[2], 800, 1200); /* 27 is a standard deviation */
+  assert_true(model_cache_peek(*state, "t1", "m", 2, NULL, &ref)
+              || get(*state, "m", 2, NULL, &ref) == ERR_OK);
+  assert_int_equal(ref.version, 2);
+  model_cache_release(*state, &ref);
+  assert_int_equal(loaded, 2);
+  divided = NULL;
+  model_cache_forget(*state, "mdl_m");
+  assert_int_equal(get(*state, "m", 0, NULL, &ref), ERR_OK);
+  assert_int_equal(ref.version, 3);
+  model_cache_release(*state, &ref);
+}
+
+/* An alias that was moved to what can't be loaded goes on as it was. */
+static void
+moved_to_damage(void **state)
+{
+  struct model_ref ref;
+
+  assert_int_equal(get(*state, "m", 0, NULL, &ref), ERR_OK);
+  model_cache_release(*state, &ref);
+  best = 2;
+  damaged = true;
+  model_cache_forget(*state, "mdl_m");
+  assert_int_equal(get(*state, "m", 0, NULL, &ref), ERR_OK);
+  assert_int_equal(ref.version, 1);
+  model_cache_release(*state, &ref);
+  assert_int_equal(get(*state, "m", 2, NULL, &ref), ERR_INTERNAL);
+}
+
+static void
+routes(void **state)
+{
+  (void) state;
+  struct arena *arena = arena_new(0);
+  struct model_route route = model_route_stored(4, "{\"10\": 5, \"4\": 90, \"3\": 5}");
+  struct json_faults faults;
+  static const char *const bad[] = {"[]",
+                                    "{}",
+                                    "{\"1\": 50}",
+                                    "{\"1\": 50, \"2\": 51}",
+                                    "{\"1\": 100, \"2\": 0}",
+                                    "{\"02\": 50, \"2\": 50}",
+                                    "{\"x\": 50, \"2\": 50}",
+                                    "{\"1\": 50.0, \"2\": 50}",
+                                    "{\"0\": 50, \"2\": 50}",
+                                    "{\"1\": -50, \"2\": 150}"};
+
+  assert_int_equal(route.count, 3);
+  assert_string_equal(model_route_etag(&route, arena), "\"3:5,4:90,10:5\"");
+  assert_string_equal(model_route_text(&route, arena), "{\"3\": 5, \"4\": 90, \"10\": 5}");
+  assert_int_equal(model_route_main(&route), 4);
+  assert_int_equal(model_route_pick(&route, 0), 0);
+  assert_int_equal(model_route_pick(&route, 4), 0);
+  assert_int_equal(model_route_pick(&route, 5), 1);
+  assert_int_equal(model_route_pick(&route, 94), 1);
+  assert_int_equal(model_route_pick(&route, 95), 2);
+  assert_int_equal(model_route_pick(&route, 99), 2);
+  route = model_route_stored(7, "{\"8\": 1}");
+  assert_int_equal(route.count, 1);
+  assert_string_equal(model_route_etag(&route, arena), "\"7\"");
+  assert_null(model_route_text(&route, arena));
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+  {
+    json_t *json = json_loads(bad[i], 0, NULL);
+    json_faults_init(&faults, arena);
+    assert_false(model_route_read(json, "/split", &route, &faults));
+    assert_true(faults.count > 0);
+    json_decref(json);
+  }
+  arena_free(arena);
 }
 
 static void
@@ -325,6 +423,9 @@ main(void)
     cmocka_unit_test_setup_teardown(other_keys_same_model, begin, end),
     cmocka_unit_test_setup_teardown(not_of_others, begin, end),
     cmocka_unit_test_setup_teardown(moved_alias, begin, end),
+    cmocka_unit_test_setup_teardown(divided_alias, begin, end),
+    cmocka_unit_test_setup_teardown(moved_to_damage, begin, end),
+    cmocka_unit_test(routes),
     cmocka_unit_test_setup_teardown(database_away, begin, end),
     cmocka_unit_test_setup_teardown(damaged_file, begin, end),
     cmocka_unit_test_setup_teardown(bounded, begin, end),
