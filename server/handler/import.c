@@ -158,6 +158,22 @@ take_model(struct import *import)
   return true;
 }
 
+/* What is not there, or not right, is told by those who read it. */
+static bool
+take_members(struct import *import)
+{
+  static const struct json_field fields[] = {{.name = "format"}, {.name = "format_version"},
+                                             {.name = "sha256"}, {.name = "model"},
+                                             {.name = "about"},  JSON_FIELD_END};
+  struct json_faults faults;
+
+  json_faults_init(&faults, import->req->arena);
+  if (!json_is_object(import->json) || json_check(import->json, fields, "", &faults))
+    return true;
+  http_reply_faults(import->req, E_INVALID, &faults);
+  return false;
+}
+
 static bool
 take_name(struct import *import)
 {
@@ -332,8 +348,8 @@ handle_models_post(struct http_request *req)
     http_reply_busy(req, E_UNAVAILABLE, BUSY_S);
     return HTTP_REPLIED;
   }
-  if (read_json(&import, part) && take_model(&import) && take_report(&import) && take_name(&import)
-      && make_schema(&import))
+  if (read_json(&import, part) && take_members(&import) && take_model(&import)
+      && take_report(&import) && take_name(&import) && make_schema(&import))
     store_and_reply(&import);
   pthread_mutex_unlock(&importing);
   model_free(import.model);
