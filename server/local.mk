@@ -142,6 +142,7 @@ server_libserver_a_SOURCES += \
   server/upload_pack.c server/upload_pack.h \
   server/json_view.c server/json_view.h \
   server/model_route.c server/model_route.h \
+  server/shadow.c server/shadow.h \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \
   server/search_json.c server/search_json.h \

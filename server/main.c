@@ -36,6 +36,7 @@
 #include "server/own_options.h"
 #include "server/rate.h"
 #include "server/server.h"
+#include "server/shadow.h"
 #include "server/sign_in_link.h"
 #include "server/spool.h"
 #include "server/standalone.h"
@@ -253,6 +254,8 @@ make_server(struct program *program, struct err_info *info)
     err = dataset_cache_new(program->data_dir, server->limits.dataset_cache_bytes,
                             &server->datasets, info);
   if (!err)
+    err = shadows_start(server->db, server->models, &server->shadows, info);
+  if (!err)
     err = audit_start(server->db, &server->audit, info);
   if (!err)
     err = usage_start(server->db, &server->usage, info);
@@ -422,6 +425,7 @@ stop_server(struct program *program)
   event_hub_free(server->events);
   if (server->datasets)
     dataset_cache_free(server->datasets);
+  shadows_stop(server->shadows);
   if (server->models)
     model_cache_free(server->models);
   study_cache_free(server->studies);

@@ -252,7 +252,7 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
   {
     struct model_route route = model_route_to(entry->version);
     if (entry->listed && key)
-      cache_lookup_set(cache, key, &route, &entry, cache->forgets != forgets);
+      cache_lookup_set(cache, key, &route, &entry, row->shadow, cache->forgets != forgets);
     entry->refs--;
     if (entry->listed)
       cache_ref_fill(cache, entry, ref);
@@ -260,9 +260,14 @@ get_row(struct model_cache *cache, struct db_conn *conn, const struct db_model_v
     {
       /* dropped meanwhile, but held by us: good for this one call */
       entry->refs++;
-      *ref = (struct model_ref){entry->model,   entry->model_id,   entry->model_name,
-                                entry->version, entry->us_per_row, entry};
+      *ref = (struct model_ref){.model = entry->model,
+                                .model_id = entry->model_id,
+                                .model_name = entry->model_name,
+                                .version = entry->version,
+                                .us_per_row = entry->us_per_row,
+                                .entry = entry};
     }
+    ref->shadow = key ? row->shadow : 0;
     surplus = cache_take_surplus(cache);
   }
   else
@@ -327,10 +332,11 @@ get_part(struct model_cache *cache, struct db_conn *conn, const char *tenant_id,
       listed = listed && entries[i]->listed;
     }
     if (listed)
-      cache_lookup_set(cache, key, route, entries, cache->forgets != forgets);
+      cache_lookup_set(cache, key, route, entries, row->shadow, cache->forgets != forgets);
     chosen = cache_route_draw(cache, route);
     pthread_mutex_unlock(&cache->mutex);
     *ref = refs[chosen];
+    ref->shadow = row->shadow;
   }
   for (size_t i = 0; i < held; i++)
     if (i != chosen)
@@ -368,7 +374,7 @@ model_cache_get(struct model_cache *cache, struct db_conn *conn, const char *ten
   switch (db_model_get(conn, tenant_id, name, version, alias, arena, &row))
   {
   case DB_ROWS:
-    route = model_route_stored(row.version, row.split);
+    route = model_route_stored(row.version, row.split, row.shadow);
     rc = route.count > 1
            ? get_part(cache, conn, tenant_id, &row, &route, key, forgets, arena, ref, info)
            : get_row(cache, conn, &row, key, forgets, ref, info);

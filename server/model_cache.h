@@ -24,6 +24,7 @@ struct model_ref
   const char *model_id;
   const char *model_name;
   int version;
+  int shadow;        /* a version that answers the call, too, for comparison (shadow.h); 0 = none */
   double us_per_row; /* measured; updated by model_cache_measured */
   void *entry;       /* private */
 };

@@ -170,7 +170,7 @@ cache_lookup_remove(struct model_cache *cache, const char *key)
 /* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
 void
 cache_lookup_set(struct model_cache *cache, const char *key, const struct model_route *route,
-                 struct entry *const *parts, bool stale)
+                 struct entry *const *parts, int shadow, bool stale)
 {
   struct lookup *lookup = cache_lookup_find(cache, key);
   unsigned bucket = key_bucket(key);
@@ -190,6 +190,7 @@ cache_lookup_set(struct model_cache *cache, const char *key, const struct model_
   }
   lookup->route = *route;
   memcpy(lookup->parts, parts, route->count * sizeof *parts);
+  lookup->shadow = shadow;
   lookup->stale = stale;
   lookup->retry_at_s = 0.0;
 }
@@ -233,5 +234,6 @@ cache_lookup_serve(struct model_cache *cache, const char *key, bool also_stale,
   if (entry->state != ENTRY_READY)
     return false;
   cache_ref_fill(cache, entry, ref);
+  ref->shadow = lookup->shadow;
   return true;
 }

@@ -39,6 +39,7 @@ struct lookup
   struct lookup *next;
   struct model_route route;
   struct entry *parts[MODEL_ROUTE_PARTS]; /* as many as the route has */
+  int shadow;
   bool stale;
   double retry_at_s; /* a stale one is good until then: the database has just failed */
   char key[];
@@ -73,7 +74,7 @@ struct lookup *cache_lookup_find(struct model_cache *cache, const char *key);
 void cache_lookup_remove(struct model_cache *cache, const char *key);
 /* Notes what a key means. Without memory, or with too many keys, it is just not noted. */
 void cache_lookup_set(struct model_cache *cache, const char *key, const struct model_route *route,
-                      struct entry *const *parts, bool stale);
+                      struct entry *const *parts, int shadow, bool stale);
 /* A part of the route, at random by its percents. */
 size_t cache_route_draw(struct model_cache *cache, const struct model_route *route);
 /* A reference to a ready entry; and the same by key, true when it is known and fresh (or also_stale). */

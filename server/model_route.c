@@ -82,7 +82,7 @@ model_route_read(const json_t *split, const char *pointer, struct model_route *r
 }
 
 struct model_route
-model_route_stored(int version, const char *split)
+model_route_stored(int version, const char *split, int shadow)
 {
   struct model_route route;
   struct json_faults faults;
@@ -97,7 +97,10 @@ model_route_stored(int version, const char *split)
   }
   json_decref(json);
   arena_free(arena);
-  return good ? route : model_route_to(version);
+  if (!good)
+    route = model_route_to(version);
+  route.shadow = shadow;
+  return route;
 }
 
 int
@@ -142,11 +145,12 @@ model_route_etag(const struct model_route *route, struct arena *arena)
   const char *text = "\"";
 
   if (route->count == 1)
-    return arena_printf(arena, "\"%d\"", route->parts[0].version);
-  for (size_t i = 0; i < route->count; i++)
+    text = arena_printf(arena, "\"%d", route->parts[0].version);
+  for (size_t i = 0; route->count > 1 && i < route->count; i++)
     text = arena_printf(arena, "%s%s%d:%d", text, i > 0 ? "," : "", route->parts[i].version,
                         route->parts[i].percent);
-  return arena_printf(arena, "%s\"", text);
+  return route->shadow ? arena_printf(arena, "%s+%d\"", text, route->shadow)
+                       : arena_printf(arena, "%s\"", text);
 }
 
 size_t

@@ -19,6 +19,7 @@ struct dataset_cache;
 struct ingest_queue;
 struct event_hub;
 struct webhook_sender;
+struct shadows;
 struct rate;
 struct usage;
 struct audit;
@@ -79,6 +80,7 @@ struct server
   struct http_daemon *http;
   struct metrics *metrics;
   struct model_cache *models;
+  struct shadows *shadows;     /* versions that answer for comparison (shadow.h) */
   struct study_cache *studies; /* searches of studies in memory (study_cache.h) */
   struct dataset_cache
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */

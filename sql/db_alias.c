@@ -7,6 +7,7 @@
 static const struct db_column columns[] = {{DB_TEXT, offsetof(struct db_alias, alias), 0},
                                            {DB_INT4, offsetof(struct db_alias, version), 0},
                                            {DB_JSON, offsetof(struct db_alias, split), 0},
+                                           {DB_INT4, offsetof(struct db_alias, shadow), 0},
                                            {DB_TEXT, offsetof(struct db_alias, changed_by), 0},
                                            {DB_TIME, offsetof(struct db_alias, changed_us), 0}};
 
@@ -22,9 +23,9 @@ enum db_status
 db_alias_get(struct db_conn *conn, const char *model_id, const char *alias, struct arena *arena,
              struct db_alias *row)
 {
-  static const struct db_statement get = {"alias_get",
-                                          "SELECT alias, version, split, changed_by, changed_at"
-                                          " FROM model_alias WHERE model_id = $1 AND alias = $2"};
+  static const struct db_statement get = {
+    "alias_get", "SELECT alias, version, split, shadow, changed_by, changed_at"
+                 " FROM model_alias WHERE model_id = $1 AND alias = $2"};
   return db_exec_one(conn, &get, DB_PARAMS(db_text(model_id), db_text(alias)), DB_COLUMNS(columns),
                      arena, row);
 }
@@ -33,9 +34,9 @@ enum db_status
 db_alias_list(struct db_conn *conn, const char *model_id, struct arena *arena,
               struct db_alias **rows, size_t *count)
 {
-  static const struct db_statement list = {"alias_list",
-                                           "SELECT alias, version, split, changed_by, changed_at"
-                                           " FROM model_alias WHERE model_id = $1 ORDER BY alias"};
+  static const struct db_statement list = {
+    "alias_list", "SELECT alias, version, split, shadow, changed_by, changed_at"
+                  " FROM model_alias WHERE model_id = $1 ORDER BY alias"};
   enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(model_id)),
                                        DB_COLUMNS(columns), arena, sizeof **rows, rows, count);
   return status == DB_NONE ? DB_ROWS : status;
@@ -46,7 +47,7 @@ db_alias_changes(struct db_conn *conn, const char *model_id, const char *alias, 
                  struct arena *arena, struct db_alias **rows, size_t *count)
 {
   static const struct db_statement list = {
-    "alias_changes", "SELECT alias, coalesce(version, 0), split, changed_by, changed_at"
+    "alias_changes", "SELECT alias, coalesce(version, 0), split, shadow, changed_by, changed_at"
                      " FROM model_alias_change WHERE model_id = $1 AND alias = $2"
                      " ORDER BY number DESC LIMIT $3"};
   enum db_status status = db_exec_many(
@@ -57,33 +58,36 @@ db_alias_changes(struct db_conn *conn, const char *model_id, const char *alias, 
 
 enum db_status
 db_alias_former(struct db_conn *conn, const char *model_id, const char *alias, int version,
-                const char *split, struct arena *arena, struct db_alias *row)
+                const char *split, int shadow, struct arena *arena, struct db_alias *row)
 {
   static const struct db_statement former = {
-    "alias_former", "SELECT alias, version, split, changed_by, changed_at FROM model_alias_change"
-                    " WHERE model_id = $1 AND alias = $2 AND version IS NOT NULL"
-                    " AND (version <> $3 OR split IS DISTINCT FROM $4)"
-                    " ORDER BY number DESC LIMIT 1"};
-  return db_exec_one(conn, &former,
-                     DB_PARAMS(db_text(model_id), db_text(alias), db_int4(version), db_json(split)),
-                     DB_COLUMNS(columns), arena, row);
+    "alias_former",
+    "SELECT alias, version, split, shadow, changed_by, changed_at FROM model_alias_change"
+    " WHERE model_id = $1 AND alias = $2 AND version IS NOT NULL"
+    " AND (version <> $3 OR split IS DISTINCT FROM $4"
+    " OR coalesce(shadow, 0) <> $5)"
+    " ORDER BY number DESC LIMIT 1"};
+  return db_exec_one(
+    conn, &former,
+    DB_PARAMS(db_text(model_id), db_text(alias), db_int4(version), db_json(split), db_int4(shadow)),
+    DB_COLUMNS(columns), arena, row);
 }
 
 enum db_status
 db_alias_put(struct db_conn *conn, const char *model_id, const char *alias, int version,
-             const char *split, const char *key_id)
+             const char *split, int shadow, const char *key_id)
 {
   static const struct db_statement put = {
     "alias_put",
-    "WITH made AS (INSERT INTO model_alias (model_id, alias, version, split, changed_by)"
-    " SELECT v.model_id, $2, v.version, $4, $5 FROM model_version v"
+    "WITH made AS (INSERT INTO model_alias (model_id, alias, version, split, shadow, changed_by)"
+    " SELECT v.model_id, $2, v.version, $4, nullif($6, 0), $5 FROM model_version v"
     " WHERE v.model_id = $1 AND v.version = $3"
     " ON CONFLICT (model_id, alias) DO UPDATE SET version = EXCLUDED.version,"
-    " split = EXCLUDED.split, changed_by = EXCLUDED.changed_by"
+    " split = EXCLUDED.split, shadow = EXCLUDED.shadow, changed_by = EXCLUDED.changed_by"
     " RETURNING model_id) SELECT pg_notify('attune', 'model ' || model_id) FROM made"};
   return db_exec_none(conn, &put,
                       DB_PARAMS(db_text(model_id), db_text(alias), db_int4(version), db_json(split),
-                                db_text(key_id)));
+                                db_text(key_id), db_int4(shadow)));
 }
 
 enum db_status
@@ -103,7 +107,7 @@ db_model_uses(struct db_conn *conn, const char *model_id, int version, struct db
 {
   static const struct db_statement count = {
     "model_uses", "SELECT (SELECT count(*) FROM model_alias a WHERE a.model_id = m.id AND $2 > 0"
-                  "   AND (a.version = $2 OR a.split ? $2::text)),"
+                  "   AND (a.version = $2 OR a.shadow = $2 OR a.split ? $2::text)),"
                   " (SELECT count(*) FROM prediction_batch b WHERE b.model_id = m.id"
                   "   AND b.state IN ('queued','running') AND ($2 = 0 OR b.model_version = $2)),"
                   " (SELECT count(*) FROM job j WHERE j.tenant_id = m.tenant_id"

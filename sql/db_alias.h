@@ -9,6 +9,7 @@ struct db_alias
   const char *alias;
   int version;       /* of a split the one with most; 0: the alias was removed (in changes only) */
   const char *split; /* JSON text {"3": 90, "4": 10}; NULL = all calls go to `version` */
+  int shadow;        /* a version whose answers are only compared; 0 = none */
   const char *changed_by; /* a key's id; NULL = a job */
   int64_t changed_us;
 };
@@ -27,14 +28,14 @@ enum db_status db_alias_list(struct db_conn *conn, const char *model_id, struct 
 enum db_status db_alias_changes(struct db_conn *conn, const char *model_id, const char *alias,
                                 size_t limit, struct arena *arena, struct db_alias **rows,
                                 size_t *count);
-/* What it pointed to last that is not (version, split), of which version is 0 for an alias that is not there. */
+/* What it pointed to last that is not (version, split, shadow), of which version is 0 for an alias that is not there. */
 enum db_status db_alias_former(struct db_conn *conn, const char *model_id, const char *alias,
-                               int version, const char *split, struct arena *arena,
+                               int version, const char *split, int shadow, struct arena *arena,
                                struct db_alias *row);
 
 /* Makes or moves it; notifies. DB_NONE when there is no such version. */
 enum db_status db_alias_put(struct db_conn *conn, const char *model_id, const char *alias,
-                            int version, const char *split, const char *key_id);
+                            int version, const char *split, int shadow, const char *key_id);
 /* Notifies. DB_NONE when there is none. */
 enum db_status db_alias_delete(struct db_conn *conn, const char *model_id, const char *alias);
 

@@ -26,7 +26,8 @@ static const struct db_column model_columns[] = {
   {DB_JSON, offsetof(struct db_model_version, report), 0},
   {DB_FLOAT8, offsetof(struct db_model_version, us_per_row), 0},
   {DB_TIME, offsetof(struct db_model_version, created_us), 0},
-  {DB_JSON, offsetof(struct db_model_version, split), 0}};
+  {DB_JSON, offsetof(struct db_model_version, split), 0},
+  {DB_INT4, offsetof(struct db_model_version, shadow), 0}};
 
 /* The model's row is locked until the commit, so that versions are numbered one after the other. */
 static enum db_status
@@ -93,6 +94,7 @@ db_model_insert_version(struct db_conn *conn, const struct db_model_insert *inse
     "model_point", "INSERT INTO model_alias (model_id, alias, version)"
                    " VALUES ($1, $2, $3) ON CONFLICT (model_id, alias)"
                    " DO UPDATE SET version = EXCLUDED.version, split = NULL,"
+                   " shadow = NULL,"
                    " changed_by = NULL"};
   static const struct db_statement first = {"model_point_first",
                                             "INSERT INTO model_alias (model_id, alias, version)"
@@ -124,17 +126,17 @@ enum db_status
 db_model_get(struct db_conn *conn, const char *tenant_id, const char *name_or_id, int version,
              const char *alias, struct arena *arena, struct db_model_version *model)
 {
-  static const struct db_statement get = {
-    "model_get",
-    "SELECT " MODEL_SQL(
-      "v.report",
-      "CASE $3 WHEN 0 THEN a.split END") " FROM model m"
-                                         " LEFT JOIN model_alias a ON a.model_id = m.id AND "
-                                         "a.alias = $4"
-                                         " JOIN model_version v ON v.model_id = m.id"
-                                         " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 "
-                                         "END"
-                                         " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
+  static const struct db_statement get =
+    {
+      "model_get", "SELECT " MODEL_SQL(
+                     "v.report", "CASE $3 WHEN 0 THEN a.split END, CASE $3 WHEN 0 THEN a.shadow "
+                                 "END") " FROM model m"
+                                        " LEFT JOIN model_alias a ON a.model_id = m.id AND "
+                                        "a.alias = $4"
+                                        " JOIN model_version v ON v.model_id = m.id"
+                                        " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 "
+                                        "END"
+                                        " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
   return db_exec_one(conn, &get,
                      DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_int4(version),
                                db_text(alias != NULL ? alias : "best")),
@@ -149,10 +151,12 @@ db_model_list(struct db_conn *conn, const char *tenant_id, const char *cursor, s
     "model_list",
     "SELECT " MODEL_SQL(
       "NULL::jsonb",
-      "NULL::jsonb") " FROM model m JOIN model_version v ON v.model_id = m.id"
-                     " WHERE m.tenant_id = $1 AND (v.created_at, m.id) < ($2, $3) AND v.version ="
-                     " (SELECT max(n.version) FROM model_version n WHERE n.model_id = m.id)"
-                     " ORDER BY v.created_at DESC, m.id DESC LIMIT $4"};
+      "NULL::jsonb, NULL::integer") " FROM model m JOIN model_version v ON v.model_id = m.id"
+                                    " WHERE m.tenant_id = $1 AND (v.created_at, m.id) < ($2, $3) "
+                                    "AND v.version ="
+                                    " (SELECT max(n.version) FROM model_version n WHERE n.model_id "
+                                    "= m.id)"
+                                    " ORDER BY v.created_at DESC, m.id DESC LIMIT $4"};
   return db_exec_page(conn, &list, tenant_id, cursor, limit, DB_COLUMNS(model_columns), arena,
                       sizeof **models, models, count);
 }
@@ -164,11 +168,12 @@ db_model_version_list(struct db_conn *conn, const char *tenant_id, const char *n
 {
   static const struct db_statement list = {
     "model_version_list",
-    "SELECT " MODEL_SQL("NULL::jsonb",
-                        "NULL::jsonb") " FROM model m"
-                                       " JOIN model_version v ON v.model_id = m.id"
-                                       " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"
-                                       " ORDER BY v.version DESC LIMIT $3"};
+    "SELECT " MODEL_SQL(
+      "NULL::jsonb",
+      "NULL::jsonb, NULL::integer") " FROM model m"
+                                    " JOIN model_version v ON v.model_id = m.id"
+                                    " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"
+                                    " ORDER BY v.version DESC LIMIT $3"};
   return db_exec_many(conn, &list,
                       DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_int8((int64_t) limit)),
                       DB_COLUMNS(model_columns), arena, sizeof **models, models, count);

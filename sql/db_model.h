@@ -24,6 +24,7 @@ struct db_model_version
   int64_t created_us;
   /* Where an alias was asked for that divides its calls: {"3": 90, "4": 10}, this version being the one with most. */
   const char *split;
+  int shadow; /* and the version whose answers are compared with; 0 = none */
 };
 
 /* A version to store: model_name of the tenant is made when new. In one transaction with its blob; the alias "best"

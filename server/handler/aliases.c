@@ -3,6 +3,7 @@
 
 #include "server/handler/handlers.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "server/handler/common.h"
@@ -10,6 +11,7 @@
 #include "server/model_cache.h"
 #include "server/model_route.h"
 #include "server/names.h"
+#include "server/shadow.h"
 #include "sql/db_alias.h"
 #include "sql/db_model.h"
 
@@ -42,12 +44,13 @@ struct alias_change
 static json_t *
 target_view(const struct db_alias *row)
 {
-  struct model_route route = model_route_stored(row->version, row->split);
+  struct model_route route = model_route_stored(row->version, row->split, row->shadow);
 
-  return json_pack("{s:o, s:o, s:o, s:o}", "version",
+  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "version",
                    row->version ? json_integer(row->version) : json_null(), "split",
-                   model_route_json(&route), "changed_at", view_time(row->changed_us), "changed_by",
-                   view_text(row->changed_by));
+                   model_route_json(&route), "shadow",
+                   row->shadow ? json_integer(row->shadow) : json_null(), "changed_at",
+                   view_time(row->changed_us), "changed_by", view_text(row->changed_by));
 }
 
 static json_t *
@@ -63,7 +66,7 @@ alias_view(const char *model_name, const struct db_alias *row)
 static const char *
 etag_of(struct arena *arena, const struct db_alias *row)
 {
-  struct model_route route = model_route_stored(row->version, row->split);
+  struct model_route route = model_route_stored(row->version, row->split, row->shadow);
 
   return model_route_etag(&route, arena);
 }
@@ -114,6 +117,21 @@ handle_model_aliases_list(struct http_request *req)
   return HTTP_REPLIED;
 }
 
+/* How the shadow's answers compare, on this server since it started; null without a shadow. */
+static json_t *
+compared_view(struct http_request *req, const char *model_id, const struct db_alias *row)
+{
+  struct shadow_counts counts;
+
+  if (!row->shadow)
+    return json_null();
+  shadows_count(req->server->shadows, model_id, row->alias, row->shadow, &counts);
+  return json_pack("{s:I, s:I, s:o, s:I, s:I}", "rows", (json_int_t) counts.rows, "same",
+                   (json_int_t) counts.same, "mean_difference",
+                   json_real_or_null(counts.rows ? counts.difference / (double) counts.rows : NAN),
+                   "errors", (json_int_t) counts.errors, "dropped", (json_int_t) counts.dropped);
+}
+
 enum http_outcome
 handle_model_alias_get(struct http_request *req)
 {
@@ -139,12 +157,20 @@ handle_model_alias_get(struct http_request *req)
     json_array_append_new(items, target_view(&changes[i]));
   view = alias_view(name, &row);
   json_object_set_new(view, "changes", items);
+  json_object_set_new(view, "compared", compared_view(req, id, &row));
   http_reply_header(req, "ETag", etag_of(req->arena, &row));
   http_reply_json(req, 200, view);
   return HTTP_REPLIED;
 }
 
 /* ---- changing -------------------------------------------------------------------------------------- */
+
+static int
+count_targets(const json_t *body)
+{
+  return (json_object_get(body, "version") != NULL) + (json_object_get(body, "split") != NULL)
+         + (json_object_get(body, "rollback") != NULL);
+}
 
 /* The body and the path of a PUT. False when it replied. */
 static bool
@@ -156,6 +182,11 @@ read_change(struct http_request *req, struct alias_change *change)
                                               .max = 1e9,
                                               .hint = "the number of the version"},
                                              {.name = "split", .kind = JSON_KIND_OBJECT},
+                                             {.name = "shadow",
+                                              .kind = JSON_KIND_INTEGER,
+                                              .min = 1,
+                                              .max = 1e9,
+                                              .hint = "the number of the version"},
                                              {.name = "rollback", .kind = JSON_KIND_BOOLEAN},
                                              JSON_FIELD_END};
   static const char *const hint =
@@ -169,8 +200,8 @@ read_change(struct http_request *req, struct alias_change *change)
                    "\"%s\" is no name for an alias", change->alias);
   if (!json_is_object(req->json))
     json_fault_add(&faults, "", hint, "the body must be a JSON object");
-  else if (json_check(req->json, fields, "", &faults) && json_object_size(req->json) != 1)
-    json_fault_add(&faults, json_object_size(req->json) ? "" : "/version", hint,
+  else if (json_check(req->json, fields, "", &faults) && count_targets(req->json) != 1)
+    json_fault_add(&faults, count_targets(req->json) ? "" : "/version", hint,
                    "there must be one of version, split and rollback");
   if (faults.count == 0)
   {
@@ -182,6 +213,9 @@ read_change(struct http_request *req, struct alias_change *change)
       model_route_read(split, "/split", &change->route, &faults);
     else if (!change->rollback)
       change->route = model_route_to((int) json_get_integer(req->json, "version", 0));
+    change->route.shadow = (int) json_get_integer(req->json, "shadow", 0);
+    if (change->rollback && change->route.shadow)
+      json_fault_add(&faults, "/shadow", hint, "comes back with what it shadowed; leave it out");
   }
   if (faults.count > 0)
     http_reply_faults(req, E_INVALID, &faults);
@@ -236,6 +270,9 @@ versions_there(struct db_conn *conn, struct alias_change *change)
   for (size_t i = 0; i < change->route.count && status == DB_ROWS; i++)
     status = db_model_get(conn, req->tenant_id, change->model_id, change->route.parts[i].version,
                           NULL, req->arena, &row);
+  if (status == DB_ROWS && change->route.shadow)
+    status = db_model_get(conn, req->tenant_id, change->model_id, change->route.shadow, NULL,
+                          req->arena, &row);
   if (status == DB_NONE)
     change->outcome = ALIAS_NO_VERSION;
   return status;
@@ -259,8 +296,9 @@ change_now(struct db_conn *conn, void *context)
     return db_alias_delete(conn, change->model_id, change->alias);
   status = versions_there(conn, change);
   if (status == DB_ROWS)
-    status = db_alias_put(conn, change->model_id, change->alias, model_route_main(&change->route),
-                          model_route_text(&change->route, req->arena), req->key_id);
+    status =
+      db_alias_put(conn, change->model_id, change->alias, model_route_main(&change->route),
+                   model_route_text(&change->route, req->arena), change->route.shadow, req->key_id);
   if (status == DB_ROWS)
     status = db_alias_get(conn, change->model_id, change->alias, req->arena, &change->row);
   return status;
@@ -287,14 +325,15 @@ find_former(struct http_request *req, struct db_conn *conn, struct alias_change 
   if (status >= DB_NONE)
     status = db_alias_former(conn, change->model_id, change->alias,
                              change->there ? change->row.version : 0,
-                             change->there ? change->row.split : NULL, req->arena, &former);
+                             change->there ? change->row.split : NULL,
+                             change->there ? change->row.shadow : 0, req->arena, &former);
   if (status == DB_NONE)
     http_reply_error(req, E_CONFLICT, "the alias has not pointed to anything else before");
   else if (status != DB_ROWS)
     http_reply_db(req, status, E_MODEL_NOT_FOUND);
   if (status != DB_ROWS)
     return false;
-  change->route = model_route_stored(former.version, former.split);
+  change->route = model_route_stored(former.version, former.split, former.shadow);
   if (change->there)
     change->if_match = etag_of(req->arena, &change->row);
   else
@@ -307,12 +346,14 @@ find_former(struct http_request *req, struct db_conn *conn, struct alias_change 
 static bool
 load_targets(struct http_request *req, struct db_conn *conn, const struct alias_change *change)
 {
-  for (size_t i = 0; i < change->route.count; i++)
+  for (size_t i = 0; i < change->route.count + (change->route.shadow > 0); i++)
   {
-    int version = change->route.parts[i].version;
+    bool shadow = i == change->route.count;
+    int version = shadow ? change->route.shadow : change->route.parts[i].version;
     struct err_info info = {.code = ERR_OK};
     struct model_ref ref = {.entry = NULL};
     const char *place = change->rollback           ? "/rollback"
+                        : shadow                   ? "/shadow"
                         : change->route.count == 1 ? "/version"
                                                    : arena_printf(req->arena, "/split/%d", version);
     enum err rc = model_cache_get(req->server->models, conn, req->tenant_id, change->model_id,

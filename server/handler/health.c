@@ -13,6 +13,7 @@
 #include "server/ingest_queue.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
+#include "server/shadow.h"
 #include "server/study_cache.h"
 #include "server/web_assets.h"
 
@@ -95,6 +96,22 @@ print_caches(struct server *server, struct buf *out)
   print_gauge(out, "attune_uploads_parsing", "Uploads being parsed.", running);
 }
 
+static void
+print_shadows(struct server *server, struct buf *out)
+{
+  struct shadow_counts counts;
+
+  shadows_total(server->shadows, &counts);
+  metrics_print_value(out, "attune_shadow_rows_total", "counter",
+                      "Rows that shadows answered for comparison.", (double) counts.rows);
+  metrics_print_value(out, "attune_shadow_same_total", "counter", "Of these, answered the same.",
+                      (double) counts.same);
+  metrics_print_value(out, "attune_shadow_errors_total", "counter",
+                      "Rows that shadows could not answer.", (double) counts.errors);
+  metrics_print_value(out, "attune_shadow_dropped_total", "counter",
+                      "Calls that shadows had no room for.", (double) counts.dropped);
+}
+
 enum http_outcome
 handle_metrics(struct http_request *req)
 {
@@ -104,6 +121,7 @@ handle_metrics(struct http_request *req)
   metrics_print(server->metrics, &out);
   print_http(server, &out);
   print_caches(server, &out);
+  print_shadows(server, &out);
   if (proc_rss_bytes(getpid(), &rss) == ERR_OK)
     print_gauge(&out, "attune_resident_bytes", "Memory of this process.", (double) rss);
   print_gauge(&out, "attune_listening", "1 while the database's notes are heard.",

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server/handler/common.h"
 #include "server/handler/predict_reply.h"
+#include "server/shadow.h"
 
 /* What may be done on the event thread. */
 #define FAST_US 1000.0
@@ -88,6 +89,28 @@ run_model(struct http_request *req, struct model_ref *ref, const struct model_ab
   return rc;
 }
 
+/* Has the alias' shadow answer, too; the caller has its answer already. */
+static void
+compare_shadow(struct http_request *req, const struct model_ref *ref,
+               const struct model_about *about, const struct predict_input *input,
+               const float *outputs)
+{
+  const struct predict_call *call = req->state;
+  struct shadow_call shadow = {
+    .tenant_id = req->tenant_id,
+    .model_id = ref->model_id,
+    .alias = call->path.alias ? call->path.alias : "best",
+    .version = ref->shadow,
+    .about = about,
+    .table = input->batch ? row_batch_table(input->batch) : NULL,
+    .rows = input->batch ? input->good : NULL,
+    .pixels = input->pixels,
+    .count = input->good_count,
+    .outputs = outputs,
+  };
+  shadows_submit(req->server->shadows, &shadow);
+}
+
 static void
 predict(struct http_request *req, const struct predict_dialect *dialect, struct model_ref *ref,
         const struct model_about *about, const struct predict_input *input)
@@ -121,6 +144,8 @@ predict(struct http_request *req, const struct predict_dialect *dialect, struct 
     db_id_new_often("prd_", id, sizeof id);
     req->predicted_rows = input->good_count;
     dialect->reply(req, ref, about, id, input, outputs);
+    if (ref->shadow)
+      compare_shadow(req, ref, about, input, outputs);
   }
   free(outputs);
 }

@@ -1,6 +1,7 @@
 """The aliases that a job makes: best, and fast where that is another model."""
 
 import random
+import time
 import unittest
 
 from common import ApiTest, sql
@@ -128,13 +129,44 @@ class Aliases(ApiTest):
         self.assertEqual(self.api.post("/api/v1/models/slow@canary/predict", row).status, 404)
         self.assertEqual(self.put("canary", {"rollback": True}).json["version"], best)
 
+    def test_shadow(self):
+        """The shadow answers the same calls, is compared, and changes nothing that a caller sees."""
+        best, fast = (self.model["aliases"][name] for name in ("best", "fast"))
+        answer = self.put("watched", {"version": best, "shadow": fast})
+        self.assertEqual((answer.status, answer.json["shadow"]), (200, fast), answer)
+        self.assertEqual(answer.headers["etag"], f'"{best}+{fast}"')
+        rows = [{"x1": x / 10, "x2": 0.5, "x3": 0} for x in range(-9, 10)]
+        said = self.api.post("/api/v1/models/slow@watched/predict", {"rows": rows}).json
+        alone = {version: [p["value"] for p in self.api.post(f"/api/v1/models/slow@{version}/predict", {"rows": rows}).json["predictions"]]
+                 for version in (best, fast)}
+        self.assertEqual((said["version"], [p["value"] for p in said["predictions"]]), (best, alone[best]))
+        compared = self.compared("watched", len(rows))
+        wanted = sum(abs(a - b) for a, b in zip(alone[best], alone[fast])) / len(rows)
+        self.assertAlmostEqual(compared["mean_difference"], wanted, delta=1e-5)
+        self.assertEqual((compared["rows"], compared["errors"], compared["dropped"]), (len(rows), 0, 0))
+        self.assertEqual(self.put("watched", {"version": best, "shadow": best}).status, 200)
+        self.api.post("/api/v1/models/slow@watched/predict", {"rows": rows})
+        self.assertEqual(self.compared("watched", len(rows))["same"], len(rows))
+        self.problem(self.api.call("DELETE", f"/api/v1/models/slow/versions/{fast}"), 409, "conflict")
+        self.assertEqual(self.put("watched", {"version": best}).json["shadow"], None)
+        self.assertEqual(self.put("watched", {"rollback": True}).json["shadow"], best)
+
+    def compared(self, alias, rows):
+        deadline = time.monotonic() + 30
+        while True:
+            compared = self.api.get(f"/api/v1/models/slow/aliases/{alias}").json["compared"]
+            if compared["rows"] + compared["errors"] >= rows or time.monotonic() > deadline:
+                return compared
+            time.sleep(0.05)
+
     def test_bad_changes(self):
         best = str(self.model["aliases"]["best"])
         for body, place in (({}, "/version"), ({"version": 1, "rollback": True}, ""), ({"rollback": False}, "/rollback"),
                             ({"split": {}}, "/split"), ({"split": {best: 99}}, "/split"),
                             ({"split": {best: 60, "0": 40}}, "/split/0"), ({"split": {best: 50.5, "1": 49.5}}, f"/split/{best}"),
                             ({"split": {best: 50, "999": 50}}, "/split/999"), ({"split": [1]}, "/split"),
-                            ({"split": {str(i): 5 for i in range(1, 21)}}, "/split"), ({"shadow": 1}, "/shadow")):
+                            ({"split": {str(i): 5 for i in range(1, 21)}}, "/split"), ({"shadow": 1}, "/version"),
+                            ({"version": int(best), "shadow": 999}, "/shadow"), ({"rollback": True, "shadow": 1}, "/shadow")):
             self.problem(self.put("live", body), 422, "invalid", place)
         self.problem(self.put("never", {"rollback": True}), 409, "conflict")
         self.problem(self.api.call("DELETE", "/api/v1/models/slow/aliases/best"), 409, "conflict")

@@ -192,11 +192,11 @@ test_aliases(void **state)
   assert_int_equal(model.version, 1); /* stays until something faster is chosen */
   assert_null(model.job_id);
   assert_true(isnan(model.us_per_row));
-  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 3, NULL, "key_a"), DB_NONE);
-  assert_int_equal(db_alias_put(conn, "mdl_none", "canary", 1, NULL, "key_a"), DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 3, NULL, 0, "key_a"), DB_NONE);
+  assert_int_equal(db_alias_put(conn, "mdl_none", "canary", 1, NULL, 0, "key_a"), DB_NONE);
   assert_int_equal(db_alias_get(conn, model.model_id, "canary", arena, &alias), DB_NONE);
-  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 2, NULL, "key_a"), DB_ROWS);
-  assert_int_equal(db_alias_put(conn, model.model_id, "best", 1, NULL, "key_b"), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "canary", 2, NULL, 0, "key_a"), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "best", 1, NULL, 0, "key_b"), DB_ROWS);
   assert_int_equal(db_alias_list(conn, model.model_id, arena, &aliases, &count), DB_ROWS);
   assert_int_equal(count, 3);
   assert_string_equal(aliases[0].alias, "best");
@@ -221,12 +221,15 @@ test_alias_changes(void **state)
   add(tenant, "anemone", 2);
   assert_int_equal(db_model_get(conn, tenant, "anemone", 0, "best", arena, &model), DB_ROWS);
   assert_null(model.split);
-  assert_int_equal(db_alias_former(conn, model.model_id, "live", 0, NULL, arena, &alias), DB_NONE);
-  assert_int_equal(db_alias_put(conn, model.model_id, "live", 1, NULL, "key_a"), DB_ROWS);
-  assert_int_equal(db_alias_former(conn, model.model_id, "live", 1, NULL, arena, &alias), DB_NONE);
-  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, "key_b"), DB_ROWS);
-  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, "key_c"), DB_ROWS);
-  assert_int_equal(db_alias_former(conn, model.model_id, "live", 2, split, arena, &alias), DB_ROWS);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 0, NULL, 0, arena, &alias),
+                   DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 1, NULL, 0, "key_a"), DB_ROWS);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 1, NULL, 0, arena, &alias),
+                   DB_NONE);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, 0, "key_b"), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, 0, "key_c"), DB_ROWS);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 2, split, 0, arena, &alias),
+                   DB_ROWS);
   assert_int_equal(alias.version, 1);
   assert_null(alias.split);
   assert_int_equal(db_model_get(conn, tenant, "anemone", 0, "live", arena, &model), DB_ROWS);
@@ -234,6 +237,13 @@ test_alias_changes(void **state)
   assert_string_equal(model.split, split);
   assert_int_equal(db_model_get(conn, tenant, "anemone", 1, "live", arena, &model), DB_ROWS);
   assert_null(model.split);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, split, 1, "key_d"), DB_ROWS);
+  assert_int_equal(db_alias_get(conn, model.model_id, "live", arena, &alias), DB_ROWS);
+  assert_int_equal(alias.shadow, 1);
+  assert_int_equal(db_alias_former(conn, model.model_id, "live", 2, split, 1, arena, &alias),
+                   DB_ROWS);
+  assert_string_equal(alias.split, split);
+  assert_int_equal(alias.shadow, 0);
   test_db_sql(conn, arena, "UPDATE model_alias SET version = 1 WHERE alias = 'live'");
   assert_int_equal(db_alias_get(conn, model.model_id, "live", arena, &alias), DB_ROWS);
   assert_int_equal(alias.version, 1);
@@ -242,12 +252,13 @@ test_alias_changes(void **state)
   assert_int_equal(db_alias_delete(conn, model.model_id, "live"), DB_NONE);
   assert_int_equal(db_alias_changes(conn, model.model_id, "live", 10, arena, &changes, &count),
                    DB_ROWS);
-  assert_int_equal(count, 4);
+  assert_int_equal(count, 5);
   assert_int_equal(changes[0].version, 0);
   assert_int_equal(changes[1].version, 1);
-  assert_string_equal(changes[2].split, split);
-  assert_string_equal(changes[2].changed_by, "key_b");
-  assert_string_equal(changes[3].changed_by, "key_a");
+  assert_int_equal(changes[2].shadow, 1);
+  assert_string_equal(changes[3].split, split);
+  assert_string_equal(changes[3].changed_by, "key_b");
+  assert_string_equal(changes[4].changed_by, "key_a");
 }
 
 /* A version goes alone, a model with all of its own; what uses them is told. */
@@ -261,7 +272,7 @@ test_removal(void **state)
   add(tenant, "weed", 2);
   add(tenant, "weed", 3);
   assert_int_equal(db_model_get(conn, tenant, "weed", 0, NULL, arena, &model), DB_ROWS);
-  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, "{\"1\": 40, \"2\": 60}", NULL),
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 2, "{\"1\": 40, \"2\": 60}", 0, NULL),
                    DB_ROWS);
   assert_int_equal(db_model_uses(conn, "mdl_none", 0, &uses), DB_NONE);
   assert_int_equal(db_model_uses(conn, model.model_id, 2, &uses), DB_ROWS);
@@ -270,7 +281,7 @@ test_removal(void **state)
   assert_int_equal(uses.aliases, 2); /* fast, too */
   assert_int_equal(db_model_uses(conn, model.model_id, 0, &uses), DB_ROWS);
   assert_int_equal(uses.aliases, 0);
-  assert_int_equal(db_alias_put(conn, model.model_id, "live", 3, NULL, NULL), DB_ROWS);
+  assert_int_equal(db_alias_put(conn, model.model_id, "live", 3, NULL, 0, NULL), DB_ROWS);
   assert_int_equal(db_model_delete(conn, model.model_id, 4), DB_NONE);
   assert_int_equal(db_model_delete(conn, model.model_id, 2), DB_ROWS);
   assert_int_equal(db_model_get(conn, tenant, "weed", 2, NULL, arena, &model), DB_NONE);

@@ -47,6 +47,7 @@ db_model_get(struct db_conn *c, const char *tenant_id, const char *name_or_id, i
   row->model_name = arena_strdup(arena, name_or_id);
   row->version = version ? version : alias && strcmp(alias, "fast") == 0 ? 1 : best;
   row->split = version == 0 ? divided : NULL;
+  row->shadow = version == 0 ? 5 : 0;
   row->bytes = FILE_BYTES;
   row->us_per_row = NAN;
   return DB_ROWS;
@@ -218,6 +219,7 @@ divided_alias(void **state)
   {
     assert_true(model_cache_peek(*state, "t1", "m", 0, "best", &ref));
     assert_in_range(ref.version, 2, 3);
+    assert_int_equal(ref.shadow, 5);
     calls[ref.version]++;
     model_cache_release(*state, &ref);
   }
@@ -256,7 +258,7 @@ routes(void **state)
 {
   (void) state;
   struct arena *arena = arena_new(0);
-  struct model_route route = model_route_stored(4, "{\"10\": 5, \"4\": 90, \"3\": 5}");
+  struct model_route route = model_route_stored(4, "{\"10\": 5, \"4\": 90, \"3\": 5}", 0);
   struct json_faults faults;
   static const char *const bad[] = {"[]",
                                     "{}",
@@ -279,9 +281,9 @@ routes(void **state)
   assert_int_equal(model_route_pick(&route, 94), 1);
   assert_int_equal(model_route_pick(&route, 95), 2);
   assert_int_equal(model_route_pick(&route, 99), 2);
-  route = model_route_stored(7, "{\"8\": 1}");
+  route = model_route_stored(7, "{\"8\": 1}", 9);
   assert_int_equal(route.count, 1);
-  assert_string_equal(model_route_etag(&route, arena), "\"7\"");
+  assert_string_equal(model_route_etag(&route, arena), "\"7+9\"");
   assert_null(model_route_text(&route, arena));
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
   {
