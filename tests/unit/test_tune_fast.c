@@ -15,7 +15,7 @@
 #define TRIALS 2
 #define ROWS 300
 
-/* A number that trees can tell and lines cannot. */
+/* A number that networks can tell and lines cannot. */
 static void
 write_table(const char *path)
 {
@@ -89,9 +89,7 @@ setup(void **state)
     fail_msg("%s", info.text);
   json_decref(spec);
   dataset_close(dataset);
-  fit(job, 0, "trees",
-      "{\"rounds\":800,\"patience\":800,\"learning_rate\":0.01,\"max_depth\":8,"
-      "\"min_child_weight\":1}");
+  fit(job, 0, "mlp", "{\"units\":768,\"layers\":4,\"epochs\":20}");
   fit(job, 1, "linear", "{}");
   assert_true(job->trials[0].objective < job->trials[1].objective);
   return 0;
