@@ -262,11 +262,14 @@ build_ensemble(struct finishing *work, struct buf *bytes, struct err_info *info)
   return err;
 }
 
-/* The best single trial that is cheap enough; if none is, the best one all the same. */
+/* The best single trial; of a job with limits the best that is cheap enough, if one is. What is usual for a mix does
+ * not count: nobody asked for a worse model. */
 static enum err
 build_best_single(struct finishing *work, struct buf *bytes, struct err_info *info)
 {
-  for (size_t k = 0; k < work->servable; k++)
+  size_t tried = tune_limits_count(work->data->spec) > 0 ? work->servable : 0;
+
+  for (size_t k = 0; k < tried; k++)
   {
     enum err err = finish_build_single(work, k, bytes, info);
     if (err != ERR_OK)
@@ -274,6 +277,8 @@ build_best_single(struct finishing *work, struct buf *bytes, struct err_info *in
     if (load_of(work) <= 1)
     {
       work->best = k;
+      /* A bootstrap's choice knows of no cost: it tells nothing of one that took the best one's place for that. */
+      work->bbc_done = work->bbc_done && k == 0;
       return ERR_OK;
     }
   }
