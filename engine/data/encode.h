@@ -69,6 +69,10 @@ const char *encoder_dropped_name(const struct encoder *encoder, size_t index);
 enum err encoder_apply(const struct encoder *encoder, const struct table *table, const size_t *rows,
                        size_t count, bool training, float *x, struct err_info *info);
 
+/* Readies it for batches of rows of this schema: the same features, sooner. Again for another schema; not while other
+ * threads apply it. A schema without the encoder's columns changes nothing. ERR_MEMORY. */
+enum err encoder_bind(struct encoder *encoder, const struct row_schema *schema);
+
 /* Bytes of the encoder, for the model file; and back. Every length is checked; ERR_INVALID if
  * damaged. */
 enum err encoder_save(const struct encoder *encoder, struct buf *out);

@@ -45,9 +45,8 @@ scaled(const struct encode_column *column, double value)
   return column->scale > 0 ? encode_clip((value - column->centre) * column->scale) : 0.0;
 }
 
-/* Raw numbers beyond the range of a float stay finite. */
-static float
-to_float(double value)
+float
+encode_to_float(double value)
 {
   if (value > 3.4e38)
     return 3.4e38f;
@@ -70,7 +69,7 @@ apply_numbers(const struct apply *apply, const struct encode_column *column,
     if (column->kind == ENCODE_NUMBER)
       x[0] = missing ? (dense ? 0.0f : NAN)
              : dense ? (float) scaled(column, value)
-                     : to_float(value);
+                     : encode_to_float(value);
     if (column->indicator)
       x[column->feature_count - 1] = missing ? 1.0f : 0.0f;
   }
@@ -163,7 +162,7 @@ put_target(const struct apply *apply, const struct encode_column *column, size_t
     else if (found < cells)
       value = column->stats[found * stats + s];
     x[s] = dense ? (float) encode_clip((value - column->stat_centre[s]) * column->stat_scale[s])
-                 : to_float(value);
+                 : encode_to_float(value);
   }
 }
 
@@ -304,13 +303,30 @@ apply_column(const struct apply *apply, const struct encode_column *column,
   return ERR_INTERNAL;
 }
 
+/* One row of a table that the plan is for: numbers all at once, then the other columns. */
+static enum err
+apply_row(const struct apply *apply, const struct table *table)
+{
+  const struct encode_plan *plan = apply->encoder->plan;
+  enum err err = ERR_OK;
+  encode_plan_numbers(apply->encoder, table, row_at(apply, 0), apply->x);
+  for (size_t i = 0; err == ERR_OK && i < plan->rest_count; i++)
+    err = apply_column(apply, &apply->encoder->columns[plan->rest[i]],
+                       &table->columns[plan->source[plan->rest[i]]]);
+  return err;
+}
+
 enum err
 encoder_apply(const struct encoder *encoder, const struct table *table, const size_t *rows,
               size_t count, bool training, float *x, struct err_info *info)
 {
   struct apply apply = {
     .encoder = encoder, .rows = rows, .count = count, .training = training, .x = x};
+  bool planned =
+    encoder->plan != NULL && table->layout != 0 && encoder->plan->layout == table->layout;
   size_t next = 0;
+  if (planned && count == 1 && !training)
+    return apply_row(&apply, table) == ERR_OK ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory");
   for (size_t c = 0; c < encoder->column_count; c++)
   {
     const struct encode_column *column = &encoder->columns[c];
@@ -321,7 +337,7 @@ encoder_apply(const struct encoder *encoder, const struct table *table, const si
             || (column->kind == ENCODE_WORDS && column->words->known == NULL)))
       return err_set(info, ERR_CONFLICT,
                      "a loaded encoder has no folds to encode training rows with");
-    size_t at = find_input(table, column->name, next);
+    size_t at = planned ? encoder->plan->source[c] : find_input(table, column->name, next);
     if (at == SIZE_MAX)
       return err_set(info, ERR_INVALID, "column \"%.60s\" is not there", column->name);
     if (table->columns[at].type != column->type)

@@ -70,6 +70,20 @@ struct encode_column
   struct encode_words *words;
 };
 
+/* Where the features come from in tables of one layout, so that a row needs neither names nor the columns' records. */
+struct encode_plan
+{
+  uint64_t layout;  /* of the tables; 0 = of none yet */
+  uint32_t *source; /* per column of the encoder that gives features: column of the table */
+  uint32_t *rest;   /* (rest_count) columns of the encoder that give features and are not below */
+  size_t rest_count;
+  /* the plain numbers (number_count): column of the table, place of the feature, and as in encode_column */
+  uint32_t *number_source, *number_feature;
+  bool *indicator;
+  double *centre, *scale;
+  size_t number_count;
+};
+
 struct encoder
 {
   struct arena *arena; /* owns everything below */
@@ -81,6 +95,7 @@ struct encoder
   size_t width;
   const char **feature_names;
   uint32_t *feature_columns;
+  struct encode_plan *plan; /* NULL = encoder_bind was not called */
 };
 
 /* Weight of the prior in a target statistic, in rows. */
@@ -102,6 +117,13 @@ struct encode_fit
 
 /* Nearly linear around 0, never beyond ±3. */
 double encode_clip(double value);
+
+/* Raw numbers beyond the range of a float stay finite. */
+float encode_to_float(double value);
+
+/* x ← the features of the plan's plain numbers, of one row of a table of its layout. */
+void encode_plan_numbers(const struct encoder *encoder, const struct table *table, size_t row,
+                         float *x);
 
 /* Sorts the values (count > 0) and gives their median and one by their quartile range, or what comes near. */
 void encode_spread(double *values, size_t count, double *centre, double *scale);

@@ -14,6 +14,7 @@ engine_libdata_a_SOURCES = \
   engine/data/distinct.c engine/data/distinct.h \
   engine/data/encode.c engine/data/encode.h engine/data/encode_internal.h \
   engine/data/encode_apply.c \
+  engine/data/encode_bind.c \
   engine/data/encode_file.c \
   engine/data/encode_fit.c \
   engine/data/encode_words.c \

@@ -19,6 +19,15 @@ has_numbers(const struct row_column *column)
   return column->type == COLUMN_NUMERIC || column->type == COLUMN_DATETIME;
 }
 
+static bool
+has_texts(const struct row_schema *schema)
+{
+  for (size_t c = 0; c < schema->count; c++)
+    if (schema->columns[c].type == COLUMN_TEXT)
+      return true;
+  return false;
+}
+
 /* Missing values for all columns of numbers, one column after the other. */
 static double *
 make_numbers(struct row_batch *batch, size_t rows)
@@ -39,9 +48,10 @@ make_columns(struct row_batch *batch, size_t rows)
 {
   size_t count = batch->schema->count;
   double *numbers = make_numbers(batch, rows);
-  batch->texts = arena_array(batch->arena, count, sizeof *batch->texts);
+  if (has_texts(batch->schema))
+    batch->texts = arena_array(batch->arena, count, sizeof *batch->texts);
   struct column *columns = arena_array(batch->arena, count, sizeof *columns);
-  if (columns == NULL || batch->texts == NULL || numbers == NULL)
+  if (columns == NULL || numbers == NULL || (batch->texts == NULL && has_texts(batch->schema)))
     return ERR_MEMORY;
   for (size_t c = 0; c < count; c++)
   {
@@ -71,7 +81,8 @@ make_columns(struct row_batch *batch, size_t rows)
     columns[c].categories = known->categories;
     columns[c].category_count = known->category_count;
   }
-  batch->table = (struct table){.row_count = rows, .column_count = count, .columns = columns};
+  batch->table = (struct table){
+    .row_count = rows, .column_count = count, .columns = columns, .layout = batch->schema->layout};
   return ERR_OK;
 }
 
@@ -271,7 +282,7 @@ enum err
 row_batch_finish(struct row_batch *batch, struct err_info *info)
 {
   struct column *columns = (struct column *) (uintptr_t) batch->table.columns;
-  for (size_t c = 0; c < batch->schema->count; c++)
+  for (size_t c = 0; batch->texts != NULL && c < batch->schema->count; c++)
   {
     struct row_text *texts = &batch->texts[c];
     if (columns[c].type != COLUMN_TEXT)

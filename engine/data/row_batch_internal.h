@@ -13,7 +13,7 @@ struct row_batch
   struct arena *arena; /* cells, columns, messages */
   struct table table;
   json_t **faults, **warnings; /* per row, NULL = none */
-  struct row_text *texts;      /* per column */
+  struct row_text *texts;      /* per column; NULL when none is of text */
 };
 
 /* The values of a text column so far. */

@@ -3,6 +3,7 @@
 #include "data/row_schema.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,7 @@ index_categories(struct row_schema *schema, struct row_column *column, struct er
 static struct row_schema *
 schema_new(size_t capacity)
 {
+  static atomic_uint_fast64_t last_layout;
   struct row_schema *schema = calloc(1, sizeof *schema);
   if (schema == NULL)
     return NULL;
@@ -133,6 +135,7 @@ schema_new(size_t capacity)
     row_schema_free(schema);
     return NULL;
   }
+  schema->layout = atomic_fetch_add(&last_layout, 1) + 1;
   return schema;
 }
 

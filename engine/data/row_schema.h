@@ -29,6 +29,7 @@ struct row_schema
   struct row_column *columns;
   uint32_t *name_order; /* positions of the columns, ascending by name */
   size_t count;
+  uint64_t layout; /* another one for every schema of a process; never 0 */
 };
 
 /* Position of the column, or of the category, of that text; SIZE_MAX if there is none. */

@@ -51,6 +51,7 @@ struct table
   size_t row_count;
   size_t column_count;
   const struct column *columns;
+  uint64_t layout; /* of the row schema whose columns these are, in its order; 0 = of none */
 };
 
 /* Index of a column by name, or SIZE_MAX. */

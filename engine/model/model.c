@@ -58,6 +58,14 @@ model_new_empty(const struct task *task, struct model **model, struct err_info *
 }
 
 enum err
+model_bind(struct model *model, const struct row_schema *schema, struct err_info *info)
+{
+  if (!model->encoder || encoder_bind(model->encoder, schema) == ERR_OK)
+    return ERR_OK;
+  return err_set(info, ERR_MEMORY, "no memory for a model's columns");
+}
+
+enum err
 model_build_take(struct model_parts *parts, struct model **model, struct err_info *info)
 {
   const struct model_kind *kind = model_kind_find(parts->family);
@@ -77,6 +85,8 @@ model_build_take(struct model_parts *parts, struct model **model, struct err_inf
     rc = model_copy_factors(made, parts->rebalance, &made->rebalance, info);
     if (rc == ERR_OK && made->input == DATASET_TABLE)
       rc = row_schema_from_task(parts->dataset, parts->task, &made->schema, info);
+    if (rc == ERR_OK && made->schema)
+      rc = model_bind(made, made->schema, info);
   }
   else
   {
@@ -282,6 +292,9 @@ model_bag_take(struct model **members, const double *weights, size_t count, stru
     return ERR_OK;
   }
   rc = check_members(members, weights, count, info);
+  /* its rows come in the first one's schema */
+  for (size_t i = 1; rc == ERR_OK && members[0]->schema && i < count; i++)
+    rc = model_bind(members[i], members[0]->schema, info);
   if (rc == ERR_OK)
     rc = bag_new(members, weights, count, bag, info);
   for (size_t i = 0; rc != ERR_OK && i < count; i++)

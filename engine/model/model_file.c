@@ -163,7 +163,7 @@ read_encoder(struct reader *reader, struct model *model, struct err_info *info)
     encoder_load((const char *) section.bytes, section.left, &used, &model->encoder, info);
   if (rc == ERR_OK && used != section.left)
     rc = model_damaged(info, "its encoder has the wrong length");
-  return rc;
+  return rc == ERR_OK ? model_bind(model, model->schema, info) : rc;
 }
 
 static enum err

@@ -65,6 +65,9 @@ enum err model_new_empty(const struct task *task, struct model **model, struct e
 enum err model_copy_factors(struct model *model, const double *from, const double **to,
                             struct err_info *info);
 
+/* Readies a model's encoder for batches of rows of the schema (encoder_bind). ERR_MEMORY. */
+enum err model_bind(struct model *model, const struct row_schema *schema, struct err_info *info);
+
 /* HEAD of a model file: all of a model but its encoder and body, as JSON (new reference, NULL when out of memory). */
 json_t *model_head_json(const struct model *model);
 

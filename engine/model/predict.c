@@ -114,8 +114,8 @@ model_scale_pixels(const struct model_pixels *pixels, const uint8_t *raw, float 
 }
 
 /* Both views promise finite numbers or NaN; a value beyond float's range is brought back into it. */
-static void
-bound_features(float *x, size_t count)
+static SIMD_INLINE void
+bound_features_body(float *x, size_t count)
 {
   const float limit = 1e30f;
 
@@ -125,6 +125,8 @@ bound_features(float *x, size_t count)
     x[i] = x[i] < -limit ? -limit : x[i];
   }
 }
+
+SIMD_DEFINE(static, bound_features, (float *x, size_t count), (x, count))
 
 static enum err
 fetch_batch(const struct model *model, struct model_workspace *workspace,

@@ -382,6 +382,73 @@ test_extreme_numbers(void **state)
   }
 }
 
+/* The same bits as by name for each row alone, in the columns' own order and in another one. */
+static void
+check_bound(const char *target, enum encode_view view, const char *names_last)
+{
+  struct rig rig;
+  struct buf csv = text_buf(small);
+  struct err_info info = {0};
+  struct row_schema *schema;
+  set_up(&rig, &csv, target, view, 12);
+  assert_int_equal(row_schema_from_task(rig.fixture.dataset, &rig.task, &schema, &info), ERR_OK);
+  json_t *columns = row_schema_to_json(schema), *moved = NULL;
+  row_schema_free(schema);
+  for (size_t i = 0; names_last && i < json_array_size(columns); i++)
+    if (strcmp(json_string_value(json_object_get(json_array_get(columns, i), "name")), names_last)
+        == 0)
+    {
+      moved = json_incref(json_array_get(columns, i));
+      json_array_remove(columns, i);
+    }
+  if (moved)
+    json_array_append_new(columns, moved);
+  assert_int_equal(row_schema_from_json(columns, &schema, &info), ERR_OK);
+  size_t width = encoder_width(rig.encoder);
+  const char *rows =
+    "{\"n\":3,\"holes\":null,\"city\":\"Rome\",\"flag\":\"no\",\"when\":\"2024-03-05\"}|"
+    "{\"n\":1e300,\"holes\":-4.25,\"city\":\"Bern\",\"flag\":null,\"when\":null}|"
+    "{\"n\":null,\"holes\":7,\"city\":null,\"flag\":\"yes\",\"when\":\"2020-01-01\"}";
+  float *plain = malloc(width * sizeof *plain), *bound = malloc(width * sizeof *bound);
+  for (int pass = 0; pass < 2; pass++)
+    for (const char *at = rows; *at; at += strcspn(at, "|") + (at[strcspn(at, "|")] == '|'))
+    {
+      json_t *row = json_loadb(at, strcspn(at, "|"), 0, NULL), *list = json_pack("[o]", row);
+      struct row_batch *batch;
+      assert_non_null(row);
+      struct encoder *other = NULL;
+      struct buf bytes = {0};
+      size_t used;
+      assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
+      assert_int_equal(encoder_load(bytes.data, bytes.length, &used, &other, &info), ERR_OK);
+      assert_int_equal(row_batch_from_json(schema, list, false, 1, &batch, &info), ERR_OK);
+      assert_int_equal(encoder_apply(other, row_batch_table(batch), NULL, 1, false, plain, &info),
+                       ERR_OK);
+      assert_int_equal(encoder_bind(rig.encoder, schema), ERR_OK);
+      assert_int_equal(
+        encoder_apply(rig.encoder, row_batch_table(batch), NULL, 1, false, bound, &info), ERR_OK);
+      assert_memory_equal(plain, bound, width * sizeof *plain);
+      row_batch_free(batch);
+      json_decref(list);
+      encoder_free(other);
+      buf_free(&bytes);
+    }
+  free(plain);
+  free(bound);
+  json_decref(columns);
+  row_schema_free(schema);
+  tear_down(&rig);
+}
+
+static void
+test_bound(void **state)
+{
+  (void) state;
+  check_bound("y", ENCODE_DENSE, NULL);
+  check_bound("y", ENCODE_DENSE, "n");
+  check_bound("y", ENCODE_TREE, "holes");
+}
+
 static void
 test_refusals(void **state)
 {
@@ -430,10 +497,11 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
-    cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
-    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
-    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_extreme_numbers),
+    cmocka_unit_test(test_dense),           cmocka_unit_test(test_tree),
+    cmocka_unit_test(test_no_leak),         cmocka_unit_test(test_target_statistics),
+    cmocka_unit_test(test_save_and_load),   cmocka_unit_test(test_damaged_bytes),
+    cmocka_unit_test(test_bound),           cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_extreme_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
