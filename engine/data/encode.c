@@ -140,6 +140,12 @@ encoder_free(struct encoder *encoder)
   free(encoder);
 }
 
+enum encode_view
+encoder_view(const struct encoder *encoder)
+{
+  return encoder->view;
+}
+
 size_t
 encoder_width(const struct encoder *encoder)
 {

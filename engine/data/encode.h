@@ -48,6 +48,8 @@ enum err encoder_fit(const struct dataset *dataset, const struct task *task, enu
                      struct err_info *info);
 void encoder_free(struct encoder *encoder);
 
+enum encode_view encoder_view(const struct encoder *encoder);
+
 /* Number of features, and their names ("age", "city=Paris", …), borrowed. */
 size_t encoder_width(const struct encoder *encoder);
 const char *encoder_feature_name(const struct encoder *encoder, size_t feature);

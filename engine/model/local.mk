@@ -23,6 +23,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/family_cost.c engine/model/family_cost.h \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
+  engine/model/explain.c engine/model/explain.h \
   engine/model/export_c.c engine/model/export_c.h engine/model/export_c_internal.h \
   engine/model/export_c_parts.c \
   engine/model/export_codec.c engine/model/export_codec.h \

@@ -79,6 +79,13 @@ enum err model_head_read(const struct reader *section, struct model **model, cha
 /* ERR_INVALID, with what is wrong with the file. */
 enum err model_damaged(struct err_info *info, const char *what);
 
+/* As model_predict_table for a model of tables, but column c of row i says nothing where hidden[i · columns + c]:
+ * the middle of its training values for linear models and networks, a missing value for trees. Columns are
+ * the encoder's; those of a bag's members are the same. */
+enum err model_predict_hidden(const struct model *model, struct model_workspace *workspace,
+                              const struct table *table, const size_t *rows, const bool *hidden,
+                              size_t count, float *out, struct err_info *info);
+
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 
 enum workspace_slot

@@ -72,6 +72,7 @@ struct source
   const struct table *table;
   const uint8_t *pixels;
   const size_t *rows; /* of the table, or of the images; NULL = 0 … */
+  const bool *hidden; /* tables: (rows, columns), see model_predict_hidden; NULL = none is */
 };
 
 static SIMD_INLINE void
@@ -128,6 +129,19 @@ bound_features_body(float *x, size_t count)
 
 SIMD_DEFINE(static, bound_features, (float *x, size_t count), (x, count))
 
+/* What a column says nothing with: the middle of the dense view, a missing value of the tree view. */
+static void
+hide_columns(const struct encoder *encoder, const bool *hidden, size_t n, float *x)
+{
+  size_t width = encoder_width(encoder), columns = encoder_column_count(encoder);
+  float nothing = encoder_view(encoder) == ENCODE_TREE ? NAN : 0.0f;
+
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < width; j++)
+      if (hidden[i * columns + encoder_feature_column(encoder, j)])
+        x[i * width + j] = nothing;
+}
+
 static enum err
 fetch_batch(const struct model *model, struct model_workspace *workspace,
             const struct source *source, size_t first, size_t n, float **x, struct err_info *info)
@@ -146,6 +160,9 @@ fetch_batch(const struct model *model, struct model_workspace *workspace,
       return err_set(info, ERR_MEMORY, "no memory for %zu row numbers", n);
     enum err rc = encoder_apply(model->encoder, source->table, rows, n, false, *x, info);
     bound_features(*x, n * width);
+    if (rc == ERR_OK && source->hidden)
+      hide_columns(model->encoder, source->hidden + first * encoder_column_count(model->encoder), n,
+                   *x);
     return rc;
   }
   for (size_t i = 0; i < n; i++)
@@ -280,6 +297,16 @@ model_predict_table(const struct model *model, struct model_workspace *workspace
 
   if (model->input != DATASET_TABLE)
     return err_set(info, ERR_INVALID, "this model answers for images, not for rows of a table");
+  return predict_source(model, workspace, &source, count, out, info);
+}
+
+enum err
+model_predict_hidden(const struct model *model, struct model_workspace *workspace,
+                     const struct table *table, const size_t *rows, const bool *hidden,
+                     size_t count, float *out, struct err_info *info)
+{
+  struct source source = {.table = table, .rows = rows, .hidden = hidden};
+
   return predict_source(model, workspace, &source, count, out, info);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "server/handler/common.h"
+#include "server/handler/predict_explain.h"
 #include "server/handler/predict_reply.h"
 #include "server/shadow.h"
 
@@ -113,7 +114,7 @@ compare_shadow(struct http_request *req, const struct model_ref *ref,
 
 static void
 predict(struct http_request *req, const struct predict_dialect *dialect, struct model_ref *ref,
-        const struct model_about *about, const struct predict_input *input)
+        const struct model_about *about, struct predict_input *input)
 {
   char id[32];
   struct err_info info = {.code = ERR_OK};
@@ -139,7 +140,7 @@ predict(struct http_request *req, const struct predict_dialect *dialect, struct 
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else if (run_model(req, ref, about, input, outputs, &info) != ERR_OK)
     reply_failure(req, &info);
-  else
+  else if (predict_explain(req, ref, about, outputs, input))
   {
     db_id_new_often("prd_", id, sizeof id);
     req->predicted_rows = input->good_count;
@@ -165,6 +166,11 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
   switch (call->dialect->read(req, &about, ref->us_per_row, budget_us, &input))
   {
   case PREDICT_READ:
+    if (input.explain && isfinite(budget_us))
+    {
+      outcome = go_to(call, ON_CPU_POOL);
+      break;
+    }
     if (!isnan(input.threshold))
       about.decision = (struct decision){.has_threshold = true, .threshold = input.threshold};
     predict(req, call->dialect, ref, &about, &input);

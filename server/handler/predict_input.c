@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/handler/common.h"
+#include "server/handler/predict_explain.h"
 #include "server/handler/predict_images.h"
 #include "server/handler/predict_interval.h"
 #include "server/handler/predict_threshold.h"
@@ -163,15 +164,17 @@ strict_parse(const char *text, bool *strict)
 bool
 predict_query_check(struct http_request *req)
 {
-  static const char *const known[] = {"strict", "threshold", "interval", NULL};
+  static const char *const known[] = {"strict", "threshold", "interval", "explain", NULL};
   double threshold, level;
+  size_t top;
   bool strict;
 
   if (!http_query_known(req, known))
     return false;
   if (strict_parse(http_query(req, "strict"), &strict))
     return predict_threshold_parse(req, http_query(req, "threshold"), &threshold)
-           && predict_interval_parse(req, http_query(req, "interval"), &level);
+           && predict_interval_parse(req, http_query(req, "interval"), &level)
+           && predict_explain_parse(req, http_query(req, "explain"), &top);
   http_reply_error(req, E_BAD_REQUEST, "?strict must be 1, 0, true or false.");
   return false;
 }
@@ -205,6 +208,7 @@ check_json(struct http_request *req, const struct model_about *about, const json
      .min = 0,
      .max = 1,
      .hint = "a number such as 0.9"},
+    {.name = "explain", .kind = JSON_KIND_ANY, .nullable = true},
     JSON_FIELD_END};
   const char *wanted = about->input == DATASET_IMAGES ? "images" : "rows";
   const char *other = about->input == DATASET_IMAGES ? "rows" : "images";
@@ -275,7 +279,8 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
     input->threshold = json_get_number(body, "threshold", input->threshold);
     input->interval = json_get_number(body, "interval", input->interval);
     if (!predict_threshold_fits(req, about, input->threshold)
-        || !predict_interval_fits(req, about, input->interval))
+        || !predict_interval_fits(req, about, input->interval)
+        || !predict_explain_read(req, json_object_get(body, "explain"), &input->explain))
     {
       json_decref(body);
       return PREDICT_REPLIED;
@@ -397,7 +402,8 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
   if (!predict_threshold_parse(req, http_query(req, "threshold"), &input->threshold)
       || !predict_threshold_fits(req, about, input->threshold)
       || !predict_interval_parse(req, http_query(req, "interval"), &input->interval)
-      || !predict_interval_fits(req, about, input->interval))
+      || !predict_interval_fits(req, about, input->interval)
+      || !predict_explain_parse(req, http_query(req, "explain"), &input->explain))
     return PREDICT_REPLIED;
   if (req->body_length == 0)
   {

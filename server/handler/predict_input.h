@@ -18,10 +18,13 @@ struct predict_input
   struct row_batch *batch; /* tables */
   const uint8_t *pixels;   /* images: (good_count, height, width, channels) */
   uint8_t *owned_pixels;
-  json_t **faults;    /* images: per image an array of faults, or NULL */
-  const char **names; /* images of a form: their file names, else NULL */
-  double threshold;   /* sent with the call, 0 … 1; NaN = the model's own */
-  double interval;    /* the level of intervals, in (0, 1); NaN = none are wanted */
+  json_t **faults;              /* images: per image an array of faults, or NULL */
+  const char **names;           /* images of a form: their file names, else NULL */
+  double threshold;             /* sent with the call, 0 … 1; NaN = the model's own */
+  double interval;              /* the level of intervals, in (0, 1); NaN = none are wanted */
+  size_t explain;               /* most columns to name in explanations; 0 = none are wanted */
+  const char *const *explained; /* (good_count) JSON texts, NULL = none (arena) */
+  const char *explain_about;    /* what they are, as JSON text */
   /* for other tools' protocols (dialect.h) */
   const char *place;   /* where the rows stand in the body; NULL = "/rows" */
   bool by_column;      /* a list per column stands there, not a list of rows */

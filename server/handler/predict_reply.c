@@ -107,6 +107,11 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     write_member("threshold", decision_threshold(&about->decision), out);
   if (input->interval > 0)
     write_member("interval", input->interval, out);
+  if (input->explain_about)
+  {
+    buf_append_text(out, ",\"explain\":");
+    buf_append_text(out, input->explain_about);
+  }
   buf_append_text(out, ",\"predictions\":[");
   for (size_t row = 0; row < input->count && !out->failed; row++)
   {
@@ -122,6 +127,11 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
         write_classes(about, output, out);
       else
         write_number(about, input->interval, output[0], out);
+      if (input->explained)
+      {
+        buf_append_text(out, ",\"explanation\":");
+        buf_append_text(out, input->explained[next - 1]);
+      }
     }
     if (json_array_size(warnings) > 0)
     {

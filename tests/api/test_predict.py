@@ -65,6 +65,38 @@ class Tables(ApiTest):
         self.problem(answer, 422, "invalid", "/rows/1/petal_width")
         self.assertGreaterEqual(len(answer.json["faults"]), 2)
 
+    def test_explain(self):
+        wide = {**ROW, "petal_length": 6.5}
+        answer = self.predict({"rows": [ROW, {"nothing": 1}, wide], "explain": True})
+        self.assertEqual(answer.status, 207, answer)
+        self.assertEqual(answer.json["explain"], {"of": "probability", "method": "exact", "answers": 16})
+        self.assertNotIn("explanation", answer.json["predictions"][1])
+        for one in (answer.json["predictions"][0], answer.json["predictions"][2]):
+            told = one["explanation"]
+            self.assertEqual({part["column"] for part in told["contributions"]}, set(ROW))
+            parts = [part["contribution"] for part in told["contributions"]]
+            self.assertEqual(parts, sorted(parts, key=lambda part: -abs(part)))
+            self.assertAlmostEqual(told["base"] + sum(parts), one["probability"], 5)
+        plain = self.predict({"rows": [ROW]}).json
+        self.assertNotIn("explain", plain)
+        self.assertNotIn("explanation", plain["predictions"][0])
+        self.assertEqual(plain["predictions"][0]["probabilities"], answer.json["predictions"][0]["probabilities"])
+        top = self.predict({"rows": [wide], "explain": {"top": 1}}).json["predictions"][0]
+        self.assertEqual(len(top["explanation"]["contributions"]), 1)
+        self.assertAlmostEqual(top["explanation"]["base"] + top["explanation"]["others"]
+                               + top["explanation"]["contributions"][0]["contribution"], top["probability"], 5)
+        by_csv = self.api.call("POST", FOLDERS.format("flowers") + "?explain=1", iris(), {"Content-Type": "text/csv"})
+        self.assertEqual(len([one for one in by_csv.json["predictions"] if "explanation" in one]), 150)
+        for bad, place in ((3, "/explain"), ("yes", "/explain"), ({"top": 0}, "/explain/top"),
+                           ({"top": "x"}, "/explain/top"), ({"most": 1}, "/explain/most")):
+            self.problem(self.predict({"rows": [ROW], "explain": bad}), 422, "invalid", place)
+        many = self.api.call("POST", FOLDERS.format("flowers") + "?explain=1", b"sepal_length\n" + b"5\n" * 6251,
+                             {"Content-Type": "text/csv"})
+        self.problem(many, 422, "invalid", "/explain")
+        self.assertIn("6250", json.dumps(many.json["faults"]))
+        self.assertEqual(self.api.call("POST", FOLDERS.format("flowers") + "?explain=x", iris(),
+                                       {"Content-Type": "text/csv"}).status, 422)
+
     def test_strict(self):
         answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})
         self.assertEqual(answer.status, 207, answer)
