@@ -242,6 +242,9 @@ class Images(ApiTest):
         self.problem(self.predict(b"a\n1\n", "text/csv"), 415, "unsupported_media_type")
         self.problem(self.api.post(FOLDERS.format("shapes"), {"rows": [{"a": 1}]}), 422, "invalid", "/rows")
         self.problem(self.api.post(FOLDERS.format("shapes"), {"images": []}), 422, "invalid", "/images")
+        picture = base64.b64encode(png(self.images[0], 8, 8)).decode()
+        self.problem(self.api.post(FOLDERS.format("shapes"), {"images": [picture], "explain": True}), 422, "invalid",
+                     "/explain")
         self.problem(self.api.upload(FOLDERS.format("shapes"), [("picture", "a.png", b"x")]), 422,
                      "invalid", "/picture", "/file")
 
