@@ -43,7 +43,7 @@ tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_L
   $(JANSSON_LIBS) -lm
 endif
 EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py
-EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/clients/test_export.py tests/clients/client_triton.py tests/clients/test_clients.py tests/clients/told.py
+EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/clients/test_onnx.py tests/clients/client_triton.py tests/clients/test_clients.py tests/clients/told.py
 
 # The API from outside (tests/check.sh api), and the documents they run.
 EXTRA_DIST += tests/api/common.py tests/api/test_access.py tests/api/test_bad_input.py tests/api/test_batches.py \

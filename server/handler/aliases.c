@@ -438,7 +438,9 @@ handle_model_alias_delete(struct http_request *req)
 
   if (!conn || !find_model(req, conn, &change.model_id, &change.model_name))
     return HTTP_REPLIED;
-  if (strcmp(change.alias, "best") == 0)
+  if (!name_is_model(change.alias))
+    http_reply_error(req, E_ALIAS_NOT_FOUND, NULL);
+  else if (strcmp(change.alias, "best") == 0)
     http_reply_error(req, E_CONFLICT,
                      "calls that name no alias go to best; point it to another version instead");
   else if (make_change(req, conn, &change))

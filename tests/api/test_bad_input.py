@@ -330,7 +330,7 @@ class BadPaths(ApiTest):
 
     def test_methods(self):
         for method, path in (("DELETE", "/api/v1/jobs"), ("PUT", "/api/v1/datasets"),
-                             ("POST", "/api/v1/models"), ("GET", "/api/v1/train"),
+                             ("PUT", "/api/v1/models"), ("GET", "/api/v1/train"),
                              ("GET", "/api/v1/models/x/predict")):
             answer = self.api.call(method, path)
             self.problem(answer, 405, "method_not_allowed")

@@ -13,7 +13,8 @@ from attune_server import AttuneServer
 
 # POST routes that make nothing (or, signing in, something that is not stored as an answer must be: a cookie).
 MAKE_NOTHING = {"models.predict", "batches.cancel", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
-                "models.version_verify", "session.create",
+                "models.version_verify", "session.create", "mlflow.invocations", "mlflow.default", "tf.predict",
+                "tf.version_predict", "tf.label_predict", "inference.infer", "inference.version_infer", "nanonets.label",
                 # repeated safely by themselves: by client_id, by step, or since they only look
                 "studies.suggest", "studies.measure", "studies.should_stop"}
 # Members that the first answer shows and no later one: path of names.
@@ -55,6 +56,8 @@ class Idempotency(ApiTest):
         space = {"space": {"x": {"type": "float", "low": 0, "high": 1}}}
         study = cls.api.post("/api/v1/studies", space).json["id"]
         trial = cls.api.post(f"/api/v1/studies/{study}/suggest", {"client_id": "one"}).json["trials"][0]["id"]
+        version = cls.api.get("/api/v1/models/twice").json["version"]
+        exported = cls.api.get(f"/api/v1/models/twice/versions/{version}/export?format=json").raw
         # per route: how to send the request and another one
         cls.calls = {
             "jobs.create": cls.json("/api/v1/jobs", job, {**job, "budget": {"trials": 2}}),
@@ -70,6 +73,8 @@ class Idempotency(ApiTest):
                                         [("file", "iris.csv", iris() + b"\n")]),
             "batches.create": cls.form("/api/v1/models/twice/batches", [("file", "iris.csv", iris())],
                                        [("file", "iris.csv", iris() + b"\n")]),
+            "models.import": cls.form("/api/v1/models", [("file", "m.json", exported), ("name", "thrice")],
+                                      [("file", "m.json", exported), ("name", "four-times")]),
             "studies.create": cls.json("/api/v1/studies", space, {**space, "seed": 5}),
             "studies.complete": cls.json(f"/api/v1/studies/{study}/trials/{trial}/complete", {"value": 1}, {"value": 2}),
             "range_tests.create": cls.json("/api/v1/lr-range-tests", {"dataset": dataset, "target": "species", "steps": 20},

@@ -5,6 +5,8 @@ import unittest
 
 from common import ApiTest
 
+DAMAGE = "does not match its digest"  # what test_aliases.py makes of a stored model
+
 
 class End(ApiTest):
     def test_orderly_stop(self):
@@ -16,7 +18,7 @@ class End(ApiTest):
         log = self.api.log(last=10_000_000)
         self.assertEqual(status, 0, log[-3000:])
         for word in ("Sanitizer", "runtime error", "replied twice", " error: "):
-            lines = [line for line in log.splitlines() if word in line]
+            lines = [line for line in log.splitlines() if word in line and DAMAGE not in line]
             self.assertEqual(lines, [], word)
         self.assertTrue(self.api.wait_gone(), "something of it still lives")
 
