@@ -198,6 +198,7 @@ load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_mode
   {
     entry->failure = info;
     entry->state = ENTRY_FAILED;
+    cache->failures++;
     cache_entry_drop(cache, entry);
   }
   pthread_cond_broadcast(&cache->loaded);
@@ -219,6 +220,7 @@ unref_locked(struct model_cache *cache, struct entry *entry)
   if (cache->bytes > cache->max_bytes)
   {
     cache_entry_drop(cache, entry);
+    cache->evictions++;
     entry->older = surplus;
     return entry;
   }
@@ -492,13 +494,14 @@ model_cache_workspace_give(struct model_cache *cache, struct model_workspace *wo
 }
 
 void
-model_cache_stats(struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
-                  uint64_t *misses)
+model_cache_stats(struct model_cache *cache, struct model_cache_counts *counts)
 {
   pthread_mutex_lock(&cache->mutex);
-  *models = cache->entry_count;
-  *bytes = cache->bytes;
-  *hits = cache->hits;
-  *misses = cache->misses;
+  *counts = (struct model_cache_counts){.models = cache->entry_count,
+                                        .bytes = cache->bytes,
+                                        .hits = cache->hits,
+                                        .misses = cache->misses,
+                                        .evictions = cache->evictions,
+                                        .failures = cache->failures};
   pthread_mutex_unlock(&cache->mutex);
 }

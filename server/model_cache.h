@@ -53,7 +53,14 @@ struct model_workspace *model_cache_workspace_take(struct model_cache *cache);
 void model_cache_workspace_give(struct model_cache *cache, struct model_workspace *workspace);
 
 /* For /metrics. */
-void model_cache_stats(struct model_cache *cache, size_t *models, size_t *bytes, uint64_t *hits,
-                       uint64_t *misses);
+struct model_cache_counts
+{
+  size_t models, bytes;  /* now in memory */
+  uint64_t hits, misses; /* since the start, as what follows */
+  uint64_t evictions;    /* models that made room for others */
+  uint64_t failures;     /* loads that came to nothing */
+};
+
+void model_cache_stats(struct model_cache *cache, struct model_cache_counts *counts);
 
 #endif

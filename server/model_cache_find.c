@@ -95,6 +95,7 @@ cache_take_surplus(struct model_cache *cache)
     if (entry->refs > 0)
       continue;
     cache_entry_drop(cache, entry);
+    cache->evictions++;
     entry->older = surplus;
     surplus = entry;
   }

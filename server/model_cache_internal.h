@@ -50,7 +50,7 @@ struct model_cache
   pthread_mutex_t mutex;
   pthread_cond_t loaded;
   size_t max_bytes, bytes, entry_count, lookup_count;
-  uint64_t hits, misses;
+  uint64_t hits, misses, evictions, failures;
   uint64_t draws;   /* of calls divided among versions */
   uint64_t forgets; /* raised by each forget: an answer read before it is not trusted after it */
   struct entry *newest, *oldest;

@@ -76,14 +76,20 @@ print_caches(struct server *server, struct buf *out)
   size_t count = 0, bytes = 0;
   uint64_t hits = 0, misses = 0;
   unsigned waiting = 0, running = 0;
-  model_cache_stats(server->models, &count, &bytes, &hits, &misses);
+  struct model_cache_counts models;
+
+  model_cache_stats(server->models, &models);
   ingest_queue_stats(server->ingest, &waiting, &running);
-  print_gauge(out, "attune_models_loaded", "Models in memory.", (double) count);
-  print_gauge(out, "attune_models_bytes", "Memory of loaded models.", (double) bytes);
+  print_gauge(out, "attune_models_loaded", "Models in memory.", (double) models.models);
+  print_gauge(out, "attune_models_bytes", "Memory of loaded models.", (double) models.bytes);
   metrics_print_value(out, "attune_model_cache_hits_total", "counter",
-                      "Predictions that found their model in memory.", (double) hits);
+                      "Predictions that found their model in memory.", (double) models.hits);
   metrics_print_value(out, "attune_model_cache_misses_total", "counter",
-                      "Predictions that had to load their model.", (double) misses);
+                      "Predictions that had to load their model.", (double) models.misses);
+  metrics_print_value(out, "attune_model_cache_evictions_total", "counter",
+                      "Models that left memory to make room.", (double) models.evictions);
+  metrics_print_value(out, "attune_model_cache_failures_total", "counter",
+                      "Models that could not be loaded.", (double) models.failures);
   study_cache_stats(server->studies, &count, &bytes, &hits, &misses);
   print_gauge(out, "attune_study_cache_studies", "Studies in memory.", (double) count);
   print_gauge(out, "attune_study_cache_bytes", "Memory of the searches of studies.",

@@ -11,6 +11,8 @@ DAMAGE = "does not match its digest"  # what test_aliases.py makes of a stored m
 class End(ApiTest):
     def test_orderly_stop(self):
         counts = self.api.get("/metrics").raw.decode()
+        for name in ("models_loaded", "models_bytes", *(f"model_cache_{what}_total" for what in ("hits", "misses", "evictions", "failures"))):
+            self.assertRegex(counts, rf"(?m)^attune_{name} \d+$")
         faults = [line for line in counts.splitlines() if 'status="5' in line]
         told = [line for line in self.api.log(last=10_000_000).splitlines() if re.search(r"\b(answered )?50[0-9]\b", line)]
         self.assertEqual((faults, told[-20:] if faults else []), ([], []))
