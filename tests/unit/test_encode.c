@@ -438,6 +438,7 @@ check_bound(const char *target, enum encode_view view, const char *names_last)
   json_decref(columns);
   row_schema_free(schema);
   tear_down(&rig);
+  buf_free(&csv);
 }
 
 static void
