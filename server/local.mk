@@ -129,6 +129,7 @@ server_libserver_a_SOURCES += \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \
   server/handler/job_rows.c server/handler/job_rows.h \
+  server/handler/predict_unusual.c server/handler/predict_unusual.h \
   server/handler/predict_threshold.c server/handler/predict_threshold.h \
   server/handler/predict_explain.c server/handler/predict_explain.h \
   server/handler/predict_interval.c server/handler/predict_interval.h \

@@ -36,6 +36,9 @@ size_t row_schema_count(const struct row_schema *schema);
 const char *row_schema_column(const struct row_schema *schema, size_t index,
                               enum column_type *type);
 
+/* The least and greatest value of a numeric or datetime column in the training data; false when none is known. */
+bool row_schema_range(const struct row_schema *schema, size_t index, double *low, double *high);
+
 /* The schema of a dataset's columns without the target and identifier columns. */
 enum err row_schema_from_dataset(const struct dataset *dataset, const char *target,
                                  struct row_schema **schema, struct err_info *info);

@@ -161,6 +161,16 @@ row_schema_column(const struct row_schema *schema, size_t index, enum column_typ
   return schema->columns[index].name;
 }
 
+bool
+row_schema_range(const struct row_schema *schema, size_t index, double *low, double *high)
+{
+  const struct row_column *column = &schema->columns[index];
+
+  *low = column->min;
+  *high = column->max;
+  return column->has_range;
+}
+
 static void
 set_format(struct row_column *column, const char *format)
 {

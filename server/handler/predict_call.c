@@ -10,6 +10,7 @@
 #include "server/handler/common.h"
 #include "server/handler/predict_explain.h"
 #include "server/handler/predict_reply.h"
+#include "server/handler/predict_unusual.h"
 #include "server/shadow.h"
 
 /* What may be done on the event thread. */
@@ -140,7 +141,7 @@ predict(struct http_request *req, const struct predict_dialect *dialect, struct 
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else if (run_model(req, ref, about, input, outputs, &info) != ERR_OK)
     reply_failure(req, &info);
-  else if (predict_explain(req, ref, about, outputs, input))
+  else if (predict_unusual(req, about, input) && predict_explain(req, ref, about, outputs, input))
   {
     db_id_new_often("prd_", id, sizeof id);
     req->predicted_rows = input->good_count;

@@ -209,6 +209,7 @@ check_json(struct http_request *req, const struct model_about *about, const json
      .max = 1,
      .hint = "a number such as 0.9"},
     {.name = "explain", .kind = JSON_KIND_ANY, .nullable = true},
+    {.name = "unusual", .kind = JSON_KIND_BOOLEAN, .nullable = true},
     JSON_FIELD_END};
   const char *wanted = about->input == DATASET_IMAGES ? "images" : "rows";
   const char *other = about->input == DATASET_IMAGES ? "rows" : "images";
@@ -278,6 +279,7 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
   {
     input->threshold = json_get_number(body, "threshold", input->threshold);
     input->interval = json_get_number(body, "interval", input->interval);
+    input->unusual = json_is_true(json_object_get(body, "unusual"));
     if (!predict_threshold_fits(req, about, input->threshold)
         || !predict_interval_fits(req, about, input->interval)
         || !predict_explain_read(req, json_object_get(body, "explain"), &input->explain))

@@ -25,6 +25,8 @@ struct predict_input
   size_t explain;               /* most columns to name in explanations; 0 = none are wanted */
   const char *const *explained; /* (good_count) JSON texts, NULL = none (arena) */
   const char *explain_about;    /* what they are, as JSON text */
+  bool unusual;                 /* whether it is wanted which values are unlike the training data */
+  const char *const *strange;   /* (good_count) JSON texts of that, NULL = none (arena) */
   /* for other tools' protocols (dialect.h) */
   const char *place;   /* where the rows stand in the body; NULL = "/rows" */
   bool by_column;      /* a list per column stands there, not a list of rows */

@@ -132,6 +132,11 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
         buf_append_text(out, ",\"explanation\":");
         buf_append_text(out, input->explained[next - 1]);
       }
+      if (input->strange)
+      {
+        buf_append_text(out, ",\"unusual\":");
+        buf_append_text(out, input->strange[next - 1]);
+      }
     }
     if (json_array_size(warnings) > 0)
     {

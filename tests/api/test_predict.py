@@ -97,6 +97,21 @@ class Tables(ApiTest):
         self.assertEqual(self.api.call("POST", FOLDERS.format("flowers") + "?explain=x", iris(),
                                        {"Content-Type": "text/csv"}).status, 422)
 
+    def test_unusual(self):
+        answer = self.predict({"rows": [ROW, {"nothing": 1}, {**ROW, "petal_width": 99, "sepal_width": -1},
+                                        {"petal_length": 1e6}], "unusual": True})
+        self.assertEqual(answer.status, 207, answer)
+        usual, faulty, strange, alone = answer.json["predictions"]
+        self.assertEqual(usual["unusual"], {"columns": [], "score": 0})
+        self.assertNotIn("unusual", faulty)
+        self.assertEqual({item["column"]: item["reason"] for item in strange["unusual"]["columns"]},
+                         {"petal_width": "above_range", "sepal_width": "below_range"})
+        self.assertEqual(strange["unusual"]["score"], 0.5)
+        self.assertEqual(alone["unusual"]["score"], 1)
+        for off in (False, None):
+            self.assertNotIn("unusual", self.predict({"rows": [ROW], "unusual": off}).json["predictions"][0])
+        self.problem(self.predict({"rows": [ROW], "unusual": "yes"}), 422, "invalid", "/unusual")
+
     def test_strict(self):
         answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})
         self.assertEqual(answer.status, 207, answer)
