@@ -116,6 +116,18 @@ class Tables(ApiTest):
             self.assertNotIn("unusual", self.predict({"rows": [ROW], "unusual": off}).json["predictions"][0])
         self.problem(self.predict({"rows": [ROW], "unusual": "yes"}), 422, "invalid", "/unusual")
 
+    def test_unusual_category(self):
+        lines = "".join("%s,%d,%s\n" % (("red", "green", "blue")[i % 3], i, "ab"[i % 3 == 0]) for i in range(60))
+        answer = self.api.upload("/api/v1/train?wait=120", [
+            ("file", "colors.csv", ("color,size,y\n" + lines).encode()), ("target", "y"), ("trials", "2"),
+            ("name", "colors"), ("families", "linear")], timeout=150)
+        self.assertEqual(answer.json["state"], "succeeded", answer)
+        rows = [{"color": "mauve", "size": 20}, {"color": None, "size": 20}, {"color": "red", "size": 20}]
+        answer = self.predict({"rows": rows, "unusual": True}, path="colors")
+        self.assertEqual([one["unusual"] for one in answer.json["predictions"]], [
+            {"columns": [{"column": "color", "reason": "unknown_category"}], "score": 0.5},
+            {"columns": [], "score": 0}, {"columns": [], "score": 0}])
+
     def test_strict(self):
         answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})
         self.assertEqual(answer.status, 207, answer)
