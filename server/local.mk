@@ -100,6 +100,7 @@ server_libserver_a_SOURCES += \
   server/handler/search_ask.c server/handler/search_ask.h \
   server/handler/jobs.c \
   server/handler/aliases.c \
+  server/handler/model_find.h server/handler/model_remove.c \
   server/handler/models.c \
   server/handler/export.c server/handler/import.c \
   server/handler/studies.c \

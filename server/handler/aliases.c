@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/handler/common.h"
+#include "server/handler/model_find.h"
 #include "server/json_view.h"
 #include "server/model_cache.h"
 #include "server/model_route.h"
@@ -71,27 +72,6 @@ etag_of(struct arena *arena, const struct db_alias *row)
   return model_route_etag(&route, arena);
 }
 
-/* The model of the path. False when it replied. */
-static bool
-find_model(struct http_request *req, struct db_conn *conn, const char **id, const char **name)
-{
-  struct db_model_version *rows = NULL;
-  size_t count = 0;
-  enum db_status status = db_model_version_list(conn, req->tenant_id, http_arg(req, "model"), 1,
-                                                req->arena, &rows, &count);
-
-  if (status == DB_ROWS && count == 0)
-    status = DB_NONE;
-  if (status != DB_ROWS)
-  {
-    http_reply_db(req, status, E_MODEL_NOT_FOUND);
-    return false;
-  }
-  *id = rows[0].model_id;
-  *name = rows[0].model_name;
-  return true;
-}
-
 enum http_outcome
 handle_model_aliases_list(struct http_request *req)
 {
@@ -102,7 +82,7 @@ handle_model_aliases_list(struct http_request *req)
   enum db_status status;
   json_t *items;
 
-  if (!conn || !find_model(req, conn, &id, &name))
+  if (!conn || !model_find(req, conn, &id, &name))
     return HTTP_REPLIED;
   status = db_alias_list(conn, id, req->arena, &rows, &count);
   if (status != DB_ROWS)
@@ -142,7 +122,7 @@ handle_model_alias_get(struct http_request *req)
   enum db_status status;
   json_t *view, *items;
 
-  if (!conn || !find_model(req, conn, &id, &name))
+  if (!conn || !model_find(req, conn, &id, &name))
     return HTTP_REPLIED;
   status = db_alias_get(conn, id, http_arg(req, "alias"), req->arena, &row);
   if (status == DB_ROWS)
@@ -418,7 +398,7 @@ handle_model_alias_put(struct http_request *req)
   struct db_conn *conn;
 
   if (!read_change(req, &change) || !(conn = http_db(req))
-      || !find_model(req, conn, &change.model_id, &change.model_name)
+      || !model_find(req, conn, &change.model_id, &change.model_name)
       || (change.rollback && !find_former(req, conn, &change)) || !load_targets(req, conn, &change)
       || !make_change(req, conn, &change))
     return HTTP_REPLIED;
@@ -436,7 +416,7 @@ handle_model_alias_delete(struct http_request *req)
                                 .removal = true};
   struct db_conn *conn = http_db(req);
 
-  if (!conn || !find_model(req, conn, &change.model_id, &change.model_name))
+  if (!conn || !model_find(req, conn, &change.model_id, &change.model_name))
     return HTTP_REPLIED;
   if (!name_is_model(change.alias))
     http_reply_error(req, E_ALIAS_NOT_FOUND, NULL);
@@ -445,74 +425,5 @@ handle_model_alias_delete(struct http_request *req)
                      "calls that name no alias go to best; point it to another version instead");
   else if (make_change(req, conn, &change))
     http_reply_empty(req);
-  return HTTP_REPLIED;
-}
-
-/* ---- removing models ------------------------------------------------------------------------------- */
-
-struct removal
-{
-  const char *model_id;
-  int version; /* 0 = the model with all of its own */
-  struct db_model_uses uses;
-  bool used;
-};
-
-static enum db_status
-remove_now(struct db_conn *conn, void *context)
-{
-  struct removal *removal = context;
-  enum db_status status = db_alias_lock(conn, removal->model_id);
-
-  if (status == DB_ROWS)
-    status = db_model_uses(conn, removal->model_id, removal->version, &removal->uses);
-  removal->used =
-    status == DB_ROWS && (removal->uses.aliases || removal->uses.batches || removal->uses.jobs);
-  if (status == DB_ROWS && !removal->used)
-    status = db_model_delete(conn, removal->model_id, removal->version);
-  return status;
-}
-
-static enum http_outcome
-remove_model(struct http_request *req, int version)
-{
-  struct removal removal = {.version = version};
-  struct db_conn *conn = http_db(req);
-  const char *name;
-  enum db_status status;
-
-  if (!conn || !find_model(req, conn, &removal.model_id, &name))
-    return HTTP_REPLIED;
-  status = db_tx_run(conn, "model_remove", remove_now, &removal);
-  if (status == DB_ROWS && removal.used)
-    http_reply_error(req, E_CONFLICT,
-                     removal.uses.aliases ? "an alias points to this version; move it first"
-                     : removal.uses.jobs
-                       ? "a job that has not ended needs it; wait for the job, or cancel it"
-                       : "a batch that is not done needs it; wait for it, or cancel it");
-  else if (status != DB_ROWS)
-    http_reply_db(req, status, E_MODEL_NOT_FOUND);
-  else
-  {
-    model_cache_forget(req->server->models, removal.model_id);
-    http_reply_empty(req);
-  }
-  return HTTP_REPLIED;
-}
-
-enum http_outcome
-handle_model_delete(struct http_request *req)
-{
-  return remove_model(req, 0);
-}
-
-enum http_outcome
-handle_model_version_delete(struct http_request *req)
-{
-  int version = version_parse(http_arg(req, "version"));
-
-  if (version > 0)
-    return remove_model(req, version);
-  http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
   return HTTP_REPLIED;
 }

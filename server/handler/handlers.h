@@ -84,6 +84,8 @@ enum http_outcome handle_model_aliases_list(struct http_request *req);
 enum http_outcome handle_model_alias_get(struct http_request *req);
 enum http_outcome handle_model_alias_put(struct http_request *req);
 enum http_outcome handle_model_alias_delete(struct http_request *req);
+
+/* model_remove.c */
 enum http_outcome handle_model_delete(struct http_request *req);
 enum http_outcome handle_model_version_delete(struct http_request *req);
 
