@@ -24,9 +24,6 @@
 /* What an epoch takes for each row, as a multiple of what a prediction of it does: forward and back in batches
  * against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
-/* A length that is asked for in vain is shortened as the fit goes on, one that ends early leaves time unused: so more
- * is asked for than expected (of 600 s on Fashion-MNIST, 36 were left over). */
-#define ASK_MORE 1.3
 /* A fit that took less than this part of what it would have taken whole was cut short. */
 #define CUT_SHORT 0.5
 
@@ -243,7 +240,7 @@ stretch(const struct tune_study *study, const struct noted *noted, const char *f
   if (family_choice(family, &study->shape, params, "flip") == FAMILY_YES)
     us /= 2;
   double epochs = widen(study, params, seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT));
-  epochs = fmin(ceil(ASK_MORE * epochs), most);
+  epochs = fmin(floor(epochs), most);
   if (epochs > usual)
     json_object_set_new(params, "epochs", json_integer((json_int_t) epochs));
 }
