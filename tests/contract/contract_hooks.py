@@ -39,6 +39,7 @@ NEEDED_MODELS = {CLIENT.get(f"/api/v1/models/{SEEDS[one]}").json["id"] for one i
 NEEDED_MODELS |= {SEEDS["model"], SEEDS["image_model"]}
 STARTS_JOB = ("POST /api/v1/jobs", "POST /api/v1/train")
 STEERED = set()  # cases whose body was valid and is now one of ours
+REACHED = set()  # operations that have answered with 2xx: until then no valid request of theirs is left to chance
 
 
 def png(side):
@@ -173,7 +174,7 @@ def steer_path(case, path, chance):
     """Ids that exist; what would go away or end is made for the occasion."""
     label = case.operation.label
     found = {name: SEEDS["path"][name] for name, value in path.items()
-             if name in SEEDS["path"] and not (OUR_ID.fullmatch(str(value)) and chance % 2)}
+             if name in SEEDS["path"] and not (OUR_ID.fullmatch(str(value)) and chance % 2 and label in REACHED)}
     if "trial" in found and "/studies/{study}/" in label:
         found["trial"] = new_study_trial()
     if label == DELETE_VERSION and "version" in found:
@@ -248,7 +249,7 @@ def steer_body(case, body):
     if label == "POST /api/v1/keys" and isinstance(body, dict):
         return {**body, "model": None}
     own = example(*reversed(label.lower().split(" ", 1))) if case.media_type == "application/json" else None
-    return own if own is not None and dice(case) % 2 else body
+    return own if own is not None and (dice(case) % 2 or label not in REACHED) else body
 
 
 def steer_query(case, query, chance):
@@ -292,7 +293,7 @@ def before_call(_context, case, _kwargs):
     chance = dice(case)
     whole = is_all_valid(case)
     shorten_wait(case)
-    if chance % 4 == 0:
+    if chance % 4 == 0 and case.operation.label in REACHED:
         return
     if case.path_parameters and is_valid(case, ParameterLocation.PATH):
         case.path_parameters = steer_path(case, case.path_parameters, chance // 4)
@@ -335,5 +336,7 @@ def after_call(_context, case, response):
     label = case.operation.label
     with open(SEEDS["statuses"], "a", encoding="utf-8") as out:
         out.write(json.dumps([label, response.status_code]) + "\n")
+    if 200 <= response.status_code < 300:
+        REACHED.add(label)
     if label.startswith(STARTS_JOB) and response.status_code == 202 and not label.endswith("/pause"):
         CLIENT.post(f"/api/v1/jobs/{response.json()['id']}/cancel")
