@@ -47,9 +47,28 @@ server_libserver_a_SOURCES = \
 
 # The pages and the contract, compiled in.
 web_files = \
-  server/web/api.js server/web/chart.js server/web/datasets.js server/web/docs.js \
-  server/web/dom.js server/web/icon.svg server/web/job.js server/web/jobs.js server/web/keys.js \
-  server/web/main.js server/web/models.js server/web/new_job.js server/web/page.html server/web/style.css server/web/try.js
+  server/web/api.js \
+  server/web/chart.js \
+  server/web/datasets.js \
+  server/web/docs.js \
+  server/web/dom.js \
+  server/web/expired.js \
+  server/web/icon.svg \
+  server/web/job.js \
+  server/web/jobs.js \
+  server/web/keys.js \
+  server/web/live.js \
+  server/web/main.js \
+  server/web/models.js \
+  server/web/new_job.js \
+  server/web/page.html \
+  server/web/plot.css \
+  server/web/plot.js \
+  server/web/scale.js \
+  server/web/study.js \
+  server/web/style.css \
+  server/web/try.js \
+  server/web/virtual.js
 # The documents, in the order /docs lists them.
 web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
   api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/export.md api-docs/keys.md api-docs/webhooks.md \

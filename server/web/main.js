@@ -1,14 +1,27 @@
-// Chooses the page by the address; asks for a sign-in first where one is needed.
+// Chooses the page by the address; asks for a sign-in first where one is needed. A page's code is only loaded when it
+// is shown.
 
 import { session, signIn, signOut } from "./api.js";
-import { datasetPage, datasetsPage } from "./datasets.js";
-import { docsPage } from "./docs.js";
-import { el, problemBox, show } from "./dom.js";
-import { jobPage } from "./job.js";
-import { jobsPage } from "./jobs.js";
-import { keysPage } from "./keys.js";
-import { modelPage, modelsPage } from "./models.js";
-import { newJobPage } from "./new_job.js";
+import { el, problemBox, show, title } from "./dom.js";
+
+// An address's parts, "*" for any name, and what shows it. The first that fits is taken.
+const PAGES = [
+  [["jobs", "new"], async () => (await import("./new_job.js")).newJobPage()],
+  [["jobs", "*", "search"], async (id) => (await import("./explain.js")).jobSearchPage(id)],
+  [["jobs", "*"], async (id) => (await import("./job.js")).jobPage(id)],
+  [["jobs"], async () => (await import("./jobs.js")).jobsPage()],
+  [["compare"], async () => (await import("./compare.js")).comparePage()],
+  [["range-tests", "*"], async (id) => (await import("./range_test.js")).rangeTestPage(id)],
+  [["studies", "*"], async (id) => (await import("./study.js")).studyPage(id)],
+  [["studies"], async () => (await import("./study.js")).studiesPage()],
+  [["datasets", "*"], async (id) => (await import("./datasets.js")).datasetPage(id)],
+  [["datasets"], async () => (await import("./datasets.js")).datasetsPage()],
+  [["models", "*"], async (name) => (await import("./models.js")).modelPage(name)],
+  [["models"], async () => (await import("./models.js")).modelsPage()],
+  [["settings"], async () => (await import("./keys.js")).keysPage()],
+  [["keys"], async () => (await import("./keys.js")).keysPage()],
+  [[], async () => (await import("./jobs.js")).jobsPage()],
+];
 
 function signInPage() {
   const out = el("div");
@@ -17,13 +30,15 @@ function signInPage() {
     try {
       await signIn(secret);
       const next = new URLSearchParams(location.search).get("next") || "/";
-      location.replace(next.startsWith("/") && !next.startsWith("//") ? next : "/");
+      const there = new URL(next, location.origin);
+      location.replace(there.origin === location.origin ? there.href : "/");
     } catch (problem) {
       out.replaceChildren(problemBox(problem));
     }
   }
   const form = el("form", { id: "sign-in", onsubmit: (event) => { event.preventDefault(); enter({ key: key.value.trim() }); } },
     el("label", {}, "API key", key), el("p", {}, el("button", { type: "submit" }, "Sign in")), out);
+  title("Sign in");
   show(el("div", { class: "card narrow" }, el("h1", {}, "Sign in"),
     el("p", { class: "faint" }, "With an API key. The admin key is in the file admin.key of the data directory; attuned --sign-in-url prints a link that needs none."), form));
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
@@ -34,25 +49,41 @@ function signInPage() {
   }
 }
 
-async function page() {
-  const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
-  if (parts[0] === "docs") return docsPage();
-  if (parts[0] === "sign-in") return signInPage();
-  if (!(await session())) {
-    location.replace(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-    return undefined;
-  }
+// Marks where one is.
+function markPlace(first) {
+  for (const link of document.querySelectorAll("header nav a"))
+    if (link.getAttribute("href") === `/${first || ""}`) link.setAttribute("aria-current", "page");
+}
+
+function offerSignOut() {
   const out = document.getElementById("sign-out");
   out.hidden = false;
   out.addEventListener("click", async () => {
     await signOut();
     location.replace("/sign-in");
   });
-  if (parts[0] === "jobs" && parts[1]) return parts[1] === "new" ? newJobPage() : jobPage(parts[1]);
-  if (parts[0] === "datasets") return parts[1] ? datasetPage(parts[1]) : datasetsPage();
-  if (parts[0] === "keys") return keysPage();
-  if (parts[0] === "models") return parts[1] ? modelPage(parts[1]) : modelsPage();
-  return jobsPage();
+}
+
+function find(parts) {
+  for (const [pattern, open] of PAGES)
+    if (pattern.length === parts.length && pattern.every((word, i) => word === "*" || word === parts[i]))
+      return () => open(...parts.filter((_, i) => pattern[i] === "*"));
+  return null;
+}
+
+async function page() {
+  const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
+  markPlace(parts[0]);
+  if (parts[0] === "docs") return (await import("./docs.js")).docsPage();
+  if (parts[0] === "sign-in") return signInPage();
+  if (!(await session())) {
+    location.replace(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
+    return undefined;
+  }
+  offerSignOut();
+  const open = find(parts);
+  if (open) return open();
+  return show(el("div", { class: "card narrow" }, el("h1", {}, "There is no such page"), el("p", {}, el("a", { href: "/" }, "To the start"))));
 }
 
 page().catch((problem) => show(problemBox(problem)));
