@@ -36,12 +36,12 @@ EXTRA_PROGRAMS += tests/bench/train/train_speed
 tests_bench_train_train_speed_SOURCES = tests/bench/train/train_speed.c
 tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)
 
-EXTRA_DIST += tests/num/gen_net.py tests/data/model-v1.bin
+EXTRA_DIST += tests/num/gen_net.py tests/num/gen_shap.py tests/data/model-v1.bin
 
 if HAVE_CMOCKA
 model_tests = tests/unit/test_export_c tests/unit/test_export_json tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/num/test_net_parts tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_conv_loops tests/unit/test_kernel_conv tests/unit/test_kernel_dense tests/unit/test_kernel_row tests/unit/test_predict_rows \
-  tests/unit/test_model_file tests/unit/test_score_csv tests/unit/test_score_images tests/unit/test_explain tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_fit_head tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_text tests/unit/test_train_rungs \
+  tests/unit/test_model_file tests/unit/test_score_csv tests/unit/test_score_images tests/unit/test_explain tests/unit/test_trees_shap tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_fit_head tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_text tests/unit/test_train_rungs \
   tests/unit/test_train_weights tests/unit/test_trees
 check_PROGRAMS += $(model_tests)
 TESTS += $(model_tests)
@@ -93,6 +93,8 @@ tests_unit_test_model_file_SOURCES = tests/unit/test_model_file.c $(toy_sources)
 tests_unit_test_model_file_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(toy_sources)
 tests_unit_test_explain_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_trees_shap_SOURCES = tests/unit/test_trees_shap.c tests/num/shap_numbers.h $(toy_sources)
+tests_unit_test_trees_shap_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_model_calibrated_SOURCES = tests/unit/test_model_calibrated.c $(toy_sources)
 tests_unit_test_model_calibrated_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_model_versions_SOURCES = tests/unit/test_model_versions.c $(toy_sources)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/explain_formula.h"
 #include "model/model_internal.h"
 
 #define SEED 0x5eed
@@ -29,13 +30,67 @@ explain_column_name(const struct model *model, size_t column)
   return encoder_column_name(encoder_of(model), column);
 }
 
-size_t
-explain_answers(const struct model *model)
+/* ---- the plan --------------------------------------------------------------------------------------- */
+
+/* The name of the scale on which a model's members add up. */
+static const char *
+sum_name(const struct model *model)
+{
+  size_t classes = model->task.class_count;
+
+  if (classes == 0)
+    return "value";
+  if (model->member_count)
+    return classes == 2 ? "mean_log_odds" : "mean_log_ratio";
+  return classes == 2 ? "log_odds" : "log_ratio";
+}
+
+static enum err
+plan_of_answer(const struct model *model, struct explain_plan *plan, struct err_info *info)
 {
   size_t columns = explain_columns(model);
 
-  return columns <= EXPLAIN_EXACT_COLUMNS ? (size_t) 1 << columns : EXPLAIN_ORDERS * (columns + 1);
+  if (columns > EXPLAIN_MOST_COLUMNS)
+    return err_set(info, ERR_INVALID,
+                   "answers of models with up to %d columns are explained; this one has %zu",
+                   EXPLAIN_MOST_COLUMNS, columns);
+  bool exact = columns <= EXPLAIN_EXACT_COLUMNS;
+  *plan = (struct explain_plan){.way = exact ? EXPLAIN_BY_SETS : EXPLAIN_BY_ORDERS,
+                                .of = model->task.class_count ? "probability" : "value",
+                                .algorithm = exact ? "all_sets" : "drawn_orders",
+                                .reference = "hidden",
+                                .answers =
+                                  exact ? (size_t) 1 << columns : EXPLAIN_ORDERS * (columns + 1)};
+  return ERR_OK;
 }
+
+enum err
+explain_plan_make(const struct model *model, enum explain_scale scale, struct explain_plan *plan,
+                  struct err_info *info)
+{
+  if (model->input != DATASET_TABLE)
+    return err_set(info, ERR_INVALID, "images have no columns");
+  size_t columns = explain_columns(model), classes = model->task.class_count;
+  bool formula = explain_formula_plan(model, plan);
+
+  if (columns == 0)
+    return err_set(info, ERR_INVALID, "the model has no columns");
+  plan->way = EXPLAIN_BY_FORMULA;
+  plan->of = sum_name(model);
+  if (scale == EXPLAIN_LOG_ODDS && classes == 0)
+    return err_set(info, ERR_INVALID, "this model answers numbers, which have no log-odds");
+  if (scale == EXPLAIN_LOG_ODDS && !formula)
+    return err_set(info, ERR_INVALID,
+                   "only linear models, boosted trees and mixes of them have log-odds that are "
+                   "sums over columns");
+  if (formula && (classes == 0 || scale == EXPLAIN_LOG_ODDS))
+    return ERR_OK;
+  if (formula && scale == EXPLAIN_AUTO && columns > EXPLAIN_EXACT_COLUMNS && !model->member_count)
+    return ERR_OK;
+  return plan_of_answer(model, plan, info);
+}
+
+/* ---- over sets and orders --------------------------------------------------------------------------- */
 
 /* Room for `count` answers to one row, each with other columns hidden. */
 struct work
@@ -176,26 +231,22 @@ explain_by_orders(struct work *work, double *base, double *contributions, double
 }
 
 enum err
-explain_row(const struct model *model, struct model_workspace *workspace, const struct table *table,
-            size_t row, size_t output, double *base, double *contributions, double *errors,
-            struct err_info *info)
+explain_row(const struct model *model, const struct explain_plan *plan,
+            struct model_workspace *workspace, const struct table *table, size_t row, size_t output,
+            double *base, double *contributions, double *errors, struct err_info *info)
 {
-  struct work work = {
-    .model = model, .workspace = workspace, .table = table, .output = output, .count = 0};
+  struct work work = {.model = model, .workspace = workspace, .table = table, .output = output};
   enum err rc;
 
-  if (model->input != DATASET_TABLE)
-    return err_set(info, ERR_INVALID, "only answers for rows of a table are explained");
   work.columns = explain_columns(model);
-  if (work.columns == 0 || work.columns > EXPLAIN_MOST_COLUMNS)
-    return err_set(info, ERR_INVALID, "answers of models with up to %d columns are explained",
-                   EXPLAIN_MOST_COLUMNS);
-  bool exact = work.columns <= EXPLAIN_EXACT_COLUMNS;
-  work.count = exact ? (size_t) 1 << work.columns : work.columns + 1;
   memset(contributions, 0, work.columns * sizeof *contributions);
   memset(errors, 0, work.columns * sizeof *errors);
+  if (plan->way == EXPLAIN_BY_FORMULA)
+    return explain_formula_row(model, workspace, table, row, output, base, contributions, info);
+  bool all = plan->way == EXPLAIN_BY_SETS;
+  work.count = all ? (size_t) 1 << work.columns : work.columns + 1;
   rc = work_init(&work, row, info);
-  if (rc == ERR_OK && exact)
+  if (rc == ERR_OK && all)
     rc = explain_exactly(&work, base, contributions, info);
   else if (rc == ERR_OK)
     rc = explain_by_orders(&work, base, contributions, errors, info);

@@ -24,6 +24,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
   engine/model/explain.c engine/model/explain.h \
+  engine/model/explain_formula.c engine/model/explain_formula.h \
   engine/model/export_c.c engine/model/export_c.h engine/model/export_c_internal.h \
   engine/model/export_c_parts.c \
   engine/model/export_codec.c engine/model/export_codec.h \
@@ -63,6 +64,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/score_write.c engine/model/score_write.h \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
+  engine/model/trees_shap.c engine/model/trees_shap.h \
   engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_wide.c \
   engine/model/ubj.c engine/model/ubj.h
 # What every model exported as C has in common.

@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include "model/model_internal.h"
+#include "model/model_linear.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 #define MAGIC "ATTUNEM1"
 /* Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height"; version 3 also
  * "temperature", without which a program would answer other probabilities, and has bodies that earlier programs do
- * not know. A file without any of them is still written as version 1 or 2, which older programs read. "fold" and
- * "interval" may be in any version: a program that does not know them passes over them. */
+ * not know. A file without any of them is still written as version 1 or 2, which older programs read. "fold",
+ * "interval" and "input_means" may be in any version: a program that does not know them passes over them. */
 #define FILE_VERSION 3u
 #define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u
@@ -166,6 +167,23 @@ read_encoder(struct reader *reader, struct model *model, struct err_info *info)
   return rc == ERR_OK ? model_bind(model, model->schema, info) : rc;
 }
 
+/* The means of a linear model's inputs, from its head to where it looks for them. */
+static enum err
+take_means(struct model *model, struct err_info *info)
+{
+  struct linear *linear = model->body;
+
+  if (model->kind != &model_linear_kind || !model->input_means)
+    return ERR_OK;
+  if (model->input_mean_count != linear->inputs)
+    return model_damaged(info, "the means of its inputs do not fit them");
+  linear->mean = calloc(linear->inputs, sizeof *linear->mean);
+  if (!linear->mean)
+    return err_set(info, ERR_MEMORY, "no memory for %zu means", linear->inputs);
+  memcpy(linear->mean, model->input_means, linear->inputs * sizeof *linear->mean);
+  return ERR_OK;
+}
+
 static enum err
 read_single(struct reader *reader, uint32_t sections, const struct model_kind *kind,
             struct model *model, struct err_info *info)
@@ -192,7 +210,7 @@ read_single(struct reader *reader, uint32_t sections, const struct model_kind *k
   if (section.left || kind->inputs(model->body) != width
       || kind->outputs(model->body) != model->task.output_count)
     return model_damaged(info, "its weights do not fit its inputs");
-  return ERR_OK;
+  return take_means(model, info);
 }
 
 static enum err load_depth(const void *bytes, size_t length, bool may_be_bag, struct model **model,

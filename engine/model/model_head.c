@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "data/image_reduce.h"
+#include "model/model_linear.h"
 
 #define HEAD_LENGTH_MAX ((size_t) 64 << 20)
 
@@ -43,6 +44,20 @@ add_decision(const struct model *model, json_t *head)
   if (json_object_size(decision) > 0)
     json_object_set(head, "decision", decision);
   json_decref(decision);
+}
+
+static void
+add_means(const struct model *model, json_t *head)
+{
+  const struct linear *linear = model->kind == &model_linear_kind ? model->body : NULL;
+  json_t *list;
+
+  if (!linear || !linear->mean)
+    return;
+  list = json_array();
+  for (size_t i = 0; i < linear->inputs; i++)
+    json_array_append_new(list, json_real((double) linear->mean[i]));
+  json_object_set_new(head, "input_means", list);
 }
 
 json_t *
@@ -82,6 +97,7 @@ model_head_json(const struct model *model)
   if (model->fold >= 0)
     json_object_set_new(head, "fold", json_integer(model->fold));
   add_decision(model, head);
+  add_means(model, head);
   if (model->temperature != 1.0)
     json_object_set_new(head, "temperature", json_real(model->temperature));
   if (model->interval)
@@ -227,6 +243,28 @@ read_decision(const json_t *head, struct model *model)
 }
 
 static bool
+read_means(const json_t *head, struct model *model)
+{
+  const json_t *list = json_object_get(head, "input_means");
+  size_t count = json_array_size(list);
+  float *means;
+
+  if (!list)
+    return true;
+  means = arena_array(model->arena, count + 1, sizeof *means);
+  for (size_t i = 0; means && i < count; i++)
+  {
+    double mean = json_number_value(json_array_get(list, i));
+    if (!json_is_number(json_array_get(list, i)) || !isfinite((float) mean))
+      return false;
+    means[i] = (float) mean;
+  }
+  model->input_means = means;
+  model->input_mean_count = count;
+  return means && json_is_array(list);
+}
+
+static bool
 read_calibration(const json_t *head, struct model *model)
 {
   const json_t *interval = json_object_get(head, "interval");
@@ -263,7 +301,7 @@ model_head_read(const struct reader *section, struct model **model, char family[
     rc = model_new_empty(&task, model, info);
   if (rc == ERR_OK
       && !(read_numbers(head, *model) && read_decision(head, *model)
-           && read_calibration(head, *model)))
+           && read_calibration(head, *model) && read_means(head, *model)))
     rc = model_damaged(info, "its head cannot be read");
   if (rc == ERR_OK)
   {

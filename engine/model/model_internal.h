@@ -51,7 +51,10 @@ struct model
   struct decision decision;              /* factors in the arena */
   double temperature;                    /* 1 = none */
   const struct model_interval *interval; /* in the arena; NULL = none */
-  struct model **members;                /* bags */
+  const float *
+    input_means; /* (input_mean_count) of a linear model's HEAD, in the arena; its body has them in the end */
+  size_t input_mean_count;
+  struct model **members; /* bags */
   double *weights;
   size_t member_count;
   int fold; /* −1 = not said */
@@ -85,6 +88,10 @@ enum err model_damaged(struct err_info *info, const char *what);
 enum err model_predict_hidden(const struct model *model, struct model_workspace *workspace,
                               const struct table *table, const size_t *rows, const bool *hidden,
                               size_t count, float *out, struct err_info *info);
+
+/* *x (encoder's width, in the workspace) ← what a model of tables that is no bag sees of one row. */
+enum err model_encode_row(const struct model *model, struct model_workspace *workspace,
+                          const struct table *table, size_t row, float **x, struct err_info *info);
 
 /* ---- scratch memory ------------------------------------------------------------------------------- */
 

@@ -20,7 +20,8 @@ linear_new(enum linear_link link, size_t inputs, size_t outputs)
   linear->weights = calloc(inputs * outputs, sizeof(float));
   linear->bias = calloc(outputs, sizeof(float));
   linear->spread = calloc(inputs, sizeof(float));
-  if (!linear->weights || !linear->bias || !linear->spread)
+  linear->mean = calloc(inputs, sizeof(float));
+  if (!linear->weights || !linear->bias || !linear->spread || !linear->mean)
   {
     linear_free(linear);
     return NULL;
@@ -33,6 +34,7 @@ linear_free(struct linear *linear)
 {
   if (!linear)
     return;
+  free(linear->mean);
   free(linear->spread);
   free(linear->bias);
   free(linear->weights);

@@ -20,6 +20,8 @@ struct linear
   float *weights;         /* (inputs, outputs) */
   float *bias;            /* (outputs) */
   float *spread;          /* (inputs): standard deviation in the training rows, for importance */
+  float *
+    mean; /* (inputs): in the training rows of a table; NULL for images, and in files made before it was kept */
 };
 
 /* All zeros; NULL when out of memory. */

@@ -8,6 +8,7 @@
 #include <xgboost/c_api.h>
 
 #include "model/trees.h"
+#include "model/trees_shap.h"
 #include "model/trees_walk.h"
 
 struct trees_trainer
@@ -293,9 +294,10 @@ trees_trainer_finish(struct trees_trainer *trainer, size_t rounds, struct trees 
   return rc;
 }
 
-enum err
-trees_margins_xgboost(const struct trees *trees, const float *x, size_t n, float *margins,
-                      struct err_info *info)
+/* What XGBoost says of rows, (n, groups, each) floats; option_mask as in its C API. */
+static enum err
+ask_xgboost(const struct trees *trees, int option_mask, size_t each, const float *x, size_t n,
+            float *answer, struct err_info *info)
 {
   BoosterHandle booster = NULL;
   DMatrixHandle matrix = NULL;
@@ -307,15 +309,29 @@ trees_margins_xgboost(const struct trees *trees, const float *x, size_t n, float
       || XGBoosterLoadModelFromBuffer(booster, trees->ubj, trees->ubj_length) != 0
       || XGBoosterSetParam(booster, "nthread", "1") != 0
       || XGDMatrixCreateFromMat(x, n, trees->inputs, NAN, &matrix) != 0
-      || XGBoosterPredict(booster, matrix, 1, 0, 0, &length, &out) != 0)
+      || XGBoosterPredict(booster, matrix, option_mask, 0, 0, &length, &out) != 0)
     rc = xgboost_failed(info, "predicting");
-  else if (length != n * trees->groups)
-    rc = err_set(info, ERR_INTERNAL, "XGBoost gave %zu margins", (size_t) length);
+  else if (length != n * trees->groups * each)
+    rc = err_set(info, ERR_INTERNAL, "XGBoost gave %zu numbers", (size_t) length);
   else
-    memcpy(margins, out, n * trees->groups * sizeof *margins);
+    memcpy(answer, out, n * trees->groups * each * sizeof *answer);
   if (matrix)
     XGDMatrixFree(matrix);
   if (booster)
     XGBoosterFree(booster);
   return rc;
+}
+
+enum err
+trees_margins_xgboost(const struct trees *trees, const float *x, size_t n, float *margins,
+                      struct err_info *info)
+{
+  return ask_xgboost(trees, 1, 1, x, n, margins, info);
+}
+
+enum err
+trees_shap_xgboost(const struct trees *trees, const float *x, size_t n, float *shares,
+                   struct err_info *info)
+{
+  return ask_xgboost(trees, 4, trees->inputs + 1, x, n, shares, info);
 }

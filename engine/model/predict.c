@@ -311,6 +311,15 @@ model_predict_hidden(const struct model *model, struct model_workspace *workspac
 }
 
 enum err
+model_encode_row(const struct model *model, struct model_workspace *workspace,
+                 const struct table *table, size_t row, float **x, struct err_info *info)
+{
+  struct source source = {.table = table, .rows = &row};
+
+  return fetch_batch(model, workspace, &source, 0, 1, x, info);
+}
+
+enum err
 model_predict_images(const struct model *model, struct model_workspace *workspace,
                      const uint8_t *pixels, size_t count, float *out, struct err_info *info)
 {

@@ -19,6 +19,7 @@ trees_free(struct trees *trees)
   free(trees->group);
   free(trees->nodes);
   free(trees->gain);
+  free(trees->cover);
   free(trees->ubj);
   trees_flat_free(trees->flat);
   free(trees);

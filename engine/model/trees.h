@@ -44,7 +44,8 @@ struct trees
   uint32_t *group;  /* (tree_count) */
   size_t node_count;
   struct trees_node *nodes;
-  float *gain; /* (inputs): summed loss reduction, for importance */
+  float *gain;  /* (inputs): summed loss reduction, for importance */
+  float *cover; /* (node_count): what trees_cover gives, once grown; NULL in loaded ones */
   unsigned char *ubj;
   size_t ubj_length;
   struct trees_flat

@@ -17,12 +17,13 @@ enum tree_array
   FEATURE,
   MISSING_LEFT,
   GAIN,
+  COVER,
   ARRAY_COUNT
 };
 
-static const char *const array_names[ARRAY_COUNT] = {"left_children",    "right_children",
-                                                     "split_conditions", "split_indices",
-                                                     "default_left",     "loss_changes"};
+static const char *const array_names[ARRAY_COUNT] = {
+  "left_children", "right_children", "split_conditions", "split_indices",
+  "default_left",  "loss_changes",   "sum_hessian"};
 
 struct raw_tree
 {
@@ -37,7 +38,7 @@ struct build
 {
   struct trees *trees;
   size_t keep;
-  size_t tree_capacity, node_capacity;
+  size_t tree_capacity, node_capacity, cover_capacity;
   struct raw_tree raw;
   bool no_memory;
 };
@@ -94,7 +95,7 @@ append_tree(struct build *build)
   struct trees *trees = build->trees;
   struct raw_tree *raw = &build->raw;
   size_t count = raw->count[LEFT], base = trees->node_count, filled = 1;
-  void *nodes = trees->nodes, *order;
+  void *nodes = trees->nodes, *cover = trees->cover, *order;
 
   for (int i = 0; i < ARRAY_COUNT; i++)
     if (raw->count[i] != count || count == 0)
@@ -108,6 +109,12 @@ append_tree(struct build *build)
     return false;
   }
   trees->nodes = nodes;
+  if (!grow(&cover, &build->cover_capacity, base + count, sizeof(float)))
+  {
+    build->no_memory = true;
+    return false;
+  }
+  trees->cover = cover;
   raw->order[0] = 0;
   for (size_t at = 0; at < filled; at++)
   {
@@ -115,6 +122,7 @@ append_tree(struct build *build)
     struct trees_node *node = &trees->nodes[base + at];
     double feature = raw->values[FEATURE][i];
     *node = (struct trees_node){.value = (float) raw->values[CONDITION][i]};
+    trees->cover[base + at] = (float) raw->values[COVER][i];
     if (!isfinite(node->value))
       return false;
     if (raw->values[LEFT][i] < 0.0)

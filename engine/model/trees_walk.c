@@ -28,6 +28,7 @@ trees_flat_free(struct trees_flat *flat)
   free(flat->depth);
   free(flat->steps);
   free(flat->tops);
+  free(atomic_load(&flat->cover));
   free(flat);
 }
 

@@ -9,6 +9,8 @@
 #ifndef ATTUNE_MODEL_TREES_WALK_H
 #define ATTUNE_MODEL_TREES_WALK_H
 
+#include <stdatomic.h>
+
 #include "model/trees.h"
 
 #define TREES_TOP_LEVELS 6
@@ -45,6 +47,8 @@ struct trees_flat
   struct trees_step *steps; /* (node_count) */
   struct trees_top
     *tops; /* (tree_count), 64-byte aligned; NULL where sixteen rows do not walk together */
+  _Atomic(float *)
+    cover; /* (node_count): read from XGBoost's bytes when first asked for (trees_cover) */
 };
 
 /* trees->flat ← the layout of trees that are complete; ERR_MEMORY. */

@@ -254,9 +254,9 @@ solve(struct problem *problem, double l1, double *w, struct err_info *info)
   return rc;
 }
 
-/* Standard deviation of each input over the training rows; images count each pixel alike. */
+/* Mean and standard deviation of each input over the training rows; images count each pixel alike, and have no mean. */
 static void
-measure_spread(const struct fit_rows *rows, float *spread)
+measure_inputs(const struct fit_rows *rows, struct linear *linear)
 {
   for (size_t j = 0; j < rows->width; j++)
   {
@@ -267,8 +267,13 @@ measure_spread(const struct fit_rows *rows, float *spread)
       mean += delta / (double) (i + 1);
       square += delta * ((double) rows->x[i * rows->width + j] - mean);
     }
-    spread[j] = rows->x ? (float) sqrt(square / (double) rows->count) : 1.0f;
+    linear->spread[j] = rows->x ? (float) sqrt(square / (double) rows->count) : 1.0f;
+    linear->mean[j] = (float) mean;
   }
+  if (rows->x)
+    return;
+  free(linear->mean);
+  linear->mean = NULL;
 }
 
 static enum err
@@ -285,7 +290,7 @@ hand_over(const struct problem *problem, const double *w, struct fit_outcome *ou
     linear->weights[i] = (float) w[i];
   for (size_t j = 0; j < problem->outputs; j++)
     linear->bias[j] = (float) w[weights + j];
-  measure_spread(&problem->fit->train, linear->spread);
+  measure_inputs(&problem->fit->train, linear);
   outcome->epochs = outcome->best_epoch = problem->last_iteration;
   outcome->stop = problem->out_of_time ? TRAIN_STOP_TIME : TRAIN_STOP_COMPLETE;
   return ERR_OK;
