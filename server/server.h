@@ -31,7 +31,7 @@ struct server_limits
   size_t json_bytes;   /* a JSON body */
   size_t json_depth;
   size_t predict_bytes; /* a predict body */
-  size_t predict_rows, explain_answers;
+  size_t predict_rows, explain_answers, explain_covers;
   size_t batch_bytes, batch_rows;         /* of one batch of predictions */
   size_t live_batches;                    /* per tenant */
   double batch_days;                      /* kept after its end */

@@ -24,6 +24,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/job_spec.c engine/model/job_spec.h engine/model/job_spec_internal.h \
   engine/model/job_spec_rows.c \
   engine/model/explain.c engine/model/explain.h \
+  engine/model/explain_image.c engine/model/explain_image.h \
   engine/model/explain_formula.c engine/model/explain_formula.h \
   engine/model/export_c.c engine/model/export_c.h engine/model/export_c_internal.h \
   engine/model/export_c_parts.c \

@@ -167,7 +167,7 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
   switch (call->dialect->read(req, &about, ref->us_per_row, budget_us, &input))
   {
   case PREDICT_READ:
-    if (input.explain && isfinite(budget_us))
+    if (input.explain.wanted && isfinite(budget_us))
     {
       outcome = go_to(call, ON_CPU_POOL);
       break;

@@ -11,6 +11,7 @@
 #include "server/handler/predict_images.h"
 #include "server/handler/predict_interval.h"
 #include "server/handler/predict_threshold.h"
+#include "server/handler/predict_unusual.h"
 
 enum body_kind
 {
@@ -164,17 +165,19 @@ strict_parse(const char *text, bool *strict)
 bool
 predict_query_check(struct http_request *req)
 {
-  static const char *const known[] = {"strict", "threshold", "interval", "explain", NULL};
+  static const char *const known[] = {"strict",  "threshold", "interval",
+                                      "explain", "unusual",   NULL};
   double threshold, level;
-  size_t top;
-  bool strict;
+  struct explain_wish explain = {.wanted = false};
+  bool strict, unusual;
 
   if (!http_query_known(req, known))
     return false;
   if (strict_parse(http_query(req, "strict"), &strict))
     return predict_threshold_parse(req, http_query(req, "threshold"), &threshold)
            && predict_interval_parse(req, http_query(req, "interval"), &level)
-           && predict_explain_parse(req, http_query(req, "explain"), &top);
+           && predict_explain_parse(req, http_query(req, "explain"), &explain)
+           && predict_unusual_parse(req, http_query(req, "unusual"), &unusual);
   http_reply_error(req, E_BAD_REQUEST, "?strict must be 1, 0, true or false.");
   return false;
 }
@@ -279,7 +282,7 @@ read_json(struct http_request *req, const struct model_about *about, double us_p
   {
     input->threshold = json_get_number(body, "threshold", input->threshold);
     input->interval = json_get_number(body, "interval", input->interval);
-    input->unusual = json_is_true(json_object_get(body, "unusual"));
+    input->unusual = json_get_bool(body, "unusual", input->unusual);
     if (!predict_threshold_fits(req, about, input->threshold)
         || !predict_interval_fits(req, about, input->interval)
         || !predict_explain_read(req, json_object_get(body, "explain"), &input->explain))
@@ -405,7 +408,8 @@ predict_input_read(struct http_request *req, const struct model_about *about, do
       || !predict_threshold_fits(req, about, input->threshold)
       || !predict_interval_parse(req, http_query(req, "interval"), &input->interval)
       || !predict_interval_fits(req, about, input->interval)
-      || !predict_explain_parse(req, http_query(req, "explain"), &input->explain))
+      || !predict_explain_parse(req, http_query(req, "explain"), &input->explain)
+      || !predict_unusual_parse(req, http_query(req, "unusual"), &input->unusual))
     return PREDICT_REPLIED;
   if (req->body_length == 0)
   {

@@ -7,8 +7,19 @@
 #define ATTUNE_SERVER_HANDLER_PREDICT_INPUT_H
 
 #include "data/row_batch.h"
+#include "model/explain.h"
 #include "model/model.h"
 #include "server/http.h"
+
+/* What explanations a call wants. */
+struct explain_wish
+{
+  bool wanted;
+  size_t top;               /* tables: most columns to name; 0 = as many as there may be */
+  size_t grid;              /* images: rows and columns of the map; 0 = as usual */
+  enum explain_scale scale; /* tables: of what */
+  const char *of;           /* the same in the call's words; NULL = it does not say (static) */
+};
 
 struct predict_input
 {
@@ -18,11 +29,11 @@ struct predict_input
   struct row_batch *batch; /* tables */
   const uint8_t *pixels;   /* images: (good_count, height, width, channels) */
   uint8_t *owned_pixels;
-  json_t **faults;              /* images: per image an array of faults, or NULL */
-  const char **names;           /* images of a form: their file names, else NULL */
-  double threshold;             /* sent with the call, 0 … 1; NaN = the model's own */
-  double interval;              /* the level of intervals, in (0, 1); NaN = none are wanted */
-  size_t explain;               /* most columns to name in explanations; 0 = none are wanted */
+  json_t **faults;    /* images: per image an array of faults, or NULL */
+  const char **names; /* images of a form: their file names, else NULL */
+  double threshold;   /* sent with the call, 0 … 1; NaN = the model's own */
+  double interval;    /* the level of intervals, in (0, 1); NaN = none are wanted */
+  struct explain_wish explain;
   const char *const *explained; /* (good_count) JSON texts, NULL = none (arena) */
   const char *explain_about;    /* what they are, as JSON text */
   bool unusual;                 /* whether it is wanted which values are unlike the training data */

@@ -8,6 +8,18 @@
 #include "server/handler/common.h"
 #include "server/handler/predict_reply.h"
 
+bool
+predict_unusual_parse(struct http_request *req, const char *text, bool *unusual)
+{
+  if (!text)
+    return true;
+  *unusual = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+  if (*unusual || strcmp(text, "0") == 0 || strcmp(text, "false") == 0)
+    return true;
+  reply_fault(req, E_INVALID, "/unusual", "send 1, 0, true or false", "must be a boolean");
+  return false;
+}
+
 /* Whether the row came with a value for this column that it was not trained on: read as missing, with a warning. */
 static bool
 was_unknown(const json_t *warnings, const char *column)

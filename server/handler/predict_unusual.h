@@ -4,6 +4,9 @@
 
 #include "server/handler/predict_input.h"
 
+/* Reads ?unusual=: 1, true, 0 or false; absent leaves *unusual as it is. False, with an answer, for anything else. */
+bool predict_unusual_parse(struct http_request *req, const char *text, bool *unusual);
+
 /* Sets input->strange if the call wants it, for its good rows; false when it replied: 422 for images. */
 bool predict_unusual(struct http_request *req, const struct model_about *about,
                      struct predict_input *input);

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import unittest
 
 from common import ApiTest, idx_images, idx_labels, iris, pictures, png
@@ -69,7 +70,8 @@ class Tables(ApiTest):
         wide = {**ROW, "petal_length": 6.5}
         answer = self.predict({"rows": [ROW, {"nothing": 1}, wide], "explain": True})
         self.assertEqual(answer.status, 207, answer)
-        self.assertEqual(answer.json["explain"], {"of": "probability", "method": "exact", "answers": 16})
+        self.assertEqual(answer.json["explain"], {"of": "probability", "method": "exact", "answers": 16,
+                                                  "algorithm": "all_sets", "reference": "hidden"})
         self.assertNotIn("explanation", answer.json["predictions"][1])
         for one in (answer.json["predictions"][0], answer.json["predictions"][2]):
             told = one["explanation"]
@@ -92,7 +94,10 @@ class Tables(ApiTest):
         self.assertNotIn("explain", self.api.post(FOLDERS.format("flowers") + "?explain=1",
                                                   {"rows": [ROW], "explain": False}).json)
         for bad, place in ((3, "/explain"), ("yes", "/explain"), ({"top": 0}, "/explain/top"),
-                           ({"top": "x"}, "/explain/top"), ({"most": 1}, "/explain/most")):
+                           ({"top": "x"}, "/explain/top"), ({"most": 1}, "/explain/most"),
+                           ({"of": "odds"}, "/explain/of"), ({"of": 1}, "/explain/of"),
+                           ({"of": "value"}, "/explain/of"), ({"grid": 7}, "/explain/grid"),
+                           ({"grid": 1}, "/explain/grid"), ({"grid": 15}, "/explain/grid")):
             self.problem(self.predict({"rows": [ROW], "explain": bad}), 422, "invalid", place)
         many = self.api.call("POST", FOLDERS.format("flowers") + "?explain=1", b"sepal_length\n" + b"5\n" * 6251,
                              {"Content-Type": "text/csv"})
@@ -100,6 +105,40 @@ class Tables(ApiTest):
         self.assertIn("6250", json.dumps(many.json["faults"]))
         self.assertEqual(self.api.call("POST", FOLDERS.format("flowers") + "?explain=x", iris(),
                                        {"Content-Type": "text/csv"}).status, 422)
+
+    def test_explain_log_odds(self):
+        """Linear models and trees by formula, whatever the number of columns; the answer's own scale on request."""
+        answer = self.predict({"rows": [ROW, {**ROW, "petal_length": 6.5}], "explain": {"of": "log_odds"}})
+        self.assertEqual(answer.json["explain"]["of"][-9:], "log_ratio", answer)
+        self.assertEqual(answer.json["explain"]["method"], "exact")
+        wide = ["n%02d" % i for i in range(12)] + ["color"]
+        lines = [[((i * 37 + j * 101) % 97) / 10 for j in range(12)] + [("red", "green", "blue")[i % 3]]
+                 for i in range(200)]
+        for name, family in (("wide-linear", "linear"), ("wide-trees", "trees")):
+            body = ",".join(wide) + ",y\n" + "".join(
+                ",".join(map(str, line)) + ",%s\n" % ("yes" if line[0] * (1 if line[12] == "red" else -1) + line[3] > 3
+                                                      else "no") for line in lines)
+            answer = self.api.upload("/api/v1/train?wait=120", [
+                ("file", "wide.csv", body.encode()), ("target", "y"), ("trials", "2"), ("name", name),
+                ("families", family)], timeout=150)
+            self.assertEqual(answer.json["state"], "succeeded", answer)
+            rows = [dict(zip(wide, line)) for line in lines[:5]] + [{"n00": 3, "color": None}]
+            for of, method in (("log_odds", "exact"), ("probability", "sampled")):
+                answer = self.predict({"rows": rows, "explain": {"of": of}}, path=name)
+                self.assertEqual(answer.status, 200, answer)
+                about = answer.json["explain"]
+                self.assertIn(about["of"], (of, "mean_" + of))
+                self.assertEqual(about["method"], method)
+                for one in answer.json["predictions"]:
+                    told = one["explanation"]
+                    parts = [part["contribution"] for part in told["contributions"]]
+                    self.assertEqual(len(parts), 13)
+                    self.assertAlmostEqual(told["base"] + sum(parts) + told["others"], told["total"], 4)
+                    chance = one["probability"]
+                    if about["of"] == "log_odds" and 0.001 < chance < 0.999:
+                        self.assertAlmostEqual(told["total"], math.log(chance / (1 - chance)), 3)
+                    elif of == "probability":
+                        self.assertAlmostEqual(told["total"], chance, 4)
 
     def test_unusual(self):
         answer = self.predict({"rows": [ROW, {"nothing": 1}, {**ROW, "petal_width": 99, "sepal_width": -1},
@@ -268,14 +307,38 @@ class Images(ApiTest):
         self.assertEqual(coded.status, 207, coded)
         self.assertEqual([("label" in p) for p in coded.json["predictions"]], [True, False, False, False])
 
+    def test_explain(self):
+        """How much each cell counts: a map of the wanted size, within the limit, whatever way the image came."""
+        picture = png(self.images[0], 8, 8)
+        plain = self.predict(picture, "image/png").json
+        answer = self.api.call("POST", FOLDERS.format("shapes") + "?explain=1", picture, {"Content-Type": "image/png"})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["explain"], {"of": "probability", "method": "occlusion", "answers": 50,
+                                                  "algorithm": "occlusion", "reference": "training_mean"})
+        drops = answer.json["predictions"][0]["explanation"]["drops"]
+        self.assertEqual([len(row) for row in drops], [7] * 7)
+        self.assertGreater(max(map(max, drops)), 0)
+        self.assertEqual(plain["predictions"][0]["probabilities"], answer.json["predictions"][0]["probabilities"])
+        coded = base64.b64encode(picture).decode()
+        one, faulty, other = self.api.post(FOLDERS.format("shapes"), {
+            "images": [coded, "!", coded], "explain": {"grid": 3, "of": "probability"}}).json["predictions"]
+        self.assertEqual([len(row) for row in one["explanation"]["drops"]], [3] * 3)
+        self.assertEqual(one["explanation"], other["explanation"])
+        self.assertNotIn("explanation", faulty)
+        many = self.api.post(FOLDERS.format("shapes"), {"images": [coded] * 21, "explain": True})
+        self.problem(many, 422, "invalid", "/explain")
+        self.assertIn("at most 20 images", json.dumps(many.json["faults"]))
+
     def test_wrong_kind(self):
         self.problem(self.predict(bytes(63), "application/octet-stream"), 422, "invalid")
         self.problem(self.predict(b"a\n1\n", "text/csv"), 415, "unsupported_media_type")
         self.problem(self.api.post(FOLDERS.format("shapes"), {"rows": [{"a": 1}]}), 422, "invalid", "/rows")
         self.problem(self.api.post(FOLDERS.format("shapes"), {"images": []}), 422, "invalid", "/images")
         picture = base64.b64encode(png(self.images[0], 8, 8)).decode()
-        self.problem(self.api.post(FOLDERS.format("shapes"), {"images": [picture], "explain": True}), 422, "invalid",
-                     "/explain")
+        for bad, place in (({"top": 3}, "/explain/top"), ({"of": "log_odds"}, "/explain/of"),
+                           ({"of": "value"}, "/explain/of"), ({"grid": 15}, "/explain/grid")):
+            self.problem(self.api.post(FOLDERS.format("shapes"), {"images": [picture], "explain": bad}), 422,
+                         "invalid", place)
         self.problem(self.api.upload(FOLDERS.format("shapes"), [("picture", "a.png", b"x")]), 422,
                      "invalid", "/picture", "/file")
 
