@@ -48,13 +48,14 @@ server_libserver_a_SOURCES = \
 # The pages and the contract, compiled in.
 web_files = \
   server/web/api.js \
-  server/web/chart.js \
   server/web/datasets.js \
   server/web/docs.js \
   server/web/dom.js \
   server/web/expired.js \
   server/web/icon.svg \
   server/web/job.js \
+  server/web/job_charts.js \
+  server/web/job_feed.js \
   server/web/jobs.js \
   server/web/keys.js \
   server/web/live.js \
@@ -66,7 +67,9 @@ web_files = \
   server/web/plot.js \
   server/web/scale.js \
   server/web/study.js \
+  server/web/space.js \
   server/web/style.css \
+  server/web/trial.js \
   server/web/try.js \
   server/web/virtual.js
 # The documents, in the order /docs lists them.

@@ -1,71 +1,98 @@
-// One job, live: progress, time left, best score over trials, the trial table, and a form for its model.
+// One job, live: how far it is and what it does now, the best score and the curves, every trial, what it is told to do.
 
-import { call } from "./api.js";
-import { chart } from "./chart.js";
-import { bytes, el, number, problemBox, seconds, show, state } from "./dom.js";
+import { call, get, Problem } from "./api.js";
+import { ago, bytes, count, el, goneBox, number, problemBox, query, seconds, setQuery, show, state, title } from "./dom.js";
+import { bestChart, curvesChart } from "./job_charts.js";
+import { hasEnded, jobFeed } from "./job_feed.js";
+import { higherIsBetter, jobParameters, textOf, words } from "./space.js";
+import { showTrial } from "./trial.js";
 import { curlLines, tryForm } from "./try.js";
+import { virtualTable } from "./virtual.js";
 
-const LOWER_IS_BETTER = /^(log_loss|brier_score|rmse|mae|mape|rmsle|quantile_.*)$/;
-const ENDED = new Set(["succeeded", "failed", "cancelled"]);
-const OPEN = new Set(["running", "paused"]);
-
-function params(values) {
-  return Object.entries(values || {}).map(([name, value]) => `${name} ${typeof value === "number" ? number(value, 3) : value}`).join(", ");
-}
+const STOPPED = {
+  budget_seconds: "its time was used up", budget_trials: "all its trials were made", target_score: "the target score was reached",
+  no_gain: "nothing more was to be gained", exhausted: "nothing was left to try", cancelled: "it was stopped by hand",
+};
 
 function fact(label) {
   const value = el("strong", {}, "–");
-  return { box: el("div", {}, el("span", {}, label), value), set: (text) => { value.textContent = text; } };
+  const name = el("span", {}, label);
+  return { box: el("div", {}, name, value), name, set: (text) => { value.textContent = text; } };
 }
 
-function skeleton(job) {
+// Those that are searched; all where the job does not say.
+function paramsLine(trial, searched) {
+  const names = Object.keys(trial.params || {});
+  const kept = names.filter((name) => searched.has(`${trial.family}.${name}`));
+  return (kept.length ? kept : names).map((name) => `${words(name)} ${textOf(trial.params[name])}`).join(", ");
+}
+
+const PLACE = { running: 0, paused: 1, done: 2, pruned: 4, cancelled: 5, failed: 6 };
+
+// Those at work first, then the best first.
+function ranked(list, higher) {
+  const place = (trial) => (trial.state === "done" && trial.within_limits === false ? 3 : PLACE[trial.state] ?? 7);
+  const score = (trial) => (Number.isFinite(trial.metric) ? (higher ? -trial.metric : trial.metric) : Infinity);
+  return list.sort((a, b) => place(a) - place(b) || (score(a) === score(b) ? a.number - b.number : score(a) - score(b)));
+}
+
+function trialsTable(job, onpick) {
+  const searched = new Set(jobParameters(job).map((item) => item.name));
+  const beyond = (trial) => (trial.within_limits === false ? `beyond the limits (${number(trial.us_per_row, 3)} µs, ${bytes(trial.model_bytes)}) · ` : "");
+  const lastReason = (trial) => (trial.reasons?.length ? trial.reasons[trial.reasons.length - 1] : null);
+  return virtualTable({
+    id: "trials", name: "Trials", onpick,
+    look: (trial) => `${trial.best ? "best" : ""} ${trial.state}`,
+    columns: [
+      { text: "Trial", number: true, width: "3.6rem", cell: (trial) => String(trial.number), sort: (trial) => trial.number },
+      { text: "Score", number: true, width: "5.5rem", cell: (trial) => number(trial.metric), sort: (trial) => trial.metric },
+      { text: "State", width: "8rem", cell: (trial) => el("span", {}, state(trial.shown || trial.state), trial.rungs ? ` ${trial.rung ?? "–"}/${trial.rungs}` : ""), sort: (trial) => trial.state },
+      { text: "Family", width: "4.5rem", cell: (trial) => trial.family, sort: (trial) => trial.family },
+      { text: "Seconds", number: true, width: "5rem", cell: (trial) => number(trial.seconds, 2), sort: (trial) => trial.seconds },
+      { text: "Hyperparameters", width: "minmax(16rem, 1fr)", cell: (trial) => { const text = beyond(trial) + (lastReason(trial) || paramsLine(trial, searched)); return el("span", { class: "small", title: text }, text); } },
+    ],
+  });
+}
+
+function skeleton(job, onTrial) {
   const parts = {
-    state: el("span", {}, state(job.state)),
-    fill: el("div"),
-    done: el("p", { class: "faint" }),
-    problem: el("div"),
+    state: el("span", {}, state(job.state)), fill: el("div"), done: el("p", { class: "faint", id: "now" }), problem: el("div"),
     facts: ["Best score", "Trials done", "Running", "Elapsed", "Time left"].map(fact),
-    chart: el("div", { id: "chart" }),
-    rows: el("tbody"),
-    live: el("p", { class: "faint" }),
-    model: el("div", { class: "card", id: "model", hidden: true }),
+    best: bestChart(([at]) => onTrial(at)), curves: curvesChart((point, mark) => mark.trial && onTrial(mark.trial.number)),
+    trials: trialsTable(job, (trial) => onTrial(trial.number)), counts: el("p", { class: "faint" }),
+    detail: el("section", { class: "card", id: "trial", hidden: true, "aria-label": "One trial" }),
+    model: el("section", { class: "card", id: "model", hidden: true }),
     pause: el("button", { class: "quiet", id: "pause" }, "Pause"),
     resume: el("button", { id: "resume" }, "Resume"),
     cancel: el("button", { class: "quiet", id: "cancel" }, "Stop and keep the best"),
     extend: el("button", { class: "quiet", id: "extend" }, "Extend…"),
     clone: el("button", { class: "quiet", id: "clone" }, "Clone"),
     extension: el("form", { id: "extension", hidden: true }),
-    log: el("pre", { id: "log" }),
-    more: el("button", { class: "quiet", id: "more-log", hidden: true }, "More"),
+    log: el("pre", { id: "log" }), more: el("button", { class: "quiet small", id: "more-log", hidden: true }, "More"),
+    live: el("span", { class: "faint small", id: "live" }),
   };
-  const buttons = el("div", { class: "actions" }, parts.pause, parts.resume, parts.extend, parts.clone, parts.cancel);
-  const heads = ["Trial", "Family", "State", "Score", "Seconds", "Hyperparameters"];
+  const id = encodeURIComponent(job.id);
+  const about = [words(job.task), job.target ? `of ${job.target}` : "", "·", words(job.metric), "·", job.spec?.search?.method || "bayes", "·", `made ${ago(job.created_at)}`].filter(Boolean).join(" ");
+  title(job.name || job.id);
   show(
-    el("div", { class: "card" },
-      el("div", { class: "head" }, el("div", {}, el("h1", {}, job.name || job.id), parts.state), buttons),
+    el("section", { class: "card" },
+      el("div", { class: "head" },
+        el("div", {}, el("h1", {}, job.name || job.id), el("p", { class: "faint" }, parts.state, " ", about)),
+        el("div", { class: "actions head-actions" }, parts.pause, parts.resume, parts.extend, parts.clone, parts.cancel)),
       el("div", { class: "bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": "progress" }, parts.fill),
       parts.done, parts.problem, parts.extension,
-      el("div", { class: "facts" }, parts.facts.map((item) => item.box))),
+      el("div", { class: "facts" }, parts.facts.map((item) => item.box)),
+      el("p", { class: "actions" }, el("a", { class: "button quiet small", id: "explain", href: `/jobs/${id}/search` }, "The search, explained"),
+        el("a", { class: "button quiet small", href: `/compare?jobs=${id}` }, "Compare with others"),
+        job.dataset ? el("a", { class: "button quiet small", href: `/datasets/${encodeURIComponent(job.dataset.id)}` }, "Its dataset") : null, parts.live)),
+    el("div", { class: "even" }, el("section", { class: "card" }, parts.best.box), el("section", { class: "card" }, parts.curves.box)),
+    parts.detail,
+    el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Leaderboard"), parts.counts), parts.trials.box),
     el("div", { class: "two" },
-      el("div", { class: "card" }, el("h2", {}, "Best score so far"), parts.chart, parts.live),
-      parts.model),
-    el("div", { class: "card" }, el("h2", {}, "Trials"),
-      el("div", { class: "scroll" }, el("table", { id: "trials" },
-        el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i === 3 || i === 4 ? "number" : "" }, head)))), parts.rows))),
-    el("div", { class: "card" }, el("h2", {}, "Log"), el("div", { class: "scroll" }, parts.log), parts.more,
-      el("p", {}, el("a", { id: "log-link", href: `/api/v1/jobs/${encodeURIComponent(job.id)}/logs?limit=1000` }, "The log as JSON"))));
+      el("section", { class: "card" }, el("h2", {}, "Log"), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log" }, parts.log), parts.more,
+        el("p", {}, el("a", { id: "log-link", href: `/api/v1/jobs/${id}/logs?limit=1000` }, "The log as JSON"))),
+      parts.model));
   return parts;
-}
-
-function trialRow(trial, bestId, paused) {
-  const note = trial.reasons && trial.reasons.length ? trial.reasons[trial.reasons.length - 1] : params(trial.params);
-  const beyond = trial.within_limits === false ? `beyond the limits (${number(trial.us_per_row, 3)} µs, ${bytes(trial.model_bytes)}) · ` : "";
-  const look = trial.id === bestId ? "best" : trial.state === "pruned" ? "pruned" : "";
-  return el("tr", { class: look },
-    el("td", {}, String(trial.number)), el("td", {}, trial.family), el("td", {}, state(paused && trial.state === "running" ? "paused" : trial.state),
-      trial.rungs ? ` ${trial.rung}/${trial.rungs}` : ""),
-    el("td", { class: "number" }, number(trial.metric)), el("td", { class: "number" }, number(trial.seconds, 2)),
-    el("td", { class: "params" }, beyond, note));
 }
 
 function logLine(line) {
@@ -79,7 +106,7 @@ function fillExtension(form, job, send) {
   const fields = ["seconds", "trials"].filter((name) => budget[name]).map((name) =>
     el("label", {}, `New total of ${name} (now ${number(budget[name])})`,
       el("input", { type: "number", name, min: "1", step: "1", value: String(Math.ceil(2 * budget[name])) })));
-  form.replaceChildren(...fields, el("button", {}, "Extend"));
+  form.replaceChildren(el("div", { class: "fields" }, fields), el("button", {}, "Extend"));
   form.onsubmit = (event) => {
     event.preventDefault();
     const body = {};
@@ -90,151 +117,173 @@ function fillExtension(form, job, send) {
 
 // Shows the form once the job has something servable, and again when a better version is published.
 async function showModel(job, box, shown) {
-  if (!job.model || shown.version === job.model.version) return;
-  const first = shown.version === undefined;
-  shown.version = job.model.version;
-  const title = `Try ${job.model.name}, version ${job.model.version}`;
-  if (!first) {
-    box.querySelector("h2").textContent = title;
+  if (!job.model || shown.version === job.model.version || shown.busy) return;
+  const heading = `Try ${job.model.name}, version ${job.model.version}`;
+  if (shown.version !== undefined) {
+    shown.version = job.model.version;
+    box.querySelector("h2").textContent = heading;
     return;
   }
-  const form = await tryForm(job.model.name);
-  const schema = await call("GET", `/api/v1/models/${encodeURIComponent(job.model.name)}/schema`);
-  box.replaceChildren(el("h2", {}, title), form,
-    el("details", {}, el("summary", {}, "From an app"), el("pre", {}, curlLines(job.model.name, schema)),
-      el("a", { href: `/models/${job.model.name}` }, "Its report")));
-  box.hidden = false;
+  shown.busy = true;
+  try {
+    const name = encodeURIComponent(job.model.name);
+    const form = await tryForm(job.model.name);
+    const schema = await get(`/api/v1/models/${name}/schema`);
+    box.replaceChildren(el("h2", {}, heading), form,
+      el("details", {}, el("summary", {}, "From an app"), el("pre", {}, curlLines(job.model.name, schema))),
+      el("p", {}, el("a", { href: `/models/${name}` }, "Its report and versions")));
+    box.hidden = false;
+    shown.version = job.model.version;
+  } finally {
+    shown.busy = false;
+  }
+}
+
+function nowWords(job, now) {
+  const done = `${Math.round(100 * (job.progress || 0))} % of the budget`;
+  if (job.state === "queued") return "Waiting for a free worker. It begins by itself.";
+  if (job.state === "paused") return `${done}. Paused: its clock stands still until it is resumed.`;
+  if (hasEnded(job)) return job.state === "failed" ? "It failed." : `Ended: ${STOPPED[job.stop_reason] || words(job.stop_reason) || job.state}.`;
+  if (job.stop_reason) return "The search is over: making the model of the best trials.";
+  return `${done}. ${now || (job.trials?.running ? `Training ${count(job.trials.running, "trial")}.` : "Choosing the next trial.")}`;
 }
 
 export async function jobPage(id) {
-  const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
-  let job = await call("GET", path);
-  const parts = skeleton(job);
-  const trials = new Map();
-  const shown = {};
-  let stream = null;
-  let busy = false;
-  let again = false;
-
-  let seen = 0;
+  let parts = null;
   let fault = null;
+  let actFault = null;
+  let now = "";
+  let seen = 0;
+  let loadingLog = false;
+  let drawing = false;
+  const shown = {};
 
-  // What the server refused stays to be read until the next try.
-  async function tell(button, verb, body) {
-    button.disabled = true;
-    fault = null;
-    let answer = null;
-    try {
-      answer = await call("POST", `${path}/${verb}`, body);
-    } catch (problem) {
+  const feed = jobFeed(id, {
+    onChange: () => soon(), onNow: (text) => { now = text; },
+    onProblem: (problem) => {
       fault = problem;
-    }
-    button.disabled = false;
-    await refresh();
-    if (answer && verb !== "clone" && !ENDED.has(answer.state) && !stream) listen();
-    return answer;
+      if (parts && problem instanceof Problem && problem.status === 404) {
+        feed.stop();
+        show(goneBox("job", "/jobs", "All jobs"));
+      } else if (problem && parts) draw();
+      else if (problem) throw problem;
+    },
+    onConnection: (how) => {
+      if (parts) parts.live.textContent = { live: "live", away: "the connection was lost; coming back …" }[how] || "";
+    },
+  });
+
+  // Bursts of events are one drawing.
+  function soon() {
+    if (drawing || !parts) return;
+    drawing = true;
+    setTimeout(() => { drawing = false; draw(); }, 120);
   }
 
-  for (const verb of ["pause", "resume", "cancel"]) parts[verb].addEventListener("click", () => tell(parts[verb], verb));
-  parts.extend.addEventListener("click", () => {
-    parts.extension.hidden = !parts.extension.hidden;
-    fillExtension(parts.extension, job, async (body) => {
-      if (await tell(parts.extend, "extend", body)) parts.extension.hidden = true;
-    });
-  });
-  parts.clone.addEventListener("click", async () => {
-    const made = await tell(parts.clone, "clone");
-    if (made) location.assign(`/jobs/${encodeURIComponent(made.id)}`);
-  });
-  parts.more.addEventListener("click", () => loadLog());
+  function pick(at) {
+    setQuery("trial", String(at));
+    showTrial(feed, at, parts.detail, () => {
+      parts.detail.hidden = true;
+      setQuery("trial", "");
+    }).then(() => parts.detail.scrollIntoView({ block: "nearest" }));
+  }
 
   async function loadLog() {
-    const page = await call("GET", `${path}/logs?limit=200&after=${seen}`);
-    if (page.items.length) seen = page.items[page.items.length - 1].seq;
-    parts.log.append(page.items.map(logLine).join(""));
-    parts.more.hidden = !page.next_cursor;
+    if (loadingLog) return;
+    loadingLog = true;
+    try {
+      const page = await get(`${feed.path}/logs?limit=200&after=${seen}`);
+      if (page.items.length) seen = page.items[page.items.length - 1].seq;
+      parts.log.append(page.items.map(logLine).join(""));
+      parts.more.hidden = !page.next_cursor;
+    } finally {
+      loadingLog = false;
+    }
   }
 
-  async function loadTrials() {
-    // Trials are numbered in order: only those that may still change are asked for again.
-    let after = 0;
-    for (let n = 1; trials.has(n) && !OPEN.has(trials.get(n).state); n++) after = n;
-    for (let cursor = after ? String(after) : ""; ;) {
-      const page = await call("GET", `${path}/trials?limit=100${cursor ? `&cursor=${cursor}` : ""}`);
-      for (const trial of page.items) trials.set(trial.number, trial);
-      if (!page.next_cursor) return;
-      cursor = encodeURIComponent(page.next_cursor);
-    }
+  function drawFacts(job) {
+    const paused = job.state === "paused";
+    const ended = hasEnded(job);
+    const counts = job.trials || {};
+    const texts = [job.best ? number(job.best.value) : "–", String(counts.done || 0), String(counts.running || 0), seconds(job.elapsed_s), ended ? "–" : seconds(job.eta_s)];
+    parts.facts.forEach((item, i) => item.set(texts[i]));
+    parts.facts[0].name.textContent = `Best ${words(job.metric || "score")}`;
+    parts.facts[2].name.textContent = paused ? "Waiting" : "Running";
+    parts.counts.textContent = ["done", "running", "paused", "pruned", "failed", "cancelled"].filter((name) => counts[name]).map((name) => `${counts[name]} ${name}`).join(", ");
   }
 
   function draw() {
-    const metric = job.metric || (job.best && job.best.metric) || "score";
-    const ended = ENDED.has(job.state);
+    const { job } = feed;
+    if (!job) return;
+    const ended = hasEnded(job);
+    const paused = job.state === "paused";
     const percent = Math.round(100 * (ended ? 1 : job.progress || 0));
     parts.state.replaceChildren(state(job.state));
     parts.fill.style.width = `${percent}%`;
     parts.fill.parentElement.setAttribute("aria-valuenow", String(percent));
-    parts.done.textContent = ended ? `Ended${job.stop_reason ? `: ${job.stop_reason.replaceAll("_", " ")}` : ""}.` : `${percent} % of the budget`;
-    parts.problem.replaceChildren(...(fault ? [problemBox(fault)] : job.error ? [problemBox({ message: job.error.detail || job.error.title || String(job.error) })] : []));
-    const counts = job.trials || {};
-    const paused = job.state === "paused";
-    parts.facts[2].box.firstChild.textContent = paused ? "Waiting" : "Running";
-    if (paused) parts.live.textContent = "";
-    const texts = [job.best ? `${number(job.best.value)}` : "–", String(counts.done || 0), String(counts.running || 0), seconds(job.elapsed_s), ended ? "–" : seconds(job.eta_s)];
-    parts.facts.forEach((item, i) => item.set(texts[i]));
-    parts.facts[0].box.firstChild.textContent = `Best ${metric.replaceAll("_", " ")}`;
-    const list = [...trials.values()].sort((a, b) => a.number - b.number);
-    const done = list.filter((trial) => trial.state === "done"), fitting = done.filter((trial) => trial.within_limits);
-    parts.chart.replaceChildren(chart(fitting.length ? fitting : done, !LOWER_IS_BETTER.test(metric), metric));
-    parts.rows.replaceChildren(...list.reverse().map((trial) => trialRow(trial, job.best && job.best.trial, paused)));
+    parts.done.textContent = nowWords(job, now);
+    const problem = actFault || fault || (job.error && { message: job.error.detail || job.error.title || String(job.error) });
+    parts.problem.replaceChildren(...(problem ? [problemBox(problem)] : []));
+    drawFacts(job);
+    const list = [...feed.trials.values()].sort((a, b) => a.number - b.number);
+    for (const trial of list) {
+      trial.best = trial.id === job.best?.trial;
+      trial.shown = paused && trial.state === "running" ? "paused" : trial.state;
+    }
+    parts.best.set(job, list);
+    parts.curves.draw(feed);
+    parts.trials.set(ranked(list, higherIsBetter(job.metric)));
     parts.cancel.hidden = ended;
     parts.pause.hidden = ended || paused;
     parts.resume.hidden = !paused;
+    if (parts.more.hidden) loadLog().catch(() => { /* told by the feed */ });
+    showModel(job, parts.model, shown).catch(() => { /* tried again at the next drawing */ });
   }
 
-  async function refresh() {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
+  // What the server refused stays to be read until the next try.
+  async function tell(button, verb, body) {
+    button.disabled = true;
+    actFault = null;
+    let answer = null;
     try {
-      do {
-        again = false;
-        job = await call("GET", path);
-        await loadTrials();
-        // A long log is read on at the reader's pace.
-        if (parts.more.hidden) await loadLog();
-        draw();
-        await showModel(job, parts.model, shown);
-        if (again) await new Promise((resolve) => setTimeout(resolve, 300));
-      } while (again);
+      answer = await call("POST", `${feed.path}/${verb}`, body);
     } catch (problem) {
-      parts.problem.replaceChildren(problemBox(problem));
-    } finally {
-      busy = false;
+      actFault = problem;
     }
-    if (ENDED.has(job.state) && stream) {
-      stream.close();
-      stream = null;
-      parts.live.textContent = "";
-    }
+    button.disabled = false;
+    await feed.refresh();
+    draw();
+    return answer;
   }
 
-  function listen() {
-    stream = new EventSource(`${path}/events`);
-    for (const kind of ["state", "trial", "best", "done", "reset"]) stream.addEventListener(kind, refresh);
-    stream.addEventListener("epoch", (event) => {
-      const epoch = JSON.parse(event.data);
-      const score = Number.isFinite(epoch.valid_metric) ? `, score ${number(epoch.valid_metric)}` : "";
-      parts.live.textContent = `Trial ${epoch.trial ?? epoch.number}: epoch ${epoch.epoch}${epoch.epoch_count ? ` of ${epoch.epoch_count}` : ""}${score}`;
+  function wire() {
+    for (const verb of ["pause", "resume", "cancel"]) parts[verb].addEventListener("click", () => tell(parts[verb], verb));
+    parts.extend.addEventListener("click", () => {
+      parts.extension.hidden = !parts.extension.hidden;
+      fillExtension(parts.extension, feed.job, async (body) => {
+        if (await tell(parts.extend, "extend", body)) parts.extension.hidden = true;
+      });
     });
+    parts.clone.addEventListener("click", async () => {
+      const made = await tell(parts.clone, "clone");
+      if (made) location.assign(`/jobs/${encodeURIComponent(made.id)}`);
+    });
+    parts.more.addEventListener("click", () => loadLog());
   }
 
-  await refresh();
-  if (!ENDED.has(job.state)) listen();
+  try {
+    await feed.start();
+  } catch (problem) {
+    if (problem.status === 404) return show(goneBox("job", "/jobs", "All jobs"));
+    throw problem;
+  }
+  parts = skeleton(feed.job, pick);
+  wire();
+  draw();
+  if (query("trial")) pick(Number(query("trial")));
   // The clock moves on between events.
   setInterval(() => {
-    if (!ENDED.has(job.state) && !document.hidden) refresh();
+    if (!hasEnded(feed.job) && !document.hidden) feed.refresh();
   }, 1000);
+  return undefined;
 }

@@ -24,10 +24,11 @@ function split(text, take) {
   return rest;
 }
 
-// onEvent(kind, data, id). onState("live" | "away" | "ended" | "signed_out" | "gone"). Returns a function that ends it.
-export function follow(path, onEvent, onState = () => {}) {
+// onEvent(kind, data, id). onState("live" | "away" | "ended" | "signed_out" | "gone"). `from`: the id after which to
+// begin, else all that is kept is told again. Returns a function that ends it.
+export function follow(path, onEvent, onState = () => {}, from = "") {
   const end = new AbortController();
-  let last = "";
+  let last = String(from);
   let wait = LEAST_WAIT_MS;
 
   async function once() {

@@ -71,9 +71,9 @@ class Walk(unittest.TestCase):
         bar = self.see("[role=progressbar]")
         self.wait(lambda _: 0 < int(bar.get_attribute("aria-valuenow") or 0) < 100, 30)
         first = int(bar.get_attribute("aria-valuenow"))
-        self.wait(lambda _: len(page.find_elements(By.CSS_SELECTOR, "#trials tbody tr")) >= 2, 30)
+        self.wait(lambda _: len(page.find_elements(By.CSS_SELECTOR, "#trials .v-body .v-row")) >= 2, 30)
         self.wait(lambda _: int(bar.get_attribute("aria-valuenow")) > first, 30)
-        self.see("#chart svg .line", 30)
+        self.see("#best-chart svg .line", 30)
         self.shot("job-running")
         # Paused, its clock stands still; resumed, it goes on.
         self.see("#pause").click()
