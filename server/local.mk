@@ -48,30 +48,50 @@ server_libserver_a_SOURCES = \
 # The pages and the contract, compiled in.
 web_files = \
   server/web/api.js \
+  server/web/audit.js \
+  server/web/dataset_columns.js \
+  server/web/dataset_images.js \
+  server/web/dataset_issues.js \
   server/web/datasets.js \
+  server/web/dependence.js \
   server/web/docs.js \
   server/web/dom.js \
   server/web/expired.js \
+  server/web/home.js \
   server/web/icon.svg \
   server/web/job.js \
   server/web/job_charts.js \
   server/web/job_feed.js \
+  server/web/job_request.js \
+  server/web/job_space.js \
   server/web/jobs.js \
   server/web/keys.js \
   server/web/live.js \
   server/web/main.js \
+  server/web/model.js \
+  server/web/model_curves.js \
+  server/web/model_report.js \
+  server/web/model_versions.js \
   server/web/models.js \
   server/web/new_job.js \
   server/web/page.html \
   server/web/plot.css \
   server/web/plot.js \
   server/web/scale.js \
-  server/web/study.js \
+  server/web/settings.js \
+  server/web/snippets.js \
   server/web/space.js \
+  server/web/study.js \
   server/web/style.css \
   server/web/trial.js \
   server/web/try.js \
-  server/web/virtual.js
+  server/web/try_answer.js \
+  server/web/try_image.js \
+  server/web/upload.js \
+  server/web/usage.js \
+  server/web/views.css \
+  server/web/virtual.js \
+  server/web/webhooks.js
 # The documents, in the order /docs lists them.
 web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
   api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/export.md api-docs/keys.md api-docs/webhooks.md \

@@ -16,11 +16,12 @@ const PAGES = [
   [["studies"], async () => (await import("./study.js")).studiesPage()],
   [["datasets", "*"], async (id) => (await import("./datasets.js")).datasetPage(id)],
   [["datasets"], async () => (await import("./datasets.js")).datasetsPage()],
-  [["models", "*"], async (name) => (await import("./models.js")).modelPage(name)],
+  [["models", "*", "try"], async (name) => location.replace(`/models/${encodeURIComponent(name)}?view=try`)],
+  [["models", "*"], async (name) => (await import("./model.js")).modelPage(name)],
   [["models"], async () => (await import("./models.js")).modelsPage()],
-  [["settings"], async () => (await import("./keys.js")).keysPage()],
-  [["keys"], async () => (await import("./keys.js")).keysPage()],
-  [[], async () => (await import("./jobs.js")).jobsPage()],
+  [["settings"], async () => (await import("./settings.js")).settingsPage()],
+  [["keys"], async () => (await import("./settings.js")).settingsPage()],
+  [[], async () => (await import("./home.js")).homePage()],
 ];
 
 function signInPage() {

@@ -1,152 +1,238 @@
-// The form for a new job: what to predict, how long to search; a check before it starts.
+// The form for a new job: what to predict and how long to search in one screen, the rest under "More choices"; beside
+// it what would run, and the same as a line for a terminal, both as the form stands.
 
-import { call } from "./api.js";
-import { bytes, el, number, problemBox, seconds, show } from "./dom.js";
+import { all, call, get, Problem } from "./api.js";
+import { bytes, copyButton, count, el, number, problemBox, query, seconds, show, title } from "./dom.js";
+import { curlOf, modelName, requestOf } from "./job_request.js";
+import { spaceTables } from "./job_space.js";
 
 const NO_TARGETS = new Set(["text", "identifier"]);
+const SETTLE_MS = 500;
+const READING_MS = 1000;
+const TIMES = [["30 s", 30], ["1 min", 60], ["5 min", 300], ["30 min", 1800], ["2 h", 7200]];
 
-async function readyDatasets() {
-  const found = [];
-  for (let cursor = ""; ;) {
-    const page = await call("GET", `/api/v1/datasets?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-    found.push(...page.items.filter((dataset) => dataset.state === "ready"));
-    cursor = page.next_cursor;
-    if (!cursor || found.length >= 500) return found;
-  }
-}
+const words = (name) => name.replaceAll("_", " ");
 
-async function metricNames() {
-  const contract = await call("GET", "/openapi.json");
-  return contract.components.schemas.Metric.enum;
-}
+/* ---- fields ---- */
 
 function choice(name, label, options, help) {
   return el("label", {}, label, el("select", { name }, options.map(([value, text, selected]) => el("option", { value, selected }, text))),
     help ? el("span", { class: "small" }, help) : null);
 }
 
-// What the check says would run, in a table of two columns.
-function plan(answer) {
-  const { estimate, split, task } = answer;
-  const scored = answer.metric ? `scored by ${answer.metric.replaceAll("_", " ")}` : "";
-  const classes = task.classes.length ? `${task.classes.length} classes` : "";
-  const fits = split.kind === "folds" ? `${split.fits_per_trial} folds of about ${split.valid_rows} rows`
-    : `${split.train_rows} rows to train, ${split.valid_rows} to choose by, the rest for the report`;
-  const facts = [
-    ["Task", [task.kind, classes, scored].filter(Boolean).join(", ")],
-    ["Validation", [fits, split.group && `groups of ${split.group} together`, split.time && `the latest by ${split.time}`].filter(Boolean).join(", ")],
-    ["Trials", `about ${number(estimate.trials)} on ${estimate.workers} ${estimate.workers === 1 ? "worker" : "workers"}`],
-    ["Time", `about ${seconds(estimate.total_seconds)}`],
-    ...answer.families.map((family) => [`One trial of ${family.name}`, `about ${number(family.seconds_per_trial, 2)} s`]),
-    ["Room in the database", `about ${bytes(estimate.storage_bytes)}`],
-  ];
-  return el("div", { class: "card", id: "plan" }, el("h2", {}, "This would run"),
-    el("table", {}, el("tbody", {}, facts.map(([label, value]) => el("tr", {}, el("td", {}, label), el("td", {}, value))))),
-    el("p", { class: "faint small" }, `Estimated from ${estimate.basis}.`));
+function amount(name, label, more, help) {
+  return el("label", {}, label, el("input", { name, type: "number", step: "any", ...more }), help ? el("span", { class: "small" }, help) : null);
 }
 
-function request(form, dataset) {
-  const value = (name) => form.elements[name]?.value.trim() || undefined;
-  const amount = (name) => (value(name) === undefined ? undefined : Number(value(name)));
-  const families = [...form.querySelectorAll("input[name=family]")];
-  const chosen = families.filter((box) => box.checked).map((box) => box.value);
-  const validation = { folds: amount("folds"), holdout: amount("holdout"), group: value("group"), time: value("time") };
-  const job = {
-    dataset: dataset.id, target: value("target"), task: value("task"), metric: value("metric"), name: value("name"), deploy_as: value("deploy_as"),
-    budget: { seconds: amount("seconds"), trials: amount("trials"), target_score: amount("target_score"),
-      max_predict_us: amount("max_predict_us"), max_model_bytes: amount("max_model_bytes") },
-    search: { method: value("method") },
-    families: chosen.length && chosen.length < families.length ? chosen : undefined,
-    validation: Object.values(validation).some((one) => one !== undefined) ? validation : undefined,
-    class_weight: value("class_weight"), sample_weight: value("sample_weight"), base_model: value("base_model"),
-  };
-  return job;
+function timeField() {
+  const input = el("input", { name: "seconds", type: "number", min: 1, step: "any", value: 60 });
+  return el("div", {}, el("label", {}, "Search for (seconds)", input), el("div", { class: "quick" }, TIMES.map(([text, value]) =>
+    el("button", { type: "button", class: "quiet small", onclick: () => {
+      input.value = value;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    } }, text))));
 }
 
-// A model's name may have fewer letters than a dataset's.
-function modelName(name) {
-  return name.toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
+function mainFields(dataset, targets, metrics) {
+  return el("div", { class: "fields" },
+    dataset.kind === "table" ? choice("target", "Predict the column", targets) : null,
+    timeField(),
+    choice("metric", "Score", [["", "the task's usual one", true], ...metrics.map((name) => [name, words(name)])]),
+    el("label", {}, "Model's name", el("input", { name: "deploy_as", pattern: "[a-z0-9][a-z0-9._\\-]{0,62}", placeholder: "the job's name or id", value: modelName(dataset.name),
+      title: "Small letters, digits, dot, dash and underscore" }), el("span", { class: "small" }, "An app asks for it by this name.")));
 }
 
-// Models whose layers a job on images may take over; an ensemble of another kind is refused with the reason.
-async function baseModels(kind) {
-  if (kind !== "images") return [];
-  const page = await call("GET", "/api/v1/models?limit=100");
-  return page.items.filter((model) => model.family === "cnn" || model.family === "bag").map((model) => model.name);
-}
-
-function fields(dataset, metrics, methods, families, bases) {
+function moreFields(dataset, families, lists) {
   const columns = dataset.columns || [];
   const none = ["", "none", true];
   const named = (keep) => [none, ...columns.filter(keep).map((column) => [column.name, column.name])];
-  const targets = columns.filter((column) => !NO_TARGETS.has(column.type)).map((column, i, all) => [column.name, `${column.name} (${column.type})`, i === all.length - 1]);
-  const table = dataset.kind === "table";
+  const isTable = dataset.kind === "table";
+  const best = lists.methods.find((method) => method.default);
+  const method = choice("method", "Search method", [["", `the usual one${best ? ` (${best.name})` : ""}`, true], ...lists.methods.map((one) => [one.name, one.name])]);
+  const help = el("span", { class: "small" }, best?.help || "");
+  method.append(help);
+  method.querySelector("select").addEventListener("change", (event) => {
+    help.textContent = (lists.methods.find((one) => one.name === event.target.value) || best)?.help || "";
+  });
   return [
-    el("div", { class: "fields" },
-      table ? choice("target", "Predict the column", targets) : null,
-      table ? choice("task", "Task", [["", "by the column's values", true], ["classification", "classification"], ["regression", "regression"]]) : null,
-      choice("metric", "Score", [["", "the task's usual one", true], ...metrics.map((name) => [name, name.replaceAll("_", " ")])]),
-      el("label", {}, "Seconds", el("input", { name: "seconds", type: "number", min: 1, step: "any", value: 60 })),
-      el("label", {}, "Trials, at most", el("input", { name: "trials", type: "number", min: 1, placeholder: "as many as fit" })),
-      el("label", {}, "Model's name", el("input", { name: "deploy_as", pattern: "[a-z0-9][a-z0-9._\\-]{0,62}", placeholder: "the job's name or id", value: modelName(dataset.name) }))),
-    el("details", {}, el("summary", {}, "More choices"),
-      el("div", { class: "fields" },
-        choice("method", "Search", methods.map((method) => [method.name, method.name, method.default])),
-        el("label", {}, "End early at the score", el("input", { name: "target_score", type: "number", step: "any" })),
-        el("label", {}, "Prediction, at most (µs)", el("input", { name: "max_predict_us", type: "number", min: 1, step: "any", placeholder: "no limit" })),
-        el("label", {}, "Model, at most (bytes)", el("input", { name: "max_model_bytes", type: "number", min: 1, step: 1, placeholder: "no limit" })),
-        el("label", {}, "Job's name", el("input", { name: "name" })),
-        el("label", {}, "Folds", el("input", { name: "folds", type: "number", min: 2, max: 20, placeholder: "by the number of rows" })),
-        el("label", {}, "Share held out", el("input", { name: "holdout", type: "number", min: 0.01, max: 0.5, step: "any", placeholder: "by the number of rows" })),
-        table ? choice("group", "Keep groups together", named((column) => column.type !== "text")) : null,
-        table ? choice("time", "Test on the latest by", named((column) => column.type === "datetime" || column.type === "numeric")) : null,
-        table ? choice("sample_weight", "Weight of each row", named((column) => column.type === "numeric")) : null,
-        bases.length ? choice("base_model", "Start from model", [none, ...bases.map((name) => [name, name])], "its layers are taken over") : null,
-        choice("class_weight", "Class weights", [["", "none", true], ["balanced", "balanced"]])),
-      el("fieldset", {}, el("legend", {}, "Families"), families.map((family) => el("label", { class: "check" },
-        el("input", { type: "checkbox", name: "family", value: family.name, checked: family.fits !== false, disabled: family.fits === false }),
-        el("span", {}, el("strong", {}, family.name), ` ${family.fits === false ? family.why_not : family.help}`))))),
+    el("h3", {}, "Budget"), el("div", { class: "fields" },
+      amount("trials", "Trials, at most", { min: 1, step: 1, placeholder: "as many as fit" }),
+      amount("target_score", "End early at the score", {}),
+      amount("max_predict_us", "Prediction, at most (µs)", { min: 1, placeholder: "no limit" }),
+      amount("max_model_bytes", "Model, at most (bytes)", { min: 1, step: 1, placeholder: "no limit" })),
+    el("h3", {}, "Validation"), el("div", { class: "fields" },
+      isTable ? choice("task", "Task", [["", "by the column's values", true], ["classification", "classification"], ["regression", "regression"]]) : null,
+      amount("folds", "Folds", { min: 2, max: 20, step: 1, placeholder: "by the number of rows" }),
+      amount("holdout", "Share held out", { min: 0.02, max: 0.5, placeholder: "by the number of rows" }),
+      isTable ? choice("group", "Keep groups together", named((column) => column.type !== "text")) : null,
+      isTable ? choice("time", "Test on the latest by", named((column) => column.type === "datetime" || column.type === "numeric")) : null,
+      isTable ? choice("sample_weight", "Weight of each row", named((column) => column.type === "numeric")) : null,
+      choice("class_weight", "Class weights", [["", "none", true], ["balanced", "balanced"]]),
+      choice("refit", "Fit again on all rows", [["", "unless it is worse", true], ["none", "no"], ["all", "also on report rows"]])),
+    el("h3", {}, "Search"), el("div", { class: "fields" }, method,
+      amount("seed", "Seed", { min: 0, step: 1, placeholder: "drawn" }),
+      amount("parallel", "Trials at once, at most", { min: 1, step: 1, placeholder: "as many as workers" }),
+      choice("early_stopping", "Stop weak trials early", [["", "no", true], ...lists.stopping.map((name) => [name, name])]),
+      lists.jobs.length ? choice("warm_start_from", "Learn from an earlier job", [none, ...lists.jobs.map((job) => [job.id, `${job.name || job.id} (${job.created_at.slice(0, 10)})`])]) : null,
+      lists.bases.length ? choice("base_model", "Start from model", [none, ...lists.bases.map((name) => [name, name])], "its layers are taken over") : null,
+      el("label", {}, "Job's name", el("input", { name: "name", maxlength: 200, placeholder: dataset.name }))),
+    el("fieldset", {}, el("legend", {}, "Families"), families.map((family) => el("label", { class: "check" },
+      el("input", { type: "checkbox", name: "family", value: family.name, checked: family.fits !== false, disabled: family.fits === false }),
+      el("span", {}, el("strong", {}, family.name), ` ${family.fits === false ? family.why_not : family.help}`)))),
   ];
 }
 
-export async function newJobPage() {
-  const wanted = new URLSearchParams(location.search).get("dataset");
-  const [datasets, metrics, methods] = await Promise.all([readyDatasets(), metricNames(), call("GET", "/api/v1/search-methods")]);
-  if (!datasets.length) {
-    show(el("div", { class: "card" }, el("h1", {}, "New job"), el("p", {}, "There is no dataset yet. ", el("a", { href: "/datasets" }, "Upload one first."))));
-    return;
+/* ---- what would run ---- */
+
+function plan(answer) {
+  const { estimate, split, task } = answer;
+  const scored = answer.metric ? `scored by ${words(answer.metric)}` : "";
+  const fits = split.kind === "folds" ? `${split.fits_per_trial} folds of about ${split.valid_rows} rows`
+    : `${split.train_rows} rows to train, ${split.valid_rows} to choose by, the rest for the report`;
+  const facts = [
+    ["Task", [task.kind, task.classes.length ? count(task.classes.length, "class", "classes") : "", scored].filter(Boolean).join(", ")],
+    ["Validation", [fits, split.group && `groups of ${split.group} together`, split.time && `the latest by ${split.time}`].filter(Boolean).join(", ")],
+    ["Trials", `about ${number(estimate.trials, 2)} on ${count(estimate.workers, "worker")}`],
+    ...answer.families.map((family) => [`One of ${family.name}`, `about ${number(family.seconds_per_trial, 1)} s`]),
+    ["In the database", `about ${bytes(estimate.storage_bytes)}`],
+  ];
+  return el("div", {}, el("p", { class: "plan-line" }, el("strong", { class: "big" }, `about ${seconds(estimate.total_seconds)}`), el("span", { class: "faint" }, `${number(estimate.trials, 2)} trials`)),
+    el("table", {}, el("tbody", {}, facts.map(([label, text]) => el("tr", {}, el("th", { scope: "row" }, label), el("td", {}, text))))),
+    el("p", { class: "faint small" }, `Estimated from ${estimate.basis}.`));
+}
+
+// The field that a fault is about, by the last name in its pointer.
+function markFaults(form, problem) {
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  for (const fault of problem?.faults || []) {
+    const name = (fault.pointer || "").split("/").pop();
+    const input = name && form.elements[name];
+    if (!input?.setAttribute) continue;
+    input.setAttribute("aria-invalid", "true");
+    const fold = input.closest("details");
+    if (fold) fold.open = true;
   }
+}
+
+/* ---- the page ---- */
+
+// The dataset once it is ready; null when its page tells more (it failed).
+async function readyDataset(id) {
+  const path = `/api/v1/datasets/${encodeURIComponent(id)}`;
+  for (;;) {
+    const dataset = await get(path);
+    if (dataset.state === "ready") return dataset;
+    if (dataset.state === "failed") return null;
+    show(el("div", { class: "card" }, el("h1", {}, "New job"), el("p", { role: "status" }, `The server is reading ${dataset.name}. The form opens by itself.`)));
+    await new Promise((resolve) => setTimeout(resolve, READING_MS));
+  }
+}
+
+// Models whose layers a job on images may take over; an ensemble of another kind is refused with the reason.
+const isBase = (model) => model.family === "cnn" || model.family === "bag";
+
+async function listsFor(dataset, contract) {
+  const stopping = contract.components.schemas.JobRequest.properties.search.properties.early_stopping?.enum || [];
+  const [methods, models, jobs] = await Promise.all([get("/api/v1/search-methods"), dataset.kind === "images" ? get("/api/v1/models?limit=100") : { items: [] }, get("/api/v1/jobs?limit=50")]);
+  return { methods: methods.items, bases: models.items.filter(isBase).map((model) => model.name), stopping: stopping.filter((name) => name && name !== "none"),
+    jobs: jobs.items.filter((job) => job.trials?.done > 0) };
+}
+
+async function formFor(dataset, datasets) {
+  const contract = await get("/openapi.json");
+  const lists = await listsFor(dataset, contract);
+  const columns = dataset.columns || [];
+  const able = columns.filter((column) => !NO_TARGETS.has(column.type));
+  const wanted = query("target");
+  const at = able.some((column) => column.name === wanted) ? wanted : able[able.length - 1]?.name;
+  const targets = able.map((column) => [column.name, `${column.name} (${column.type})`, column.name === at]);
+  const metrics = contract.components.schemas.Metric.enum;
+  const space = {};
+  const plans = el("div", { id: "plan", "aria-live": "polite" });
+  const line = el("pre", { id: "curl", tabindex: "0" });
   const out = el("div", { "aria-live": "polite" });
-  const rest = el("div");
-  let dataset = null;
-  const select = el("select", { name: "dataset", onchange: () => choose(select.value) },
-    datasets.map((one) => el("option", { value: one.id, selected: one.id === wanted }, `${one.name} (${one.rows} ${one.kind === "table" ? "rows" : "images"})`)));
-  const check = el("button", { type: "button", class: "quiet", id: "check", onclick: () => send(true) }, "Check");
+  const tables = el("div");
   const start = el("button", { type: "submit", id: "start" }, "Start");
-  const form = el("form", { id: "new-job", onsubmit: (event) => { event.preventDefault(); send(false); } },
-    el("div", { class: "fields" }, el("label", {}, "Dataset", select)), rest, el("p", { class: "actions" }, start, check), out);
+  const select = el("select", { name: "dataset", onchange: () => location.assign(`/jobs/new?dataset=${encodeURIComponent(select.value)}`) },
+    datasets.map((one) => el("option", { value: one.id, selected: one.id === dataset.id }, `${one.name} (${one.rows} ${one.kind === "table" ? "rows" : "images"})`)));
+  const families = await get(`/api/v1/families?kind=${dataset.kind}`);
+  const form = el("form", { id: "new-job", onsubmit: begin, oninput: changed, onchange: changed },
+    el("div", { class: "fields" }, el("label", {}, "Dataset", select)), mainFields(dataset, targets, metrics),
+    el("details", { id: "more" }, el("summary", {}, "More choices"), moreFields(dataset, families.items, lists), tables),
+    el("p", { class: "actions" }, start), out);
+  tables.append(...spaceTables(families.items, space, changed));
+  let timer = 0;
+  let asked = "";
 
-  async function choose(id) {
-    dataset = await call("GET", `/api/v1/datasets/${encodeURIComponent(id)}`);
-    const [families, bases] = await Promise.all([call("GET", `/api/v1/families?kind=${dataset.kind}`), baseModels(dataset.kind)]);
-    rest.replaceChildren(...fields(dataset, metrics, methods.items, families.items, bases));
-    out.replaceChildren();
+  const request = () => requestOf(form, dataset, space);
+
+  function changed() {
+    const now = request();
+    line.textContent = curlOf(now);
+    clearTimeout(timer);
+    timer = setTimeout(() => estimate(now), SETTLE_MS);
   }
 
-  async function send(only) {
-    start.disabled = check.disabled = true;
+  async function estimate(now) {
+    const text = JSON.stringify(now);
+    if (text === asked) return;
+    asked = text;
+    plans.setAttribute("aria-busy", "true");
     try {
-      const answer = await call("POST", `/api/v1/jobs${only ? "?validate_only=1" : ""}`, request(form, dataset));
-      if (!only) {
-        location.assign(`/jobs/${answer.id}`);
-        return;
-      }
-      out.replaceChildren(plan(answer));
+      const answer = await call("POST", "/api/v1/jobs?validate_only=1", now);
+      if (asked !== text) return;
+      plans.replaceChildren(plan(answer));
+      markFaults(form, null);
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (asked !== text) return;
+      plans.replaceChildren(problemBox(problem));
+      markFaults(form, problem);
+      asked = "";
+    } finally {
+      plans.removeAttribute("aria-busy");
+    }
+  }
+
+  // The same press twice is one job, also when the answer to the first got lost.
+  let once = "";
+  let key = "";
+  async function begin(event) {
+    event.preventDefault();
+    const now = request();
+    const text = JSON.stringify(now);
+    if (text !== once) {
+      once = text;
+      key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    }
+    start.disabled = true;
+    try {
+      const job = await call("POST", "/api/v1/jobs", now, { headers: { "Idempotency-Key": key } });
+      location.assign(`/jobs/${encodeURIComponent(job.id)}`);
     } catch (problem) {
       out.replaceChildren(problemBox(problem));
+      markFaults(form, problem);
+      once = "";
+      start.disabled = false;
     }
-    start.disabled = check.disabled = false;
   }
-  show(el("div", { class: "card" }, el("h1", {}, "New job"), form));
-  await choose(select.value);
+
+  changed();
+  return el("div", { class: "two" }, el("div", { class: "card" }, el("h1", {}, "New job"), form),
+    el("div", { class: "beside" }, el("section", { class: "card" }, el("h2", {}, "What would run"), plans),
+      el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "The same from a terminal"), copyButton(() => line.textContent)), line)));
+}
+
+export async function newJobPage() {
+  title("New job");
+  const wanted = query("dataset");
+  const datasets = (await all("/api/v1/datasets", 500)).filter((dataset) => dataset.state === "ready" || dataset.id === wanted);
+  const id = wanted || datasets[0]?.id;
+  if (!id) {
+    show(el("div", { class: "card narrow" }, el("h1", {}, "New job"), el("p", {}, "There is no dataset yet."), el("p", {}, el("a", { class: "button", href: "/datasets" }, "Upload one first"))));
+    return;
+  }
+  const dataset = await readyDataset(id);
+  if (!dataset) location.replace(`/datasets/${encodeURIComponent(id)}`);
+  else show(await formFor(dataset, datasets));
 }

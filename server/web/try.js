@@ -1,90 +1,209 @@
-// A form that tries a model: one field per input column, or an image file.
+// A form that tries a model: a slider or a list for each column, or an image. Answers come as one moves, with what
+// they rest on.
 
-import { call, Problem } from "./api.js";
+import { call, get, Problem } from "./api.js";
 import { el, number, problemBox } from "./dom.js";
+import { curlOf } from "./snippets.js";
+import { answerView } from "./try_answer.js";
+import { imageFields } from "./try_image.js";
 
-function field(column) {
-  const name = `column:${column.name}`;
-  if (column.categories && column.categories.length <= 200) {
-    return el("label", {}, column.name, el("select", { name },
-      el("option", { value: "" }, "(missing)"),
-      column.categories.map((category, i) => el("option", { value: category, selected: i === 0 }, category))));
+const COLUMNS_SHOWN = 24;
+const CATEGORIES_MOST = 500;
+const SETTLE_MS = 200;
+const EXPLAINED_COLUMNS = 512;
+const STEPS = 200;
+const SAMPLES = 200;
+
+/* ---- one column ---- */
+
+const nice = (value) => Number(value.toPrecision(4));
+
+function stepOf(column) {
+  const whole = Number.isInteger(column.min) && Number.isInteger(column.max) && column.max - column.min <= 10 * STEPS;
+  return whole ? 1 : nice((column.max - column.min) / STEPS) || "any";
+}
+
+// {box, read(), write(value)}; read gives undefined where nothing is filled in.
+function categoryField(column) {
+  const select = el("select", { name: `column:${column.name}` }, el("option", { value: "" }, "(missing)"),
+    column.categories.map((category, i) => el("option", { value: category, selected: i === 0 }, category)));
+  return { box: el("label", {}, column.name, select), read: () => select.value || undefined, write: (value) => { select.value = value ?? ""; } };
+}
+
+function sliderField(column) {
+  const middle = nice((column.min + column.max) / 2);
+  const whole = stepOf(column) === 1;
+  const box = el("input", { name: `column:${column.name}`, type: "number", step: "any", value: whole ? Math.round(middle) : middle, placeholder: "(missing)", "aria-label": column.name });
+  const slider = el("input", { type: "range", min: column.min, max: column.max, step: stepOf(column), value: middle, tabindex: "-1", "aria-hidden": "true" });
+  slider.addEventListener("input", () => { box.value = nice(Number(slider.value)); });
+  box.addEventListener("input", () => { if (box.value !== "") slider.value = box.value; });
+  return {
+    box: el("div", { class: "try-field" }, el("div", { class: "name" }, el("span", {}, column.name), el("span", { class: "faint" }, `${number(column.min)} to ${number(column.max)}`)),
+      el("div", { class: "slider" }, slider, box)),
+    read: () => (box.value === "" ? undefined : Number(box.value)),
+    write: (value) => {
+      box.value = value ?? "";
+      if (value !== null && value !== undefined) slider.value = value;
+    },
+  };
+}
+
+function textField(column) {
+  const numeric = column.type === "numeric";
+  const dated = column.type === "datetime" && Number.isFinite(column.min) && Number.isFinite(column.max);
+  const start = dated ? new Date(500 * (column.min + column.max)).toISOString().slice(0, 10) : "";
+  const hint = dated ? `${new Date(1000 * column.min).toISOString().slice(0, 10)} to ${new Date(1000 * column.max).toISOString().slice(0, 10)}` : "";
+  const input = el("input", { name: `column:${column.name}`, type: numeric ? "number" : "text", step: numeric ? "any" : undefined, value: start, placeholder: "(missing)" });
+  return { box: el("label", { class: "try-field" }, el("span", { class: "name" }, el("span", {}, column.name), el("span", { class: "faint" }, hint)), input),
+    read: () => (input.value === "" ? undefined : numeric ? Number(input.value) : input.value), write: (value) => { input.value = value ?? ""; } };
+}
+
+function fieldOf(column) {
+  if (column.categories?.length && column.categories.length <= CATEGORIES_MOST) return categoryField(column);
+  if (column.type === "numeric" && column.min < column.max) return sliderField(column);
+  return textField(column);
+}
+
+/* ---- all columns ---- */
+
+// The columns that matter most come first; of very many the rest is folded away and built when it is opened.
+function tableFields(schema, report, changed) {
+  const weight = new Map((report?.importance || []).map((one) => [one.name, one.importance]));
+  const columns = [...(schema.columns || [])];
+  if (columns.length > COLUMNS_SHOWN) columns.sort((a, b) => (weight.get(b.name) || 0) - (weight.get(a.name) || 0));
+  const fields = new Map();
+  const make = (column) => {
+    const field = fieldOf(column);
+    fields.set(column.name, field);
+    return field.box;
+  };
+  const row = () => {
+    const values = [...fields].map(([name, field]) => [name, field.read()]).filter(([, value]) => value !== undefined);
+    // Columns that are folded away keep what a row of the data had.
+    return { ...kept, ...Object.fromEntries(values) };
+  };
+  let kept = {};
+  const hidden = columns.slice(COLUMNS_SHOWN);
+  const rest = hidden.length ? el("details", {}, el("summary", {}, `${hidden.length} more columns (missing unless filled in)`), el("div", { class: "try-fields" })) : null;
+  if (rest) rest.addEventListener("toggle", () => {
+    if (!rest.open || rest.lastChild.firstChild) return;
+    rest.lastChild.append(...hidden.map(make));
+    for (const column of hidden) fields.get(column.name).write(kept[column.name]);
+    kept = {};
+  });
+  function fill(values) {
+    kept = Object.fromEntries(hidden.filter((column) => !fields.has(column.name) && values[column.name] !== undefined).map((column) => [column.name, values[column.name]]));
+    for (const [name, field] of fields) field.write(values[name]);
+    changed();
   }
-  const kind = column.type === "numeric" ? "number" : "text";
-  const middle = Number.isFinite(column.median) ? column.median
-    : Number.isFinite(column.min) && Number.isFinite(column.max) ? Number(((column.min + column.max) / 2).toPrecision(4)) : "";
-  const example = column.examples && column.examples.length ? column.examples[0] : "";
-  return el("label", {}, column.name,
-    el("input", { name, type: kind, step: "any", value: kind === "number" ? middle : example, placeholder: "(missing)" }));
+  return { box: el("div", {}, el("div", { class: "try-fields" }, columns.slice(0, COLUMNS_SHOWN).map(make)), rest), body: () => ({ rows: [row()] }), fill };
 }
 
-function answer(prediction) {
-  if (prediction.error) return el("p", { class: "problem" }, prediction.error.message || prediction.error.detail || String(prediction.error));
-  if (prediction.value !== undefined) return el("p", { class: "answer" }, number(prediction.value));
-  const shares = Object.entries(prediction.probabilities || {}).sort((a, b) => b[1] - a[1]).slice(0, 10);
-  return el("div", {},
-    el("p", { class: "answer" }, String(prediction.label)),
-    shares.map(([label, share]) => {
-      const fill = el("div");
-      fill.style.width = `${(100 * share).toFixed(1)}%`;
-      return el("div", { class: "share" }, label, el("div", { class: "bar" }, fill), `${(100 * share).toFixed(1)} %`);
-    }));
+// A button that fills in a row of the data, with its truth to compare the answer with. Null where there are no data.
+function sampleButton(schema, report, fields, tellTruth) {
+  if (!report?.dataset?.id) return null;
+  let page = null;
+  let next = 0;
+  const button = el("button", { type: "button", class: "quiet", id: "sample", onclick: async () => {
+    try {
+      page ||= await get(`/api/v1/datasets/${encodeURIComponent(report.dataset.id)}/preview?limit=${SAMPLES}`);
+    } catch {
+      button.replaceWith(el("span", { class: "faint" }, "The data it learned from are gone."));
+      return;
+    }
+    // Steps that share no factor with the number of rows come by all of them.
+    next = (next + 83) % page.rows.length;
+    const cells = page.rows[next];
+    const known = new Set(schema.columns.map((column) => column.name));
+    const values = {};
+    page.columns.forEach((name, i) => { if (known.has(name) && cells[i] !== null) values[name] = cells[i]; });
+    tellTruth(cells[page.columns.indexOf(schema.target)]);
+    fields.fill(values);
+  } }, "A row from the data");
+  return button;
 }
 
-function warnings(prediction) {
-  return (prediction.warnings || []).map((warning) =>
-    el("p", { class: "warning" }, typeof warning === "string" ? warning : `${warning.column || ""} ${warning.message || ""}`.trim()));
+/* ---- the form ---- */
+
+// Asked for only where the model can give it.
+function extras(schema, report) {
+  if (schema.kind === "images") return {};
+  const more = { unusual: true };
+  if (schema.columns.length <= EXPLAINED_COLUMNS) more.explain = { top: 10 };
+  if (report?.prediction_intervals?.levels?.some((row) => row.level === 0.9)) more.interval = 0.9;
+  return more;
 }
 
-// The form for one model; `version` may be undefined for the best.
-export async function tryForm(model) {
+// The form for one model, `name` or `name@alias`. Options: schema and report where they are at hand already;
+// onRequest(body) is told what would be sent whenever it changes.
+export async function tryForm(model, options = {}) {
+  const at = model.lastIndexOf("@");
   const path = `/api/v1/models/${encodeURIComponent(model)}`;
-  const schema = await call("GET", `${path}/schema`);
-  const columns = schema.columns || [];
+  const plain = at < 0 ? path : `/api/v1/models/${encodeURIComponent(model.slice(0, at))}/versions/${encodeURIComponent(model.slice(at + 1))}`;
+  const schema = options.schema || await get(`${plain}/schema`);
+  const report = options.report === undefined ? await get(`${plain}/report`).catch(() => null) : options.report;
+  const images = schema.kind === "images";
   const out = el("div", { id: "prediction", "aria-live": "polite" });
+  const truth = el("p", { class: "faint" });
   const button = el("button", { type: "submit" }, "Predict");
-  const images = schema.input === "images" || schema.kind === "images";
-  const fields = images
-    ? el("label", {}, `Image (${schema.width} × ${schema.height}, others are resized)`, el("input", { type: "file", name: "image", accept: "image/png,image/jpeg", required: true }))
-    : el("div", { class: "fields" }, columns.map(field));
-  const form = el("form", { id: "try", onsubmit: submit }, fields, button, out);
+  const fields = images ? imageFields(schema, report, ask) : tableFields(schema, report, changed);
+  const sample = images ? null : sampleButton(schema, report, fields, (value) => {
+    truth.textContent = value === undefined || value === null ? "" : `In the data ${schema.target} is ${typeof value === "number" ? number(value) : value} here; the model has learned from this row.`;
+  });
+  const form = el("form", { id: "try", onsubmit: (event) => { event.preventDefault(); ask(); }, oninput: () => { truth.textContent = ""; changed(); } },
+    fields.box, el("div", { class: "actions" }, button, sample), truth, out);
+  const more = extras(schema, report);
+  let timer = 0;
+  let turn = 0;
 
-  async function submit(event) {
-    event.preventDefault();
-    button.disabled = true;
+  function changed() {
+    options.onRequest?.(fields.body());
+    if (images) return;
+    clearTimeout(timer);
+    timer = setTimeout(ask, SETTLE_MS);
+  }
+
+  async function predict(body) {
+    if (body instanceof Blob) return call("POST", `${path}/predict`, body);
+    try {
+      return await call("POST", `${path}/predict`, { ...body, ...more });
+    } catch (problem) {
+      // Reasons can cost more than the server allows; the answer itself is still worth having.
+      if (!(problem instanceof Problem) || problem.status !== 422 || !more.explain || !problem.faults.some((fault) => /explain/.test(fault.pointer || ""))) throw problem;
+      delete more.explain;
+      return call("POST", `${path}/predict`, { ...body, ...more });
+    }
+  }
+
+  async function ask() {
+    clearTimeout(timer);
+    const body = fields.body();
+    if (!body) {
+      out.replaceChildren(el("p", { class: "faint" }, "Choose, drop, paste or draw an image first."));
+      return;
+    }
+    options.onRequest?.(body);
+    const mine = ++turn;
+    out.setAttribute("aria-busy", "true");
     const started = performance.now();
     try {
-      const result = await call("POST", `${path}/predict`, body());
-      const took = performance.now() - started;
-      const prediction = result.predictions[0];
-      out.replaceChildren(answer(prediction), ...warnings(prediction),
-        el("p", { class: "faint" }, `${result.model}, version ${result.version}, in ${took.toFixed(1)} ms`));
+      const result = await predict(body);
+      if (mine === turn) out.replaceChildren(answerView(result, schema, performance.now() - started));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      out.replaceChildren(problemBox(problem));
+      if (mine === turn) out.replaceChildren(problemBox(problem));
     } finally {
-      button.disabled = false;
+      if (mine === turn) out.removeAttribute("aria-busy");
     }
   }
 
-  function body() {
-    if (images) return form.elements.image.files[0];
-    const row = {};
-    for (const column of columns) {
-      const value = form.elements[`column:${column.name}`].value;
-      if (value === "") continue;
-      row[column.name] = column.type === "numeric" ? Number(value) : value;
-    }
-    return { rows: [row] };
-  }
+  options.onRequest?.(fields.body());
   return form;
 }
 
+// One line for a terminal, with values in the middle of what the model knows.
 export function curlLines(model, schema) {
-  const url = location.origin;
-  const columns = schema.columns || [];
-  const row = {};
-  for (const column of columns) row[column.name] = column.categories ? column.categories[0] : column.type === "numeric" ? (column.median ?? column.min ?? 0) : "…";
-  const data = columns.length ? `-d '${JSON.stringify({ rows: [row] }).replaceAll("'", "'\\''")}'` : "-H 'Content-Type: image/png' --data-binary @image.png";
-  return `curl -H "Authorization: Bearer $KEY" ${data} \\\n  ${url}/api/v1/models/${model}/predict`;
+  const row = Object.fromEntries((schema.columns || []).map((column) => [column.name,
+    column.categories?.length ? column.categories[0] : Number.isFinite(column.min) && column.type === "numeric" ? nice((column.min + column.max) / 2) : ""]).filter(([, value]) => value !== ""));
+  return curlOf(model, schema.kind === "images" ? null : { rows: [row] }, "$KEY");
 }

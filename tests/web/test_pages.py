@@ -82,15 +82,16 @@ class Pages(unittest.TestCase):
         self.see("#tune").click()
         self.see("#new-job [name=target]")
         self.assertEqual(Select(page.find_element(By.NAME, "target")).first_selected_option.get_attribute("value"), "species")
-        for name, value in (("seconds", "6"), ("trials", "4"), ("deploy_as", "from-page")):
+        for name, value in (("seconds", "6"), ("deploy_as", "from-page")):
             field = page.find_element(By.NAME, name)
             field.clear()
             field.send_keys(value)
         self.assertGreater(len(Select(page.find_element(By.NAME, "metric")).options), 5)
-        page.find_element(By.CSS_SELECTOR, "#new-job details summary").click()
+        page.find_element(By.CSS_SELECTOR, "#more summary").click()
+        field = self.see("[name=trials]")
+        field.send_keys("4")
         self.see("[name=max_model_bytes]").send_keys("10")  # no model is so small
-        page.find_element(By.ID, "check").click()
-        self.see("#plan")
+        self.see("#plan table")
         self.shot("new-job")
         self.no_console_error("/schema")  # the refused type is logged by the browser as a 422
         page.find_element(By.ID, "start").click()
@@ -110,7 +111,7 @@ class Pages(unittest.TestCase):
 
     def test_keys(self):
         page = self.browser
-        page.get(self.base + "/keys")
+        page.get(self.base + "/settings")
         self.see("#keys tbody tr")
         page.find_element(By.CSS_SELECTOR, "#new-key [name=name]").send_keys("phone app")
         page.find_element(By.CSS_SELECTOR, "#new-key button").click()
@@ -118,7 +119,7 @@ class Pages(unittest.TestCase):
         self.assertEqual(Client(self.server.port, secret).get("/api/v1/families").status, 200)
         self.shot("keys")
         self.see("button[aria-label='revoke phone app']").click()
-        self.wait(lambda _: page.switch_to.alert).accept()
+        self.see("dialog button[value=yes]").click()
         self.wait(lambda _: any("phone app" in row.text and "revoked" in row.text
                                 for row in page.find_elements(By.CSS_SELECTOR, "#keys tbody tr")))
         self.assertEqual(Client(self.server.port, secret).get("/api/v1/families").status, 401)
