@@ -154,6 +154,10 @@ struct http_part *http_part_find(struct http_request *req, const char *name);
  * (size of them, a NUL after the last); the path of each is NULL. False when it replied. */
 bool http_body_parts(struct http_request *req, struct http_part **parts, size_t *count);
 
+/* Splits an application/x-www-form-urlencoded body that is in memory into parts with name and value, both decoded
+ * text. False when it replied. */
+bool http_body_fields(struct http_request *req, struct http_part **parts, size_t *count);
+
 /* Before returning HTTP_PARK: be called again, with req->pass one higher, after `seconds` or sooner (at least
  * every 2 s; at once when job_id, which may be NULL, has news or the server drains). Keep your own deadline. */
 void http_park(struct http_request *req, const char *job_id, double seconds);

@@ -13,6 +13,7 @@
 #define SPOOL_BUFFER ((size_t) 1 << 20)
 #define SLOWEST_BYTES_PER_S 1024.0
 #define MEMORY_PARTS_MAX 1024
+#define HTTP_FIELDS_MAX 10000
 
 static size_t
 body_limit(const struct http_exchange *exchange)
@@ -358,4 +359,57 @@ http_body_parts(struct http_request *req, struct http_part **parts, size_t *coun
   *parts = form.parts;
   *count = form.count;
   return err == ERR_OK;
+}
+
+/* ---- a form as text -------------------------------------------------------------------------------- */
+
+/* NULL when it is no text, or out of memory. */
+static const char *
+decode_field(struct http_request *req, const char *text, size_t length)
+{
+  char *spaced = arena_strndup(req->arena, text, length);
+  const char *value;
+
+  for (char *c = spaced; c && *c; c++)
+    if (*c == '+')
+      *c = ' ';
+  value =
+    spaced && strlen(spaced) == length ? http_decode(req->arena, spaced, length, false) : NULL;
+  return value;
+}
+
+bool
+http_body_fields(struct http_request *req, struct http_part **parts, size_t *count)
+{
+  const char *at = req->body, *end = req->body + req->body_length;
+  size_t most = 1;
+
+  for (const char *c = at; c < end; c++)
+    most += *c == '&';
+  *count = 0;
+  *parts = most <= HTTP_FIELDS_MAX ? arena_array(req->arena, most, sizeof **parts) : NULL;
+  if (!*parts)
+  {
+    http_reply_error(req, E_TOO_LARGE, "The form has too many fields.");
+    return false;
+  }
+  while (at < end)
+  {
+    size_t length = 0, name = 0;
+    struct http_part *part = &(*parts)[*count];
+    while (at + length < end && at[length] != '&')
+      length++;
+    while (name < length && at[name] != '=')
+      name++;
+    part->name = decode_field(req, at, name);
+    part->value = decode_field(req, at + name + (name < length), length - name - (name < length));
+    if (!part->name || !part->value)
+    {
+      http_reply_error(req, E_BAD_REQUEST, "The form can't be read: it is not URL-encoded UTF-8.");
+      return false;
+    }
+    *count += length > 0;
+    at += length + 1;
+  }
+  return true;
 }

@@ -166,7 +166,10 @@ server_libserver_a_SOURCES += \
   server/handler/inference_rows.c \
   server/tensor.c server/tensor.h \
   server/handler/mlflow.c \
-  server/handler/nanonets.c \
+  server/handler/nanonets.c server/handler/nanonets.h \
+  server/handler/nanonets_make.c \
+  server/handler/nanonets_model.c \
+  server/handler/nanonets_train.c \
   server/handler/tfserving.c \
   server/handler/predict_call.c server/handler/predict_call.h \
   server/handler/predict_images.c server/handler/predict_images.h \

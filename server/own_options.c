@@ -29,7 +29,8 @@ const struct option_def own_options[] = {
    .min = 0.01,
    .max = 36500,
    .argument = "DAYS",
-   .help = "How long events and epochs of ended jobs are kept."},
+   .help =
+     "How long events and epochs of ended jobs are kept, and uploaded images that nobody trains."},
   {.name = "keep-audit-days",
    .kind = OPTION_NUMBER,
    .fallback = "90",

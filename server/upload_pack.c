@@ -124,6 +124,21 @@ upload_pack_add(struct spool_file *tar, const char *name, const char *path, uint
 }
 
 enum err
+upload_pack_add_bytes(struct spool_file *tar, const char *name, const void *bytes, size_t size,
+                      struct err_info *info)
+{
+  enum err rc = write_long_name(tar, name, info);
+
+  if (rc == ERR_OK)
+    rc = write_header(tar, "file", '0', size, info);
+  if (rc == ERR_OK)
+    rc = spool_write(tar, bytes, size, info);
+  if (rc == ERR_OK)
+    rc = write_padding(tar, size, info);
+  return rc;
+}
+
+enum err
 upload_pack_end(struct spool_file *tar, struct err_info *info)
 {
   static const char zeros[2 * BLOCK];

@@ -15,6 +15,10 @@
 enum err upload_pack_add(struct spool_file *tar, const char *name, const char *path, uint64_t size,
                          struct err_info *info);
 
+/* The same with `size` bytes in memory. */
+enum err upload_pack_add_bytes(struct spool_file *tar, const char *name, const void *bytes,
+                               size_t size, struct err_info *info);
+
 /* Writes the end of the tar. */
 enum err upload_pack_end(struct spool_file *tar, struct err_info *info);
 

@@ -3,6 +3,7 @@
 #include "sql/db_job.h"
 
 #include "sql/db_batch.h"
+#include "sql/db_draft.h"
 #include "sql/db_exec.h"
 #include "sql/db_study.h"
 
@@ -64,6 +65,10 @@ db_forget_old(struct db_conn *conn, double days)
   if (status >= DB_NONE)
     do
       status = db_batch_sweep(conn);
+    while (status == DB_ROWS);
+  if (status >= DB_NONE)
+    do
+      status = db_draft_sweep(conn, days);
     while (status == DB_ROWS);
   for (size_t i = 0; i < sizeof whole / sizeof whole[0] && status >= DB_NONE; i++)
     status = db_exec_none(conn, whole[i], DB_NO_PARAMS);

@@ -143,7 +143,7 @@ enum db_status db_event_insert(struct db_conn *conn, const char *job_id, const c
 
 /* Forgets events, epochs, logs and kept fold models (an extension needs them) of jobs that ended more than
  * `days` ago, fold models of ended jobs whose dataset is gone, and sessions, codes stored answers that have
- * expired, and what deleted studies have left. To be called now and then, by one program, outside a transaction. */
+ * expired, what deleted studies have left, and drafts of image models that nobody touches. To be called now and then, by one program, outside a transaction. */
 enum db_status db_forget_old(struct db_conn *conn, double days);
 
 #endif

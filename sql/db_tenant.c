@@ -215,7 +215,8 @@ db_tenant_use(struct db_conn *conn, const char *id, struct db_tenant_use *use)
     "tenant_use",
     "SELECT (SELECT coalesce(sum(b.bytes), 0)::bigint FROM blob b WHERE b.id IN"
     " (SELECT v.blob_id FROM dataset d JOIN dataset_version v ON v.dataset_id = d.id"
-    " WHERE d.tenant_id = $1)),"
+    " WHERE d.tenant_id = $1))"
+    " + (SELECT coalesce(sum(bytes), 0)::bigint FROM image_draft WHERE tenant_id = $1),"
     " (SELECT count(*) FROM job WHERE tenant_id = $1 AND state IN ('queued','running')),"
     " (SELECT count(*) FROM dataset WHERE tenant_id = $1 AND state = 'ingesting'"
     " AND deleted_at IS NULL),"

@@ -8,6 +8,7 @@ sql_libdb_a_SOURCES = \
   sql/db_blob.c \
   sql/db_conn.c sql/db_conn.h \
   sql/db_dataset.c sql/db_dataset.h \
+  sql/db_draft.c sql/db_draft.h \
   sql/db_event.c \
   sql/db_exec.c sql/db_exec.h \
   sql/db_folds.c sql/db_folds.h \
@@ -71,7 +72,8 @@ sql_patches = \
   sql/schema/0013-range-tests.sql \
   sql/schema/0014-range-beliefs.sql \
   sql/schema/0015-batches.sql \
-  sql/schema/0016-aliases.sql
+  sql/schema/0016-aliases.sql \
+  sql/schema/0017-image-drafts.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

@@ -42,7 +42,7 @@ tests_unit_test_multipart_SOURCES = tests/unit/test_multipart.c
 tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
   $(JANSSON_LIBS) -lm
 endif
-EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py
+EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py tests/api/test_nanonets.py
 EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/clients/test_onnx.py tests/clients/client_triton.py tests/clients/test_clients.py tests/clients/told.py
 
 # The API from outside (tests/check.sh api), and the documents they run.

@@ -57,8 +57,8 @@ check_raw_type(struct http_request *req)
 
 /* ---- room ------------------------------------------------------------------------------------------ */
 
-static bool
-check_room(struct http_request *req, struct db_conn *conn, uint64_t size)
+bool
+dataset_ingest_room(struct http_request *req, struct db_conn *conn, uint64_t size)
 {
   struct db_tenant_use use;
   uint64_t free_bytes = 0;
@@ -173,7 +173,7 @@ dataset_ingest_begin(struct http_request *req, const char *const *fields, const 
   if (http_is_second_attempt(req) && made_before(req, conn, id, dataset_id))
     return true;
   *dataset_id = arena_strdup(req->arena, id);
-  if (!check_room(req, conn, size) || !stage(req, id, &files))
+  if (!dataset_ingest_room(req, conn, size) || !stage(req, id, &files))
     return false;
   status = db_dataset_insert(conn, id, req->tenant_id, name, req->server->instance);
   if (status != DB_ROWS)

@@ -23,6 +23,9 @@ enum dataset_ingest_state
 enum dataset_ingest_state dataset_ingest_look(struct http_request *req, struct db_conn *conn,
                                               const char *dataset_id, struct db_dataset *row);
 
+/* Whether `size` more bytes are within the tenant's limits and the disk's. False when it replied. */
+bool dataset_ingest_room(struct http_request *req, struct db_conn *conn, uint64_t size);
+
 /* Whether what came looks like images, so that no target column is needed. */
 bool dataset_ingest_is_images(struct http_request *req);
 

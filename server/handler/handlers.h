@@ -124,7 +124,13 @@ enum http_outcome handle_mlflow_version(struct http_request *req);
 
 /* nanonets.c */
 enum http_outcome handle_nanonets_label(struct http_request *req);
+
+/* nanonets_model.c, nanonets_make.c, nanonets_train.c */
 enum http_outcome handle_nanonets_model(struct http_request *req);
+enum http_outcome handle_nanonets_delete(struct http_request *req);
+enum http_outcome handle_nanonets_create(struct http_request *req);
+enum http_outcome handle_nanonets_upload(struct http_request *req);
+enum http_outcome handle_nanonets_train(struct http_request *req);
 
 /* tfserving.c */
 enum http_outcome handle_tf_predict(struct http_request *req);

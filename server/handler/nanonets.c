@@ -7,32 +7,24 @@
 
 #include "server/handler/common.h"
 #include "server/handler/dialect.h"
+#include "server/handler/nanonets.h"
 #include "server/handler/predict_images.h"
 #include "server/handler/predict_reply.h"
 
-/* The paths of Nanonets' image classification (docs.nanonets.com), for apps that move: with the key as the user
- * name of Basic authentication, and a model's name or id as their modelId. */
+/* Labels on the paths of Nanonets' image classification (nanonets.h). */
 
-#define STATE_READY 5
-
-/* The model that ?modelId or a part of the form names. False when it replied. */
+/* The model that is asked, as what it may be called. False when it replied. */
 static bool
 find_model(struct http_request *req, const struct http_part *parts, size_t count,
            struct model_path *path)
 {
-  const char *model = http_query(req, "modelId");
+  const char *model = nanonets_model_id(req, parts, count);
 
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(parts[i].name, "modelId") == 0)
-      model = parts[i].value;
-  if (!model || !*model)
-    reply_fault(req, E_INVALID, "/modelId", "send the model's name or id", "modelId is missing");
-  else if (!http_key_allows(req, model))
+  if (!model || !http_key_allows(req, model))
     return false;
-  else if (!name_model_path(req->arena, model, path))
-    http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
-  else
+  if (name_model_path(req->arena, model, path))
     return true;
+  http_reply_error(req, E_MODEL_NOT_FOUND, NULL);
   return false;
 }
 
@@ -150,29 +142,5 @@ handle_nanonets_label(struct http_request *req)
                      "send multipart/form-data (curl -F modelId=NAME -F file=@image.jpg)");
   else if (http_body_parts(req, &parts, &count) && find_model(req, parts, count, &path))
     return predict_call_serve(req, &nanonets, &path);
-  return HTTP_REPLIED;
-}
-
-/* ---- a model --------------------------------------------------------------------------------------- */
-
-enum http_outcome
-handle_nanonets_model(struct http_request *req)
-{
-  struct model_ref ref = {.entry = NULL};
-  struct model_about about;
-  struct model_path path;
-  json_t *classes;
-
-  if (!find_model(req, NULL, 0, &path) || !predict_call_load(req, &path, &ref))
-    return HTTP_REPLIED;
-  model_about(ref.model, &about);
-  classes = json_array();
-  for (size_t i = 0; i < about.task->class_count; i++)
-    json_array_append_new(classes, json_pack("{s:s}", "name", about.task->class_names[i]));
-  http_reply_json(req, 200,
-                  json_pack("{s:s, s:s, s:i, s:s, s:o}", "model_id", ref.model_name, "model_type",
-                            "classification", "state", STATE_READY, "status",
-                            "Model is ready to predict", "categories", classes));
-  model_cache_release(req->server->models, &ref);
   return HTTP_REPLIED;
 }

@@ -24,7 +24,7 @@ MISSING = {"dataset": "ds_00000000000000000000", "job": "job_0000000000000000000
            "tenant": "ten_00000000000000000000", "webhook": "wh_00000000000000000000", "delivery": "1",
            "study": "st_00000000000000000000", "range_test": "lrt_00000000000000000000",
            "batch": "bat_00000000000000000000",
-           "study_trial": "tr_00000000000000000000", "label": "best"}
+           "study_trial": "tr_00000000000000000000", "label": "best", "draft": "im_00000000000000000000"}
 # Bodies that are right, so that nothing but the object can be at fault.
 BODIES = {"correctDataset": {"columns": {"species": "text"}}, "setAlias": {"version": 1},
           "predict": {"rows": [{"petal_width": 1.0}]}, "changeTenant": {"name": "changed"},
@@ -73,7 +73,7 @@ class Route:
             return {"predict", "train", "admin"}
         if self.name in ("getModelSchema", "getVersionSchema", *CLIENTS_LOOK):
             return {"predict", "one-model", "read", "train", "admin"}
-        if self.name in ("listFamilies", "listSearchMethods"):
+        if self.name in ("listFamilies", "listSearchMethods", "nanonetsGetModel"):
             return {"predict", "read", "train", "admin"}
         return {"read", "train", "admin"} if self.method == "GET" else {"train", "admin"}
 
@@ -117,6 +117,9 @@ class AccessTest(ApiTest):
         assert made.status == 202, made
         cls.own["batch"] = made.json["id"]
         cls.api.wait_batch(made.json["id"])
+        made = cls.api.post("/api/v2/ImageCategorization/Model/", {"categories": ["a", "b"]})
+        assert made.status == 200, made
+        cls.own["draft"] = made.json["model_id"]
         cls.own["key"] = cls.make_key(["read"])[0]
         cls.own["tenant"] = cls.api.get("/api/v1/tenants/self").json["id"]
         contract = cls.api.get("/openapi.json").json

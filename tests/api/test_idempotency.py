@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from common import ApiTest, TOP, iris, sql  # first: it finds the harness
+from common import ApiTest, TOP, iris, png, sql  # first: it finds the harness
 from attune_server import AttuneServer
 
 # POST routes that make nothing (or, signing in, something that is not stored as an answer must be: a cookie).
@@ -79,8 +79,29 @@ class Idempotency(ApiTest):
             "studies.complete": cls.json(f"/api/v1/studies/{study}/trials/{trial}/complete", {"value": 1}, {"value": 2}),
             "range_tests.create": cls.json("/api/v1/lr-range-tests", {"dataset": dataset, "target": "species", "steps": 20},
                                            {"dataset": dataset, "target": "species", "steps": 30}),
+            **cls.nanonets(),
             "train": cls.form("/api/v1/train", form + [("trials", "1")], form + [("trials", "2")]),
         }
+
+    @classmethod
+    def nanonets(cls):
+        """A model of pictures in the making; trainings of two, since one is trained once at a time."""
+        top = "/api/v2/ImageCategorization/"
+        ids = [cls.api.post(top + "Model/", {"categories": ["a", "b"]}).json["model_id"] for _ in range(4)]
+        picture = [("file", "a.png", png(bytes(range(64)), 8, 8)), ("category", "a")]
+        for one in ids:
+            for name in "ab":
+                files = [("file", "x.png", png(bytes((ord(name) * 37 + 5 * i + k) % 256 for k in range(64)), 8, 8)) for i in range(10)]
+                assert cls.api.upload(top + "UploadFile/", [*files, ("category", name), ("modelId", one)]).status == 200
+        return {"nanonets.create": cls.json(top + "Model/", {"categories": ["a", "b"]}, {"categories": ["a", "c"]}),
+                "nanonets.upload": cls.form(top + "UploadFile/", [*picture, ("modelId", ids[0])], [*picture, ("modelId", ids[1])]),
+                "nanonets.model_upload": cls.form(f"{top}Model/{ids[0]}/UploadFile/", picture, picture * 2),
+                "nanonets.train": cls.posts(f"{top}Train/?trials=1&modelId={ids[0]}", f"{top}Train/?trials=1&modelId={ids[1]}"),
+                "nanonets.model_train": cls.posts(f"{top}Model/{ids[2]}/Train/?trials=1", f"{top}Model/{ids[3]}/Train/?trials=1")}
+
+    @classmethod
+    def posts(cls, one, other):
+        return (lambda **more: cls.api.post(one, **more), lambda **more: cls.api.post(other, **more))
 
     @classmethod
     def json(cls, path, one, other):
@@ -110,7 +131,8 @@ class Idempotency(ApiTest):
         key = {"Idempotency-Key": secrets.token_hex(8)}
         first, again = send(headers=key), send(headers=key)
         self.assertLess(first.status, 300, first)
-        self.assertEqual(first.json["id"], again.json["id"])
+        made = "model_id" if name.startswith("nanonets.") else "id"
+        self.assertEqual(first.json[made], again.json[made])
         self.assertNotIn("idempotency-replayed", first.headers)
         self.assertEqual(again.headers["idempotency-replayed"], "true")
         self.assertEqual(again.headers.get("location"), first.headers.get("location"))

@@ -38,16 +38,17 @@ PREDICT_CSV = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.
 NEEDED_MODELS = {CLIENT.get(f"/api/v1/models/{SEEDS[one]}").json["id"] for one in ("model", "image_model")}
 NEEDED_MODELS |= {SEEDS["model"], SEEDS["image_model"]}
 STARTS_JOB = ("POST /api/v1/jobs", "POST /api/v1/train")
+TRAINS_DRAFT = "/Train/"
 STEERED = set()  # cases whose body was valid and is now one of ours
 REACHED = set()  # operations that have answered with 2xx: until then no valid request of theirs is left to chance
 
 
-def png(side):
-    """A grey PNG image of side by side pixels."""
+def png(side, grey=0):
+    """A grey PNG image of side by side pixels, brighter by `grey`."""
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    rows = b"".join(b"\0" + bytes(range(side)) for _ in range(side))
+    rows = b"".join(b"\0" + bytes(range(grey, grey + side)) for _ in range(side))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
@@ -108,6 +109,16 @@ def new_model(versions=1):
     return name
 
 
+def new_draft():
+    """A model of pictures that can be trained, on Nanonets' paths."""
+    top = "/api/v2/ImageCategorization/"
+    draft = CLIENT.post(top + "Model/", {"categories": ["a", "b"]}).json["model_id"]
+    for name, grey in (("a", 0), ("b", 200)):
+        files = [("file", "x.png", png(SEEDS["side"], grey + 3 * i)) for i in range(10)]
+        CLIENT.upload(top + "UploadFile/", [*files, ("category", name), ("modelId", draft)])
+    return draft
+
+
 def new_alias():
     name = "short-" + uuid.uuid4().hex[:12]
     CLIENT.call("PUT", f"/api/v1/models/{SEEDS['model']}/aliases/{name}", {"version": SEEDS["version"]})
@@ -145,6 +156,8 @@ def new_item(collection):
 OWN_ITEM = {"DELETE /api/v1/datasets/{dataset}": new_dataset,
             "PATCH /api/v1/datasets/{dataset}/schema": new_dataset,
             "DELETE /api/v1/models/{model}": new_model, "DELETE /api/v1/models/{model}/aliases/{alias}": new_alias,
+            "DELETE /api/v2/ImageCategorization/Model/{draft}": new_draft,
+            "POST /api/v2/ImageCategorization/Model/{draft}/Train/": new_draft,
             "POST /api/v1/batches/{batch}/cancel": new_batch, "DELETE /api/v1/batches/{batch}": new_batch,
             "POST /api/v1/jobs/{job}/cancel": new_job, "POST /api/v1/jobs/{job}/pause": new_job,
             "POST /api/v1/jobs/{job}/resume": new_paused_job, "POST /api/v1/jobs/{job}/extend": new_job, "DELETE /api/v1/keys/{key}": new_key}
@@ -238,6 +251,11 @@ def steer_body(case, body):
         return steer_predict(case, body if isinstance(body, dict) else {})
     if case.media_type == "application/octet-stream" and label.endswith("/infer"):
         return json.dumps(example("/v2/models/{model}/infer", "post")).encode()
+    if label.endswith("/UploadFile/"):
+        return {"file": [png(SEEDS["side"])], "category": "a",
+                **({} if "{draft}" in label else {"modelId": SEEDS["path"]["draft"]})}
+    if label.endswith("/Model/"):
+        return {"categories": ["a", "b"]}
     if label.endswith("/LabelFile/"):
         return {"file": [png(SEEDS["side"])], "modelId": SEEDS["image_model"]}
     if case.media_type == "text/csv" and label.endswith("invocations"):
@@ -258,7 +276,9 @@ def steer_query(case, query, chance):
     if "version" in found and "dataset" in case.path_parameters:
         found["version"] = 1
     if "modelId" in found and chance % 3:
-        found["modelId"] = SEEDS["image_model"]
+        found["modelId"] = new_draft() if label.endswith("/Train/") else SEEDS["image_model"]
+    if label.endswith("/Train/"):
+        found.pop("seconds", None)
     if label == "GET /api/v1/events":
         found["job"] = [SEEDS["job"]]
     first, second = ("learning_rate", "units") if "/studies/" in label else ("linear.penalty", "linear.l1_ratio")
@@ -338,5 +358,7 @@ def after_call(_context, case, response):
         out.write(json.dumps([label, response.status_code]) + "\n")
     if 200 <= response.status_code < 300:
         REACHED.add(label)
+    if label.endswith(TRAINS_DRAFT) and response.status_code == 200:
+        CLIENT.post(f"/api/v1/jobs/{response.json()['job']}/cancel")
     if label.startswith(STARTS_JOB) and response.status_code == 202 and not label.endswith("/pause"):
         CLIENT.post(f"/api/v1/jobs/{response.json()['id']}/cancel")

@@ -71,7 +71,8 @@ class Contract(unittest.TestCase):
         found["path"] = {
             "dataset": found["dataset"], "job": found["job"], "model": found["model"], "version": found["version"],
             "trial": server.get(f"/api/v1/jobs/{job['id']}/trials").json["items"][0]["id"],
-            "alias": "best", "label": "best", "key": key.json["id"], "batch": self.batch(server, csv.encode())}
+            "alias": "best", "label": "best", "key": key.json["id"],
+            "draft": server.post("/api/v2/ImageCategorization/Model/", {"categories": ["a", "b"]}).json["model_id"], "batch": self.batch(server, csv.encode())}
         seeds = contract_seeds.fill(server, server.get("/openapi.json").json["paths"], found)
         self.tell_study(server, f"/api/v1/studies/{seeds['path']['study']}")
         return seeds

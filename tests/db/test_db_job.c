@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "sql/db_conn.h"
 #include "sql/db_dataset.h"
+#include "sql/db_draft.h"
 #include "sql/db_job.h"
 #include "tests/harness/test_stage_tenants.h"
 
@@ -404,11 +405,23 @@ test_sweep_of_what_is_old(void **state)
               "UPDATE job SET state = 'succeeded', ended_at = now() - interval '31 days'"
               " WHERE id = '%s'",
               old);
+  static const char *const names[] = {"a", "b"};
+  struct db_draft draft;
+  assert_int_equal(db_draft_insert(conn, "im_old", tenant, names, 2), DB_ROWS);
+  assert_int_equal(db_draft_upload_add(conn, "im_old", "up_1", 0, 1, "x", 1), DB_ROWS);
+  assert_int_equal(db_draft_upload_end(conn, "im_old", 1, 1, 1), DB_ROWS);
+  test_db_sql(conn, arena, "UPDATE image_draft SET touched_at = now() - interval '31 days'");
+  assert_int_equal(db_draft_insert(conn, "im_new", tenant, names, 2), DB_ROWS);
   assert_int_equal(db_forget_old(conn, 32), DB_ROWS);
+  assert_int_equal(db_draft_get(conn, tenant, "im_old", arena, &draft), DB_ROWS);
+  assert_true(draft.files == 1 && draft.counts[1] == 1.0 && draft.counts[0] == 0.0);
   db_epoch_list(conn, trial, arena, &epochs, &count);
   assert_int_equal(count, 2);
   assert_string_equal(log_lines(old), "1");
   assert_int_equal(db_forget_old(conn, 30), DB_ROWS);
+  assert_int_equal(db_draft_get(conn, tenant, "im_old", arena, &draft), DB_NONE);
+  assert_int_equal(db_draft_get(conn, tenant, "im_new", arena, &draft), DB_ROWS);
+  assert_string_equal(test_db_sql(conn, arena, "SELECT count(*)::text FROM image_draft_file"), "0");
   assert_string_equal(log_lines(old), "0");
   assert_string_equal(log_lines(live), "1");
   db_epoch_list(conn, trial, arena, &epochs, &count);
