@@ -72,7 +72,7 @@ standardise(struct fit_head_rows *rows, double *mean, double *sd)
   return true;
 }
 
-/* Rows of a class go to the folds in turn. */
+/* Images of a class go to the folds in turn, with all their copies. */
 static void
 deal(struct head *head, size_t *next)
 {
@@ -81,7 +81,7 @@ deal(struct head *head, size_t *next)
   for (size_t i = 0; i < head->n; i++)
   {
     int32_t class = head->rows->labels[i];
-    head->fold[i] = next[class]++ % FOLDS;
+    head->fold[i] = i % head->rows->copies ? head->fold[i - 1] : next[class]++ % FOLDS;
     head->share[class] += (double) head->rows->weight[i];
     all += (double) head->rows->weight[i];
   }
@@ -157,6 +157,7 @@ solve(struct head *head, size_t without)
     used += head->fold[i] != without;
   }
   double lambda = RIDGE * trace / (double) head->rows->width;
+  used /= head->rows->copies;
   double freedom = used > k ? (double) (used - k) : 1.0;
   if (!(lambda > 0.0) || isinf(lambda))
     return false;

@@ -24,6 +24,7 @@ set_fill(struct set *set, double apart)
 
   rng_init(&rng, 5, 5);
   set->rows = (struct fit_head_rows){.count = ROWS,
+                                     .copies = 1,
                                      .width = WIDTH,
                                      .classes = CLASSES,
                                      .x = set->x,
@@ -192,6 +193,43 @@ test_weights(void **state)
   assert_true(hits > ROWS * 9 / 10);
 }
 
+/* Two copies of half the weight are the row itself; apart, each would be foretold by the other. */
+static void
+test_copies(void **state)
+{
+  (void) state;
+  struct set set;
+  float w[WIDTH * CLASSES], bias[CLASSES], twice[WIDTH * CLASSES], x[2 * ROWS * WIDTH],
+    weight[2 * ROWS];
+  double apart = 0.0;
+  int32_t labels[2 * ROWS];
+  set_fill(&set, 1.0);
+  for (size_t i = 0; i < 2 * ROWS; i++)
+  {
+    memcpy(x + i * WIDTH, set.x + i / 2 * WIDTH, WIDTH * sizeof *x);
+    labels[i] = set.labels[i / 2];
+    weight[i] = 0.5f;
+  }
+  struct fit_head_rows rows = {.count = 2 * ROWS,
+                               .copies = 2,
+                               .width = WIDTH,
+                               .classes = CLASSES,
+                               .x = x,
+                               .labels = labels,
+                               .weight = weight};
+  assert_int_equal(fit_head_solve(&set.rows, w, bias, NULL), ERR_OK);
+  assert_int_equal(fit_head_solve(&rows, twice, bias, NULL), ERR_OK);
+  for (size_t j = 0; j < WIDTH * CLASSES; j++)
+    assert_near(twice[j], w[j], 1e-3 * fabs((double) w[j]) + 1e-6);
+  for (size_t i = 0; i < 2 * ROWS; i++)
+    memcpy(x + i * WIDTH, set.x + i / 2 * WIDTH, WIDTH * sizeof *x);
+  rows.copies = 1;
+  assert_int_equal(fit_head_solve(&rows, twice, bias, NULL), ERR_OK);
+  for (size_t j = 0; j < WIDTH * CLASSES; j++)
+    apart = fmax(apart, fabs((double) (twice[j] - w[j])) / (fabs((double) w[j]) + 1e-6));
+  assert_true(apart > 0.01);
+}
+
 /* No solution: the layer stays as it is. A class without a row, or with one, is no reason for that. */
 static void
 test_odd_rows(void **state)
@@ -223,8 +261,8 @@ test_odd_rows(void **state)
 int
 main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_direct),
-                                     cmocka_unit_test(test_scale), cmocka_unit_test(test_weights),
-                                     cmocka_unit_test(test_odd_rows)};
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_against_direct), cmocka_unit_test(test_scale),
+    cmocka_unit_test(test_weights), cmocka_unit_test(test_copies), cmocka_unit_test(test_odd_rows)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
