@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/conv_direct.h"
+#include "model/conv_loops.h"
 #include "model/convnet.h"
 #include "model/convnet_stage.h"
 #include "model/net.h"
@@ -15,11 +17,17 @@
 struct convnet_infer
 {
   struct convnet net; /* the plan, and weights of its own for the dense layers and shifts */
+  /* Where this machine has them, and the head takes no maps on the way, the units are run line by line by `lines`;
+   * else by `convs`, which are NULL then. */
+  bool direct;
+  struct conv_direct lines[CONVNET_UNITS_MAX];
   struct kernel_conv *convs[CONVNET_UNITS_MAX];
   void *packed[CONVNET_UNITS_MAX]; /* weights · r, as the kernel reads them */
   float *bias[CONVNET_UNITS_MAX];  /* shift − mean · r */
   float *folded;                   /* scratch of folding: the widest unit's weights */
-  size_t map_floats;               /* of the largest map after a convolution, before pooling */
+  size_t
+    map_floats; /* of the largest map after a convolution before pooling, or of two of its lines */
+  size_t held_floats; /* of the largest output of a unit, with its border */
   size_t scratch_floats;
   float *ones;
 };
@@ -54,7 +62,10 @@ fold_unit(struct convnet_infer *infer, const struct convnet *net, size_t i, void
     for (size_t k = 0; k < inputs; k++)
       infer->folded[k * unit->out + c] = w[k * unit->out + c] * r;
   }
-  return kernel_conv_pack(infer->convs[i], infer->folded, infer->packed[i], scratch);
+  if (!infer->direct)
+    return kernel_conv_pack(infer->convs[i], infer->folded, infer->packed[i], scratch);
+  conv_direct_pack(&infer->lines[i], infer->folded, infer->packed[i]);
+  return true;
 }
 
 bool
@@ -72,17 +83,41 @@ convnet_infer_take(struct convnet_infer *infer, const struct convnet *net)
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 
-static enum err
-make_unit(struct convnet_infer *infer, size_t i, struct err_info *info)
+/* Zeros around the inputs of a unit: the kernel reaches as far. */
+static size_t
+border_before(const struct convnet_infer *infer, size_t unit)
 {
-  const struct convnet *net = &infer->net;
-  const struct convnet_unit *unit = &net->units[i];
+  return infer->direct && unit < infer->net.unit_count ? infer->net.config.kernel / 2 : 0;
+}
+
+static size_t
+bordered_floats(size_t height, size_t width, size_t channels, size_t border)
+{
+  return (height + 2 * border) * (width + 2 * border) * channels;
+}
+
+/* Memory that a unit's pass takes. */
+static void
+count_unit(struct convnet_infer *infer, size_t i)
+{
+  const struct convnet_unit *unit = &infer->net.units[i];
+  size_t lines = infer->direct ? 2 : unit->conv_height, map = lines * unit->conv_width * unit->out;
+  size_t held = bordered_floats(unit->height, unit->width, unit->out, border_before(infer, i + 1));
+
+  infer->map_floats = map > infer->map_floats ? map : infer->map_floats;
+  infer->held_floats = held > infer->held_floats ? held : infer->held_floats;
+}
+
+static enum err
+make_conv(struct convnet_infer *infer, size_t i, struct err_info *info)
+{
+  const struct convnet_unit *unit = &infer->net.units[i];
   struct kernel_conv_shape shape = {.images = 1,
                                     .height = unit->in_height,
                                     .width = unit->in_width,
                                     .in = unit->in,
                                     .out = unit->out,
-                                    .kernel = net->config.kernel,
+                                    .kernel = infer->net.config.kernel,
                                     .stride = unit->stride,
                                     .first = i == 0,
                                     .precision = KERNEL_FP32};
@@ -90,13 +125,30 @@ make_unit(struct convnet_infer *infer, size_t i, struct err_info *info)
 
   if (rc != ERR_OK)
     return rc;
-  size_t packed = kernel_conv_packed_bytes(infer->convs[i]);
   size_t scratch = kernel_conv_scratch_bytes(infer->convs[i]) / sizeof(float) + 16;
-  infer->packed[i] = floats_new(packed / sizeof(float) + 1);
-  infer->bias[i] = floats_new(unit->out);
   infer->scratch_floats = scratch > infer->scratch_floats ? scratch : infer->scratch_floats;
-  size_t map = unit->conv_height * unit->conv_width * unit->out;
-  infer->map_floats = map > infer->map_floats ? map : infer->map_floats;
+  infer->packed[i] = floats_new(kernel_conv_packed_bytes(infer->convs[i]) / sizeof(float) + 1);
+  return ERR_OK;
+}
+
+static enum err
+make_unit(struct convnet_infer *infer, size_t i, struct err_info *info)
+{
+  const struct convnet_unit *unit = &infer->net.units[i];
+  enum err rc = ERR_OK;
+
+  if (infer->direct)
+  {
+    infer->lines[i] =
+      conv_direct_plan(unit->in_width, unit->in, unit->out, infer->net.config.kernel, unit->stride);
+    infer->packed[i] = floats_new(conv_direct_packed_floats(&infer->lines[i]));
+  }
+  else
+    rc = make_conv(infer, i, info);
+  if (rc != ERR_OK)
+    return rc;
+  count_unit(infer, i);
+  infer->bias[i] = floats_new(unit->out);
   return infer->packed[i] && infer->bias[i]
            ? ERR_OK
            : err_set(info, ERR_MEMORY, "no memory for a network's weights");
@@ -111,6 +163,7 @@ make(struct convnet_infer *infer, const struct convnet *net, struct err_info *in
   infer->net = *net;
   infer->net.g = infer->net.statistics = NULL;
   infer->net.w = floats_new(net->param_count);
+  infer->direct = conv_direct_here() && net->config.head_grid == 0;
   for (size_t i = 0; rc == ERR_OK && i < net->unit_count; i++)
   {
     size_t weights = net->units[i].shift - net->units[i].weights;
@@ -167,6 +220,7 @@ convnet_infer_free(struct convnet_infer *infer)
 /* Where things lie in the caller's memory. */
 struct place
 {
+  float *input;      /* the image with its border; none without one */
   float *map;        /* after a convolution */
   float *held[HELD]; /* outputs of units, by number mod HELD */
   float *kernel;     /* what kernels want */
@@ -179,11 +233,16 @@ static size_t
 lay_out(const struct convnet_infer *infer, float *scratch, struct place *place)
 {
   const struct convnet *net = &infer->net;
-  size_t map = padded(infer->map_floats), at = 0;
+  const struct convnet_config *config = &net->config;
+  size_t map = padded(infer->map_floats), held = padded(infer->held_floats), at = 0;
+  size_t border = border_before(infer, 0);
 
-  place->map = scratch;
+  place->input = scratch;
+  at +=
+    border ? padded(bordered_floats(config->height, config->width, config->channels, border)) : 0;
+  place->map = scratch ? scratch + at : NULL;
   at += map;
-  for (size_t i = 0; i < HELD; i++, at += map)
+  for (size_t i = 0; i < HELD; i++, at += held)
     place->held[i] = scratch ? scratch + at : NULL;
   place->kernel = scratch ? scratch + at : NULL;
   at += padded(infer->scratch_floats);
@@ -205,6 +264,100 @@ convnet_infer_floats(const struct convnet_infer *infer)
   return lay_out(infer, NULL, &place);
 }
 
+/* maps (height, width, channels) within zeros; lines of `width` pixels are copied in unless `from` is NULL. The first
+ * line that is not border. */
+static float *
+make_border(size_t height, size_t width, size_t channels, size_t border, const float *from,
+            float *maps)
+{
+  size_t line = (width + 2 * border) * channels, side = border * channels;
+  float *first = maps + border * line + side;
+
+  memset(maps, 0, (border * line + side) * sizeof *maps);
+  for (size_t i = 0; i < height; i++)
+  {
+    float *at = first + i * line;
+    if (from)
+      memcpy(at, from + i * width * channels, width * channels * sizeof *at);
+    memset(at + width * channels, 0, 2 * side * sizeof *at);
+  }
+  /* the last line's zeros reach as far into the border below as the first one begins before it */
+  memset(first + height * line, 0, (border * line - side) * sizeof *maps);
+  return first;
+}
+
+/* y ← two lines after their convolution. */
+static void
+end_pooled_line(const struct convnet_infer *infer, const struct place *place, size_t i, float *y)
+{
+  const struct convnet_unit *unit = &infer->net.units[i];
+  const float *above = place->map, *below = above + unit->conv_width * unit->out;
+
+  if (infer->net.config.activation == CONV_RELU)
+  {
+    conv_direct_pool(&infer->lines[i], above, below, infer->bias[i], y);
+    return;
+  }
+  conv_loops()->pool_line[KERNEL_FP32](unit->width, unit->out, above, below, y, place->which);
+  conv_loops()->normalise[infer->net.config.activation][KERNEL_FP32](
+    unit->width, unit->out, infer->ones, infer->bias[i], y, NULL, y);
+}
+
+/* One unit, line by line: each is bent, and halved with the one below it, while it is near. x and skip with their
+ * borders, y at its first line. */
+static void
+run_lines(const struct convnet_infer *infer, const struct place *place, size_t i, const float *x,
+          const float *skip, float *y)
+{
+  const struct convnet_unit *unit = &infer->net.units[i];
+  const struct conv_direct *conv = &infer->lines[i];
+  size_t x_line = (unit->in_width + infer->net.config.kernel - 1) * unit->in * unit->stride;
+  size_t y_line = (unit->width + 2 * border_before(infer, i + 1)) * unit->out;
+  size_t made = unit->conv_width * unit->out, skipped = border_before(infer, i - 1);
+  size_t skip_line = (unit->width + 2 * skipped) * unit->out;
+
+  if (skip)
+    skip += skipped * (skip_line + unit->out);
+  for (size_t line = 0; line < unit->height; line++, y += y_line)
+  {
+    conv_direct_line(conv, x, infer->packed[i], place->map);
+    x += x_line;
+    if (unit->pools)
+    {
+      conv_direct_line(conv, x, infer->packed[i], place->map + made);
+      x += x_line;
+      end_pooled_line(infer, place, i, y);
+      continue;
+    }
+    conv_loops()->normalise[infer->net.config.activation][KERNEL_FP32](
+      unit->width, unit->out, infer->ones, infer->bias[i], place->map, skip, y);
+    skip = skip ? skip + skip_line : NULL;
+  }
+}
+
+/* The last maps, line by line. */
+static const float *
+run_direct(const struct convnet_infer *infer, const struct place *place, const float *x)
+{
+  const struct convnet *net = &infer->net;
+  const struct convnet_config *config = &net->config;
+  const float *input = place->input;
+
+  make_border(config->height, config->width, config->channels, border_before(infer, 0), x,
+              place->input);
+  for (size_t i = 0; i < net->unit_count; i++)
+  {
+    const struct convnet_unit *unit = &net->units[i];
+    size_t border = border_before(infer, i + 1);
+    float *y = place->held[i % HELD], *first = y;
+    if (border)
+      first = make_border(unit->height, unit->width, unit->out, border, NULL, y);
+    run_lines(infer, place, i, input, unit->adds ? place->held[(i - 2) % HELD] : NULL, first);
+    input = y;
+  }
+  return input;
+}
+
 /* The last maps; with head_grid the features are made on the way. */
 static const float *
 run_units(const struct convnet_infer *infer, const struct place *place, const float *x)
@@ -213,6 +366,8 @@ run_units(const struct convnet_infer *infer, const struct place *place, const fl
   const float *input = x;
   size_t stage = 0;
 
+  if (infer->direct)
+    return run_direct(infer, place, x);
   for (size_t i = 0; i < net->unit_count; i++)
   {
     const struct convnet_unit *unit = &net->units[i];

@@ -159,6 +159,8 @@ main(int argc, char **argv)
   time_perceptron(784, 2, 128, 10);
   time_perceptron(784, 2, 256, 10);
   time_perceptron(12, 3, 256, 1);
+  time_convnet(3, 0, 8, true);
+  time_convnet(3, 0, 8, false);
   time_convnet(2, 0, 16, false);
   time_convnet(3, 0, 32, true);
   time_convnet(3, 1, 32, false);
