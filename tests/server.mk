@@ -2,7 +2,7 @@
 
 # Tests of the API's resources: units over pretended rooms below.
 if HAVE_CMOCKA
-handler_tests = tests/unit/test_server_text tests/unit/test_image tests/unit/test_image_turn tests/unit/test_model_cache \
+handler_tests = tests/unit/test_server_text tests/unit/test_image tests/unit/test_image_plain tests/unit/test_image_turn tests/unit/test_model_cache \
   tests/unit/test_dataset_cache
 check_PROGRAMS += $(handler_tests)
 TESTS += $(handler_tests)
@@ -12,6 +12,8 @@ tests_unit_test_server_text_SOURCES = tests/unit/test_server_text.c tests/harnes
 tests_unit_test_server_text_LDADD = sql/libdb.a $(HANDLER_TEST_LIBS) $(SODIUM_LIBS) $(PQ_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/harness/image_fixture.h tests/harness/test_support.h
 tests_unit_test_image_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
+tests_unit_test_image_plain_SOURCES = tests/unit/test_image_plain.c tests/harness/image_fixture.h tests/harness/test_support.h
+tests_unit_test_image_plain_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_LIBS) $(JPEG_LIBS) $(ZLIB_LIBS)
 tests_unit_test_image_turn_SOURCES = tests/unit/test_image_turn.c tests/harness/image_fixture.h tests/harness/test_support.h
 tests_unit_test_image_turn_LDADD = $(tests_unit_test_image_LDADD)
 tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \

@@ -83,11 +83,34 @@ enum err
 image_png_look(const void *bytes, size_t length, struct image_stored *head, struct err_info *info)
 {
   png_image png;
-  enum err rc = begin(bytes, length, &png, head, info);
 
+  if (chunks_fit(bytes, length) && image_png_plain_look(bytes, length, head))
+  {
+    head->orientation = find_orientation(bytes, length);
+    return ERR_OK;
+  }
+  enum err rc = begin(bytes, length, &png, head, info);
   if (rc == ERR_OK)
     png_image_free(&png);
   return rc;
+}
+
+/* ERR_NOT_FOUND for what is left to libpng. */
+static enum err
+decode_plain(const void *bytes, size_t length, size_t max_pixels, struct image_stored *stored,
+             struct err_info *info)
+{
+  struct image *image = &stored->image;
+
+  if (!image_png_plain_look(bytes, length, stored))
+    return ERR_NOT_FOUND;
+  enum err rc = image_check_size(image, max_pixels, info);
+  if (rc == ERR_OK)
+    rc = image_allocate(image, info);
+  if (rc != ERR_OK || image_png_plain_decode(bytes, length, image))
+    return rc;
+  image_free(image);
+  return ERR_NOT_FOUND;
 }
 
 enum err
@@ -97,8 +120,11 @@ image_png_decode(const void *bytes, size_t length, size_t max_pixels, struct ima
   static const png_color white = {255, 255, 255};
   struct image *image = &stored->image;
   png_image png;
-  enum err rc = begin(bytes, length, &png, stored, info);
+  enum err rc = decode_plain(bytes, length, max_pixels, stored, info);
 
+  if (rc != ERR_NOT_FOUND)
+    return rc;
+  rc = begin(bytes, length, &png, stored, info);
   if (rc != ERR_OK)
     return rc;
   rc = image_check_size(image, max_pixels, info);

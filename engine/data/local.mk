@@ -25,7 +25,7 @@ engine_libdata_a_SOURCES = \
   engine/data/image_fit.c \
   engine/data/image_jpeg.c \
   engine/data/image_labels.c engine/data/image_labels.h \
-  engine/data/image_png.c \
+  engine/data/image_png.c engine/data/image_png_plain.c \
   engine/data/image_reduce.c engine/data/image_reduce.h \
   engine/data/image_turn.c \
   engine/data/idx.c engine/data/idx.h \

@@ -127,7 +127,7 @@ def make_cases(api, wanted, default_seconds):
         kinds = [i % 3 for i in range(300)]
         images = b"".join(bytes(digit(rng, kind)) for kind in kinds)
         data = upload(api, [("images", "i.idx", idx((300, 28, 28), images)), ("labels", "l.idx", idx((300,), bytes(kinds)))])
-        train(api, "image", ["cnn"], {"cnn": {"epochs": 3, "filters": 8, "stages": 3, "blocks": 0}}, data, None, {"trials": 1})
+        train(api, "image", ["cnn"], {"cnn": {"epochs": 3, "filters": 8, "stages": 3, "blocks": 0, "early_pooling": "yes"}}, data, None, {"trials": 1})
         cases.append(Case("image", "image", png(digit(rng, 1), 28), "image/png", "image"))
     if "default" in wanted:
         data = upload(api, [("file", "d.csv", table(16, 3000, 8))])
