@@ -2,7 +2,7 @@
 if HAVE_CMOCKA
 DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode tests/unit/test_encode_text \
   tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_issues tests/unit/test_metric tests/unit/test_metric_weights \
-  tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
+  tests/unit/test_novelty tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
 check_PROGRAMS += $(DATA_TESTS)
 TESTS += $(DATA_TESTS)
@@ -31,6 +31,8 @@ tests_unit_test_metric_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_metric_weights_SOURCES = tests/unit/test_metric_weights.c \
   tests/num/metrics_numbers.h tests/harness/test_support.h
 tests_unit_test_metric_weights_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_novelty_SOURCES = tests/unit/test_novelty.c tests/harness/toy_data.h tests/harness/test_support.h
+tests_unit_test_novelty_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_row_batch_SOURCES = tests/unit/test_row_batch.c $(DATA_FIXTURE)
 tests_unit_test_row_batch_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_schema_edit_SOURCES = tests/unit/test_schema_edit.c $(DATA_FIXTURE)

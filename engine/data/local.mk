@@ -47,6 +47,9 @@ engine_libdata_a_SOURCES = \
   engine/data/metric_counts.c engine/data/metric_curve.c engine/data/metric_internal.h \
   engine/data/metric_report.c engine/data/metric_values.c \
   engine/data/ngram.c engine/data/ngram.h \
+  engine/data/novelty.c engine/data/novelty.h engine/data/novelty_internal.h \
+  engine/data/novelty_file.c \
+  engine/data/novelty_fit.c \
   engine/data/png.c engine/data/png.h \
   engine/data/preview.c \
   engine/data/profile.c \

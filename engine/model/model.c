@@ -87,6 +87,8 @@ model_build_take(struct model_parts *parts, struct model **model, struct err_inf
       rc = row_schema_from_task(parts->dataset, parts->task, &made->schema, info);
     if (rc == ERR_OK && made->schema)
       rc = model_bind(made, made->schema, info);
+    if (rc == ERR_OK)
+      rc = novelty_fit(parts->dataset, parts->task, &made->novelty, info);
   }
   else
   {
@@ -117,6 +119,7 @@ model_free(struct model *model)
     model->kind->free(model->body);
   encoder_free(model->encoder);
   row_schema_free(model->schema);
+  novelty_free(model->novelty);
   json_decref(model->params);
   arena_free(model->arena);
   free(model);
@@ -140,6 +143,7 @@ model_about(const struct model *model, struct model_about *about)
                                 .decision = model->decision,
                                 .temperature = model->temperature,
                                 .interval = model->interval,
+                                .novelty = first->novelty,
                                 .fold = model->fold};
 }
 

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "data/dataset.h"
 #include "data/decision.h"
+#include "data/novelty.h"
 #include "data/row_batch.h"
 #include "data/task.h"
 #include "model/model_interval.h"
@@ -99,6 +100,7 @@ struct model_about
   struct decision decision;              /* how its probabilities become a label */
   double temperature;                    /* of its probabilities; 1 = as they come */
   const struct model_interval *interval; /* numbers only; NULL = it has none */
+  const struct novelty *novelty; /* of the data it was made from; NULL = made before it was kept */
   int fold; /* of a job's folds: it has not seen this one's validation rows; −1 = not said */
 };
 

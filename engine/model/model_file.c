@@ -16,7 +16,7 @@
 /* Version 2 may state in HEAD "rebalance", "decision", "target"."log" and "pixels"."seen_height"; version 3 also
  * "temperature", without which a program would answer other probabilities, and has bodies that earlier programs do
  * not know. A file without any of them is still written as version 1 or 2, which older programs read. "fold",
- * "interval" and "input_means" may be in any version: a program that does not know them passes over them. */
+ * "interval", "input_means" and "novelty" may be in any version: a program that does not know them passes over them. */
 #define FILE_VERSION 3u
 #define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u

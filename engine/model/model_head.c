@@ -98,6 +98,8 @@ model_head_json(const struct model *model)
     json_object_set_new(head, "fold", json_integer(model->fold));
   add_decision(model, head);
   add_means(model, head);
+  if (model->novelty)
+    json_object_set_new(head, "novelty", novelty_json(model->novelty));
   if (model->temperature != 1.0)
     json_object_set_new(head, "temperature", json_real(model->temperature));
   if (model->interval)
@@ -313,6 +315,11 @@ model_head_read(const struct reader *section, struct model **model, char family[
     (*model)->params = json_incref(json_object_get(head, "params"));
     if (json_object_get(head, "schema"))
       rc = row_schema_from_json(json_object_get(head, "schema"), &(*model)->schema, info);
+    if (rc == ERR_OK && json_object_get(head, "novelty"))
+      rc =
+        novelty_read(json_object_get(head, "novelty"),
+                     (*model)->schema ? row_schema_count((*model)->schema) : NOVELTY_IMAGE_INPUTS,
+                     &(*model)->novelty, info);
   }
   free(names);
   json_decref(head);

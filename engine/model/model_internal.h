@@ -54,6 +54,8 @@ struct model
   const float *
     input_means; /* (input_mean_count) of a linear model's HEAD, in the arena; its body has them in the end */
   size_t input_mean_count;
+  struct novelty *
+    novelty; /* NULL in bags, which show their first member's, and in files made before it was kept */
   struct model **members; /* bags */
   double *weights;
   size_t member_count;

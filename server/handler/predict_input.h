@@ -38,6 +38,7 @@ struct predict_input
   const char *explain_about;    /* what they are, as JSON text */
   bool unusual;                 /* whether it is wanted which values are unlike the training data */
   const char *const *strange;   /* (good_count) JSON texts of that, NULL = none (arena) */
+  const char *strange_about;    /* what they are, as JSON text */
   /* for other tools' protocols (dialect.h) */
   const char *place;   /* where the rows stand in the body; NULL = "/rows" */
   bool by_column;      /* a list per column stands there, not a list of rows */

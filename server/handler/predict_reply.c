@@ -112,6 +112,11 @@ predict_reply_write(const struct model_ref *ref, const struct model_about *about
     buf_append_text(out, ",\"explain\":");
     buf_append_text(out, input->explain_about);
   }
+  if (input->strange_about)
+  {
+    buf_append_text(out, ",\"unusual\":");
+    buf_append_text(out, input->strange_about);
+  }
   buf_append_text(out, ",\"predictions\":[");
   for (size_t row = 0; row < input->count && !out->failed; row++)
   {

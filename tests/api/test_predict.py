@@ -145,15 +145,43 @@ class Tables(ApiTest):
                                         {"petal_length": 1e6}], "unusual": True})
         self.assertEqual(answer.status, 207, answer)
         usual, faulty, strange, alone = answer.json["predictions"]
-        self.assertEqual(usual["unusual"], {"columns": [], "score": 0})
+        self.assertEqual(answer.json["unusual"], {"compared_with": 150})
+        self.assertEqual((usual["unusual"]["columns"], usual["unusual"]["score"]), ([], 0))
+        self.assertLess(usual["unusual"]["distance"], 2)
+        self.assertGreater(usual["unusual"]["farther"], 0.1)
         self.assertNotIn("unusual", faulty)
         self.assertEqual({item["column"]: item["reason"] for item in strange["unusual"]["columns"]},
                          {"petal_width": "above_range", "sepal_width": "below_range"})
         self.assertEqual(strange["unusual"]["score"], 0.5)
+        self.assertEqual(strange["unusual"]["farther"], 0)
+        self.assertEqual({item["column"] for item in strange["unusual"]["farthest"][:2]}, {"petal_width", "sepal_width"})
+        self.assertGreater(strange["unusual"]["distance"], 10)
         self.assertEqual(alone["unusual"]["score"], 1)
+        self.assertEqual([item["reason"] for item in alone["unusual"]["columns"]],
+                         ["missing", "missing", "above_range", "missing"])
         for off in (False, None):
             self.assertNotIn("unusual", self.predict({"rows": [ROW], "unusual": off}).json["predictions"][0])
         self.problem(self.predict({"rows": [ROW], "unusual": "yes"}), 422, "invalid", "/unusual")
+        header, values = ",".join(ROW), ",".join(map(str, ROW.values()))
+        text = f"{header}\n{values}\n{values}0\n5,x,1,1\n5,-1,1.4,99\n".encode()
+        for kind, body in (("text/csv", text), ("text/tab-separated-values", text.replace(b",", b"\t"))):
+            answer = self.api.call("POST", FOLDERS.format("flowers") + "?unusual=1", body, {"Content-Type": kind})
+            self.assertEqual(answer.status, 207, answer)
+            first, second, word, fourth = answer.json["predictions"]
+            self.assertEqual(first["unusual"], usual["unusual"])
+            self.assertEqual(second["unusual"], usual["unusual"])
+            self.assertNotIn("unusual", word)
+            self.assertEqual([item["reason"] for item in fourth["unusual"]["columns"]],
+                             ["below_range", "above_range"])
+        form = self.api.upload(FOLDERS.format("flowers") + "?unusual=true", [("file", "iris.csv", iris())])
+        farther = [one["unusual"]["farther"] for one in form.json["predictions"]]
+        self.assertAlmostEqual(sum(farther) / 150, 0.5, 1)
+        by_query = self.api.post(FOLDERS.format("flowers") + "?unusual=1", {"rows": [ROW]}).json
+        self.assertEqual(by_query["predictions"][0]["unusual"], usual["unusual"])
+        self.assertNotIn("unusual", self.api.post(FOLDERS.format("flowers") + "?unusual=1",
+                                                  {"rows": [ROW], "unusual": False}).json)
+        self.problem(self.api.post(FOLDERS.format("flowers") + "?unusual=x", {"rows": [ROW]}), 422, "invalid",
+                     "/unusual")
 
     def test_unusual_category(self):
         lines = "".join("%s,%d,%s\n" % (("red", "green", "blue")[i % 3], i, "ab"[i % 3 == 0]) for i in range(60))
@@ -163,9 +191,14 @@ class Tables(ApiTest):
         self.assertEqual(answer.json["state"], "succeeded", answer)
         rows = [{"color": "mauve", "size": 20}, {"color": None, "size": 20}, {"color": "red", "size": 20}]
         answer = self.predict({"rows": rows, "unusual": True}, path="colors")
-        self.assertEqual([one["unusual"] for one in answer.json["predictions"]], [
-            {"columns": [{"column": "color", "reason": "unknown_category"}], "score": 0.5},
-            {"columns": [], "score": 0}, {"columns": [], "score": 0}])
+        told = [one["unusual"] for one in answer.json["predictions"]]
+        self.assertEqual([(one["score"], [(item["column"], item["reason"]) for item in one["columns"]])
+                          for one in told],
+                         [(0.5, [("color", "unknown_category")]), (0.5, [("color", "missing")]), (0, [])])
+        self.assertGreater(told[0]["distance"], told[2]["distance"])
+        by_csv = self.api.call("POST", FOLDERS.format("colors") + "?unusual=1", b"color,size\nmauve,20\n,20\nred,20\n",
+                               {"Content-Type": "text/csv"})
+        self.assertEqual([one["unusual"] for one in by_csv.json["predictions"]], told)
 
     def test_strict(self):
         answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})
@@ -328,6 +361,24 @@ class Images(ApiTest):
         many = self.api.post(FOLDERS.format("shapes"), {"images": [coded] * 21, "explain": True})
         self.problem(many, 422, "invalid", "/explain")
         self.assertIn("at most 20 images", json.dumps(many.json["faults"]))
+
+    def test_unusual(self):
+        """Brightness, contrast, detail and colour against the training images'."""
+        usual, white = (self.api.call("POST", FOLDERS.format("shapes") + "?unusual=1", png(pixels, 8, 8),
+                                      {"Content-Type": "image/png"}).json
+                        for pixels in (self.images[0], b"\xff" * 64))
+        self.assertGreater(usual["unusual"]["compared_with"], 100)
+        one, other = usual["predictions"][0]["unusual"], white["predictions"][0]["unusual"]
+        self.assertEqual((one["columns"], one["score"]), ([], 0))
+        self.assertGreater(one["farther"], 0)
+        self.assertLess(one["distance"], other["distance"])
+        self.assertEqual(other["farther"], 0)
+        self.assertIn({"brightness": "above_range"}, [{item["column"]: item["reason"]} for item in other["columns"]])
+        coded = [base64.b64encode(png(pixels, 8, 8)).decode() for pixels in (self.images[0], b"\xff" * 64)]
+        answer = self.api.post(FOLDERS.format("shapes"), {"images": [coded[0], "!", coded[1]], "unusual": True})
+        self.assertEqual([item.get("unusual") for item in answer.json["predictions"]], [one, None, other])
+        form = self.api.upload(FOLDERS.format("shapes") + "?unusual=1", [("file", "a.png", png(self.images[0], 8, 8))])
+        self.assertEqual(form.json["predictions"][0]["unusual"], one)
 
     def test_wrong_kind(self):
         self.problem(self.predict(bytes(63), "application/octet-stream"), 422, "invalid")
