@@ -49,6 +49,8 @@ server_libserver_a_SOURCES = \
 web_files = \
   server/web/api.js \
   server/web/audit.js \
+  server/web/compare.js \
+  server/web/contour.js \
   server/web/dataset_columns.js \
   server/web/dataset_images.js \
   server/web/dataset_issues.js \
@@ -57,6 +59,9 @@ web_files = \
   server/web/docs.js \
   server/web/dom.js \
   server/web/expired.js \
+  server/web/explain.js \
+  server/web/explain_model.js \
+  server/web/explain_trials.js \
   server/web/home.js \
   server/web/icon.svg \
   server/web/job.js \
@@ -75,8 +80,10 @@ web_files = \
   server/web/models.js \
   server/web/new_job.js \
   server/web/page.html \
+  server/web/parallel.js \
   server/web/plot.css \
   server/web/plot.js \
+  server/web/range_test.js \
   server/web/scale.js \
   server/web/settings.js \
   server/web/snippets.js \

@@ -1,7 +1,8 @@
 // Charts as SVG, drawn at the size they are shown. One chart is a list of marks over two axes:
 //   {kind: "line" | "step", points: [[x, y]]}          {kind: "dots", points: [[x, y, text?]], size}
 //   {kind: "band", points: [[x, low, high]]}           {kind: "bars", points: [[x, y]] or [[x0, x1, y]]}
-//   {kind: "hbars", points: [[length, name]]}          {kind: "rule", axis: "x" | "y", at, text}
+//   {kind: "spans", points: [[x, low, high]]}           {kind: "lines", lines: [[[x, y], …], …]}
+//   {kind: "hbars", points: [[length, name]]}          {kind: "rule", axis: "x" | "y", at, text, row}
 //   {kind: "cells", cells: [[x0, x1, y0, y1, share, text]]}   share 0 to 1 is how strong the colour is
 // each with `style` (s1 … s6, dim, bad, and thin, dash) and `name` (its place in the legend and in the CSV).
 
@@ -20,7 +21,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 /* ---- saving ---- */
 
-const KEPT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "font-size", "font-family", "font-weight"];
+const KEPT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "shape-rendering", "opacity", "font-size", "font-family", "font-weight"];
 
 // A copy that looks the same without this page's style sheet.
 function standalone(drawn) {
@@ -176,6 +177,18 @@ function barRects(mark, x, y, edge) {
   });
 }
 
+// The ends of a cell along one axis; on an axis of names a cell is a whole place.
+function cellEnds(from, to, at) {
+  if (at.kind === "band") return [at(from) - at.width / 2, at(from) + at.width / 2];
+  return [Math.min(at(from), at(to)), Math.max(at(from), at(to))];
+}
+
+function cellRect([x0, x1, y0, y1, share], x, y, style) {
+  const [left, right] = cellEnds(x0, x1, x);
+  const [top, bottom] = cellEnds(y0, y1, y);
+  return svg("rect", { class: `solid ${style}`, "fill-opacity": (0.03 + 0.8 * share).toFixed(3), "shape-rendering": "crispEdges", x: left.toFixed(2), y: top.toFixed(2), width: (right - left).toFixed(2), height: (bottom - top).toFixed(2) });
+}
+
 function draw(mark, x, y, edge) {
   const style = mark.style || "s1";
   switch (mark.kind) {
@@ -186,18 +199,22 @@ function draw(mark, x, y, edge) {
       return [svg("path", { class: `dots ${style}`, "stroke-width": mark.size || 6, d: dotsOf(mark.points, x, y, edge) })];
     case "band":
       return [svg("path", { class: `band ${style}`, d: bandOf(mark.points, x, y) })];
+    case "spans":
+      return [svg("path", { class: `line ${style}`, d: mark.points.filter(([a, low]) => Number.isFinite(x(a)) && low !== null).map(([a, low, high]) => `M${x(a).toFixed(1)} ${clamp(y(low), edge.top, edge.bottom).toFixed(1)}V${clamp(y(high), edge.top, edge.bottom).toFixed(1)}`).join("") })];
+    case "lines":
+      return [svg("path", { class: `line ${style}`, d: mark.lines.map((points) => pathOf(points, x, y, false)).join("") })];
     case "bars":
       return barRects(mark, x, y, edge);
     case "hbars":
       return mark.points.map(([length, name]) => svg("rect", { class: `solid ${style}`, x: edge.left, y: (y(name) - 0.34 * y.width).toFixed(1), width: Math.max(0, x(length) - edge.left).toFixed(1), height: (0.68 * y.width).toFixed(1), rx: 2 }));
     case "cells":
-      return mark.cells.filter((cell) => Number.isFinite(cell[4])).map(([x0, x1, y0, y1, share]) => svg("rect", { class: `solid ${style}`, "fill-opacity": (0.04 + 0.92 * share).toFixed(3), x: Math.min(x(x0), x(x1)).toFixed(1), y: Math.min(y(y0), y(y1)).toFixed(1), width: (Math.abs(x(x1) - x(x0)) + 0.4).toFixed(1), height: (Math.abs(y(y1) - y(y0)) + 0.4).toFixed(1) }));
+      return mark.cells.filter((cell) => Number.isFinite(cell[4])).map((cell) => cellRect(cell, x, y, style));
     case "rule": {
       const at = mark.axis === "x" ? x(mark.at) : y(mark.at);
       if (!Number.isFinite(at)) return [];
       const line = mark.axis === "x" ? { x1: at, x2: at, y1: edge.top, y2: edge.bottom } : { x1: edge.left, x2: edge.right, y1: at, y2: at };
       const right = mark.axis === "x" && at > edge.right - 60;
-      const place = mark.axis === "x" ? { x: at + (right ? -4 : 4), y: edge.top + 10, "text-anchor": right ? "end" : "start" } : { x: edge.right - 4, y: at - 4, "text-anchor": "end" };
+      const place = mark.axis === "x" ? { x: at + (right ? -4 : 4), y: edge.top + 10 + 13 * (mark.row || 0), "text-anchor": right ? "end" : "start" } : { x: edge.right - 4, y: at - 4, "text-anchor": "end" };
       return [svg("line", { class: `rule ${style === "s1" ? "" : style}`, ...line }), ...(mark.text ? [svg("text", place, mark.text)] : [])];
     }
     default:
@@ -207,8 +224,8 @@ function draw(mark, x, y, edge) {
 
 function key(mark) {
   const style = mark.style || "s1";
-  const sign = mark.kind === "dots" ? svg("path", { class: `dots ${style}`, "stroke-width": 7, d: "M9 5h0" })
-    : mark.kind === "line" || mark.kind === "step" ? svg("path", { class: `line ${style}`, d: "M1 5H17" })
+  const sign = mark.kind === "spans" ? svg("path", { class: `line ${style}`, d: "M9 0V10" }) : mark.kind === "lines" ? svg("path", { class: `line ${style}`, d: "M1 5H17" }) : mark.kind === "dots" ? svg("path", { class: `dots ${style}`, "stroke-width": 7, d: "M9 5h0" })
+    : mark.kind === "rule" ? svg("line", { class: `rule ${style}`, x1: 1, x2: 17, y1: 5, y2: 5 }) : mark.kind === "line" || mark.kind === "step" ? svg("path", { class: `line ${style}`, d: "M1 5H17" })
       : svg("rect", { class: `${mark.kind === "band" ? "band" : "solid"} ${style}`, x: 2, y: 0, width: 14, height: 10 });
   return el("span", {}, svg("svg", { class: "plot", viewBox: "0 0 18 10", "aria-hidden": "true" }, sign), mark.name);
 }
@@ -221,10 +238,11 @@ function valuesOf(marks, axis) {
   for (const mark of marks) {
     if (mark.kind === "rule") {
       if (mark.axis === axis && !mark.outside) values.push(mark.at);
-    } else if (mark.kind === "cells") for (const cell of mark.cells) values.push(cell[2 * at], cell[2 * at + 1]);
+    } else if (mark.kind === "lines") for (const points of mark.lines) values.push(...points.map((point) => point[at]));
+    else if (mark.kind === "cells") for (const cell of mark.cells) values.push(cell[2 * at], cell[2 * at + 1]);
     else if (mark.kind === "hbars") for (const point of mark.points) values.push(at === 0 ? point[0] : point[1]);
     else for (const point of mark.points) {
-      if (mark.kind === "band" && at === 1) values.push(point[1], point[2]);
+      if ((mark.kind === "band" || mark.kind === "spans") && at === 1) values.push(point[1], point[2]);
       else if (mark.kind === "bars" && typeof point[2] === "number") values.push(...(at === 0 ? [point[0], point[1]] : [point[2]]));
       else values.push(point[at]);
     }
@@ -237,9 +255,10 @@ function tableOf(marks, x, y) {
   for (const mark of marks) {
     const name = mark.name || mark.kind;
     if (mark.kind === "rule") rows.push([name, mark.axis === "x" ? mark.at : null, mark.axis === "y" ? mark.at : null, null, mark.text || ""]);
+    else if (mark.kind === "lines") mark.lines.forEach((points, i) => points.forEach(([a, b]) => rows.push([`${name} ${i + 1}`, a, b, null, ""])));
     else if (mark.kind === "cells") for (const [x0, x1, y0, y1, , text] of mark.cells) rows.push([name, `${label(x0)} to ${label(x1)}`, `${label(y0)} to ${label(y1)}`, null, text || ""]);
     else for (const point of mark.points) {
-      if (mark.kind === "band") rows.push([name, point[0], point[1], point[2], ""]);
+      if (mark.kind === "band" || mark.kind === "spans") rows.push([name, point[0], point[1], point[2], ""]);
       else if (mark.kind === "bars" && typeof point[2] === "number") rows.push([name, point[0], point[2], null, `up to ${label(point[1])}`]);
       else rows.push([name, point[0], point[1], null, typeof point[2] === "string" ? point[2] : ""]);
     }
@@ -274,8 +293,8 @@ function hover(node, marks, x, y, edge, onpick) {
       const far = (item[0] - px) ** 2 + (item[1] - py) ** 2;
       if (far < least) [least, found] = [far, item];
     }
-    const inside = (a, b, at) => at >= Math.min(a, b) && at < Math.max(a, b);
-    const cell = found ? null : cells.find(([x0, x1, y0, y1]) => inside(x(x0), x(x1), px) && inside(y(y0), y(y1), py));
+    const inside = ([a, b], at) => at >= a && at < b;
+    const cell = found ? null : cells.find(([x0, x1, y0, y1]) => inside(cellEnds(x0, x1, x), px) && inside(cellEnds(y0, y1, y), py));
     tip.hidden = !found && !(cell && cell[5]);
     if (tip.hidden) return;
     tip.textContent = found ? text(found[2], found[3]) : cell[5];
@@ -321,7 +340,7 @@ function axes(node, x, y, edge, spec) {
 
 function drawChart(spec, width) {
   const marks = spec.marks;
-  if (!marks.some((mark) => mark.kind !== "rule" && (mark.points || mark.cells).length)) return null;
+  if (!marks.some((mark) => mark.kind !== "rule" && (mark.points || mark.cells || mark.lines).length)) return null;
   const height = spec.height || 260;
   const edge = { top: 12, bottom: height - (spec.x.label ? 40 : 24), right: width - 12, left: 0 };
   const yValues = valuesOf(marks, "y");

@@ -1,12 +1,138 @@
-// Studies: the list.
+// Studies: the list, and one with the same plots as a job.
 
-import { all } from "./api.js";
-import { card, el, show, state, table, title, when } from "./dom.js";
+import { all, call, get } from "./api.js";
+import { agree, ago, card, count, el, goneBox, number, problemBox, query, setQuery, show, state, table, title, when } from "./dom.js";
+import { views } from "./explain.js";
+import { bestSoFar } from "./job_charts.js";
+import { plot } from "./plot.js";
+import { scoreRange } from "./scale.js";
+import { studyParameters, textOf, words } from "./space.js";
+import { virtualTable } from "./virtual.js";
+
+const POLL_MS = 3000;
 
 export async function studiesPage() {
   title("Studies");
   const studies = await all("/api/v1/studies", 500);
-  show(el("h1", {}, "Studies"), card(null, studies.length
-    ? table(["Study", "State", "Made"], studies.map((study) => [el("a", { href: `/studies/${encodeURIComponent(study.id)}` }, study.name || study.id), state(study.state || ""), when(study.created_at)]), { id: "studies" })
+  const rows = studies.map((study) => [el("a", { href: `/studies/${encodeURIComponent(study.id)}` }, study.name || study.id), state(study.state), study.method,
+    `${study.trials.done}${study.max_trials ? ` of ${study.max_trials}` : ""}`, String(study.trials.running), when(study.created_at)]);
+  show(el("h1", {}, "Studies"), card(null, rows.length
+    ? table(["Study", "State", "Method", { text: "Trials done", number: true }, { text: "Running", number: true }, "Made"], rows, { id: "studies", "aria-label": "Studies" })
     : el("p", {}, "No study yet. With one, your own training code asks for hyperparameters and tells its score: ", el("a", { href: "/docs/studies" }, "see how"), ".")));
+}
+
+// As the views want trials: `metric` is the value of the first direction.
+const asTrial = (trial) => ({ ...trial, metric: trial.value ?? trial.measured ?? null });
+
+async function trialsOf(path) {
+  return (await all(`${path}/trials`, 20000)).map(asTrial);
+}
+
+function bestView(higher) {
+  const chart = plot({ id: "best-chart", title: "Best value so far", x: { label: "trial", integer: true, min: 1 }, y: {}, height: 270, empty: "No trial is done yet. Ask for one with suggest, and tell its value." });
+  return { box: card(null, chart.box), set(list) {
+    const done = list.filter((trial) => trial.state === "done" && Number.isFinite(trial.metric) && trial.feasible !== false);
+    const infeasible = list.filter((trial) => trial.feasible === false && Number.isFinite(trial.metric));
+    const best = bestSoFar(done, higher);
+    const dot = (trial) => [trial.number, trial.metric, `Trial ${trial.number}\nvalue ${number(trial.metric)}`];
+    chart.set({ y: { label: "value", ...scoreRange(done.map((trial) => trial.metric), higher) }, note: best.length ? `${number(best[best.length - 1][1])} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better.` : "",
+      marks: [{ kind: "dots", points: infeasible.map(dot), style: "s2", size: 6, name: "breaks a constraint" }, { kind: "dots", points: done.map(dot), style: "s3", size: 6, name: "trial" },
+        { kind: "step", points: best, style: "s1", name: "best so far", quiet: true }].filter((mark) => mark.points.length) });
+  } };
+}
+
+// Of two directions: what is given up of one for the other.
+function frontView(directions) {
+  const chart = plot({ id: "front", title: "One against the other", x: { label: `first value (${directions[0]})` }, y: { label: `second value (${directions[1]})` }, height: 270 });
+  const sign = directions.map((direction) => (direction === "maximize" ? -1 : 1));
+  return { box: card(null, chart.box), set(list) {
+    const done = list.filter((trial) => trial.state === "done" && trial.values?.length > 1);
+    const beats = (a, b) => [0, 1].every((i) => sign[i] * a.values[i] <= sign[i] * b.values[i]) && [0, 1].some((i) => sign[i] * a.values[i] < sign[i] * b.values[i]);
+    const front = done.filter((trial) => !done.some((other) => beats(other, trial))).sort((a, b) => a.values[0] - b.values[0]);
+    const dot = (trial) => [trial.values[0], trial.values[1], `Trial ${trial.number}\n${number(trial.values[0])} and ${number(trial.values[1])}`];
+    chart.set({ note: `${count(front.length, "trial is", "trials are")} not beaten in both.`, marks: [{ kind: "dots", points: done.map(dot), style: "dim", size: 6, name: "trial" },
+      { kind: "line", points: front.map(dot), style: "s1", name: "not beaten", quiet: true }, { kind: "dots", points: front.map(dot), style: "s1", size: 8, name: "not beaten", unlisted: true }] });
+  } };
+}
+
+async function showOne(path, trial, box, close) {
+  box.hidden = false;
+  try {
+    const full = await get(`${path}/trials/${encodeURIComponent(trial.id)}`);
+    const curve = (full.curve || []).map((point) => [point.step, point.value]);
+    const chart = curve.length ? plot({ heading: "h3", title: `Trial ${trial.number}: what was measured`, height: 200, x: { label: "step" }, y: { label: "value" }, marks: [{ kind: "line", points: curve, style: "s1", name: "value" }, { kind: "dots", points: curve, style: "s1", size: 5, name: "value", unlisted: true }] }).box : null;
+    box.replaceChildren(el("div", { class: "head" }, el("h2", {}, `Trial ${trial.number} `, state(full.state)), el("button", { class: "quiet small", id: "close-trial", onclick: close }, "Close")),
+      full.reason ? el("div", { class: "card problem" }, el("p", {}, full.reason)) : "",
+      el("p", { class: "faint" }, `Run by ${full.client_id}${full.values ? `; values ${full.values.map((value) => number(value)).join(", ")}` : ""}${full.feasible === false ? "; breaks a constraint" : ""}`),
+      table(["Hyperparameter", { text: "Value", number: true }], Object.entries(full.params).map(([name, value]) => [words(name), textOf(value)]), { "aria-label": "Hyperparameters" }), chart || "");
+  } catch (problem) {
+    box.replaceChildren(problemBox(problem));
+  }
+}
+
+export async function studyPage(id) {
+  const path = `/api/v1/studies/${encodeURIComponent(id)}`;
+  let study;
+  try {
+    study = await get(path);
+  } catch (problem) {
+    if (problem.status === 404) return show(goneBox("study", "/studies", "All studies"));
+    throw problem;
+  }
+  title(study.name || id);
+  const higher = study.directions[0] === "maximize";
+  const best = bestView(higher);
+  const front = study.directions.length > 1 ? frontView(study.directions) : null;
+  const detail = el("section", { class: "card", id: "trial", hidden: true, "aria-label": "One trial" });
+  const open = (trial) => { setQuery("trial", String(trial.number)); showOne(path, trial, detail, () => { detail.hidden = true; setQuery("trial", ""); }); };
+  const rows = virtualTable({ id: "trials", name: "Trials", onpick: open, height: 300, look: (trial) => trial.state, columns: [
+    { text: "Trial", number: true, width: "3.6rem", cell: (trial) => String(trial.number), sort: (trial) => trial.number },
+    { text: "Value", number: true, width: "6rem", cell: (trial) => number(trial.metric), sort: (trial) => trial.metric },
+    { text: "State", width: "7rem", cell: (trial) => state(trial.state), sort: (trial) => trial.state },
+    { text: "Client", width: "8rem", cell: (trial) => trial.client_id, sort: (trial) => trial.client_id },
+    { text: "Hyperparameters", width: "minmax(14rem, 1fr)", cell: (trial) => el("span", { class: "small" }, trial.reason || Object.entries(trial.params).map(([name, value]) => `${words(name)} ${textOf(value)}`).join(", ")) },
+  ] });
+  const { nodes, update } = views({ path, metric: "value", higher, parameters: studyParameters(study), link: (trial) => `/studies/${encodeURIComponent(id)}?trial=${trial.number}` });
+  const about = el("p", { class: "faint" });
+  const remove = el("button", { class: "danger small", onclick: async () => {
+    if (!(await agree(`Delete the study ${study.name}?`, "Delete it", "Its trials go with it. This can't be undone."))) return;
+    try {
+      await call("DELETE", path);
+      location.assign("/studies");
+    } catch (problem) {
+      about.after(problemBox(problem));
+    }
+  } }, "Delete");
+  const tell = () => about.replaceChildren(state(study.state), ` ${study.method} · ${study.directions.join(", ")} · ${count(study.trials.done, "trial")} done${study.max_trials ? ` of ${study.max_trials}` : ""}, ${study.trials.running} running, ${study.trials.failed} failed · made ${ago(study.created_at)}`);
+  tell();
+  show(el("div", { class: "head" }, el("div", {}, el("h1", {}, study.name || id), about), remove),
+    el("div", { class: "even" }, best.box, front ? front.box : el("section", { class: "card" }, el("h2", {}, "Trials"), rows.box)), detail,
+    front ? el("section", { class: "card" }, el("h2", {}, "Trials"), rows.box) : "", ...nodes);
+
+  async function load() {
+    const trials = await trialsOf(path);
+    best.set(trials);
+    if (front) front.set(trials);
+    rows.set([...trials].reverse());
+    await update(trials);
+    return trials;
+  }
+  const trials = await load();
+  const asked = trials.find((trial) => String(trial.number) === query("trial"));
+  if (asked) open(asked);
+
+  async function poll() {
+    try {
+      const now = document.hidden ? study : await get(path);
+      const grown = ["done", "failed", "running", "pruned", "paused"].some((kind) => now.trials[kind] !== study.trials[kind]);
+      study = now;
+      tell();
+      if (grown) await load();
+    } catch (problem) {
+      if (problem.status === 404) return show(goneBox("study", "/studies", "All studies"));
+    }
+    return setTimeout(poll, POLL_MS);
+  }
+  setTimeout(poll, POLL_MS);
+  return undefined;
 }
