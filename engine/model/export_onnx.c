@@ -341,10 +341,16 @@ export_onnx(const struct model *model, const char *name, struct buf *out, struct
   rc = work.inputs ? model_nodes(&work) : ERR_MEMORY;
   if (rc == ERR_OK)
   {
-    onnx_finish(&work.graph, name, model->interval ? "prediction intervals" : NULL, out);
+    onnx_finish(&work.graph, name, export_left_out(model), out);
     rc = out->failed ? ERR_MEMORY : ERR_OK;
   }
   onnx_clear(&work.graph);
   free(work.inputs);
   return rc == ERR_MEMORY ? err_set(info, ERR_MEMORY, "no memory for the file") : rc;
+}
+
+const char *
+export_left_out(const struct model *model)
+{
+  return model->interval ? "prediction intervals" : NULL;
 }

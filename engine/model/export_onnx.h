@@ -16,4 +16,7 @@
 enum err export_onnx(const struct model *model, const char *name, struct buf *out,
                      struct err_info *info);
 
+/* What a prediction of the model has that neither an ONNX nor a C file gives, in words; NULL = nothing. */
+const char *export_left_out(const struct model *model);
+
 #endif

@@ -19,6 +19,7 @@
 struct export_format
 {
   const char *name, *content_type, *ending;
+  bool whole; /* nothing of a prediction is left out */
   enum err (*write)(const struct model *model, const struct db_model_version *version,
                     struct buf *out, struct err_info *info);
 };
@@ -61,9 +62,9 @@ write_onnx(const struct model *model, const struct db_model_version *version, st
 }
 
 static const struct export_format formats[] = {
-  {"onnx", "application/octet-stream", "onnx", write_onnx},
-  {"c", "text/x-c; charset=utf-8", "c", write_c},
-  {"json", "application/json", "json", write_json}};
+  {"onnx", "application/octet-stream", "onnx", false, write_onnx},
+  {"c", "text/x-c; charset=utf-8", "c", false, write_c},
+  {"json", "application/json", "json", true, write_json}};
 
 #define FORMATS_TEXT "format is c, json or onnx"
 
@@ -81,11 +82,15 @@ find_format(struct http_request *req)
 
 static void
 reply_file(struct http_request *req, const struct export_format *format,
-           const struct db_model_version *version, const struct buf *file)
+           const struct db_model_version *version, const struct model *model,
+           const struct buf *file)
 {
+  const char *left_out = format->whole ? NULL : export_left_out(model);
+
   http_reply_header(req, "Content-Disposition",
                     arena_printf(req->arena, "attachment; filename=\"%s-%d.%s\"",
                                  version->model_name, version->version, format->ending));
+  http_reply_header(req, "Attune-Left-Out", left_out ? left_out : "nothing");
   http_reply_bytes(req, 200, format->content_type, file->data, file->length);
 }
 
@@ -114,7 +119,7 @@ write_and_reply(struct http_request *req, const struct export_format *format,
   else if (file.length > req->limits->export_bytes)
     refuse_size(req, file.length);
   else
-    reply_file(req, format, version, &file);
+    reply_file(req, format, version, model, &file);
   buf_free(&file);
 }
 

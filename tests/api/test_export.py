@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from common import ApiTest, iris
+from common import ApiTest, iris, prices
 
 ROWS = [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2},
         {"sepal_length": 6.1, "petal_length": 4.7}, {"sepal_width": 3, "petal_length": 5.2, "petal_width": 2}]
@@ -37,6 +37,18 @@ class Export(ApiTest):
     def send(self, body, query=""):
         return self.api.call("POST", "/api/v1/models" + query, body if isinstance(body, bytes) else json.dumps(body).encode(),
                              {"Content-Type": "application/json"})
+
+    def test_says_what_is_left_out(self):
+        done = self.run_job({"dataset": self.upload(prices())["id"], "target": "rent", "families": ["linear"],
+                             "budget": {"trials": 1}, "deploy_as": "rents-to-export"})
+        numbers = f"/api/v1/models/rents-to-export/versions/{done['model']['version']}"
+        self.assertIsNotNone(self.api.post("/api/v1/models/rents-to-export/predict",
+                                           {"rows": [{"size": 50}], "interval": 0.9}).json["predictions"][0]["interval"])
+        for path, forms in ((self.path, {"json": "nothing", "c": "nothing", "onnx": "nothing"}),
+                            (numbers, {"json": "nothing", "c": "prediction intervals"})):
+            for form, left_out in forms.items():
+                answer = self.api.get(f"{path}/export?format={form}")
+                self.assertEqual((answer.status, answer.headers["attune-left-out"]), (200, left_out), (path, form))
 
     def test_travels(self):
         self.assertEqual(self.file.status, 200, self.file)
