@@ -19,6 +19,24 @@
 #define CODE_SECONDS 900.0
 #define KEY_PAGE 100
 
+enum err
+first_run_data_dir(const char *given, char *path, size_t size, struct err_info *info)
+{
+  const char *home = getenv("HOME");
+  int length;
+  if (given)
+    length = snprintf(path, size, "%s", given);
+  else if (geteuid() == 0)
+    length = snprintf(path, size, "/var/lib/attune");
+  else if (home && *home == '/')
+    length = snprintf(path, size, "%s/.local/share/attune", home);
+  else
+    return err_set(info, ERR_INVALID, "HOME is not set: give --data-dir DIR");
+  if (length < 0 || (size_t) length >= size)
+    return err_set(info, ERR_INVALID, "the data directory's path is too long");
+  return ERR_OK;
+}
+
 static enum err
 path_in(const char *data_dir, const char *name, char path[PATH_SIZE], struct err_info *info)
 {

@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "sql/db.h"
 
+/* Writes the path of the data directory: `given`, or when that is NULL the account's usual one. */
+enum err first_run_data_dir(const char *given, char *path, size_t size, struct err_info *info);
+
 /* The data directory's own random id: read from DATA_DIR/instance, made at first. */
 enum err first_run_instance(const char *data_dir, char *instance, size_t size,
                             struct err_info *info);

@@ -2,7 +2,6 @@
 
 #include "server/http_daemon.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,39 +46,6 @@ on_mhd_log(void *context, const char *format, va_list arguments)
 }
 
 /* ---- start and stop -------------------------------------------------------------------------------- */
-
-bool
-http_listen_parse(const char *text, struct sockaddr_storage *address)
-{
-  char host[64];
-  const char *colon = strrchr(text, ':');
-  size_t length = colon ? (size_t) (colon - text) : 0;
-  char *end;
-  if (!colon || length >= sizeof host)
-    return false;
-  unsigned long port = strtoul(colon + 1, &end, 10);
-  if (colon[1] < '0' || colon[1] > '9' || *end || port > 65535)
-    return false;
-  bool bracketed = length > 2 && text[0] == '[' && text[length - 1] == ']';
-  memcpy(host, text + (bracketed ? 1 : 0), length - (bracketed ? 2 : 0));
-  host[length - (bracketed ? 2 : 0)] = '\0';
-  memset(address, 0, sizeof *address);
-  struct sockaddr_in *four = (struct sockaddr_in *) address;
-  struct sockaddr_in6 *six = (struct sockaddr_in6 *) address;
-  if (!bracketed
-      && inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &four->sin_addr)
-           == 1)
-  {
-    four->sin_family = AF_INET;
-    four->sin_port = htons((uint16_t) port);
-    return true;
-  }
-  if (inet_pton(AF_INET6, host, &six->sin6_addr) != 1)
-    return false;
-  six->sin6_family = AF_INET6;
-  six->sin6_port = htons((uint16_t) port);
-  return true;
-}
 
 /* Each connection is a descriptor; spool files, the database and the libraries need some more. */
 static void

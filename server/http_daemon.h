@@ -21,9 +21,6 @@ struct http_daemon_config
   unsigned per_address; /* connections of one address, 0 = any number */
 };
 
-/* Reads "127.0.0.1:8080", "localhost:0" or "[::1]:8080". */
-bool http_listen_parse(const char *text, struct sockaddr_storage *address);
-
 /* Starts to serve; sets server->http first. ERR_UNAVAILABLE when the address can't be had. */
 enum err http_daemon_start(struct server *server, const struct http_daemon_config *config,
                            struct http_daemon **daemon, struct err_info *info);

@@ -32,6 +32,7 @@ server_libserver_a_SOURCES = \
   server/http_wait.c server/http_wait.h \
   server/json_memory.c server/json_memory.h \
   server/limits.c server/limits.h server/limits.def \
+  server/listen.c server/listen.h \
   server/metrics.c server/metrics.h \
   server/multipart.c server/multipart.h \
   server/rate.c server/rate.h \
@@ -118,7 +119,8 @@ server/web_assets.c: $(web_files) $(web_documents) server/openapi.json server/we
 
 bin_PROGRAMS += server/attuned
 server_attuned_SOURCES = server/main.c \
-  server/cluster.c server/cluster.h \
+  server/cluster.c server/cluster.h server/cluster_internal.h \
+  server/cluster_make.c \
   server/first_run.c server/first_run.h \
   server/sign_in_link.c server/sign_in_link.h \
   server/own_options.c server/own_options.h \

@@ -1,7 +1,6 @@
 /* attuned: the API, the pages and predictions; standalone it also keeps a database and an engine. */
 #include <config.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -31,6 +30,7 @@
 #include "server/ingest_queue.h"
 #include "server/json_memory.h"
 #include "server/limits.h"
+#include "server/listen.h"
 #include "server/metrics.h"
 #include "server/model_cache.h"
 #include "server/own_options.h"
@@ -43,8 +43,8 @@
 #include "server/study_cache.h"
 #include "server/tls.h"
 #include "server/usage.h"
-#include "sql/db_audit.h"
 #include "server/webhook_send.h"
+#include "sql/db_audit.h"
 #include "sql/db_job.h"
 #include "sql/db_tenant.h"
 #include "sql/db_usage.h"
@@ -71,35 +71,6 @@ struct program
 
 /* ---- start, step by step --------------------------------------------------------------------------- */
 
-static enum err
-settle_data_dir(struct program *program, struct err_info *info)
-{
-  const char *given = options_text(program->options, "data-dir");
-  const char *home = getenv("HOME");
-  int length;
-  if (given)
-    length = snprintf(program->data_dir, sizeof program->data_dir, "%s", given);
-  else if (geteuid() == 0)
-    length = snprintf(program->data_dir, sizeof program->data_dir, "/var/lib/attune");
-  else if (home && *home == '/')
-    length = snprintf(program->data_dir, sizeof program->data_dir, "%s/.local/share/attune", home);
-  else
-    return err_set(info, ERR_INVALID, "HOME is not set: give --data-dir DIR");
-  if (length < 0 || (size_t) length >= sizeof program->data_dir)
-    return err_set(info, ERR_INVALID, "the data directory's path is too long");
-  return ERR_OK;
-}
-
-static bool
-is_loopback(const struct sockaddr_storage *address)
-{
-  const struct sockaddr_in *four = (const struct sockaddr_in *) address;
-  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) address;
-  if (address->ss_family == AF_INET)
-    return (ntohl(four->sin_addr.s_addr) >> 24) == 127;
-  return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
-}
-
 /* Reads what is read as root: certificate and key. */
 static enum err
 settle_network(struct program *program, struct err_info *info)
@@ -108,7 +79,7 @@ settle_network(struct program *program, struct err_info *info)
   const char *listen = options_text(options, "listen");
   const char *cert = options_text(options, "tls-cert");
   const char *key = options_text(options, "tls-key");
-  if (!http_listen_parse(listen, &program->http.address))
+  if (!listen_parse(listen, &program->http.address))
     return err_set(info, ERR_INVALID,
                    "--listen %s: give an address and a port, such as 127.0.0.1:8080", listen);
   if (!cert != !key)
@@ -116,7 +87,7 @@ settle_network(struct program *program, struct err_info *info)
   program->http.per_address = (unsigned) options_integer(options, "max-connections-per-address");
   if (!cert)
   {
-    if (!is_loopback(&program->http.address) && !options_flag(options, "behind-proxy"))
+    if (!listen_is_loopback(&program->http.address) && !options_flag(options, "behind-proxy"))
       log_warning("%s can be reached from other machines and keys travel unprotected: give "
                   "--tls-cert and --tls-key, or --behind-proxy if a proxy does that",
                   listen);
@@ -124,24 +95,6 @@ settle_network(struct program *program, struct err_info *info)
   }
   program->http.tls = program->server.tls = true;
   return tls_new(cert, key, &program->tls, info);
-}
-
-/* What people type: an open address is shown as this machine's own. */
-static void
-settle_base(struct program *program, unsigned port)
-{
-  char host[INET6_ADDRSTRLEN] = "127.0.0.1";
-  const struct sockaddr_storage *address = &program->http.address;
-  const struct sockaddr_in *four = (const struct sockaddr_in *) address;
-  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) address;
-  bool bracket = false;
-  if (address->ss_family == AF_INET && four->sin_addr.s_addr != htonl(INADDR_ANY))
-    inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
-  else if (address->ss_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr))
-    bracket = inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host) != NULL;
-  snprintf(program->base, sizeof program->base, "%s://%s%s%s:%u",
-           program->server.tls ? "https" : "http", bracket ? "[" : "", host, bracket ? "]" : "",
-           port);
 }
 
 static enum err
@@ -284,7 +237,8 @@ start_server(struct program *program, struct err_info *info)
   }
   if (!err)
   {
-    settle_base(program, http_daemon_port(server->http));
+    listen_base(&program->http.address, server->tls, http_daemon_port(server->http), program->base,
+                sizeof program->base);
     err = first_run_write_base(program->data_dir, program->base, info);
   }
   return err;
@@ -303,7 +257,8 @@ static enum err
 print_another_url(struct program *program, struct err_info *info)
 {
   char conninfo[1024];
-  enum err err = settle_data_dir(program, info);
+  enum err err = first_run_data_dir(options_text(program->options, "data-dir"), program->data_dir,
+                                    sizeof program->data_dir, info);
   program->conninfo = options_text(program->options, "database");
   if (!err && !program->conninfo)
   {
@@ -444,7 +399,8 @@ run(struct program *program)
 {
   struct err_info info = {0};
   int status = 1;
-  enum err err = settle_data_dir(program, &info);
+  enum err err = first_run_data_dir(options_text(program->options, "data-dir"), program->data_dir,
+                                    sizeof program->data_dir, &info);
   if (!err)
     err = settle_network(program, &info);
   if (!err)

@@ -9,13 +9,12 @@ PYTHON3=/usr/bin/python3
 [ -x "$PYTHON3" ] || PYTHON3=python3
 export PYTHON3 PYTHONDONTWRITEBYTECODE=1
 export LC_ALL=C.UTF-8
-passed=0
-failed=0
+counts=$work/logs/counts
 mkdir -p "$work/logs"
+: >"$counts"
 
 count() { # passed failed
-  passed=$((passed + $1))
-  failed=$((failed + $2))
+  echo "$1 $2" >>"$counts"
 }
 
 # stage NAME COMMAND…: one test of its own unless the command prints "N passed, N failed".
@@ -61,11 +60,12 @@ build_clang() { (configure_in "$work/clang" --enable-werror CC=clang && make -s 
 build_asan() { (configure_in "$work/asan" --enable-sanitizers --enable-werror CFLAGS='-g -O1' && make -s -j"$(nproc)" all); }
 build_tsan() { (configure_in "$work/tsan" --enable-sanitizers=thread CFLAGS='-g -O1' && make -s -j"$(nproc)" all); }
 
-# Runs `make check` and counts by automake's own result files.
+# Runs `make check` and counts by automake's own result files. More tests at a time than cores: many wait.
 make_check() { # directory
   cd "$1" || return 1
   find tests -name '*.trs' -delete
-  timeout -k 10 1200 make -k -j"$(nproc)" check
+  make -s -k -j"$(nproc)" check TESTS=
+  timeout -k 10 1200 make -k -j"$((2 * $(nproc)))" check
   good=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | grep -c ' PASS$')
   all=$(find tests -name '*.trs' -exec grep -h '^:test-result:' {} + | wc -l)
   bad=$((all - good))
@@ -83,6 +83,23 @@ python_tests() { # build directory, folder, pattern of file names (default: all)
     "${3:-test_*.py}"
 }
 
+# The same, the modules shared by two processes.
+two_lanes() { ATTUNE_TEST_LANES=2 python_tests "$@"; }
+
+# Two rows of stages, one beside the other: those that wait more than they compute.
+beside() { # first row, second row
+  row "$1" >"$work/logs/beside-1.txt" &
+  row "$2" >"$work/logs/beside-2.txt"
+  wait
+  cat "$work/logs/beside-1.txt" "$work/logs/beside-2.txt"
+}
+
+row() { # stages
+  for one in $1; do
+    run_stage "$one"
+  done
+}
+
 # Every stored input of the fuzz targets, once.
 fuzz_replay() { ATTUNE_FUZZ_DIR=$work/fuzz timeout -k 10 1200 "$PYTHON3" "$top/tests/accept/fuzz.py" replay; }
 
@@ -96,8 +113,8 @@ run_stage() {
   unit) stage unit make_check "$work/gcc" ;;
   asan) stage asan make_check "$work/asan" ;;
   # Between the two, each module runs at least once: faults show with the sanitizers, durations without.
-  api) stage api python_tests "$work/gcc" api '' 'test_faults test_control test_http test_documents test_tenants test_studies_parallel' ;;
-  api-asan) stage api-asan python_tests "$work/asan" api '' 'test_database_away test_estimate' ;;
+  api) stage api two_lanes "$work/gcc" api '' 'test_faults test_control test_http test_documents test_tenants test_studies_parallel' ;;
+  api-asan) stage api-asan two_lanes "$work/asan" api '' 'test_database_away test_estimate' ;;
   tsan) stage tsan python_tests "$work/tsan" api test_http.py ;;
   tsan-load) stage tsan-load python_tests "$work/tsan" tsan ;;
   fuzz) stage fuzz fuzz_replay ;;
@@ -106,13 +123,14 @@ run_stage() {
   ops) stage ops python_tests "$work/gcc" ops ;;
   clients) stage clients python_tests "$work/gcc" clients ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
+  system) beside kill 'web ops clients contract' ;;
+  tsan-fuzz) beside 'tsan tsan-load' fuzz ;;
   *) printf 'no stage %s\n' "$1" && return 2 ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api web kill ops clients contract build-clang asan api-asan build-tsan tsan tsan-load fuzz
+[ $# -gt 0 ] || set -- build-gcc build-asan lint unit api system build-clang asan api-asan build-tsan tsan-fuzz
 for name in "$@"; do
   run_stage "$name"
 done
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+awk '{passed += $1; failed += $2} END {printf "%d passed, %d failed\n", passed, failed; exit failed > 0}' "$counts"

@@ -2,12 +2,13 @@
 TESTS =
 AM_TESTS_ENVIRONMENT = OMP_NUM_THREADS=1; OPENBLAS_NUM_THREADS=1; LC_ALL=C.UTF-8; \
   export OMP_NUM_THREADS OPENBLAS_NUM_THREADS LC_ALL;
+# The rooms whose tests take longest come first, so that none runs alone at the end.
+include $(top_srcdir)/tests/engine.mk
+include $(top_srcdir)/tests/search.mk
+include $(top_srcdir)/tests/sql.mk
 include $(top_srcdir)/tests/base.mk
 include $(top_srcdir)/tests/data.mk
 include $(top_srcdir)/tests/model.mk
-include $(top_srcdir)/tests/search.mk
-include $(top_srcdir)/tests/sql.mk
-include $(top_srcdir)/tests/engine.mk
 include $(top_srcdir)/tests/server.mk
 include $(top_srcdir)/tests/fuzz.mk
 include $(top_srcdir)/tests/engine_faults.mk
