@@ -4,16 +4,9 @@
 
 #include <math.h>
 
-#include "sql/db_exec.h"
+#include "sql/db_work_internal.h"
 
 /* ---- the claim --------------------------------------------------------------------------------------- */
-
-struct claim
-{
-  const char *worker;
-  struct arena *arena;
-  struct db_batch_unit *unit;
-};
 
 static const struct db_column unit_columns[] = {
   {DB_TEXT, offsetof(struct db_batch_unit, batch_id), 0},
@@ -32,38 +25,33 @@ static const struct db_column unit_columns[] = {
   {DB_INT8, offsetof(struct db_batch_unit, model_blob), 0},
   {DB_UINT8, offsetof(struct db_batch_unit, model_bytes), 0}};
 
-static enum db_status
-claim_one(struct db_conn *conn, void *context)
-{
-  static const struct db_statement take = {
-    "batch_claim",
-    "UPDATE prediction_batch SET state = 'running', lease_token = lease_token + 1, worker = $1,"
-    " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1, served_at = now(),"
-    " started_at = coalesce(started_at, now()) WHERE id = (SELECT b.id FROM prediction_batch b"
-    "   WHERE b.state IN ('queued','running') AND coalesce(b.lease_until < now(), true)"
-    "   AND b.attempts < $3 ORDER BY (SELECT count(*) FROM prediction_batch o"
-    "     WHERE o.tenant_id = b.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
-    "   b.served_at, b.number LIMIT 1 FOR UPDATE OF b SKIP LOCKED) RETURNING number"};
-  /* without its model it has no bytes, and a digest of nothing */
-  static const struct db_statement get = {
-    "batch_unit",
-    "SELECT b.id, b.number, b.lease_token, b.attempts, b.options, b.place, b.rows_done,"
-    " b.rows_faulty, b.parts, b.input_sha256, coalesce(b.input_blob, 0), b.input_bytes,"
-    " coalesce(v.sha256, b.input_sha256), coalesce(v.blob_id, 0), coalesce(v.bytes, 0)"
-    " FROM prediction_batch b LEFT JOIN model_version v ON v.model_id = b.model_id"
-    " AND v.version = b.model_version WHERE b.number = $1"};
-  const struct claim *claim = context;
-  int64_t number = 0;
-  enum db_status status = db_exec_one(
-    conn, &take,
-    DB_PARAMS(db_text(claim->worker), db_float8(DB_WORK_LEASE_S), db_int4(DB_WORK_MAX_ATTEMPTS)),
-    DB_SCALAR(DB_INT8), NULL, &number);
-  if (status != DB_ROWS)
-    return status;
-  *claim->unit = (struct db_batch_unit){0};
-  return db_exec_one(conn, &get, DB_PARAMS(db_int8(number)), DB_COLUMNS(unit_columns), claim->arena,
-                     claim->unit);
-}
+static const struct db_statement take = {
+  "batch_claim",
+  "UPDATE prediction_batch SET state = 'running', lease_token = lease_token + 1, worker = $1,"
+  " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1, served_at = now(),"
+  " started_at = coalesce(started_at, now()) WHERE id = (SELECT b.id FROM prediction_batch b"
+  "   WHERE b.state IN ('queued','running') AND coalesce(b.lease_until < now(), true)"
+  "   AND b.attempts < $3 ORDER BY (SELECT count(*) FROM prediction_batch o"
+  "     WHERE o.tenant_id = b.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
+  "   b.served_at, b.number LIMIT 1 FOR UPDATE OF b SKIP LOCKED) RETURNING number"};
+/* without its model it has no bytes, and a digest of nothing */
+static const struct db_statement get = {
+  "batch_unit", "SELECT b.id, b.number, b.lease_token, b.attempts, b.options, b.place, b.rows_done,"
+                " b.rows_faulty, b.parts, b.input_sha256, coalesce(b.input_blob, 0), b.input_bytes,"
+                " coalesce(v.sha256, b.input_sha256), coalesce(v.blob_id, 0), coalesce(v.bytes, 0)"
+                " FROM prediction_batch b LEFT JOIN model_version v ON v.model_id = b.model_id"
+                " AND v.version = b.model_version WHERE b.number = $1"};
+static const struct db_statement put_back = {
+  "batch_put_back", "UPDATE prediction_batch SET lease_until = NULL, worker = NULL,"
+                    " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2"
+                    " AND state = 'running' AND attempts - $3 < $4"};
+
+static const struct work_alone slices = {.take = &take,
+                                         .get = &get,
+                                         .put_back = &put_back,
+                                         .columns = unit_columns,
+                                         .column_count =
+                                           sizeof unit_columns / sizeof *unit_columns};
 
 #define END_SQL                                                                                    \
   "state = 'failed', ended_at = now(), lease_until = NULL, problem = jsonb_build_object('code',"   \
@@ -86,9 +74,9 @@ enum db_status
 db_batch_claim(struct db_conn *conn, const char *worker, struct arena *arena,
                struct db_batch_unit *unit)
 {
-  struct claim claim = {.worker = worker, .arena = arena, .unit = unit};
   enum db_status status = fail_exhausted(conn);
-  return status < DB_NONE ? status : db_tx_run(conn, "batch_claim", claim_one, &claim);
+  *unit = (struct db_batch_unit){0};
+  return status < DB_NONE ? status : work_alone_claim(conn, &slices, worker, arena, unit);
 }
 
 enum db_status
@@ -166,22 +154,10 @@ enum db_status
 db_batch_end(struct db_conn *conn, const struct db_work_lease *lease, enum db_work_end how,
              const char *reason)
 {
-  /* the attempts left decide over a retry; a release gives its attempt back */
-  static const struct db_statement put_back = {
-    "batch_put_back", "UPDATE prediction_batch SET lease_until = NULL, worker = NULL,"
-                      " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2"
-                      " AND state = 'running' AND attempts - $3 < $4"};
   static const struct db_statement fail = {
     "batch_fail", "UPDATE prediction_batch SET " END_SQL "3::text)"
                   " WHERE number = $1 AND lease_token = $2 AND state = 'running'"};
-  enum db_status status = DB_NONE;
-  if (how == DB_WORK_RETRY || how == DB_WORK_RELEASE)
-    status =
-      db_exec_none(conn, &put_back,
-                   DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token),
-                             db_int4(how == DB_WORK_RELEASE), db_int4(DB_WORK_MAX_ATTEMPTS)));
-  if (status == DB_ROWS)
-    return db_notify(conn, "work", NULL);
+  enum db_status status = work_alone_put_back(conn, &slices, lease, how);
   return status == DB_NONE ? db_exec_none(
            conn, &fail,
            DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token), db_text(reason)))

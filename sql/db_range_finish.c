@@ -182,23 +182,8 @@ db_range_finish(struct db_conn *conn, const struct db_work_lease *lease, const c
 }
 
 enum db_status
-db_range_end(struct db_conn *conn, const struct db_work_lease *lease, enum db_work_end how,
-             const char *reason)
+work_range_fail(struct db_conn *conn, const struct db_work_lease *lease, const char *reason)
 {
-  /* the attempts left decide over a retry; a release gives its attempt back */
-  static const struct db_statement put_back = {
-    "range_put_back",
-    "UPDATE lr_range_test SET state = 'queued', lease_until = NULL, worker = NULL,"
-    " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2 AND state = 'running'"
-    " AND attempts - $3 < $4"};
   struct ending ending = {.lease = lease, .rate = NAN, .seconds = NAN, .reason = reason};
-  enum db_status status = DB_NONE;
-  if (how == DB_WORK_RETRY || how == DB_WORK_RELEASE)
-    status =
-      db_exec_none(conn, &put_back,
-                   DB_PARAMS(db_int8(lease->unit_id), db_int8(lease->lease_token),
-                             db_int4(how == DB_WORK_RELEASE), db_int4(DB_WORK_MAX_ATTEMPTS)));
-  if (status == DB_ROWS)
-    return db_notify(conn, "work", NULL);
-  return status == DB_NONE ? db_tx_run(conn, "range_end", end_in_tx, &ending) : status;
+  return db_tx_run(conn, "range_end", end_in_tx, &ending);
 }

@@ -8,13 +8,6 @@
 
 /* ---- the claim --------------------------------------------------------------------------------------- */
 
-struct claim
-{
-  const char *worker;
-  struct arena *arena;
-  struct db_range_unit *unit;
-};
-
 static const struct db_column unit_columns[] = {
   {DB_TEXT, offsetof(struct db_range_unit, test_id), 0},
   {DB_INT8, offsetof(struct db_range_unit, unit.id), 0},
@@ -34,39 +27,34 @@ static const struct db_column unit_columns[] = {
   {DB_FLOAT8, offsetof(struct db_range_unit, high), 0},
   {DB_INT4, offsetof(struct db_range_unit, steps), 0}};
 
-static enum db_status
-claim_one(struct db_conn *conn, void *context)
-{
-  static const struct db_statement take = {
-    "range_claim",
-    "UPDATE lr_range_test SET state = 'running', lease_token = lease_token + 1, worker = $1,"
-    " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1,"
-    " started_at = coalesce(started_at, now()) WHERE id = (SELECT r.id FROM lr_range_test r"
-    "   LEFT JOIN job j ON j.id = r.job_id WHERE (r.job_id IS NULL OR (j.state = 'running'"
-    "     AND j.phase = 'search' AND NOT j.cancel_requested))"
-    "   AND (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
-    "   AND r.attempts < $3 ORDER BY (SELECT count(*) FROM lr_range_test o"
-    "     WHERE o.tenant_id = r.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
-    "   r.created_at, r.number LIMIT 1 FOR UPDATE OF r SKIP LOCKED) RETURNING number"};
-  static const struct db_statement get = {
-    "range_unit",
-    "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.job_id, r.attempts, r.params, r.family, "
-    "r.spec,"
-    " r.dataset_id, v.sha256, v.blob_id, v.bytes, v.schema, r.low, r.high, coalesce(r.steps, 0)"
-    " FROM lr_range_test r JOIN dataset_version v ON v.dataset_id = r.dataset_id"
-    " AND v.version = r.dataset_version WHERE r.number = $1"};
-  const struct claim *claim = context;
-  int64_t number = 0;
-  enum db_status status = db_exec_one(
-    conn, &take,
-    DB_PARAMS(db_text(claim->worker), db_float8(DB_WORK_LEASE_S), db_int4(DB_WORK_MAX_ATTEMPTS)),
-    DB_SCALAR(DB_INT8), NULL, &number);
-  if (status != DB_ROWS)
-    return status;
-  *claim->unit = (struct db_range_unit){.unit.budget_left_s = INFINITY};
-  return db_exec_one(conn, &get, DB_PARAMS(db_int8(number)), DB_COLUMNS(unit_columns), claim->arena,
-                     claim->unit);
-}
+static const struct db_statement take = {
+  "range_claim",
+  "UPDATE lr_range_test SET state = 'running', lease_token = lease_token + 1, worker = $1,"
+  " lease_until = now() + make_interval(secs => $2), attempts = attempts + 1,"
+  " started_at = coalesce(started_at, now()) WHERE id = (SELECT r.id FROM lr_range_test r"
+  "   LEFT JOIN job j ON j.id = r.job_id WHERE (r.job_id IS NULL OR (j.state = 'running'"
+  "     AND j.phase = 'search' AND NOT j.cancel_requested))"
+  "   AND (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < now()))"
+  "   AND r.attempts < $3 ORDER BY (SELECT count(*) FROM lr_range_test o"
+  "     WHERE o.tenant_id = r.tenant_id AND o.state = 'running' AND o.lease_until >= now()),"
+  "   r.created_at, r.number LIMIT 1 FOR UPDATE OF r SKIP LOCKED) RETURNING number"};
+static const struct db_statement get = {
+  "range_unit",
+  "SELECT r.id, r.number, r.lease_token, r.tenant_id, r.job_id, r.attempts, r.params, r.family,"
+  " r.spec, r.dataset_id, v.sha256, v.blob_id, v.bytes, v.schema, r.low, r.high,"
+  " coalesce(r.steps, 0) FROM lr_range_test r JOIN dataset_version v ON v.dataset_id = r.dataset_id"
+  " AND v.version = r.dataset_version WHERE r.number = $1"};
+static const struct db_statement put_back = {
+  "range_put_back",
+  "UPDATE lr_range_test SET state = 'queued', lease_until = NULL, worker = NULL,"
+  " attempts = attempts - $3 WHERE number = $1 AND lease_token = $2 AND state = 'running'"
+  " AND attempts - $3 < $4"};
+
+static const struct work_alone tests = {.take = &take,
+                                        .get = &get,
+                                        .put_back = &put_back,
+                                        .columns = unit_columns,
+                                        .column_count = sizeof unit_columns / sizeof *unit_columns};
 
 /* Its attempts are used up, or its job's search has ended without it. */
 static enum db_status
@@ -93,9 +81,9 @@ enum db_status
 db_range_claim(struct db_conn *conn, const char *worker, struct arena *arena,
                struct db_range_unit *unit)
 {
-  struct claim claim = {.worker = worker, .arena = arena, .unit = unit};
   enum db_status status = fail_idle(conn);
-  return status < DB_NONE ? status : db_tx_run(conn, "range_claim", claim_one, &claim);
+  *unit = (struct db_range_unit){.unit.budget_left_s = INFINITY};
+  return status < DB_NONE ? status : work_alone_claim(conn, &tests, worker, arena, unit);
 }
 
 /* ---- while it runs, and its end ---------------------------------------------------------------------- */
@@ -124,6 +112,14 @@ db_range_heartbeat(struct db_conn *conn, const struct db_work_lease *lease,
   if (status == DB_ROWS)
     *pulse = (struct db_work_pulse){.stop = (enum db_work_stop) stop, .search_left_s = INFINITY};
   return status;
+}
+
+enum db_status
+db_range_end(struct db_conn *conn, const struct db_work_lease *lease, enum db_work_end how,
+             const char *reason)
+{
+  enum db_status status = work_alone_put_back(conn, &tests, lease, how);
+  return status == DB_NONE ? work_range_fail(conn, lease, reason) : status;
 }
 
 enum db_status

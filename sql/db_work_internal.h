@@ -1,5 +1,5 @@
-/* Private to sql/db_work*.c and sql/db_job_control.c: the job's row under its lock, and the steps that several of
- * them share. */
+/* Private to sql/db_work*.c, sql/db_range*.c, sql/db_batch_work.c and sql/db_job_control.c: the job's row under its
+ * lock, and the steps that several of them share. */
 #ifndef ATTUNE_SQL_DB_WORK_INTERNAL_H
 #define ATTUNE_SQL_DB_WORK_INTERNAL_H
 
@@ -141,6 +141,28 @@ enum db_status work_event_done(struct db_conn *conn, const char *job_id);
 
 /* Ends, in a transaction of its own, a unit that has used up its attempts. */
 enum db_status work_fail_exhausted(struct db_conn *conn);
+
+/* Work that is no unit of a job but goes by the same rules: a range test, a slice of a batch. The unit of its lease is
+ * the number of its row. */
+struct work_alone
+{
+  const struct db_statement *take;     /* $1 worker, $2 seconds, $3 most attempts: its number */
+  const struct db_statement *get;      /* $1 number: all of it that is worked with */
+  const struct db_statement *put_back; /* $1 number, $2 token, $3 attempts given back, $4 most */
+  const struct db_column *columns;     /* of `get` */
+  size_t column_count;
+};
+/* Takes the next and reads it into *unit, in one transaction. DB_NONE when there is none. */
+enum db_status work_alone_claim(struct db_conn *conn, const struct work_alone *kind,
+                                const char *worker, struct arena *arena, void *unit);
+/* Puts it back for another attempt and notifies "work". The attempts left decide over a DB_WORK_RETRY, a
+ * DB_WORK_RELEASE gives its attempt back; DB_NONE when it is not to be tried again, or the lease is not ours. */
+enum db_status work_alone_put_back(struct db_conn *conn, const struct work_alone *kind,
+                                   const struct db_work_lease *lease, enum db_work_end how);
+
+/* Ends a range test as failed, which its job's log tells. DB_NONE when the lease is not ours. */
+enum db_status work_range_fail(struct db_conn *conn, const struct db_work_lease *lease,
+                               const char *reason);
 
 /* Ends a unit as failed: its trial, or for a finish its job. The job's row is locked. */
 enum db_status work_unit_fail(struct db_conn *conn, const struct work_job *job, int64_t unit_id,

@@ -41,6 +41,7 @@ sql_libdb_a_SOURCES = \
   sql/db_value.c sql/db_value.h \
   sql/db_webhook.c sql/db_webhook.h \
   sql/db_work.h sql/db_work_internal.h \
+  sql/db_work_alone.c \
   sql/db_work_ask.c \
   sql/db_work_claim.c \
   sql/db_work_end.c \

@@ -14,6 +14,7 @@ engine_worker_attune_engine_SOURCES = \
   engine/worker/watchdog.c engine/worker/watchdog.h \
   engine/worker/work_dir.c engine/worker/work_dir.h \
   engine/worker/worker.c engine/worker/worker.h engine/worker/worker_internal.h \
+  engine/worker/worker_alone.c \
   engine/worker/worker_ask.c \
   engine/worker/worker_batch.c \
   engine/worker/worker_finish.c \

@@ -1,5 +1,5 @@
 /* Shared by the files of a worker: worker.c, worker_ask.c, worker_fit.c, worker_finish.c,
- * worker_range.c, worker_batch.c. */
+ * worker_alone.c, worker_range.c, worker_batch.c. */
 #ifndef ATTUNE_WORKER_WORKER_INTERNAL_H
 #define ATTUNE_WORKER_WORKER_INTERNAL_H
 
@@ -49,6 +49,30 @@ enum err worker_dataset_kept(struct worker *worker, const struct db_work_unit *u
                                                          const struct db_work_lease *lease,
                                                          struct db_work_pulse *pulse),
                              char path[PATH_MAX], struct err_info *info);
+
+/* Work that is no unit of a job: a range test, a slice of a batch. */
+struct worker_alone
+{
+  const char *kind, *id;  /* as the log names it */
+  const char *news;       /* the job whose news the run is told, or its own id */
+  const char *unrecorded; /* the reason given when its result can't be recorded */
+  int attempts;
+  struct db_work_lease lease;
+  enum db_work_end when_cancelled; /* how a run ends that was cancelled */
+  enum db_work_end when_missing;   /* and one whose files are not there any more */
+  enum db_status (*heartbeat)(struct db_conn *conn, const struct db_work_lease *lease,
+                              struct db_work_pulse *pulse);
+  enum db_status (*end)(struct db_conn *conn, const struct db_work_lease *lease,
+                        enum db_work_end how, const char *reason);
+  const void *unit; /* for the two below */
+  /* Fetches what it needs and writes unit.json. ERR_NOT_FOUND when a file is not there any more. */
+  enum err (*prepare)(struct worker *worker, const void *unit, const struct work_dir *dir,
+                      struct err_info *info);
+  /* Records what the run left in its folder; called again while the database is away. DB_HARD when it can't be. */
+  enum db_status (*store)(struct db_conn *conn, const void *unit, const struct work_dir *dir);
+};
+/* Runs it to its end and records that. */
+void worker_alone(struct worker *worker, const struct worker_alone *work);
 
 /* Runs a range test to its end and records it. */
 void worker_range(struct worker *worker, const struct db_range_unit *range);
