@@ -51,7 +51,7 @@ struct server_limits
   size_t study_parameters, study_choices; /* of a space */
   size_t study_cache_bytes;
   size_t keys;                /* per tenant */
-  size_t tenant_bytes;        /* datasets of one tenant */
+  size_t tenant_bytes;        /* datasets and batches of one tenant */
   size_t requests_per_minute; /* per tenant, of one attuned */
   size_t live_uploads;        /* per tenant: under way or being parsed */
   size_t connections;         /* open at once */

@@ -4,6 +4,7 @@
 
 #include "sql/db_exec.h"
 #include "sql/db_key.h"
+#include "sql/db_stored.h"
 
 #define EVERY_SCOPE (DB_SCOPE_PREDICT | DB_SCOPE_READ | DB_SCOPE_TRAIN | DB_SCOPE_ADMIN)
 #define TENANT_SQL "id, name, is_root, limits, created_at, disabled_at"
@@ -213,10 +214,8 @@ db_tenant_use(struct db_conn *conn, const char *id, struct db_tenant_use *use)
 {
   static const struct db_statement get = {
     "tenant_use",
-    "SELECT (SELECT coalesce(sum(b.bytes), 0)::bigint FROM blob b WHERE b.id IN"
-    " (SELECT v.blob_id FROM dataset d JOIN dataset_version v ON v.dataset_id = d.id"
-    " WHERE d.tenant_id = $1))"
-    " + (SELECT coalesce(sum(bytes), 0)::bigint FROM image_draft WHERE tenant_id = $1),"
+    "SELECT (SELECT coalesce(sum(d.bytes), 0)::bigint FROM " DB_STORED_SQL
+    " d WHERE d.tenant_id = $1),"
     " (SELECT count(*) FROM job WHERE tenant_id = $1 AND state IN ('queued','running')),"
     " (SELECT count(*) FROM dataset WHERE tenant_id = $1 AND state = 'ingesting'"
     " AND deleted_at IS NULL),"

@@ -83,7 +83,7 @@ enum db_status db_tenant_lock(struct db_conn *conn, const char *id);
 /* What a tenant uses of its limits. */
 struct db_tenant_use
 {
-  uint64_t tenant_bytes;
+  uint64_t tenant_bytes; /* of datasets and batches */
   uint64_t live_jobs;
   uint64_t live_uploads;
   uint64_t keys;

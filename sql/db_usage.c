@@ -5,15 +5,12 @@
 #include <stdlib.h>
 
 #include "sql/db_exec.h"
+#include "sql/db_stored.h"
 
 #define BATCH_MAX ((size_t) 500)
 #define DAY_SQL(time) "((" time " AT TIME ZONE 'UTC')::date - date '1970-01-01')"
 #define TODAY_SQL DAY_SQL("now()")
-/* A version may share its blob with the one before. */
-#define STORED_SQL                                                                                 \
-  "SELECT d.tenant_id, sum(b.bytes)::float8 AS bytes FROM"                                         \
-  " (SELECT DISTINCT x.tenant_id, v.blob_id FROM dataset x"                                        \
-  " JOIN dataset_version v ON v.dataset_id = x.id) d JOIN blob b ON b.id = d.blob_id"
+#define STORED_SQL "SELECT d.tenant_id, sum(d.bytes)::float8 AS bytes FROM " DB_STORED_SQL " d"
 
 struct usage_columns
 {

@@ -34,6 +34,7 @@ sql_libdb_a_SOURCES = \
   sql/db_session.c \
   sql/db_study.c sql/db_study.h \
   sql/db_study_trial.c \
+  sql/db_stored.h \
   sql/db_tenant.c sql/db_tenant.h \
   sql/db_trial.c \
   sql/db_tx.c \

@@ -205,7 +205,8 @@ struct insertion
   int fd;
   uint8_t digest[SHA256_BYTES];
   size_t live;
-  bool too_many;
+  struct db_tenant_use use;
+  bool too_many, too_large;
 };
 
 /* The batch, if there is room for one more: two requests at once don't both get the last place. The tenant's lock comes
@@ -221,8 +222,12 @@ insert_batch(struct db_conn *conn, void *context)
     status = db_tenant_lock(conn, req->tenant_id);
   if (status == DB_ROWS)
     status = db_batch_count_live(conn, req->tenant_id, &insertion->live);
+  if (status == DB_ROWS)
+    status = db_tenant_use(conn, req->tenant_id, &insertion->use);
   insertion->too_many = status == DB_ROWS && insertion->live > req->limits->live_batches;
-  return insertion->too_many ? DB_HARD : status;
+  insertion->too_large =
+    status == DB_ROWS && insertion->use.tenant_bytes > req->limits->tenant_bytes;
+  return insertion->too_many || insertion->too_large ? DB_HARD : status;
 }
 
 static void
@@ -230,6 +235,15 @@ reply_too_many(struct http_request *req, size_t live)
 {
   http_reply_quota(req, "live_batches", live, req->limits->live_batches,
                    "Wait until a batch has ended, or cancel one.");
+}
+
+static void
+reply_no_room(struct http_request *req, uint64_t used, uint64_t size)
+{
+  http_reply_quota(
+    req, "tenant_bytes", used, req->limits->tenant_bytes,
+    arena_printf(req->arena, "This file has %llu bytes: delete datasets or batches to make room.",
+                 (unsigned long long) size));
 }
 
 static void
@@ -248,6 +262,11 @@ create(struct http_request *req, struct db_conn *conn, const struct db_batch *ba
   if (insertion.too_many)
   {
     reply_too_many(req, insertion.live - 1);
+    return;
+  }
+  if (insertion.too_large)
+  {
+    reply_no_room(req, insertion.use.tenant_bytes - batch->input_bytes, batch->input_bytes);
     return;
   }
   if (status == DB_ROWS)
@@ -319,8 +338,11 @@ static bool
 check_room(struct http_request *req, struct db_conn *conn, const struct http_part *file)
 {
   size_t live = 0;
+  struct db_tenant_use use;
   enum db_status status = db_batch_count_live(conn, req->tenant_id, &live);
 
+  if (status == DB_ROWS)
+    status = db_tenant_use(conn, req->tenant_id, &use);
   if (status != DB_ROWS)
     http_reply_db(req, status, E_BATCH_NOT_FOUND);
   else if (file->size == 0)
@@ -331,6 +353,9 @@ check_room(struct http_request *req, struct db_conn *conn, const struct http_par
                                   req->limits->batch_bytes));
   else if (live >= req->limits->live_batches && !http_is_second_attempt(req))
     reply_too_many(req, live);
+  else if (use.tenant_bytes + file->size > req->limits->tenant_bytes
+           && !http_is_second_attempt(req))
+    reply_no_room(req, use.tenant_bytes, file->size);
   else
     return true;
   return false;

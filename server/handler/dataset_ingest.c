@@ -73,7 +73,7 @@ dataset_ingest_room(struct http_request *req, struct db_conn *conn, uint64_t siz
   {
     http_reply_quota(req, "tenant_bytes", use.tenant_bytes, req->limits->tenant_bytes,
                      arena_printf(req->arena,
-                                  "This upload has %llu bytes: delete datasets to make room.",
+                                  "This upload has %llu bytes: delete datasets or batches to make room.",
                                   (unsigned long long) size));
     return false;
   }

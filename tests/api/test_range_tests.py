@@ -235,7 +235,7 @@ class Kills(ApiTest):
     def test_kills(self):
         answer = self.api.upload("/api/v1/datasets", [("file", "cells.csv", cells(6000))])
         dataset = self.api.wait_dataset(answer.json["id"])["id"]
-        body = {"dataset": dataset, "target": "diagnosis", "seed": 4, "steps": 1000, "low": 1e-9, "high": 1e-2,
+        body = {"dataset": dataset, "target": "diagnosis", "seed": 4, "steps": 400, "low": 1e-9, "high": 1e-2,
                 "params": {"units": 512, "layers": 3, "batch_size": 128}}
         whole = self.api.wait_range_test(self.api.post(PATH, body).json["id"])
         self.assertEqual(whole["state"], "succeeded", whole)

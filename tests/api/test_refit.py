@@ -35,7 +35,7 @@ class Refit(ApiTest):
                 "search": {"method": "random", "seed": 5, "space": {"trees": {"rounds": 40, "max_depth": 4}}}, **more}
 
     def ended(self, **more):
-        done = self.run_job(self.request(**more))
+        done = self.run_job(self.request(**more), 240)
         self.assertEqual(done["state"], "succeeded", done)
         path = f"/api/v1/models/{done['model']['name']}/versions/"
         return done, path, self.api.get(f"{path}{done['model']['version']}/report").json
@@ -98,13 +98,13 @@ class Refit(ApiTest):
         self.assertGreater(whole["refit"]["seconds"], 1.2)
         job = self.api.post("/api/v1/jobs", self.request(**slow)).json["id"]
         ending = f"SELECT count(*) FROM unit WHERE job_id = '{job}' AND trial_id IS NULL AND state = 'leased'"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while sql(ending).strip() != "1":
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
         time.sleep(0.6)  # the choice, the report; then the refit
         os.kill(find(server(), "trial")[0], signal.SIGKILL)
-        done = self.api.wait_job(job, 120)
+        done = self.api.wait_job(job, 240)
         self.assertEqual(done["state"], "succeeded", done)
         attempts = sql(f"SELECT attempts FROM unit WHERE job_id = '{job}' AND trial_id IS NULL").strip()
         self.assertEqual(attempts, "2")

@@ -234,6 +234,31 @@ class Quotas(TenantTest):
         self.change(tenant, limits={"tenant_bytes": used + 100})
         self.quota(client.upload("/api/v1/datasets", [("file", "iris.csv", iris())]), "tenant_bytes", used + 100)
 
+    def test_bytes_of_batches(self):
+        """A batch's file counts until its end, its result until it is removed."""
+        tenant, client = self.make()
+        answer = client.upload("/api/v1/train?wait=60", [
+            ("file", "iris.csv", iris()), ("target", "species"), ("trials", "1"), ("families", "linear"),
+            ("name", "counted")], timeout=90)
+        self.assertEqual(answer.status, 200, answer)
+
+        def used():
+            return client.get("/api/v1/tenants/self").json["used"]["tenant_bytes"]
+
+        def send():
+            return client.upload("/api/v1/models/counted/batches", [("file", "iris.csv", iris())])
+
+        before = used()
+        batch = send().json["id"]
+        client.wait_batch(batch)
+        result = client.get(f"/api/v1/batches/{batch}/result")
+        self.assertEqual(used(), before + len(result.raw), result)
+        self.change(tenant, limits={"tenant_bytes": used() + len(iris()) - 1})
+        self.quota(send(), "tenant_bytes", used() + len(iris()) - 1)
+        self.assertEqual(client.call("DELETE", f"/api/v1/batches/{batch}").status, 204)
+        self.assertEqual(used(), before)
+        client.wait_batch(send().json["id"])  # it has begun with room, so it ends
+
     def test_jobs_and_their_budgets(self):
         tenant, client = self.make(limits={"live_jobs": 1, "job_seconds": 50, "job_trials": 5, "predict_rows": 2})
         answer = client.upload("/api/v1/train?wait=60", [

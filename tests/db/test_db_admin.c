@@ -282,16 +282,49 @@ test_trials_and_bytes(void **state)
   assert_string_equal(kept, arena_printf(arena, "%.0f", bytes));
 }
 
+/* A batch counts with its file until its end, and with its result until it is removed. */
+static void
+test_bytes_of_batches(void **state)
+{
+  (void) state;
+  const char *tenant = test_db_tenant(conn, arena);
+  int today = (int) (clock_unix_us() / DAY_US);
+  const char *dataset = test_db_dataset(conn, arena, tenant);
+  struct db_tenant_use before, use;
+  assert_int_equal(db_tenant_use(conn, tenant, &before), DB_ROWS);
+  test_db_sql(conn, arena,
+              "INSERT INTO prediction_batch (id, tenant_id, model_id, model_name, model_version,"
+              " options, file_name, input_blob, input_sha256, input_bytes, row_count, keep_days,"
+              " output_bytes) SELECT 'bat_' || n, '%s', 'mdl_x', 'x', 1, '{}', 'rows', v.blob_id,"
+              " v.sha256, 1000, 1, 1, 10 FROM dataset_version v, generate_series(1, 2) n"
+              " WHERE v.dataset_id = '%s'",
+              tenant, dataset);
+  assert_int_equal(db_tenant_use(conn, tenant, &use), DB_ROWS);
+  assert_int_equal(use.tenant_bytes, before.tenant_bytes + 2020);
+  assert_true(figure(tenant, today, today, "stored_bytes") == (double) use.tenant_bytes);
+  test_db_sql(conn, arena, "UPDATE prediction_batch SET input_blob = NULL WHERE id = 'bat_1'");
+  assert_int_equal(db_tenant_use(conn, tenant, &use), DB_ROWS);
+  assert_int_equal(use.tenant_bytes, before.tenant_bytes + 1020);
+  test_db_sql(conn, arena, "DELETE FROM prediction_batch");
+  assert_int_equal(db_tenant_use(conn, tenant, &use), DB_ROWS);
+  assert_int_equal(use.tenant_bytes, before.tenant_bytes);
+}
+
 int
 main(int argc, char **argv)
 {
   (void) argc;
   test_db_start(argv);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_one_root), cmocka_unit_test(test_made_with_its_key),
-    cmocka_unit_test(test_changed),  cmocka_unit_test(test_pages),
-    cmocka_unit_test(test_removed),  cmocka_unit_test(test_audit),
-    cmocka_unit_test(test_usage),    cmocka_unit_test(test_trials_and_bytes),
+    cmocka_unit_test(test_one_root),
+    cmocka_unit_test(test_made_with_its_key),
+    cmocka_unit_test(test_changed),
+    cmocka_unit_test(test_pages),
+    cmocka_unit_test(test_removed),
+    cmocka_unit_test(test_audit),
+    cmocka_unit_test(test_usage),
+    cmocka_unit_test(test_trials_and_bytes),
+    cmocka_unit_test(test_bytes_of_batches),
   };
   return cmocka_run_group_tests_name("db_admin", tests, stage_setup, stage_teardown);
 }

@@ -15,43 +15,17 @@
 #include "base/sha256.h"
 #include "sql/db_batch.h"
 #include "sql/db_job.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_workers.h"
 
 #define INPUT "a\n1\n2\n3\n"
-
-static struct arena *arena;
-static struct db_conn *one, *two;
-static const char *tenant;
-
-#define sql(...) test_db_sql(one, arena, __VA_ARGS__)
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  one = test_db_open();
-  two = test_db_open();
-  tenant = test_db_tenant(one, arena);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(one);
-  db_close(two);
-  arena_free(arena);
-  return 0;
-}
+#define OF_BATCHES "id NOT IN (SELECT blob_id FROM dataset_version)"
 
 static int
 end_all(void **state)
 {
   (void) state;
   sql("DELETE FROM prediction_batch");
-  sql("DELETE FROM blob");
+  sql("DELETE FROM blob WHERE " OF_BATCHES);
   return 0;
 }
 
@@ -123,7 +97,7 @@ expire(const char *id)
 static bool
 has_blobs(void)
 {
-  return strcmp(sql("SELECT count(*)::text FROM blob"), "0") != 0;
+  return strcmp(sql("SELECT count(*)::text FROM blob WHERE " OF_BATCHES), "0") != 0;
 }
 
 static void
@@ -293,5 +267,5 @@ main(int argc, char **argv)
                                      cmocka_unit_test_teardown(test_they_go, end_all)};
   (void) argc;
   test_db_start(argv);
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_workers_setup, stage_workers_teardown);
 }

@@ -14,36 +14,8 @@
 #include "sql/db_dataset.h"
 #include "sql/db_job.h"
 #include "sql/db_range.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_workers.h"
 #include "tests/harness/test_work.h"
-
-static struct arena *arena;
-static struct db_conn *one, *two;
-static const char *tenant, *dataset;
-
-#define sql(...) test_db_sql(one, arena, __VA_ARGS__)
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  one = test_db_open();
-  two = test_db_open();
-  tenant = test_db_tenant(one, arena);
-  dataset = test_db_dataset(one, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(one);
-  db_close(two);
-  arena_free(arena);
-  return 0;
-}
 
 static int
 end_all(void **state)
@@ -400,5 +372,5 @@ main(int argc, char **argv)
     cmocka_unit_test_teardown(test_tests_that_tell_nothing, end_all),
     cmocka_unit_test_teardown(test_control_of_the_job, end_all),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_workers_setup, stage_workers_teardown);
 }

@@ -19,35 +19,9 @@
 #include "sql/db_job.h"
 #include "sql/db_model.h"
 #include "sql/db_work.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_workers.h"
 #include "tests/harness/test_support.h"
 #include "tests/harness/test_work.h"
-
-static struct arena *arena;
-static struct db_conn *one, *two;
-static const char *tenant, *dataset;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  one = test_db_open();
-  two = test_db_open();
-  tenant = test_db_tenant(one, arena);
-  dataset = test_db_dataset(one, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(one);
-  db_close(two);
-  arena_free(arena);
-  return 0;
-}
 
 /* Jobs left over by a test must not be in the next one's way. */
 static int
@@ -515,5 +489,5 @@ main(int argc, char **argv)
     work_test(test_no_done_trial),
     work_test(test_absence_does_not_count),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_workers_setup, stage_workers_teardown);
 }

@@ -8,34 +8,8 @@
 
 #include "base/rng.h"
 #include "sql/db_work.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage_workers.h"
 #include "tests/harness/test_work.h"
-
-#define sql(...) test_db_sql(one, arena, __VA_ARGS__)
-
-static struct arena *arena;
-static struct db_conn *one;
-static const char *tenant, *dataset;
-
-static int
-setup(void **state)
-{
-  (void) state;
-  arena = arena_new(0);
-  one = test_db_open();
-  tenant = test_db_tenant(one, arena);
-  dataset = test_db_dataset(one, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(one);
-  arena_free(arena);
-  return 0;
-}
 
 #define WORKERS 4
 #define TRIALS 40
@@ -173,5 +147,5 @@ main(int argc, char **argv)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_exactly_n_trials),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, stage_workers_setup, stage_workers_teardown);
 }

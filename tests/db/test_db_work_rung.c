@@ -4,33 +4,20 @@
 #include "tests/harness/test_support.h"
 
 #include "sql/db_work.h"
-#include "tests/harness/test_db.h"
+#include "tests/harness/test_stage.h"
 
 #define LAST_RUNG 3
 #define FOLDS 3
 
-static struct arena *arena;
-static struct db_conn *conn;
 static const char *tenant, *dataset, *job;
 
 static int
 setup(void **state)
 {
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
+  int failed = stage_setup(state);
   tenant = test_db_tenant(conn, arena);
   dataset = test_db_dataset(conn, arena, tenant);
-  return 0;
-}
-
-static int
-teardown(void **state)
-{
-  (void) state;
-  db_close(conn);
-  arena_free(arena);
-  return 0;
+  return failed;
 }
 
 static int
@@ -277,5 +264,5 @@ main(int argc, char **argv)
     cmocka_unit_test_setup(test_end_of_search, begin),
     cmocka_unit_test_setup(test_checkpoints_are_bounded, begin),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, stage_teardown);
 }

@@ -1,41 +1,25 @@
 /* The engine end to end: jobs in a bare database, a real attune-engine, models and reports out of it. */
 #include <config.h>
 
-#include <math.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/json.h"
 #include "data/dataset.h"
 #include "model/model.h"
 #include "sql/db_model.h"
-#include "tests/harness/test_engine.h"
-#include "tests/harness/test_stage.h"
-#include "tests/harness/test_support.h"
+#include "tests/harness/test_stage_engine.h"
 
-static const char *tenant, *table, *numbers;
-static char dir[TEST_PATH_SIZE], table_path[TEST_PATH_SIZE], numbers_path[TEST_PATH_SIZE];
+static const char *numbers;
+static char numbers_path[TEST_PATH_SIZE];
 static pid_t engine;
 
 static int
 setup(void **state)
 {
-  int failed = stage_setup(state);
-  tenant = test_db_tenant(conn, arena);
-  test_make_dir(dir);
-  test_path(table_path, dir, "table.atds");
+  int failed = stage_engine_setup(state, 500);
   test_path(numbers_path, dir, "numbers.atds");
-  test_engine_table(table_path, 500, 1, 0);
   test_engine_table(numbers_path, 400, 2, 1);
-  table = test_engine_store(conn, arena, tenant, table_path);
   numbers = test_engine_store(conn, arena, tenant, numbers_path);
   engine = test_engine_start(dir, 2, NULL);
   return failed;
@@ -45,8 +29,7 @@ static int
 teardown(void **state)
 {
   test_engine_stop(engine, SIGTERM);
-  test_remove_dir(dir);
-  return stage_teardown(state);
+  return stage_engine_teardown(state);
 }
 
 static json_t *
@@ -73,7 +56,7 @@ collect(void *context, const char *bytes, size_t size)
 
 /* What is stored loads and predicts. */
 static void
-check_model(const struct db_job *job, const char *path)
+check_model(const struct db_job *job, const char *file)
 {
   struct db_model_version version;
   struct dataset *data = NULL;
@@ -87,7 +70,7 @@ check_model(const struct db_job *job, const char *path)
   assert_int_equal(version.version, job->model_version);
   assert_int_equal(db_blob_read(conn, version.blob_id, collect, &bytes), DB_ROWS);
   assert_int_equal(model_load(bytes.data, bytes.length, &model, &info), ERR_OK);
-  assert_int_equal(dataset_open(path, &data, &info), ERR_OK);
+  assert_int_equal(dataset_open(file, &data, &info), ERR_OK);
   struct model_workspace *workspace = model_workspace_new();
   assert_int_equal(model_predict_dataset(model, workspace, data, rows, 5, out, &info), ERR_OK);
   for (int i = 0; i < 5; i++)
@@ -151,7 +134,7 @@ test_classification(void **state)
   assert_has_text(warnings, "note (identifier)");
   free(warnings);
   json_decref(report);
-  check_model(&job, table_path);
+  check_model(&job, path);
   /* One terminal event for each trial, one "done", numbers without a gap. */
   assert_string_equal(test_db_sql(conn, arena,
                                   "SELECT count(*) || ' ' || count(DISTINCT data->>'number')"
@@ -261,7 +244,7 @@ test_nothing_to_search(void **state)
     assert_int_equal(job.trials_done, 1);
     assert_int_equal(job.trials_total, 1);
     assert_true(job.model_version > 0);
-    check_model(&job, table_path);
+    check_model(&job, path);
   }
 }
 

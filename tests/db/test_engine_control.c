@@ -1,8 +1,6 @@
 /* A real attune-engine whose jobs are paused, resumed and extended: nothing lost, nothing twice, the same trials. */
 #include <config.h>
 
-#include "tests/harness/test_support.h"
-
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,8 +8,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "sql/db_job_log.h"
-#include "tests/harness/test_engine.h"
-#include "tests/harness/test_stage.h"
+#include "tests/harness/test_stage_engine.h"
 
 #ifdef ATTUNE_SANITIZED
 #define SLOW 4.0
@@ -19,19 +16,12 @@
 #define SLOW 1.0
 #endif
 
-static const char *tenant, *table;
-static char dir[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
 static pid_t engine;
 
 static int
 setup(void **state)
 {
-  int failed = stage_setup(state);
-  tenant = test_db_tenant(conn, arena);
-  test_make_dir(dir);
-  test_path(path, dir, "table.atds");
-  test_engine_table(path, 600, 1, 0);
-  table = test_engine_store(conn, arena, tenant, path);
+  int failed = stage_engine_setup(state, 600);
   engine = test_engine_start(dir, 1, NULL);
   return failed;
 }
@@ -40,8 +30,7 @@ static int
 teardown(void **state)
 {
   test_engine_stop(engine, SIGTERM);
-  test_remove_dir(dir);
-  return stage_teardown(state);
+  return stage_engine_teardown(state);
 }
 
 static const char *

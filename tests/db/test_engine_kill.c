@@ -1,8 +1,6 @@
 /* What a real attune-engine does when its parts are killed, stopped, or grow too large. */
 #include <config.h>
 
-#include "tests/harness/test_support.h"
-
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,8 +9,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "base/rng.h"
-#include "tests/harness/test_engine.h"
-#include "tests/harness/test_stage.h"
+#include "tests/harness/test_stage_engine.h"
 
 /* What is promised, and what a sanitizer's slowness is allowed. */
 #ifdef ATTUNE_SANITIZED
@@ -23,26 +20,10 @@
 #define KNOWN_DEAD_S 6.0 /* where it is known that the holder of a lease is dead */
 #endif
 
-static const char *tenant, *table;
-static char dir[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
-
 static int
 setup(void **state)
 {
-  int failed = stage_setup(state);
-  tenant = test_db_tenant(conn, arena);
-  test_make_dir(dir);
-  test_path(path, dir, "table.atds");
-  test_engine_table(path, 3000, 1, 0);
-  table = test_engine_store(conn, arena, tenant, path);
-  return failed;
-}
-
-static int
-teardown(void **state)
-{
-  test_remove_dir(dir);
-  return stage_teardown(state);
+  return stage_engine_setup(state, 3000);
 }
 
 static const char *
@@ -425,5 +406,5 @@ main(int argc, char **argv)
     kill_test(test_orderly_stop),
     kill_test(test_program_replaced),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, stage_engine_teardown);
 }

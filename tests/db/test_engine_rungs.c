@@ -1,36 +1,22 @@
 /* Trials that pause at rungs: what a real attune-engine makes of early stopping, also when it is killed. */
 #include <config.h>
 
-#include "tests/harness/test_support.h"
-
 #include <signal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/harness/test_db.h"
-#include "tests/harness/test_engine.h"
+#include "tests/harness/test_stage_engine.h"
 
 #define TRIALS 12
 #define EPOCHS 18
 
-static struct arena *arena;
-static struct db_conn *conn;
-static const char *tenant, *table;
-static char dir[TEST_PATH_SIZE], other[TEST_PATH_SIZE], path[TEST_PATH_SIZE];
+static char other[TEST_PATH_SIZE];
 
 static int
 setup(void **state)
 {
-  (void) state;
-  arena = arena_new(0);
-  conn = test_db_open();
-  tenant = test_db_tenant(conn, arena);
-  test_make_dir(dir);
   test_make_dir(other);
-  test_path(path, dir, "table.atds");
-  test_engine_table(path, 600, 1, 0);
-  table = test_engine_store(conn, arena, tenant, path);
-  return 0;
+  return stage_engine_setup(state, 600);
 }
 
 /* What a failed test has left running would work on the next one's jobs. */
@@ -45,13 +31,8 @@ stop_all(void **state)
 static int
 teardown(void **state)
 {
-  (void) state;
-  test_engine_stop_all();
   test_remove_dir(other);
-  test_remove_dir(dir);
-  db_close(conn);
-  arena_free(arena);
-  return 0;
+  return stage_engine_teardown(state);
 }
 
 /* Networks that differ in their learning rate and dropout, of EPOCHS epochs. */
