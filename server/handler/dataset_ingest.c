@@ -71,10 +71,11 @@ dataset_ingest_room(struct http_request *req, struct db_conn *conn, uint64_t siz
   }
   if (use.tenant_bytes + size > req->limits->tenant_bytes)
   {
-    http_reply_quota(req, "tenant_bytes", use.tenant_bytes, req->limits->tenant_bytes,
-                     arena_printf(req->arena,
-                                  "This upload has %llu bytes: delete datasets or batches to make room.",
-                                  (unsigned long long) size));
+    http_reply_quota(
+      req, "tenant_bytes", use.tenant_bytes, req->limits->tenant_bytes,
+      arena_printf(req->arena,
+                   "This upload has %llu bytes: delete datasets or batches to make room.",
+                   (unsigned long long) size));
     return false;
   }
   if (use.live_uploads >= req->limits->live_uploads)
