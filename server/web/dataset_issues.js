@@ -68,7 +68,7 @@ async function balance(path, target) {
 
 export function issuesCard(path, dataset) {
   const out = el("div", { "aria-live": "polite" });
-  const targets = (dataset.columns || []).filter((column) => !NO_TARGETS.has(column.type)).slice(0, 2000).map((column) => column.name);
+  const targets = (dataset.columns || []).filter((column) => !NO_TARGETS.has(column.type)).map((column) => column.name);
   const select = el("select", { name: "issue-target", onchange: () => { setQuery("target", select.value); look(); } },
     el("option", { value: "" }, "none yet"), targets.map((name) => el("option", { value: name, selected: name === query("target") }, name)));
   async function look() {

@@ -27,11 +27,12 @@ function headCard(model, report, out) {
       report.target ? el("span", { class: "faint" }, ` predicts ${report.target}`) : null),
     el("div", { class: "actions" }, model.job ? el("a", { href: `/jobs/${encodeURIComponent(model.job)}` }, "Its job") : null,
       report.dataset?.id ? el("a", { href: `/datasets/${encodeURIComponent(report.dataset.id)}` }, "Its data") : null, remove)),
+    out,
     el("div", { class: "facts" }, facts.map(([label, value]) => el("div", {}, el("span", {}, label), el("strong", {}, value)))),
     report.baseline?.comparison ? el("p", {}, `${words(report.baseline.comparison)}.`) : null,
     el("p", { class: "faint small" }, `Measured ${ESTIMATES[report.estimate] || words(report.estimate)}.`,
       model.final === false ? " Its job still runs: a better version may come." : ""),
-    (report.warnings || []).map((text) => el("p", { class: "warning" }, text)), out);
+    (report.warnings || []).map((text) => el("p", { class: "warning" }, text)));
 }
 
 // A version asked for in the address (?version=3) instead of the one that `best` points to.

@@ -28,8 +28,8 @@ function classTable(report) {
   const worst = [...classes].sort((a, b) => (a.f1 ?? 0) - (b.f1 ?? 0));
   const shown = classes.length > CLASSES_SHOWN ? worst.slice(0, CLASSES_SHOWN) : classes;
   return card("Each class", classes.length > shown.length ? el("p", { class: "faint" }, `The ${shown.length} of ${classes.length} classes that do worst.`) : null,
-    table(["Class", { text: "Rows", number: true }, { text: "Precision", number: true }, { text: "Recall", number: true }, { text: "F1", number: true }],
-      shown.map((one) => [one.name, String(one.support), percent(one.precision), percent(one.recall), number(one.f1, 3)]), { id: "classes", "aria-label": "scores of each class" }));
+    el("div", { class: "scroll" }, table(["Class", { text: "Rows", number: true }, { text: "Precision", number: true }, { text: "Recall", number: true }, { text: "F1", number: true }],
+      shown.map((one) => [one.name, String(one.support), percent(one.precision), percent(one.recall), number(one.f1, 3)]), { id: "classes", "aria-label": "scores of each class" })));
 }
 
 /* ---- confusions ---- */
@@ -71,8 +71,8 @@ function confusedPairs(report, labels, matrix) {
   matrix.forEach((row, i) => row.forEach((count, j) => { if (i !== j && count) pairs.push([i, j, count, count / row.reduce((sum, one) => sum + one, 0)]); }));
   pairs.sort((a, b) => b[2] - a[2]);
   return card("Confusions", el("p", { class: "faint" }, `Of ${labels.length} classes these are taken for another most often.`),
-    table(["True class", "Taken for", { text: "Rows", number: true }, { text: "Share of the class", number: true }],
-      pairs.slice(0, PAIRS_SHOWN).map(([i, j, count, share]) => [labels[i], labels[j], String(count), percent(share)]), { id: "confusion", "aria-label": "most frequent confusions" }));
+    el("div", { class: "scroll" }, table(["True class", "Taken for", { text: "Rows", number: true }, { text: "Share of the class", number: true }],
+      pairs.slice(0, PAIRS_SHOWN).map(([i, j, count, share]) => [labels[i], labels[j], String(count), percent(share)]), { id: "confusion", "aria-label": "most frequent confusions" })));
 }
 
 /* ---- how sure it is ---- */

@@ -11,6 +11,7 @@ const COLUMNS_SHOWN = 24;
 const CATEGORIES_MOST = 500;
 const SETTLE_MS = 200;
 const EXPLAINED_COLUMNS = 512;
+const FORMULAS = new Set(["linear", "trees"]); // explained with any number of columns
 const STEPS = 200;
 const SAMPLES = 200;
 
@@ -84,7 +85,8 @@ function tableFields(schema, report, changed) {
   };
   let kept = {};
   const hidden = columns.slice(COLUMNS_SHOWN);
-  const rest = hidden.length ? el("details", {}, el("summary", {}, `${hidden.length} more columns (missing unless filled in)`), el("div", { class: "try-fields" })) : null;
+  const summary = el("summary", {}, `${hidden.length} more columns (missing unless filled in)`);
+  const rest = hidden.length ? el("details", {}, summary, el("div", { class: "try-fields" })) : null;
   if (rest) rest.addEventListener("toggle", () => {
     if (!rest.open || rest.lastChild.firstChild) return;
     rest.lastChild.append(...hidden.map(make));
@@ -94,6 +96,7 @@ function tableFields(schema, report, changed) {
   function fill(values) {
     kept = Object.fromEntries(hidden.filter((column) => !fields.has(column.name) && values[column.name] !== undefined).map((column) => [column.name, values[column.name]]));
     for (const [name, field] of fields) field.write(values[name]);
+    summary.textContent = `${hidden.length} more columns (as in this row of the data)`;
     changed();
   }
   return { box: el("div", {}, el("div", { class: "try-fields" }, columns.slice(0, COLUMNS_SHOWN).map(make)), rest), body: () => ({ rows: [row()] }), fill };
@@ -127,9 +130,10 @@ function sampleButton(schema, report, fields, tellTruth) {
 
 // Asked for only where the model can give it.
 function extras(schema, report) {
-  if (schema.kind === "images") return {};
+  if (schema.kind === "images") return { explain: true, unusual: true };
   const more = { unusual: true };
   if (schema.columns.length <= EXPLAINED_COLUMNS) more.explain = { top: 10 };
+  else if (FORMULAS.has(report?.family)) more.explain = { top: 10, of: schema.classes ? "log_odds" : "value" };
   if (report?.prediction_intervals?.levels?.some((row) => row.level === 0.9)) more.interval = 0.9;
   return more;
 }
@@ -163,15 +167,22 @@ export async function tryForm(model, options = {}) {
     timer = setTimeout(ask, SETTLE_MS);
   }
 
+  // An image goes as it is, with what else is wanted in the address.
+  function send(body) {
+    if (!(body instanceof Blob)) return call("POST", `${path}/predict`, { ...body, ...more });
+    const wanted = Object.keys(more).map((name) => `${name}=1`).join("&");
+    return call("POST", `${path}/predict${wanted ? `?${wanted}` : ""}`, body);
+  }
+
   async function predict(body) {
-    if (body instanceof Blob) return call("POST", `${path}/predict`, body);
     try {
-      return await call("POST", `${path}/predict`, { ...body, ...more });
+      return await send(body);
     } catch (problem) {
-      // Reasons can cost more than the server allows; the answer itself is still worth having.
-      if (!(problem instanceof Problem) || problem.status !== 422 || !more.explain || !problem.faults.some((fault) => /explain/.test(fault.pointer || ""))) throw problem;
-      delete more.explain;
-      return call("POST", `${path}/predict`, { ...body, ...more });
+      // Reasons can cost more than the server allows, or not be had of an old version; the answer is still worth having.
+      const refused = Object.keys(more).filter((name) => problem.status === 422 && problem.faults.some((fault) => (fault.pointer || "").includes(name)));
+      if (!refused.length) throw problem;
+      for (const name of refused) delete more[name];
+      return predict(body);
     }
   }
 

@@ -3,7 +3,9 @@
 import { el, number, percent, shareBar } from "./dom.js";
 
 const CLASSES_SHOWN = 8;
-const REASONS = { below_range: "is below all that was seen in training", above_range: "is above all that was seen in training", unknown_category: "was never seen in training" };
+const REASONS = { below_range: "is below all that was seen in training", above_range: "is above all that was seen in training", unknown_category: "was never seen in training",
+  missing: "is missing, which it never was in training" };
+const FAR = 0.01; // the share of the training data from which on a row counts as far from it
 
 function probabilities(prediction) {
   const all = Object.entries(prediction.probabilities || {}).sort((a, b) => b[1] - a[1]);
@@ -23,40 +25,55 @@ function reasonRow(name, value, most, text) {
   return el("div", { class: "reason" }, el("span", {}, name), el("div", { class: "track", "aria-hidden": "true" }, zero, bar), el("span", {}, text));
 }
 
+const SCALES = {
+  probability: "its probability", value: "the number itself", log_odds: "log-odds, where 0.7 doubles the odds", log_ratio: "the log of its probability over the classes' mean",
+  mean_log_odds: "log-odds, the mean of its members", mean_log_ratio: "log ratios, the mean of its members",
+};
+
 function reasons(prediction, explain) {
   const explanation = prediction.explanation;
   if (!explanation?.contributions) return null;
   const asShare = explain?.of === "probability";
+  const shown = (value) => (asShare ? percent(value) : number(value));
   const signed = (value) => `${value >= 0 ? "+" : "−"}${asShare ? `${(100 * Math.abs(value)).toFixed(1)} pts` : number(Math.abs(value))}`;
   const list = [...explanation.contributions];
   if (Math.abs(explanation.others || 0) > 0) list.push({ column: "all other columns", contribution: explanation.others });
   const most = Math.max(...list.map((one) => Math.abs(one.contribution)));
-  const base = asShare ? percent(explanation.base) : number(explanation.base);
-  const sampled = explain?.method === "sampled" ? " (sampled, so a little rough)" : "";
-  return el("div", { id: "reasons" }, el("h3", {}, "Why"), el("p", { class: "faint small" }, `From ${base}, the answer without knowing any column; the bars add up to ${asShare ? percent(prediction.probability) : number(prediction.value)}${sampled}.`),
+  const total = explanation.total ?? (asShare ? prediction.probability : prediction.value);
+  const sampled = explain?.method === "sampled" ? "; sampled, so a little rough" : "";
+  return el("div", { id: "reasons" }, el("h3", {}, prediction.label === undefined ? "Why" : `Why ${prediction.label}`),
+    el("p", { class: "faint small" }, `From ${shown(explanation.base)} when nothing is known of the row to ${shown(total)}, in ${SCALES[explain?.of] || explain?.of}${sampled}.`),
     list.map((one) => reasonRow(one.column, one.contribution, most, signed(one.contribution))));
 }
 
-// A map of an image: which parts the answer rests on.
+// A map of an image: how much less sure the answer is with each part covered.
 function heatMap(prediction) {
-  const map = prediction.explanation?.map;
-  if (!Array.isArray(map) || !Array.isArray(map[0])) return null;
-  const most = Math.max(...map.flat().map(Math.abs), 1e-12);
-  const canvas = el("canvas", { class: "heat", width: map[0].length, height: map.length, role: "img", "aria-label": "parts of the image that count for the answer" });
+  const map = prediction.explanation?.drops;
+  if (!map?.length || !map[0].length) return null;
+  const most = Math.max(...map.flat().map(Math.abs));
+  if (most < 0.005) return el("p", { class: "faint small" }, "No single part decides: with any one of them covered it answers the same.");
+  const canvas = el("canvas", { class: "heat", id: "heat", width: map[0].length, height: map.length, role: "img",
+    "aria-label": `what the answer rests on: covering the strongest part takes ${percent(Math.max(...map.flat()))} off` });
   const context = canvas.getContext("2d");
   map.forEach((line, y) => line.forEach((value, x) => {
-    context.fillStyle = value >= 0 ? `rgba(28, 160, 120, ${value / most})` : `rgba(220, 140, 40, ${-value / most})`;
+    context.fillStyle = value >= 0 ? `rgba(40, 190, 145, ${value / most})` : `rgba(240, 150, 50, ${-value / most})`;
     context.fillRect(x, y, 1, 1);
   }));
-  return el("div", {}, el("h3", {}, "Why"), canvas, el("p", { class: "faint small" }, "Green parts speak for the answer, orange ones against it."));
+  return el("div", {}, el("h3", {}, "What it rests on"), canvas,
+    el("p", { class: "faint small" }, `Brighter green: covered, the answer is less sure, by up to ${percent(most)}. Orange: covered, it is surer.`));
 }
 
 function unusual(prediction) {
   const found = prediction.unusual;
   if (!found) return null;
-  if (found.columns?.length)
-    return el("div", { class: "flag", id: "unusual" }, "Unusual: ", found.columns.slice(0, 6).map((one, i) => [i ? "; " : "", el("strong", {}, one.column), ` ${REASONS[one.reason] || one.reason}`]), ". Trust this answer less.");
-  return found.unusual === true || found.score >= 0.99 ? el("div", { class: "flag", id: "unusual" }, "Unusual: unlike what it learned from. Trust this answer less.") : null;
+  const known = Number.isFinite(found.farther);
+  const mainly = found.farthest?.length ? `, mainly by ${found.farthest.map((one) => one.column).join(", ")}` : "";
+  const far = known && found.farther < FAR ? `farther from the training data than ${percent(1 - found.farther, found.farther ? 1 : 0)} of it${mainly}` : "";
+  if (!found.columns?.length && !far)
+    return known ? el("p", { class: "faint small", id: "usual" }, `An ordinary case: ${percent(found.farther, 0)} of the training data lie as far out or farther.`) : null;
+  const parts = (found.columns || []).slice(0, 6).map((one) => [el("strong", {}, one.column), ` ${REASONS[one.reason] || one.reason}`]);
+  if (far) parts.push([far]);
+  return el("div", { class: "flag", id: "unusual" }, "Unusual: ", parts.map((part, i) => [i ? "; " : "", part]), ". Trust this answer less.");
 }
 
 function warnings(prediction) {

@@ -1,7 +1,6 @@
 """The plain pages in Chromium: upload a dataset, correct a type, start a job from it, make and revoke a key."""
 
 import os
-import shutil
 import tempfile
 import unittest
 
@@ -9,8 +8,8 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from attune_server import TOP, AttuneServer, Client
-from test_walk import browser
+from attune_server import TOP, Client
+from one_server import server_and_browser
 
 SHOTS = os.environ.get("ATTUNE_SCREENSHOTS")
 
@@ -18,17 +17,11 @@ SHOTS = os.environ.get("ATTUNE_SCREENSHOTS")
 class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = AttuneServer()
-        cls.addClassCleanup(cls.server.close)
-        cls.server.start()
-        cls.profile = tempfile.mkdtemp(prefix="attune-chromium-")
-        cls.addClassCleanup(shutil.rmtree, cls.profile, True)
-        cls.browser = browser(cls.profile)
-        cls.addClassCleanup(cls.browser.quit)
+        cls.server, cls.browser = server_and_browser()
         cls.base = f"http://127.0.0.1:{cls.server.port}"
-        cls.browser.get(cls.server.sign_in_link())
 
     def setUp(self):
+        self.browser.get(self.base + "/")
         self.see("#jobs")
 
     def tearDown(self):
