@@ -170,13 +170,16 @@ settle_auth(struct http_exchange *exchange, enum http_auth_result result)
   }
 }
 
+/* *bearer: the header of a plain key, or NULL. */
 static bool
-read_credential(const struct http_request *req, struct http_credential *credential)
+read_credential(const struct http_request *req, struct http_credential *credential,
+                const char **bearer)
 {
-  const char *bearer = http_header(req, MHD_HTTP_HEADER_AUTHORIZATION);
-  if (bearer)
-    return http_auth_parse_bearer(bearer, credential)
-           || ((req->route->flags & HTTP_BASIC) && http_auth_parse_basic(bearer, credential));
+  const char *header = http_header(req, MHD_HTTP_HEADER_AUTHORIZATION);
+  *bearer = header && http_auth_parse_bearer(header, credential) ? header : NULL;
+  if (header)
+    return *bearer
+           || ((req->route->flags & HTTP_BASIC) && http_auth_parse_basic(header, credential));
   const char *cookie = http_header(req, MHD_HTTP_HEADER_COOKIE);
   return cookie && http_auth_parse_cookie(cookie, credential);
 }
@@ -186,22 +189,28 @@ static bool
 authenticate(struct http_exchange *exchange)
 {
   struct http_request *req = &exchange->req;
-  struct http_credential credential;
   unsigned flags = req->route->flags;
   if ((flags & HTTP_PUBLIC) && !(flags & HTTP_WHO))
     return true;
-  if (!read_credential(req, &credential))
+  const char *header = http_header(req, MHD_HTTP_HEADER_AUTHORIZATION);
+  enum http_auth_result result = HTTP_AUTH_OK;
+  if (!header
+      || !http_auth_recall(req->server->auth, header, exchange->started_s, &exchange->identity))
   {
-    exchange->identified = true;
-    if (!(flags & HTTP_WHO))
-      http_reply_error(req, E_UNAUTHENTICATED,
-                       http_header(req, MHD_HTTP_HEADER_AUTHORIZATION)
-                         ? "The Authorization header holds no API key of this server."
-                         : NULL);
-    return true;
+    struct http_credential credential;
+    const char *bearer;
+    if (!read_credential(req, &credential, &bearer))
+    {
+      exchange->identified = true;
+      if (!(flags & HTTP_WHO))
+        http_reply_error(req, E_UNAUTHENTICATED,
+                         header ? "The Authorization header holds no API key of this server."
+                                : NULL);
+      return true;
+    }
+    result = http_auth_check(req->server->auth, &credential, bearer,
+                             (const struct sockaddr *) &exchange->peer, &exchange->identity);
   }
-  enum http_auth_result result = http_auth_check(
-    req->server->auth, &credential, (const struct sockaddr *) &exchange->peer, &exchange->identity);
   if (result == HTTP_AUTH_ASK)
     return false;
   /* The model of this key may have been made since the key was read: look again before refusing its id. */
@@ -278,11 +287,12 @@ http_run_task(struct http_task *task, double queued_s)
   struct http_exchange *exchange = exchange_of_task(task);
   struct http_request *req = &exchange->req;
   struct http_credential credential;
+  const char *bearer;
   log_request_id(req->id);
   switch (exchange->task_kind)
   {
   case HTTP_TASK_AUTH:
-    if (read_credential(req, &credential))
+    if (read_credential(req, &credential, &bearer))
       settle_auth(exchange,
                   http_auth_ask(req->server->auth, &credential,
                                 (const struct sockaddr *) &exchange->peer, &exchange->identity));
@@ -372,9 +382,9 @@ read_head(struct http_exchange *exchange)
   }
 }
 
-/* The first call, or the first one after the key was looked up. */
+/* The first call, or the first one after the key was looked up; now_s: the clock. */
 static enum MHD_Result
-on_head(struct http_exchange *exchange)
+on_head(struct http_exchange *exchange, double now_s)
 {
   if (!http_replied(exchange) && !exchange->identified && !authenticate(exchange))
   {
@@ -383,7 +393,7 @@ on_head(struct http_exchange *exchange)
     return MHD_YES;
   }
   exchange->phase = HTTP_PHASE_BODY;
-  exchange->body_started_s = clock_monotonic_s();
+  exchange->body_started_s = now_s;
   if (!http_replied(exchange))
     http_body_begin(exchange);
   if (!http_replied(exchange) || !exchange->has_body)
@@ -456,18 +466,33 @@ http_on_access(void *context, struct MHD_Connection *connection, const char *url
       return MHD_NO;
     *slot = exchange;
     read_head(exchange);
-    return on_head(exchange);
+    return on_head(exchange, exchange->started_s);
   }
   switch (exchange->phase)
   {
   case HTTP_PHASE_HEAD:
-    return on_head(exchange);
+    return on_head(exchange, clock_monotonic_s());
   case HTTP_PHASE_BODY:
     return *data_length ? on_data(exchange, data, data_length) : on_body_end(exchange);
   case HTTP_PHASE_HANDLE:
     break;
   }
   return exchange->gone ? MHD_NO : http_reply_queue(exchange);
+}
+
+/* status: 0 = broken off. */
+static void
+log_exchange(const struct http_exchange *exchange, enum log_level level, int status, double seconds)
+{
+  const struct http_request *req = &exchange->req;
+  /* A key that somebody put into the path by mistake is not for the log. */
+  const char *secret = strstr(exchange->path, HTTP_KEY_PREFIX);
+  int shown = (int) (secret ? (size_t) (secret - exchange->path) : strlen(exchange->path));
+  log_request_id(req->id);
+  log_line(level, "%s %s %.*s%s %d %.1f ms%s", req->route ? req->route->name : "-",
+           exchange->method_text, shown, exchange->path, secret ? HTTP_KEY_PREFIX "…" : "",
+           exchange->status, seconds * 1e3, status == 0 ? " broken off" : "");
+  log_request_id(NULL);
 }
 
 void
@@ -490,14 +515,8 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
   metrics_request(daemon->server->metrics, http_route_index(req->route), status, seconds);
   http_account_end(exchange, status);
   bool quiet = req->route && (req->route->flags & HTTP_FAST) && status >= 200 && status < 400;
-  log_request_id(req->id);
-  /* A key that somebody put into the path by mistake is not for the log. */
-  const char *secret = strstr(exchange->path, HTTP_KEY_PREFIX);
-  int shown = (int) (secret ? (size_t) (secret - exchange->path) : strlen(exchange->path));
-  log_line(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s %s %.*s%s %d %.1f ms%s",
-           req->route ? req->route->name : "-", exchange->method_text, shown, exchange->path,
-           secret ? HTTP_KEY_PREFIX "…" : "", exchange->status, seconds * 1e3,
-           status == 0 ? " broken off" : "");
-  log_request_id(NULL);
+  enum log_level level = quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+  if (log_is_written(level))
+    log_exchange(exchange, level, status, seconds);
   http_exchange_free(exchange);
 }

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "server/error.h"
@@ -178,6 +179,9 @@ void http_reply_empty(struct http_request *req); /* 204 */
 /* Bytes with a content type; copied. */
 void http_reply_bytes(struct http_request *req, int status, const char *content_type,
                       const void *bytes, size_t length);
+/* The same of what is in `text`, which is taken and left empty. */
+void http_reply_buf(struct http_request *req, int status, const char *content_type,
+                    struct buf *text);
 /* The `length` bytes of a file from its start; takes the descriptor. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd, uint64_t length);
 /* As http_reply_bytes with memory the caller keeps for ever (pages compiled in), with an ETag. */

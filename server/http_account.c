@@ -36,7 +36,7 @@ http_account_begin(struct http_exchange *exchange)
   size_t per_minute = req->limits->requests_per_minute;
   struct rate_state state;
   bool allowed =
-    rate_take(req->server->rate, req->tenant_id, (double) per_minute, clock_monotonic_s(), &state);
+    rate_take(req->server->rate, req->tenant_id, (double) per_minute, exchange->started_s, &state);
   if (state.low)
     tell_rate(req, &state);
   if (!allowed)

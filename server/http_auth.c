@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/http_auth_memo.h"
 
 #define ID_CHARS 20
 #define SECRET_CHARS 43
@@ -21,6 +23,7 @@
 #define STALE_SECONDS 120.0
 #define RETRY_DATABASE_SECONDS 1.0
 #define ASK_AGAIN_SECONDS 5.0
+#define MEMO_SECONDS 1.0
 #define BUCKETS 1024
 #define ENTRIES_MAX 20000
 #define PEERS 4096
@@ -52,7 +55,7 @@ struct http_auth
   pthread_mutex_t lock;
   struct auth_entry *buckets[BUCKETS];
   size_t count;
-  uint64_t generation; /* raised by every forgetting */
+  atomic_uint_fast64_t generation; /* raised, with the lock held, by every forgetting */
   bool listening;
   double unheard_since_s;
   double database_failed_s;
@@ -192,6 +195,7 @@ http_auth_new(struct db_pool *db)
   if (!auth)
     return NULL;
   auth->db = db;
+  auth->generation = http_auth_memo_generation();
   auth->all.tokens = ALL_BURST;
   auth->database_failed_s = -RETRY_DATABASE_SECONDS;
   auth->unheard_since_s = clock_monotonic_s();
@@ -329,6 +333,7 @@ http_auth_listening(struct http_auth *auth, bool listening)
   pthread_mutex_lock(&auth->lock);
   if (auth->listening && !listening)
     auth->unheard_since_s = clock_monotonic_s();
+  auth->generation++;
   auth->listening = listening;
   pthread_mutex_unlock(&auth->lock);
 }
@@ -403,9 +408,29 @@ judge(struct http_auth *auth, struct auth_entry *entry, const struct http_creden
   return HTTP_AUTH_OK;
 }
 
+bool
+http_auth_recall(struct http_auth *auth, const char *header, double now_s,
+                 struct http_identity *identity)
+{
+  return http_auth_memo_find(atomic_load_explicit(&auth->generation, memory_order_acquire), header,
+                             now_s, identity);
+}
+
+/* With the lock held: whether this thread may take the entry's word without asking here, and until when. */
+static bool
+may_note(const struct http_auth *auth, const struct auth_entry *entry, double now_s,
+         double *until_s)
+{
+  double fresh_until_s = entry->read_s + FRESH_SECONDS;
+  *until_s = now_s + MEMO_SECONDS;
+  return auth->listening && !entry->suspect && *until_s <= fresh_until_s
+         && !(entry->expires_us
+              && clock_unix_us() >= entry->expires_us - 1000000 - (int64_t) (1e6 * MEMO_SECONDS));
+}
+
 enum http_auth_result
 http_auth_check(struct http_auth *auth, const struct http_credential *credential,
-                const struct sockaddr *peer, struct http_identity *identity)
+                const char *header, const struct sockaddr *peer, struct http_identity *identity)
 {
   double now_s = clock_monotonic_s();
   pthread_mutex_lock(&auth->lock);
@@ -413,7 +438,12 @@ http_auth_check(struct http_auth *auth, const struct http_credential *credential
     *find(auth, credential->by_session, credential->key_id, credential->hash);
   enum http_auth_result result;
   if (entry)
+  {
+    double until_s;
     result = judge(auth, entry, credential, peer, now_s, identity);
+    if (result == HTTP_AUTH_OK && header && may_note(auth, entry, now_s, &until_s))
+      http_auth_memo_keep(auth->generation, header, until_s, identity);
+  }
   else
     result = may_guess(auth, peer, now_s, false) ? HTTP_AUTH_ASK : HTTP_AUTH_SLOW_DOWN;
   pthread_mutex_unlock(&auth->lock);

@@ -4,7 +4,7 @@
  * a cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept, compared in constant time.
  * What the database said is cached for a short time: forgotten at once when the event hub hears of a
  * change, looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database
- * is away. What its tenant may use comes with a key. Guessing is slowed down per address and in all. Thread-safe.
+ * is away; and by each thread for a second, until anything is forgotten. What its tenant may use comes with a key. Guessing is slowed down per address and in all. Thread-safe.
  */
 #ifndef ATTUNE_SERVER_HTTP_AUTH_H
 #define ATTUNE_SERVER_HTTP_AUTH_H
@@ -71,9 +71,13 @@ bool http_auth_parse_cookie(const char *cookie, struct http_credential *credenti
 struct http_auth *http_auth_new(struct db_pool *db);
 void http_auth_free(struct http_auth *auth);
 
-/* From memory only. */
+/* Whether this thread found the same Authorization header to be good less than a second ago, and nothing was forgotten
+ * since. */
+bool http_auth_recall(struct http_auth *auth, const char *header, double now_s,
+                      struct http_identity *identity);
+/* From memory only. `header` NULL, or the Authorization header, to be recalled. */
 enum http_auth_result http_auth_check(struct http_auth *auth,
-                                      const struct http_credential *credential,
+                                      const struct http_credential *credential, const char *header,
                                       const struct sockaddr *peer, struct http_identity *identity);
 /* From the database. */
 enum http_auth_result http_auth_ask(struct http_auth *auth,

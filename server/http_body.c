@@ -101,6 +101,7 @@ begin_upload(struct http_exchange *exchange)
   if (!http_account_upload(exchange))
     return;
   bool digest = (req->route->flags & HTTP_CREATES) && http_header(req, "Idempotency-Key");
+  free(exchange->buffer);
   exchange->buffer = malloc(SPOOL_BUFFER);
   exchange->buffer_capacity = SPOOL_BUFFER;
   exchange->upload = http_upload_new(req, form ? boundary : NULL, digest);
@@ -180,7 +181,9 @@ http_body_take(struct http_exchange *exchange, const char *bytes, size_t *length
   struct http_request *req = &exchange->req;
   if (http_replied(exchange))
     return discard(exchange, length);
-  if (is_stalled(exchange))
+  /* what is whole now came in time */
+  bool last = exchange->received + *length == exchange->declared;
+  if (!last && is_stalled(exchange))
     http_reply_error(req, E_REQUEST_TIMEOUT, NULL);
   else if (exchange->received + *length > body_limit(exchange))
     refuse_size(exchange);
@@ -202,7 +205,7 @@ http_body_take(struct http_exchange *exchange, const char *bytes, size_t *length
     return discard(exchange, length);
   }
   exchange->received += *length;
-  if (exchange->buffer)
+  if (req->route->flags & (HTTP_JSON | HTTP_BYTES))
   {
     memcpy(exchange->buffer + exchange->buffer_length, bytes, *length);
     exchange->buffer_length += *length;
@@ -240,9 +243,9 @@ http_body_settle(struct http_exchange *exchange)
   struct err_info info;
   if (http_replied(exchange) || exchange->upload)
     return;
-  req->body = exchange->buffer ? exchange->buffer : "";
+  req->body = exchange->buffer_length ? exchange->buffer : "";
   req->body_length = exchange->buffer_length;
-  if (exchange->buffer)
+  if (exchange->buffer_length)
     exchange->buffer[exchange->buffer_length] = '\0';
   if (!(req->route->flags & HTTP_JSON) || req->body_length == 0)
     return;
@@ -258,9 +261,7 @@ void
 http_body_free(struct http_exchange *exchange)
 {
   http_upload_free(exchange->upload);
-  free(exchange->buffer);
   exchange->upload = NULL;
-  exchange->buffer = NULL;
 }
 
 void

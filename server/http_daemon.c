@@ -153,7 +153,7 @@ http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats)
   const union MHD_DaemonInfo *about =
     MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
   stats->connections = about ? about->num_connections : 0;
-  stats->open = daemon->open;
+  stats->open = http_daemon_open(daemon);
   stats->suspended = daemon->suspended;
   stats->streams = daemon->streams;
   stats->waiting = http_pool_length(daemon->waiting);
@@ -166,9 +166,9 @@ wait_until_idle(struct http_daemon *daemon, double seconds)
 {
   double deadline_s = clock_monotonic_s() + seconds;
   struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-  while (daemon->open > 0 && clock_monotonic_s() < deadline_s)
+  while (http_daemon_open(daemon) > 0 && clock_monotonic_s() < deadline_s)
     nanosleep(&moment, NULL);
-  return daemon->open == 0;
+  return http_daemon_open(daemon) == 0;
 }
 
 void
@@ -183,7 +183,7 @@ http_daemon_drain(struct http_daemon *daemon)
   wait_until_idle(daemon, DRAIN_SECONDS);
   daemon->closing = true;
   if (!wait_until_idle(daemon, 1.0))
-    log_warning("%zu requests did not end in time", (size_t) daemon->open);
+    log_warning("%zu requests did not end in time", http_daemon_open(daemon));
 }
 
 bool
@@ -199,13 +199,7 @@ http_daemon_stop(struct http_daemon *daemon)
   http_registry_free(daemon->registry);
   http_pool_free(daemon->waiting);
   http_pool_free(daemon->computing);
-  while (daemon->free_list)
-  {
-    struct http_exchange *exchange = daemon->free_list;
-    daemon->free_list = exchange->next;
-    arena_free(exchange->req.arena);
-    free(exchange);
-  }
+  http_daemon_free_spares(daemon);
   http_daemon_forget_lapsed(daemon);
   pthread_mutex_destroy(&daemon->lock);
   free(daemon);

@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <sys/socket.h>
 
+#include "base/lane.h"
 #include "server/http.h"
 #include "server/http_auth.h"
 #include "server/http_wait.h"
@@ -60,6 +61,7 @@ struct http_exchange
 {
   struct http_request req;
   struct http_daemon *daemon;
+  struct http_lane *lane; /* it is counted there */
   struct MHD_Connection *connection;
   struct http_task task; /* its place in a pool's queue */
   enum http_task_kind task_kind;
@@ -123,6 +125,14 @@ struct http_exchange
   struct http_exchange *next; /* in the free list */
 };
 
+/* What one event thread needs at every request. */
+struct http_lane
+{
+  atomic_size_t open;                    /* requests begun and not completed */
+  _Atomic(struct http_exchange *) spare; /* the one freed last; the others are in the free list */
+  char apart[LANE_BYTES];
+};
+
 struct http_daemon
 {
   struct server *server;
@@ -136,12 +146,13 @@ struct http_daemon
     *lapsed; /* given up while the database was away: their leases are to be ended; owned */
   struct http_exchange *free_list;
   size_t free_count;
-  atomic_size_t open;      /* requests begun and not completed */
-  atomic_size_t suspended; /* of those, handed out by the event threads */
+  atomic_size_t suspended; /* of the open requests, handed out by the event threads */
   atomic_size_t streams;
   atomic_bool closing; /* no new requests */
   uint64_t id_prefix;
   atomic_uint_fast64_t id_next;
+  char apart[LANE_BYTES];
+  struct http_lane lanes[LANES];
 };
 
 /* http_request.c: begins and ends; the free list. */
@@ -149,6 +160,10 @@ struct http_exchange *http_exchange_new(struct http_daemon *daemon,
                                         struct MHD_Connection *connection, const char *url,
                                         const char *method);
 void http_exchange_free(struct http_exchange *exchange);
+/* Frees those kept for later requests. */
+void http_daemon_free_spares(struct http_daemon *daemon);
+/* Requests begun and not completed. */
+size_t http_daemon_open(const struct http_daemon *daemon);
 /* Gives the database connection of the request back. */
 void http_request_release_db(struct http_request *req);
 

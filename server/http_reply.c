@@ -138,18 +138,38 @@ http_reply_empty(struct http_request *req)
          MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT));
 }
 
-void
-http_reply_bytes(struct http_request *req, int status, const char *content_type, const void *bytes,
-                 size_t length)
+static void
+reply_memory(struct http_request *req, int status, const char *content_type, void *bytes,
+             size_t length, enum MHD_ResponseMemoryMode mode)
 {
-  struct MHD_Response *response =
-    MHD_create_response_from_buffer(length, (void *) (uintptr_t) bytes, MHD_RESPMEM_MUST_COPY);
+  struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes, mode);
   if (response)
   {
     add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
   }
+  else if (mode == MHD_RESPMEM_MUST_FREE)
+    free(bytes);
   settle(req, status, response);
+}
+
+void
+http_reply_bytes(struct http_request *req, int status, const char *content_type, const void *bytes,
+                 size_t length)
+{
+  reply_memory(req, status, content_type, (void *) (uintptr_t) bytes, length,
+               MHD_RESPMEM_MUST_COPY);
+}
+
+void
+http_reply_buf(struct http_request *req, int status, const char *content_type, struct buf *text)
+{
+  size_t length;
+  char *bytes = buf_take(text, &length);
+  if (bytes)
+    reply_memory(req, status, content_type, bytes, length, MHD_RESPMEM_MUST_FREE);
+  else
+    settle(req, status, NULL);
 }
 
 void

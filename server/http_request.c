@@ -14,6 +14,9 @@
 
 #define ARENA_BLOCK 4096
 #define FREE_LIST_MAX 256
+#define IDS_AT_ONCE 64
+/* A body's buffer is kept for the next request unless it is larger. */
+#define SPARE_BUFFER_MAX ((size_t) 16 << 10)
 #define QUERY_MAX 100
 #define DB_WAIT_SECONDS 5.0
 #define PARK_SECONDS 2.0
@@ -35,26 +38,99 @@ set_id(struct http_exchange *exchange)
     memcpy(req->id, sent, length + 1);
   else
   {
-    uint64_t number = atomic_fetch_add(&exchange->daemon->id_next, 1);
+    static _Thread_local uint64_t next, left;
+    if (left == 0)
+    {
+      next = atomic_fetch_add(&exchange->daemon->id_next, IDS_AT_ONCE);
+      left = IDS_AT_ONCE;
+    }
+    left--;
+    uint64_t number = next++;
     uint32_t parts[] = {htonl((uint32_t) exchange->daemon->id_prefix), htonl((uint32_t) number)};
     memcpy(req->id, "req_", 4);
     text_hex_encode(parts, sizeof parts, req->id + 4);
   }
 }
 
-struct http_exchange *
-http_exchange_new(struct http_daemon *daemon, struct MHD_Connection *connection, const char *url,
-                  const char *method)
+static void
+free_exchange(struct http_exchange *exchange)
 {
+  if (!exchange)
+    return;
+  arena_free(exchange->req.arena);
+  free(exchange->buffer);
+  free(exchange);
+}
+
+/* One that was used before: with its arena, and perhaps a buffer; or NULL. */
+static struct http_exchange *
+take_spare(struct http_daemon *daemon, struct http_lane *lane)
+{
+  struct http_exchange *exchange = atomic_exchange(&lane->spare, NULL);
+  if (exchange)
+    return exchange;
   pthread_mutex_lock(&daemon->lock);
-  struct http_exchange *exchange = daemon->free_list;
+  exchange = daemon->free_list;
   if (exchange)
   {
     daemon->free_list = exchange->next;
     daemon->free_count--;
   }
   pthread_mutex_unlock(&daemon->lock);
+  return exchange;
+}
+
+/* Most requests end before the thread begins another: their places pass from one to the next without a lock. */
+static void
+keep_spare(struct http_daemon *daemon, struct http_lane *lane, struct http_exchange *exchange)
+{
+  exchange = atomic_exchange(&lane->spare, exchange);
+  if (!exchange)
+    return;
+  pthread_mutex_lock(&daemon->lock);
+  bool kept = daemon->free_count < FREE_LIST_MAX;
+  if (kept)
+  {
+    exchange->next = daemon->free_list;
+    daemon->free_list = exchange;
+    daemon->free_count++;
+  }
+  pthread_mutex_unlock(&daemon->lock);
+  if (!kept)
+    free_exchange(exchange);
+}
+
+void
+http_daemon_free_spares(struct http_daemon *daemon)
+{
+  for (size_t i = 0; i < LANES; i++)
+    free_exchange(atomic_exchange(&daemon->lanes[i].spare, NULL));
+  while (daemon->free_list)
+  {
+    struct http_exchange *exchange = daemon->free_list;
+    daemon->free_list = exchange->next;
+    free_exchange(exchange);
+  }
+}
+
+size_t
+http_daemon_open(const struct http_daemon *daemon)
+{
+  size_t open = 0;
+  for (size_t i = 0; i < LANES; i++)
+    open += atomic_load(&daemon->lanes[i].open);
+  return open;
+}
+
+struct http_exchange *
+http_exchange_new(struct http_daemon *daemon, struct MHD_Connection *connection, const char *url,
+                  const char *method)
+{
+  struct http_lane *lane = &daemon->lanes[lane_of_thread()];
+  struct http_exchange *exchange = take_spare(daemon, lane);
   struct arena *arena = exchange ? exchange->req.arena : arena_new(ARENA_BLOCK);
+  char *buffer = exchange ? exchange->buffer : NULL;
+  size_t buffer_capacity = exchange ? exchange->buffer_capacity : 0;
   if (!exchange)
     exchange = malloc(sizeof *exchange);
   if (!arena || !exchange)
@@ -64,19 +140,22 @@ http_exchange_new(struct http_daemon *daemon, struct MHD_Connection *connection,
     return NULL;
   }
   memset(exchange, 0, sizeof *exchange);
+  exchange->buffer = buffer;
+  exchange->buffer_capacity = buffer_capacity;
   exchange->req.arena = arena;
   exchange->req.server = daemon->server;
   exchange->req.limits = &daemon->server->limits;
   exchange->req.exchange = exchange;
   exchange->req.content_type = "";
   exchange->daemon = daemon;
+  exchange->lane = lane;
   exchange->connection = connection;
   exchange->path = url;
   exchange->method_text = method;
   exchange->head_only = strcmp(method, "HEAD") == 0;
   exchange->started_s = clock_monotonic_s();
   set_id(exchange);
-  atomic_fetch_add(&daemon->open, 1);
+  atomic_fetch_add(&lane->open, 1);
   return exchange;
 }
 
@@ -102,23 +181,16 @@ http_exchange_free(struct http_exchange *exchange)
   json_decref(exchange->replay_answer);
   if (exchange->response)
     MHD_destroy_response(exchange->response);
-  struct arena *arena = req->arena;
-  arena_reset(arena);
-  pthread_mutex_lock(&daemon->lock);
-  bool kept = daemon->free_count < FREE_LIST_MAX;
-  if (kept)
+  if (exchange->buffer_capacity > SPARE_BUFFER_MAX)
   {
-    exchange->next = daemon->free_list;
-    daemon->free_list = exchange;
-    daemon->free_count++;
+    free(exchange->buffer);
+    exchange->buffer = NULL;
+    exchange->buffer_capacity = 0;
   }
-  pthread_mutex_unlock(&daemon->lock);
-  if (!kept)
-  {
-    arena_free(arena);
-    free(exchange);
-  }
-  atomic_fetch_sub(&daemon->open, 1);
+  arena_reset(req->arena);
+  struct http_lane *lane = exchange->lane;
+  keep_spare(daemon, lane, exchange);
+  atomic_fetch_sub(&lane->open, 1);
 }
 
 /* ---- what was asked -------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@ server_libserver_a_SOURCES = \
   server/http.c server/http.h server/http_internal.h \
   server/http_account.c \
   server/http_auth.c server/http_auth.h \
+  server/http_auth_memo.c server/http_auth_memo.h \
   server/http_body.c \
   server/http_daemon.c server/http_daemon.h \
   server/http_idempotency.c \

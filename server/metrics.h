@@ -1,7 +1,8 @@
 /* Counts and latencies of requests per route, for /metrics.
  *
- * Fixed arrays of atomic counters: counting takes no lock and any thread may do it. Routes are known by
- * their number in the table; one more row counts what matched no route.
+ * Fixed arrays of atomic counters, one for each lane of threads: counting takes no lock, any thread may do it, and
+ * threads don't wait for each other. Routes are known by their number in the table; one more row counts what matched
+ * no route.
  */
 #ifndef ATTUNE_SERVER_METRICS_H
 #define ATTUNE_SERVER_METRICS_H

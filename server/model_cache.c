@@ -408,6 +408,11 @@ model_cache_release(struct model_cache *cache, struct model_ref *ref)
   if (!ref->entry)
     return;
   pthread_mutex_lock(&cache->mutex);
+  if (ref->measured_us > 0.0)
+  {
+    struct entry *entry = ref->entry;
+    entry->us_per_row = 0.9 * entry->us_per_row + 0.1 * ref->measured_us;
+  }
   surplus = unref_locked(cache, ref->entry);
   pthread_mutex_unlock(&cache->mutex);
   ref->entry = NULL;
@@ -429,15 +434,10 @@ model_cache_forget(struct model_cache *cache, const char *model_id)
 }
 
 void
-model_cache_measured(struct model_cache *cache, struct model_ref *ref, double us_per_row)
+model_cache_measured(struct model_ref *ref, double us_per_row)
 {
-  struct entry *entry = ref->entry;
-
-  if (!entry || !isfinite(us_per_row) || us_per_row <= 0.0)
-    return;
-  pthread_mutex_lock(&cache->mutex);
-  entry->us_per_row = 0.9 * entry->us_per_row + 0.1 * us_per_row;
-  pthread_mutex_unlock(&cache->mutex);
+  if (isfinite(us_per_row) && us_per_row > 0.0)
+    ref->measured_us = us_per_row;
 }
 
 /* Each thread keeps the one it used last, so that the common prediction takes no lock for it. */

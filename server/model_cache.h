@@ -25,8 +25,9 @@ struct model_ref
   const char *model_name;
   int version;
   int shadow;        /* a version that answers the call, too, for comparison (shadow.h); 0 = none */
-  double us_per_row; /* measured; updated by model_cache_measured */
-  void *entry;       /* private */
+  double us_per_row; /* measured by earlier calls */
+  double measured_us; /* by this one, 0 = not; noted when the reference is released */
+  void *entry;        /* private */
 };
 
 struct model_cache *model_cache_new(size_t max_bytes);
@@ -45,8 +46,8 @@ void model_cache_release(struct model_cache *cache, struct model_ref *ref);
 
 /* Something changed about this model: aliases are looked up again at the next get. NULL = all. */
 void model_cache_forget(struct model_cache *cache, const char *model_id);
-/* Folds a measurement of a predict call into the model's µs per row. */
-void model_cache_measured(struct model_cache *cache, struct model_ref *ref, double us_per_row);
+/* Folds a measurement of a predict call into the model's µs per row, when the reference is released. */
+void model_cache_measured(struct model_ref *ref, double us_per_row);
 
 /* A workspace to predict with, kept for reuse between requests: take, predict, give. NULL = no memory. */
 struct model_workspace *model_cache_workspace_take(struct model_cache *cache);

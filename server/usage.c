@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/lane.h"
 #include "base/log.h"
 #include "sql/db_usage.h"
 
@@ -28,15 +29,24 @@ struct counter
   double amounts[USAGE_KINDS];
 };
 
+/* What the threads of a lane counted. */
+struct usage_lane
+{
+  pthread_mutex_t lock; /* of what follows */
+  struct counter *buckets[BUCKETS];
+  char apart[LANE_BYTES];
+};
+
 struct usage
 {
   struct db_pool *db;
   pthread_t thread;
-  pthread_mutex_t writing; /* one writes at a time; taken before `lock` */
+  pthread_mutex_t writing; /* one writes at a time; taken before a lane's */
   pthread_mutex_t lock;    /* of what follows */
   pthread_cond_t wake;
   bool stopping;
-  struct counter *buckets[BUCKETS];
+  char apart[LANE_BYTES];
+  struct usage_lane lanes[LANES];
 };
 
 void
@@ -46,8 +56,9 @@ usage_count(struct usage *usage, const char *tenant_id, const double amounts[USA
   uint64_t number = 14695981039346656037u;
   for (const char *c = tenant_id; *c; c++)
     number = (number ^ (unsigned char) *c) * 1099511628211u;
-  pthread_mutex_lock(&usage->lock);
-  struct counter **at = &usage->buckets[number % BUCKETS];
+  struct usage_lane *lane = &usage->lanes[lane_of_thread()];
+  pthread_mutex_lock(&lane->lock);
+  struct counter **at = &lane->buckets[number % BUCKETS];
   while (*at && ((*at)->day != day || strcmp((*at)->tenant_id, tenant_id) != 0))
     at = &(*at)->next;
   if (!*at && (*at = calloc(1, sizeof **at)))
@@ -57,24 +68,30 @@ usage_count(struct usage *usage, const char *tenant_id, const double amounts[USA
   }
   for (size_t i = 0; *at && i < USAGE_KINDS; i++)
     (*at)->amounts[i] += amounts[i];
-  pthread_mutex_unlock(&usage->lock);
+  pthread_mutex_unlock(&lane->lock);
 }
 
-/* With the lock held: takes all counters out, as one list. */
+/* Takes all counters out, as one list; a tenant's day may be in it once for each lane. */
 static struct counter *
 take_all(struct usage *usage, size_t *count)
 {
   struct counter *all = NULL;
   *count = 0;
-  for (size_t i = 0; i < BUCKETS; i++)
-    while (usage->buckets[i])
-    {
-      struct counter *counter = usage->buckets[i];
-      usage->buckets[i] = counter->next;
-      counter->next = all;
-      all = counter;
-      ++*count;
-    }
+  for (size_t n = 0; n < LANES; n++)
+  {
+    struct usage_lane *lane = &usage->lanes[n];
+    pthread_mutex_lock(&lane->lock);
+    for (size_t i = 0; i < BUCKETS; i++)
+      while (lane->buckets[i])
+      {
+        struct counter *counter = lane->buckets[i];
+        lane->buckets[i] = counter->next;
+        counter->next = all;
+        all = counter;
+        ++*count;
+      }
+    pthread_mutex_unlock(&lane->lock);
+  }
   return all;
 }
 
@@ -101,12 +118,13 @@ write_counters(struct db_conn *conn, const struct counter *all, size_t count)
 static void
 put_back(struct usage *usage, struct counter *counter)
 {
-  pthread_mutex_lock(&usage->lock);
-  struct counter **at = &usage->buckets[0];
+  struct usage_lane *lane = &usage->lanes[0];
+  pthread_mutex_lock(&lane->lock);
+  struct counter **at = &lane->buckets[0];
   while (*at)
     at = &(*at)->next;
   *at = counter;
-  pthread_mutex_unlock(&usage->lock);
+  pthread_mutex_unlock(&lane->lock);
 }
 
 void
@@ -114,9 +132,7 @@ usage_flush(struct usage *usage, struct db_conn *conn)
 {
   size_t count;
   pthread_mutex_lock(&usage->writing);
-  pthread_mutex_lock(&usage->lock);
   struct counter *all = take_all(usage, &count);
-  pthread_mutex_unlock(&usage->lock);
   if (all && !write_counters(conn, all, count))
   {
     log_warning("usage could not be written; it will be tried again");
@@ -163,6 +179,17 @@ run(void *context)
   return NULL;
 }
 
+static void
+free_usage(struct usage *usage)
+{
+  for (size_t i = 0; i < LANES; i++)
+    pthread_mutex_destroy(&usage->lanes[i].lock);
+  pthread_mutex_destroy(&usage->lock);
+  pthread_mutex_destroy(&usage->writing);
+  pthread_cond_destroy(&usage->wake);
+  free(usage);
+}
+
 enum err
 usage_start(struct db_pool *db, struct usage **out, struct err_info *info)
 {
@@ -176,14 +203,13 @@ usage_start(struct db_pool *db, struct usage **out, struct err_info *info)
   pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&usage->lock, NULL);
   pthread_mutex_init(&usage->writing, NULL);
+  for (size_t i = 0; i < LANES; i++)
+    pthread_mutex_init(&usage->lanes[i].lock, NULL);
   usage->db = db;
   int failed = pthread_create(&usage->thread, NULL, run, usage);
   if (failed)
   {
-    pthread_mutex_destroy(&usage->lock);
-    pthread_mutex_destroy(&usage->writing);
-    pthread_cond_destroy(&usage->wake);
-    free(usage);
+    free_usage(usage);
     return err_set_errno(info, ERR_MEMORY, failed, "could not start a thread");
   }
   *out = usage;
@@ -208,8 +234,5 @@ usage_stop(struct usage *usage)
     free(all);
     all = next;
   }
-  pthread_mutex_destroy(&usage->lock);
-  pthread_mutex_destroy(&usage->writing);
-  pthread_cond_destroy(&usage->wake);
-  free(usage);
+  free_usage(usage);
 }

@@ -11,7 +11,7 @@
 #include "sql/db_exec.h"
 
 #define ID_RANDOM 20
-#define ID_POOL 64 /* ids whose random bytes are fetched at once */
+#define ID_POOL 256 /* ids whose random bytes are fetched at once */
 
 /* Writes the characters of 20 random bytes and a NUL. */
 static void

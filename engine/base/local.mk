@@ -12,6 +12,7 @@ engine_libbase_a_SOURCES = \
   engine/base/json_wide.c \
   engine/base/json_write.c \
   engine/base/la.c engine/base/la.h \
+  engine/base/lane.c engine/base/lane.h \
   engine/base/log.c engine/base/log.h \
   engine/base/options.c engine/base/options.h \
   engine/base/options_help.c \

@@ -197,6 +197,12 @@ build_text(struct line *line, enum log_level level, const char *stamp, const cha
   line->bytes[line->length++] = '\n';
 }
 
+bool
+log_is_written(enum log_level level)
+{
+  return level >= settings.least;
+}
+
 void
 log_line(enum log_level level, const char *format, ...)
 {

@@ -27,6 +27,9 @@ bool log_level_parse(const char *name, enum log_level *level);
 void log_request_id(const char *id);
 void log_job_id(const char *id);
 
+/* Whether lines of that level are written, for who would have to gather what they say. */
+bool log_is_written(enum log_level level);
+
 /* Writes one line. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -442,6 +442,6 @@ dialect_reply_text(struct http_request *req, struct buf *text)
   if (text->failed)
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else
-    http_reply_bytes(req, 200, "application/json", text->data, text->length);
+    http_reply_buf(req, 200, "application/json", text);
   buf_free(text);
 }

@@ -5,18 +5,21 @@
 #include "server/handler/predict_call.h"
 #include "server/handler/predict_reply.h"
 
+/* Of one row's answer: not more than what malloc gives from its thread's own cache. */
+#define ANSWER_USUAL 500
+
 static void
 reply(struct http_request *req, const struct model_ref *ref, const struct model_about *about,
       const char *prediction_id, const struct predict_input *input, const float *outputs)
 {
   struct buf text = {.data = NULL};
 
+  buf_reserve(&text, ANSWER_USUAL);
   predict_reply_write(ref, about, prediction_id, input, outputs, &text);
   if (text.failed)
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else
-    http_reply_bytes(req, input->good_count < input->count ? 207 : 200, "application/json",
-                     text.data, text.length);
+    http_reply_buf(req, input->good_count < input->count ? 207 : 200, "application/json", &text);
   buf_free(&text);
 }
 

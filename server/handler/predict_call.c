@@ -86,8 +86,7 @@ run_model(struct http_request *req, struct model_ref *ref, const struct model_ab
                              input->good_count, outputs, info);
   model_cache_workspace_give(req->server->models, workspace);
   if (rc == ERR_OK)
-    model_cache_measured(req->server->models, ref,
-                         1e6 * (clock_monotonic_s() - started) / (double) input->good_count);
+    model_cache_measured(ref, 1e6 * (clock_monotonic_s() - started) / (double) input->good_count);
   return rc;
 }
 

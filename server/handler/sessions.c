@@ -50,7 +50,7 @@ find_key(struct http_request *req, struct db_conn *conn, const char **key_id)
     if (strlen(text) < HTTP_TOKEN_SIZE && http_auth_parse_bearer(header, &credential))
     {
       const struct sockaddr *peer = http_peer(req);
-      result = http_auth_check(req->server->auth, &credential, peer, &identity);
+      result = http_auth_check(req->server->auth, &credential, NULL, peer, &identity);
       if (result == HTTP_AUTH_ASK)
         result = http_auth_ask(req->server->auth, &credential, peer, &identity);
     }

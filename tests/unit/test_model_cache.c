@@ -397,7 +397,7 @@ ask_many(void *context)
     snprintf(name, sizeof name, "m%d", i % 4);
     if (get(cache, name, 0, NULL, &ref) != ERR_OK || strcmp(ref.model_name, name) != 0)
       return "a wrong answer";
-    model_cache_measured(cache, &ref, 10.0);
+    model_cache_measured(&ref, 10.0);
     model_cache_release(cache, &ref);
     if (i % 7 == 0)
       model_cache_forget(cache, NULL);
