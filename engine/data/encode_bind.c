@@ -118,8 +118,12 @@ encode_plan_numbers(const struct encoder *encoder, const struct table *table, si
   for (size_t first = 0; first < plan->number_count; first += RUN)
   {
     size_t left = plan->number_count - first, count = left < RUN ? left : RUN;
-    for (size_t i = 0; i < count; i++)
-      value[i] = table->columns[plan->number_source[first + i]].number[row];
+    if (table->cells != NULL)
+      for (size_t i = 0; i < count; i++)
+        value[i] = table->cells[plan->number_source[first + i] * table->row_count + row];
+    else
+      for (size_t i = 0; i < count; i++)
+        value[i] = table->columns[plan->number_source[first + i]].number[row];
     if (encoder->view == ENCODE_DENSE)
       scale_run(count, value, plan->centre + first, plan->scale + first, out);
     else

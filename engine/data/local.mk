@@ -58,6 +58,7 @@ engine_libdata_a_SOURCES = \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
   engine/data/row_batch_scan.c \
+  engine/data/row_batch_spare.c \
   engine/data/row_schema.c engine/data/row_schema.h \
   engine/data/sandbox.c engine/data/sandbox.h \
   engine/data/schema_edit.c engine/data/schema_edit.h \

@@ -14,12 +14,6 @@
 #define VALUE_SHOWN 80
 
 static bool
-has_numbers(const struct row_column *column)
-{
-  return column->type == COLUMN_NUMERIC || column->type == COLUMN_DATETIME;
-}
-
-static bool
 has_texts(const struct row_schema *schema)
 {
   for (size_t c = 0; c < schema->count; c++)
@@ -28,37 +22,36 @@ has_texts(const struct row_schema *schema)
   return false;
 }
 
-/* Missing values for all columns of numbers, one column after the other. */
-static double *
+/* Room for all columns of numbers, one column after the other. */
+static bool
 make_numbers(struct row_batch *batch, size_t rows)
 {
-  size_t columns = 0, cells;
+  size_t columns = 0;
   for (size_t c = 0; c < batch->schema->count; c++)
-    columns += has_numbers(&batch->schema->columns[c]);
-  if (__builtin_mul_overflow(columns, rows, &cells))
-    return NULL;
-  double *numbers = arena_array(batch->arena, cells, sizeof *numbers);
-  for (size_t i = 0; numbers != NULL && i < cells; i++)
-    numbers[i] = (double) NAN;
-  return numbers;
+    columns += row_column_has_numbers(&batch->schema->columns[c]);
+  if (__builtin_mul_overflow(columns, rows, &batch->number_count))
+    return false;
+  batch->numbers = arena_array(batch->arena, batch->number_count, sizeof *batch->numbers);
+  return batch->numbers != NULL;
 }
 
 static enum err
 make_columns(struct row_batch *batch, size_t rows)
 {
   size_t count = batch->schema->count;
-  double *numbers = make_numbers(batch, rows);
+  bool made = make_numbers(batch, rows);
+  double *numbers = batch->numbers;
   if (has_texts(batch->schema))
     batch->texts = arena_array(batch->arena, count, sizeof *batch->texts);
   struct column *columns = arena_array(batch->arena, count, sizeof *columns);
-  if (columns == NULL || numbers == NULL || (batch->texts == NULL && has_texts(batch->schema)))
+  if (columns == NULL || !made || (batch->texts == NULL && has_texts(batch->schema)))
     return ERR_MEMORY;
   for (size_t c = 0; c < count; c++)
   {
     const struct row_column *known = &batch->schema->columns[c];
     columns[c].name = known->name;
     columns[c].type = known->type;
-    if (has_numbers(known))
+    if (row_column_has_numbers(known))
     {
       columns[c].number = numbers;
       numbers += rows;
@@ -75,14 +68,16 @@ make_columns(struct row_batch *batch, size_t rows)
     int32_t *codes = arena_array(batch->arena, rows, sizeof *codes);
     if (codes == NULL)
       return ERR_MEMORY;
-    for (size_t i = 0; i < rows; i++)
-      codes[i] = -1;
     columns[c].code = codes;
     columns[c].categories = known->categories;
     columns[c].category_count = known->category_count;
   }
-  batch->table = (struct table){
-    .row_count = rows, .column_count = count, .columns = columns, .layout = batch->schema->layout};
+  batch->table = (struct table){.row_count = rows,
+                                .column_count = count,
+                                .columns = columns,
+                                .layout = batch->schema->layout,
+                                .cells = batch->schema->all_numbers ? batch->numbers : NULL};
+  row_batch_clear(batch);
   return ERR_OK;
 }
 
@@ -90,8 +85,11 @@ enum err
 row_batch_new(const struct row_schema *schema, size_t rows, struct row_batch **result,
               struct err_info *info)
 {
-  *result = NULL;
-  struct row_batch *batch = calloc(1, sizeof *batch);
+  struct row_batch *batch = row_batch_spare_take(schema, rows);
+  *result = batch;
+  if (batch != NULL)
+    return ERR_OK;
+  batch = calloc(1, sizeof *batch);
   if (batch == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
   batch->schema = schema;
@@ -113,7 +111,7 @@ row_batch_new(const struct row_schema *schema, size_t rows, struct row_batch **r
 void
 row_batch_free(struct row_batch *batch)
 {
-  if (batch == NULL)
+  if (batch == NULL || row_batch_spare_keep(batch))
     return;
   for (size_t i = 0; i < batch->table.row_count; i++)
   {

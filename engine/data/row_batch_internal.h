@@ -14,6 +14,9 @@ struct row_batch
   struct table table;
   json_t **faults, **warnings; /* per row, NULL = none */
   struct row_text *texts;      /* per column; NULL when none is of text */
+  double *numbers;             /* of all columns that have them, one after the other */
+  size_t number_count;         /* cells in them */
+  size_t *order, *row_of;      /* per column, for row_batch_scan.c; NULL until it asks */
 };
 
 /* The values of a text column so far. */
@@ -27,6 +30,14 @@ struct row_text
 /* A batch of `rows` rows, all missing. */
 enum err row_batch_new(const struct row_schema *schema, size_t rows, struct row_batch **batch,
                        struct err_info *info);
+
+/* row_batch_spare.c: all cells missing, as in a new batch. */
+void row_batch_clear(struct row_batch *batch);
+/* Each thread keeps a few batches of one row, for the next call with the same schema: most calls for a prediction have
+ * one row, and building its table takes longer than reading it. Takes one, cleared; NULL = there is none. */
+struct row_batch *row_batch_spare_take(const struct row_schema *schema, size_t rows);
+/* False when the batch is not one to keep. */
+bool row_batch_spare_keep(struct row_batch *batch);
 
 /* After the last cell: the text columns are put in order. ERR_MEMORY when one did not fit. */
 enum err row_batch_finish(struct row_batch *batch, struct err_info *info);

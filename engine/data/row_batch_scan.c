@@ -11,8 +11,8 @@ struct row_scan
   const struct row_schema *schema;
   struct row_batch *batch;
   const char *at, *end;
-  size_t *order;  /* which column stood at each place of the row before */
-  size_t *row_of; /* per column: the row that gave it last, counted from 1 */
+  size_t *order;  /* which column stood at each place of the row before; for objects */
+  size_t *row_of; /* per column: the row that gave it last, counted from 1; for objects */
 };
 
 static void
@@ -69,6 +69,15 @@ take_number(struct row_scan *scan, size_t row, size_t column)
 }
 
 static bool
+take_null(struct row_scan *scan)
+{
+  if (scan->end - scan->at < 4 || memcmp(scan->at, "null", 4) != 0)
+    return false;
+  scan->at += 4;
+  return true;
+}
+
+static bool
 take_value(struct row_scan *scan, size_t row, size_t column)
 {
   const char *text;
@@ -84,18 +93,39 @@ take_value(struct row_scan *scan, size_t row, size_t column)
     row_batch_set_text(scan->batch, row, column, text, length, false);
     return true;
   case 'n':
-    if (scan->end - scan->at < 4 || memcmp(scan->at, "null", 4) != 0)
-      return false;
-    scan->at += 4;
-    return true;
+    return take_null(scan);
   default:
     return take_number(scan, row, column);
   }
 }
 
+/* Nothing but numbers and null: they go straight to their cells. */
+static bool
+take_numbers(struct row_scan *scan, size_t row)
+{
+  size_t rows = scan->batch->table.row_count;
+  double *cell = scan->batch->numbers + row;
+  for (size_t c = 0; c < scan->schema->count; c++, cell += rows)
+  {
+    if (c > 0 && !take(scan, ','))
+      return false;
+    skip_blanks(scan);
+    if (!json_scan_number(&scan->at, scan->end, cell) && !take_null(scan))
+      return false;
+  }
+  return take(scan, ']');
+}
+
 static bool
 take_array(struct row_scan *scan, size_t row)
 {
+  const char *start = scan->at;
+  if (scan->schema->all_numbers)
+  {
+    if (take_numbers(scan, row))
+      return true;
+    scan->at = start;
+  }
   for (size_t c = 0; c < scan->schema->count; c++)
     if ((c > 0 && !take(scan, ',')) || !take_value(scan, row, c))
       return false;
@@ -107,8 +137,8 @@ static size_t
 find_column(const struct row_scan *scan, size_t place, const char *name, size_t length)
 {
   size_t guess = scan->order[place];
-  const char *known = scan->schema->columns[guess].name;
-  if (strncmp(known, name, length) == 0 && known[length] == '\0')
+  const struct row_column *known = &scan->schema->columns[guess];
+  if (known->name_length == length && memcmp(known->name, name, length) == 0)
     return guess;
   return row_schema_find(scan->schema, name, length);
 }
@@ -175,12 +205,25 @@ take_rows(struct row_scan *scan, char bracket, size_t rows)
 }
 
 static bool
-make_room(struct row_scan *scan, size_t rows)
+make_room(struct row_scan *scan, char bracket, size_t rows)
 {
+  size_t count = scan->schema->count;
   if (row_batch_new(scan->schema, rows, &scan->batch, NULL) != ERR_OK)
     return false;
-  scan->order = arena_array(scan->batch->arena, scan->schema->count, sizeof *scan->order);
-  scan->row_of = arena_array(scan->batch->arena, scan->schema->count, sizeof *scan->row_of);
+  struct row_batch *batch = scan->batch;
+  if (bracket == '[')
+    return true;
+  if (batch->order == NULL)
+  {
+    batch->order = arena_array(batch->arena, count, sizeof *batch->order);
+    batch->row_of = arena_array(batch->arena, count, sizeof *batch->row_of);
+    for (size_t c = 0; batch->order != NULL && c < count; c++)
+      batch->order[c] = c;
+  }
+  else
+    memset(batch->row_of, 0, count * sizeof *batch->row_of);
+  scan->order = batch->order;
+  scan->row_of = batch->row_of;
   return scan->order != NULL && scan->row_of != NULL;
 }
 
@@ -198,7 +241,7 @@ row_batch_scan(const struct row_schema *schema, const char *bytes, size_t length
   /* so that the cells take no more memory than a small multiple of the body */
   if (rows == 0 || rows > max_rows || rows > length / (2 * schema->count))
     return false;
-  if (!make_room(&scan, rows) || !take_rows(&scan, bracket, rows)
+  if (!make_room(&scan, bracket, rows) || !take_rows(&scan, bracket, rows)
       || row_batch_finish(scan.batch, NULL) != ERR_OK)
   {
     row_batch_free(scan.batch);

@@ -100,8 +100,14 @@ index_names(struct row_schema *schema, struct err_info *info)
   const char **names = arena_array(schema->arena, schema->count, sizeof *names);
   if (names == NULL)
     return err_set(info, ERR_MEMORY, "out of memory");
+  schema->all_numbers = true;
   for (size_t c = 0; c < schema->count; c++)
-    names[c] = schema->columns[c].name;
+  {
+    struct row_column *column = &schema->columns[c];
+    names[c] = column->name;
+    column->name_length = strlen(column->name);
+    schema->all_numbers = schema->all_numbers && row_column_has_numbers(column);
+  }
   bool twice;
   schema->name_order = sort_texts(schema->arena, names, schema->count, &twice);
   if (twice)

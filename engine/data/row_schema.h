@@ -12,6 +12,7 @@
 struct row_column
 {
   const char *name;
+  size_t name_length;
   enum column_type type;
   const char *const *categories;
   uint32_t *category_order; /* positions of the categories, ascending by bytes */
@@ -29,8 +30,16 @@ struct row_schema
   struct row_column *columns;
   uint32_t *name_order; /* positions of the columns, ascending by name */
   size_t count;
-  uint64_t layout; /* another one for every schema of a process; never 0 */
+  bool all_numbers; /* every column is of numbers or dates */
+  uint64_t layout;  /* another one for every schema of a process; never 0 */
 };
+
+/* Whether a column's values are numbers: of its own, or seconds since 1970. */
+static inline bool
+row_column_has_numbers(const struct row_column *column)
+{
+  return column->type == COLUMN_NUMERIC || column->type == COLUMN_DATETIME;
+}
 
 /* Position of the column, or of the category, of that text; SIZE_MAX if there is none. */
 size_t row_schema_find(const struct row_schema *schema, const char *name, size_t length);

@@ -52,6 +52,8 @@ struct table
   size_t column_count;
   const struct column *columns;
   uint64_t layout; /* of the row schema whose columns these are, in its order; 0 = of none */
+  /* NULL, or (column_count, row_count): the numbers of all columns, one column after the other */
+  const double *cells;
 };
 
 /* Index of a column by name, or SIZE_MAX. */
