@@ -36,7 +36,7 @@ EXTRA_PROGRAMS += tests/bench/train/train_speed
 tests_bench_train_train_speed_SOURCES = tests/bench/train/train_speed.c
 tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)
 
-EXTRA_DIST += tests/num/gen_net.py tests/num/gen_shap.py tests/data/model-v1.bin
+EXTRA_DIST += tests/num/gen_net.py tests/num/gen_shap.py tests/data/model-v1.bin tests/data/model-v1.json
 
 if HAVE_CMOCKA
 model_tests = tests/unit/test_export_c tests/unit/test_export_json tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/num/test_net_parts tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
@@ -120,6 +120,11 @@ endif
 EXTRA_PROGRAMS += tests/bench/serve/trees
 tests_bench_serve_trees_SOURCES = tests/bench/serve/trees.c
 tests_bench_serve_trees_LDADD = $(MODEL_TEST_LIBS)
+
+# Contributions of features to trees' answers, beside XGBoost's: `make tests/bench/serve/shap`.
+EXTRA_PROGRAMS += tests/bench/serve/shap
+tests_bench_serve_shap_SOURCES = tests/bench/serve/shap.c
+tests_bench_serve_shap_LDADD = $(MODEL_TEST_LIBS)
 
 # Networks on one row: `make tests/bench/serve/nets`.
 EXTRA_PROGRAMS += tests/bench/serve/nets

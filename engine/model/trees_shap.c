@@ -12,7 +12,7 @@
 #define POINTS_MOST (TREES_SHAP_DEPTH / 2)
 #define PI 3.14159265358979323846
 /* Time of one step into a child, in steps of a walk, measured. */
-#define STEP_COST 2
+#define STEP_COST 4
 
 /* ---- the weights of nodes --------------------------------------------------------------------------- */
 

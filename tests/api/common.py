@@ -77,6 +77,12 @@ def iris() -> bytes:
         return file.read()
 
 
+def old_model() -> bytes:
+    """An exported model of the first release: a mix of a linear model, trees and a network, three classes."""
+    with open(os.path.join(TOP, "tests", "data", "model-v1.json"), "rb") as file:
+        return file.read()
+
+
 def cells(rows=300, seed=1) -> bytes:
     """Ten measurements of cells that are benign or malignant: two overlapping clouds, some cells empty."""
     rng = random.Random(seed)

@@ -5,7 +5,7 @@ import json
 import math
 import unittest
 
-from common import ApiTest, idx_images, idx_labels, iris, pictures, png
+from common import ApiTest, idx_images, idx_labels, iris, old_model, pictures, png
 
 ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 FOLDERS = "/api/v1/models/{}/predict"
@@ -199,6 +199,25 @@ class Tables(ApiTest):
         by_csv = self.api.call("POST", FOLDERS.format("colors") + "?unusual=1", b"color,size\nmauve,20\n,20\nred,20\n",
                                {"Content-Type": "text/csv"})
         self.assertEqual([one["unusual"] for one in by_csv.json["predictions"]], told)
+
+    def test_older_version(self):
+        """A model from before the statistics of its training data were kept says what it can't tell."""
+        answer = self.api.call("POST", "/api/v1/models?name=aged", old_model(), {"Content-Type": "application/json"})
+        self.assertEqual(answer.status, 201, answer)
+        rows = [{"x1": 0, "x2": 3, "color": "red", "flag": "no", "constant": 7, "noise": 0},
+                {"x1": 50, "color": "mauve"}]
+        answer = self.predict({"rows": rows, "unusual": True, "explain": True}, path="aged")
+        self.assertEqual(answer.status, 200, answer)
+        self.assertIsNone(answer.json["unusual"]["compared_with"])
+        self.assertIn("ranges", answer.json["unusual"]["lacks"])
+        usual, strange = (one["unusual"] for one in answer.json["predictions"])
+        self.assertEqual(usual, {"columns": [], "score": 0, "distance": None, "farther": None})
+        self.assertEqual(strange["columns"], [{"column": "x1", "reason": "above_range"},
+                                              {"column": "color", "reason": "unknown_category"}])
+        self.assertEqual(strange["score"], 1)
+        self.assertEqual(answer.json["explain"]["algorithm"], "all_sets")
+        self.problem(self.predict({"rows": rows, "explain": {"of": "log_odds"}}, path="aged"), 422, "invalid",
+                     "/explain/of")
 
     def test_strict(self):
         answer = self.predict({"rows": [ROW, {"sepal_length": 5.1}], "strict": True})

@@ -1,5 +1,6 @@
 /* Model files of earlier versions, and what later ones added. tests/data/model-v1.bin was written by the
- * first release's program: a bag of all families fitted on toy_table (120, TOY_THREE, TOY_GOOD, 3). */
+ * first release's program: a bag of all families fitted on toy_table (120, TOY_THREE, TOY_GOOD, 3). model-v1.json is
+ * the same, exported. */
 #include <config.h>
 
 #include "base/proc.h"
@@ -49,6 +50,7 @@ test_version_1(void **state)
   assert_int_equal(about.member_count, 3);
   assert_false(about.decision.has_threshold);
   assert_null(about.decision.factors);
+  assert_null(about.novelty);
   assert_int_equal(model_predict_dataset(model, workspace, dataset, rows, 3, out, &info), ERR_OK);
   for (size_t i = 0; i < 9; i++)
     assert_near((double) out[i], (double) expected[i], 1e-5);
