@@ -203,6 +203,7 @@ server_libserver_a_SOURCES += \
   server/shadow.c server/shadow.h \
   server/model_cache.c server/model_cache.h server/model_cache_internal.h \
   server/model_cache_find.c \
+  server/model_cache_workspace.c \
   server/search_json.c server/search_json.h \
   server/names.c server/names.h \
   server/study_cache.c server/study_cache.h \

@@ -17,7 +17,7 @@ tests_unit_test_image_plain_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_
 tests_unit_test_image_turn_SOURCES = tests/unit/test_image_turn.c tests/harness/image_fixture.h tests/harness/test_support.h
 tests_unit_test_image_turn_LDADD = $(tests_unit_test_image_LDADD)
 tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \
-  server/model_cache.c server/model_cache_find.c server/model_route.c server/names.c
+  server/model_cache.c server/model_cache_find.c server/model_cache_workspace.c server/model_route.c server/names.c
 tests_unit_test_model_cache_LDADD = $(HANDLER_TEST_LIBS)
 tests_unit_test_dataset_cache_SOURCES = tests/unit/test_dataset_cache.c \
   tests/harness/test_support.h server/dataset_cache.c
