@@ -505,9 +505,9 @@ class HttpTest(unittest.TestCase):
         listens.close()
         deadline = time.monotonic() + 20
         names = ("attune_http_streams", "attune_http_parked", "attune_http_suspended")
-        while any(self.gauge(name) for name in names) and time.monotonic() < deadline:
+        while any(left := [self.gauge(name) for name in names]) and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.assertEqual([self.gauge(name) for name in names], [0, 0, 0])
+        self.assertEqual(left, [0, 0, 0])
         # The request that asks is open itself, and the one before it for a moment after its answer was read.
         deadline = time.monotonic() + 8
         while (still_open := self.gauge("attune_http_requests_open")) > 1 and time.monotonic() < deadline:
