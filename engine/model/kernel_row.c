@@ -2,6 +2,8 @@
 
 #include "model/kernel_row.h"
 
+#include <stdint.h>
+
 #include "base/simd.h"
 
 #ifdef __x86_64__
@@ -22,6 +24,17 @@
 #define WIDE 16
 /* oneDNN's matrix product sums this many products, then adds the next ones' sum; up to twice as many are halved. */
 #define RUN ((size_t) 384)
+/* Inputs of a run that are 0 are left out when they are more than a quarter: then it pays to list the others. Zero times a
+ * finite weight changes no bit of a sum that begins at +0. */
+#define MOSTLY(count) ((count) - (count) / 4)
+
+/* What a run is multiplied of. */
+struct factors
+{
+  const float *x;
+  const uint32_t *at; /* which of the inputs; NULL = 0 … count − 1 */
+  size_t count;
+};
 
 static size_t
 run_of(size_t left)
@@ -37,20 +50,41 @@ lanes_of(size_t columns, int vector)
   return (__mmask16) ((1u << (here < LANES ? here : LANES)) - 1u);
 }
 
-/* y (columns) ← or, after the first run, += x (k) · w, whose rows are m apart. With `whole`, `columns` is vectors ·
+/* at ← which of x (k) are not 0; how many. */
+static size_t
+list_factors(const float *x, size_t k, uint32_t *at)
+{
+  __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  size_t count = 0;
+
+  for (size_t i = 0; i < k; i += LANES)
+  {
+    __mmask16 here = lanes_of(k - i, 0);
+    __mmask16 kept = _mm512_mask_cmp_ps_mask(here, _mm512_maskz_loadu_ps(here, x + i),
+                                             _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    /* whole vectors: at has room for one more than x */
+    _mm512_storeu_si512(at + count, _mm512_maskz_compress_epi32(kept, place));
+    count += (size_t) __builtin_popcount(kept);
+    place = _mm512_add_epi32(place, _mm512_set1_epi32((int) LANES));
+  }
+  return count;
+}
+
+/* y (columns) ← or, after the first run, += the factors · w, whose rows are m apart. With `whole`, `columns` is vectors ·
  * LANES and nothing is masked; else the last vector is not full. */
 static SIMD_INLINE void
-run_columns(int vectors, bool whole, size_t columns, size_t k, size_t m, const float *x,
-            const float *w, bool first, float *y)
+run_columns_of(bool listed, int vectors, bool whole, size_t columns, const struct factors *factors,
+               size_t m, const float *w, bool first, float *y)
 {
   __m512 sum[WIDE];
   __mmask16 last = lanes_of(columns, vectors - 1);
 
   for (int v = 0; v < vectors; v++)
     sum[v] = _mm512_setzero_ps();
-  for (size_t i = 0; i < k; i++)
+  for (size_t n = 0; n < factors->count; n++)
   {
-    __m512 factor = _mm512_set1_ps(x[i]);
+    size_t i = listed ? factors->at[n] : n;
+    __m512 factor = _mm512_set1_ps(factors->x[i]);
     const float *row = w + i * m;
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; v++)
@@ -71,38 +105,52 @@ run_columns(int vectors, bool whole, size_t columns, size_t k, size_t m, const f
   }
 }
 
+static SIMD_INLINE void
+run_columns(int vectors, bool whole, size_t columns, const struct factors *factors, size_t m,
+            const float *w, bool first, float *y)
+{
+  if (factors->at)
+    run_columns_of(true, vectors, whole, columns, factors, m, w, first, y);
+  else
+    run_columns_of(false, vectors, whole, columns, factors, m, w, first, y);
+}
+
 /* The widest tile that fits, then the next ones; the last is masked. */
 static void
-run_rows(size_t k, size_t m, const float *x, const float *w, bool first, float *y)
+run_rows(const struct factors *factors, size_t m, const float *w, bool first, float *y)
 {
   size_t j = 0;
 
   for (; j + 16 * LANES <= m; j += 16 * LANES)
-    run_columns(16, true, 16 * LANES, k, m, x, w + j, first, y + j);
+    run_columns(16, true, 16 * LANES, factors, m, w + j, first, y + j);
   for (; j + 8 * LANES <= m; j += 8 * LANES)
-    run_columns(8, true, 8 * LANES, k, m, x, w + j, first, y + j);
+    run_columns(8, true, 8 * LANES, factors, m, w + j, first, y + j);
   for (; j + 4 * LANES <= m; j += 4 * LANES)
-    run_columns(4, true, 4 * LANES, k, m, x, w + j, first, y + j);
+    run_columns(4, true, 4 * LANES, factors, m, w + j, first, y + j);
   if (m - j > 3 * LANES)
-    run_columns(4, false, m - j, k, m, x, w + j, first, y + j);
+    run_columns(4, false, m - j, factors, m, w + j, first, y + j);
   else if (m - j > 2 * LANES)
-    run_columns(3, false, m - j, k, m, x, w + j, first, y + j);
+    run_columns(3, false, m - j, factors, m, w + j, first, y + j);
   else if (m - j > LANES)
-    run_columns(2, false, m - j, k, m, x, w + j, first, y + j);
+    run_columns(2, false, m - j, factors, m, w + j, first, y + j);
   else if (m > j)
-    run_columns(1, false, m - j, k, m, x, w + j, first, y + j);
+    run_columns(1, false, m - j, factors, m, w + j, first, y + j);
 }
 
 void
 kernel_row_forward(size_t k, size_t m, const float *x, const float *w, float *y)
 {
-  size_t run = run_of(k);
+  uint32_t at[2 * RUN + LANES];
+  size_t run;
 
-  run_rows(run, m, x, w, true, y);
-  for (size_t at = run; at < k; at += run)
+  for (size_t from = 0; from < k; from += run)
   {
-    run = run_of(k - at);
-    run_rows(run, m, x + at, w + at * m, false, y);
+    run = run_of(k - from);
+    size_t count = list_factors(x + from, run, at);
+    struct factors factors = {.x = x + from, .at = at, .count = count};
+    if (count >= MOSTLY(run))
+      factors = (struct factors){.x = x + from, .at = NULL, .count = run};
+    run_rows(&factors, m, w + from * m, from == 0, y);
   }
 }
 

@@ -55,6 +55,10 @@ test_alone_and_among_others(void **state)
     struct rng rng;
     rng_init(&rng, 4, s);
     float *x = draw(&rng, ROWS * k), *w = draw(&rng, k * m);
+    /* from full rows to nothing but zeros, of either sign: those are left out when they are many */
+    for (size_t i = 0; i < ROWS * k; i++)
+      if (rng_below(&rng, ROWS - 1) < i / k)
+        x[i] = i % 2 ? 0.0f : -0.0f;
     float *all = malloc(ROWS * m * sizeof *all), *alone = malloc(m * sizeof *alone);
     assert_non_null(all);
     assert_non_null(alone);
