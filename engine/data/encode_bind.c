@@ -58,6 +58,9 @@ add_column(struct encode_plan *plan, const struct encode_column *column, size_t 
   plan->indicator[at] = column->indicator;
   plan->centre[at] = column->centre;
   plan->scale[at] = column->scale;
+  plan->in_order = plan->in_order && source == plan->number_source[0] + at;
+  plan->gapless =
+    plan->gapless && !column->indicator && column->first_feature == plan->number_feature[0] + at;
 }
 
 enum err
@@ -68,6 +71,7 @@ encoder_bind(struct encoder *encoder, const struct row_schema *schema)
   struct encode_plan *plan = encoder->plan;
   plan->layout = 0;
   plan->number_count = plan->rest_count = 0;
+  plan->in_order = plan->gapless = true;
   for (size_t c = 0; c < encoder->column_count; c++)
   {
     const struct encode_column *column = &encoder->columns[c];
@@ -109,31 +113,46 @@ raw_run(size_t count, const double *value, float *out)
     out[i] = isfinite(value[i]) ? encode_to_float(value[i]) : NAN;
 }
 
+/* The numbers of `count` columns of the plan: where they lie, when those of one row lie together in the plan's order as a
+ * request's do, else copied to `values`. */
+static const double *
+find_run(const struct encode_plan *plan, const struct table *table, size_t row, size_t first,
+         size_t count, double *values)
+{
+  const uint32_t *source = plan->number_source + first;
+
+  if (table->cells != NULL && plan->in_order && table->row_count == 1)
+    return table->cells + source[0];
+  if (table->cells != NULL)
+    for (size_t i = 0; i < count; i++)
+      values[i] = table->cells[source[i] * table->row_count + row];
+  else
+    for (size_t i = 0; i < count; i++)
+      values[i] = table->columns[source[i]].number[row];
+  return values;
+}
+
 void
 encode_plan_numbers(const struct encoder *encoder, const struct table *table, size_t row, float *x)
 {
   const struct encode_plan *plan = encoder->plan;
-  double value[RUN];
+  double copies[RUN];
   float out[RUN];
   for (size_t first = 0; first < plan->number_count; first += RUN)
   {
     size_t left = plan->number_count - first, count = left < RUN ? left : RUN;
-    if (table->cells != NULL)
-      for (size_t i = 0; i < count; i++)
-        value[i] = table->cells[plan->number_source[first + i] * table->row_count + row];
-    else
-      for (size_t i = 0; i < count; i++)
-        value[i] = table->columns[plan->number_source[first + i]].number[row];
+    const double *value = find_run(plan, table, row, first, count, copies);
+    float *to = plan->gapless ? x + plan->number_feature[first] : out;
     if (encoder->view == ENCODE_DENSE)
-      scale_run(count, value, plan->centre + first, plan->scale + first, out);
+      scale_run(count, value, plan->centre + first, plan->scale + first, to);
     else
-      raw_run(count, value, out);
-    for (size_t i = 0; i < count; i++)
+      raw_run(count, value, to);
+    for (size_t i = 0; !plan->gapless && i < count; i++)
     {
-      float *to = x + plan->number_feature[first + i];
-      to[0] = out[i];
+      float *at = x + plan->number_feature[first + i];
+      at[0] = out[i];
       if (plan->indicator[first + i])
-        to[1] = isfinite(value[i]) ? 0.0f : 1.0f;
+        at[1] = isfinite(value[i]) ? 0.0f : 1.0f;
     }
   }
 }

@@ -82,6 +82,8 @@ struct encode_plan
   bool *indicator;
   double *centre, *scale;
   size_t number_count;
+  bool in_order; /* their columns follow one another in the table */
+  bool gapless;  /* so do their features, without indicators between */
 };
 
 struct encoder

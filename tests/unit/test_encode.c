@@ -450,6 +450,72 @@ test_bound(void **state)
   check_bound("y", ENCODE_TREE, "holes");
 }
 
+/* Columns of nothing but numbers, more than are taken at a time, whose features lie as the request's numbers do. */
+static void
+check_bound_numbers(enum encode_view view, size_t columns)
+{
+  struct rig rig;
+  struct buf csv = {0}, bytes = {0};
+  struct err_info info = {0};
+  struct row_schema *schema;
+  struct row_batch *batch;
+  struct encoder *other;
+  struct rng rng;
+  size_t used;
+  rng_init(&rng, 8, columns);
+  for (size_t c = 0; c < columns; c++)
+    buf_printf(&csv, "x%zu,", c);
+  buf_append_text(&csv, "y\n");
+  for (int i = 0; i < 30; i++)
+  {
+    for (size_t c = 0; c < columns; c++)
+      buf_printf(&csv, "%.6g,", rng_normal(&rng));
+    buf_printf(&csv, "%s\n", i % 2 ? "a" : "b");
+  }
+  set_up(&rig, &csv, "y", view, 30);
+  assert_int_equal(row_schema_from_task(rig.fixture.dataset, &rig.task, &schema, &info), ERR_OK);
+  assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
+  assert_int_equal(encoder_load(bytes.data, bytes.length, &used, &other, &info), ERR_OK);
+  assert_int_equal(encoder_bind(rig.encoder, schema), ERR_OK);
+  size_t width = encoder_width(rig.encoder);
+  float *plain = malloc(2 * width * sizeof *plain), *bound = malloc(2 * width * sizeof *bound);
+  for (size_t count = 1; count <= 2; count++)
+  {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < count; i++)
+    {
+      json_t *row = json_array();
+      for (size_t c = 0; c < columns; c++)
+        json_array_append_new(row, c % 50 == 49 ? json_null() : json_real(rng_normal(&rng)));
+      json_array_append_new(rows, row);
+    }
+    assert_int_equal(row_batch_from_json(schema, rows, false, 2, &batch, &info), ERR_OK);
+    assert_int_equal(encoder_apply(other, row_batch_table(batch), NULL, count, false, plain, &info),
+                     ERR_OK);
+    assert_int_equal(
+      encoder_apply(rig.encoder, row_batch_table(batch), NULL, count, false, bound, &info), ERR_OK);
+    assert_memory_equal(plain, bound, count * width * sizeof *plain);
+    row_batch_free(batch);
+    json_decref(rows);
+  }
+  free(plain);
+  free(bound);
+  encoder_free(other);
+  row_schema_free(schema);
+  buf_free(&bytes);
+  tear_down(&rig);
+  buf_free(&csv);
+}
+
+static void
+test_bound_numbers(void **state)
+{
+  (void) state;
+  check_bound_numbers(ENCODE_DENSE, 300);
+  check_bound_numbers(ENCODE_DENSE, 1);
+  check_bound_numbers(ENCODE_TREE, 150);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -498,11 +564,11 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_dense),           cmocka_unit_test(test_tree),
-    cmocka_unit_test(test_no_leak),         cmocka_unit_test(test_target_statistics),
-    cmocka_unit_test(test_save_and_load),   cmocka_unit_test(test_damaged_bytes),
-    cmocka_unit_test(test_bound),           cmocka_unit_test(test_refusals),
-    cmocka_unit_test(test_extreme_numbers),
+    cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
+    cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
+    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
+    cmocka_unit_test(test_bound),         cmocka_unit_test(test_bound_numbers),
+    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_extreme_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
