@@ -8,7 +8,7 @@
 
 /* Rows that medians and distances are of: at most so many, and so many values in all, but no fewer than the least. */
 #define PART_ROWS 4096
-#define PART_VALUES 1000000
+#define PART_VALUES 250000
 #define PART_LEAST 64
 /* The same for images, in bytes. */
 #define PART_IMAGES 1000

@@ -277,6 +277,12 @@ bag_new(struct model **members, const double *weights, size_t count, struct mode
     equal = equal && json_equal(members[i]->params, members[0]->params);
     made->members[i] = members[i];
     made->weights[i] = weights[i];
+    /* the first one's stands for all: they are of the same data */
+    if (i > 0)
+    {
+      novelty_free(members[i]->novelty);
+      members[i]->novelty = NULL;
+    }
   }
   made->member_count = count;
   made->params = equal ? json_incref(members[0]->params) : json_object();

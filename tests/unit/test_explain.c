@@ -425,6 +425,34 @@ test_mix_by_formula(void **state)
   }
 }
 
+/* The statistics of a mix's data are kept once, and found again in its file. */
+static void
+test_mix_novelty(void **state)
+{
+  (void) state;
+  static const double shares[] = {0.5, 0.5};
+  struct toy_fit fits[2];
+  struct model *members[] = {fitted(TOY_BINARY, "linear", &fits[0]),
+                             fitted(TOY_BINARY, "trees", &fits[1])};
+  struct model *bag, *loaded;
+  struct model_about about;
+  struct buf file = {0};
+
+  assert_int_equal(model_bag_take(members, shares, 2, &bag, NULL), ERR_OK);
+  assert_null(bag->members[1]->novelty);
+  assert_int_equal(model_save(bag, &file, NULL), ERR_OK);
+  assert_int_equal(model_load(file.data, file.length, &loaded, NULL), ERR_OK);
+  model_about(loaded, &about);
+  assert_non_null(about.novelty);
+  assert_int_equal(novelty_rows(about.novelty), ROWS);
+  assert_int_equal(novelty_inputs(about.novelty), row_schema_count(about.schema));
+  buf_free(&file);
+  model_free(loaded);
+  model_free(bag);
+  for (size_t i = 0; i < 2; i++)
+    toy_fit_clear(&fits[i]);
+}
+
 /* Where there is no formula: networks' log-odds, targets taken as logarithms, mixes with a network. */
 static void
 test_no_formula(void **state)
@@ -451,9 +479,9 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_definition), cmocka_unit_test(test_drawn_orders),
-    cmocka_unit_test(test_mix),        cmocka_unit_test(test_sums),
-    cmocka_unit_test(test_linear),     cmocka_unit_test(test_mix_by_formula),
-    cmocka_unit_test(test_no_formula)};
+    cmocka_unit_test(test_definition),  cmocka_unit_test(test_drawn_orders),
+    cmocka_unit_test(test_mix),         cmocka_unit_test(test_sums),
+    cmocka_unit_test(test_linear),      cmocka_unit_test(test_mix_by_formula),
+    cmocka_unit_test(test_mix_novelty), cmocka_unit_test(test_no_formula)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
