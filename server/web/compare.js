@@ -89,7 +89,7 @@ export async function comparePage() {
         event.target.checked = false;
       }
       draw();
-    } }), el("span", {}, el("strong", {}, job.name || job.id), ` ${job.best ? number(job.best.value) : "–"} ${words(job.metric || "")}, ${job.spec?.search?.method || "bayes"}, ${job.state}`))));
+    } }), el("span", {}, el("strong", {}, job.name || job.id), ` ${job.best ? number(job.best.value) : "–"} ${words(job.metric || "")}, ${job.state}`))));
   let turn = 0;
 
   async function draw() {

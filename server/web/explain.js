@@ -10,6 +10,7 @@ import { parallelView } from "./parallel.js";
 import { higherIsBetter, jobParameters, words } from "./space.js";
 
 const POLL_MS = 4000;
+const LEAST_TRIALS = 4; // before that a model of them says nothing
 
 export async function trialsOf(path) {
   const trials = [];
@@ -43,10 +44,13 @@ export function views(source, beside) {
   let first = true;
 
   async function update(trials) {
-    const order = await importance.load();
+    const enough = trials.filter((trial) => trial.state === "done").length >= LEAST_TRIALS;
+    for (const box of [slice.box, pair.box, importance.box]) box.hidden = !enough;
+    gain.textContent = enough ? gain.textContent : `What the search has learned shows here once ${LEAST_TRIALS} trials are done; until then, the trials themselves.`;
+    const order = enough ? await importance.load() : [];
     parallel.set(trials, order);
     slices.set(trials, order);
-    gainWords(source).then((text) => { gain.textContent = text; });
+    if (enough) gainWords(source).then((text) => { gain.textContent = text; });
     const known = (name) => source.parameters.some((item) => item.name === name);
     if (first && order.length && source.parameters.length) {
       first = false;

@@ -9,9 +9,10 @@ import { axisOf, textOf, words } from "./space.js";
 
 const LEVELS = 7;
 
-export function picker(label, name, parameters, chosen, onchange) {
-  return el("label", { class: "pick" }, label, el("select", { name, onchange: (event) => onchange(event.target.value) },
-    parameters.map((item) => el("option", { value: item.name, selected: item.name === chosen }, words(item.name)))));
+// A choice among hyperparameters; it stays the same element, so a keyboard keeps its place in it.
+function picker(label, name, parameters, onchange) {
+  const select = el("select", { name, onchange: () => onchange(select.value) }, parameters.map((item) => el("option", { value: item.name }, words(item.name))));
+  return { box: el("label", { class: "pick" }, label, select), set: (value) => { select.value = value; } };
 }
 
 // Which view of the others is shown: as in the best trial, or averaged.
@@ -56,8 +57,8 @@ export function sliceView(source) {
   const out = el("div");
   const by = el("select", { name: "others", onchange: () => { setQuery("others", by.value === "averaged" ? "averaged" : ""); redraw(); } },
     el("option", { value: "best" }, "as in the best trial"), el("option", { value: "averaged", selected: query("others") === "averaged" }, "averaged over the space"));
-  const controls = el("div", { class: "fields inline" });
-  const box = el("div", {}, controls, out, first.box, second.box);
+  const which = picker("Hyperparameter", "param", source.parameters, (name) => choose(name));
+  const box = el("div", {}, el("div", { class: "fields inline" }, which.box, el("label", { class: "pick" }, "The others", by)), out, first.box, second.box);
   let slice = null;
   let turn = 0;
   let parameter = null;
@@ -97,7 +98,7 @@ export function sliceView(source) {
   function choose(name) {
     parameter = source.parameters.find((item) => item.name === name) || parameter || source.parameters[0];
     setQuery("param", parameter.name);
-    controls.replaceChildren(picker("Hyperparameter", "param", source.parameters, parameter.name, choose), el("label", { class: "pick" }, "The others", by));
+    which.set(parameter.name);
     return load();
   }
   return { box: card(null, box), choose, load: () => parameter && load() };
@@ -142,7 +143,9 @@ function pairMarks(source, px, py, pair, byBest) {
 
 export function pairView(source) {
   const chart = plot({ id: "pair", title: "Two at once", height: 360, x: {}, y: {}, empty: "…" });
-  const controls = el("div", { class: "fields inline" });
+  const across = picker("Across", "pair-x", source.parameters, (name) => choose(name, names[1]));
+  const upwards = picker("Upwards", "pair-y", source.parameters, (name) => choose(names[0], name));
+  const controls = el("div", { class: "fields inline" }, across.box, upwards.box);
   const out = el("div");
   let names = [];
   let turn = 0;
@@ -170,8 +173,8 @@ export function pairView(source) {
     names = [x, y];
     setQuery("x", x);
     setQuery("y", y);
-    controls.replaceChildren(picker("Across", "pair-x", source.parameters, x, (name) => choose(name, names[1])),
-      picker("Upwards", "pair-y", source.parameters, y, (name) => choose(names[0], name)));
+    across.set(x);
+    upwards.set(y);
     return load();
   }
   return { box: card(null, controls, out, chart.box), choose, load };

@@ -115,16 +115,19 @@ export function rungsView(source) {
 
 /* ---- methods ---- */
 
+const ALIKE = 20;
 const STYLES = ["s1", "s2", "s3", "s4", "s5", "s6"];
 
 // Jobs on the same data for the same target and metric, with another method: how soon each was how good.
 export async function methodsView(job, higher, trialsOf) {
   const jobs = await all("/api/v1/jobs", 200);
-  const alike = jobs.filter((other) => other.dataset?.id === job.dataset?.id && other.target === job.target && other.metric === job.metric);
+  const alike = jobs.filter((other) => other.id !== job.id && other.dataset?.id === job.dataset?.id && other.target === job.target && other.metric === job.metric).slice(0, ALIKE);
+  const full = await Promise.all(alike.map((other) => get(`/api/v1/jobs/${encodeURIComponent(other.id)}`)));
   const method = (other) => other.spec?.search?.method || "bayes";
-  if (new Set(alike.map(method)).size < 2) return null;
-  const shown = alike.slice(0, 6);
-  if (!shown.some((other) => other.id === job.id)) shown[shown.length - 1] = job;
+  // Of each method the newest, so that all are seen; then what there is room for.
+  const first = full.filter((other, i) => method(other) !== method(job) && full.findIndex((one) => method(one) === method(other)) === i);
+  if (!first.length) return null;
+  const shown = [job, ...first, ...full.filter((other) => !first.includes(other))].slice(0, STYLES.length);
   const lists = await Promise.all(shown.map((other) => trialsOf(`/api/v1/jobs/${other.id}`)));
   const marks = shown.map((other, i) => ({ kind: "step", style: STYLES[i], name: `${method(other)}: ${other.name}`, points: bestSoFar(lists[i].filter((trial) => trial.state === "done").sort((a, b) => a.number - b.number), higher) })).filter((mark) => mark.points.length);
   const chart = plot({ id: "methods", title: "Methods on this data", height: 260, x: { label: "trial", integer: true, min: 1 }, y: { label: words(job.metric) }, marks,

@@ -36,12 +36,17 @@ function lossMarks(test) {
   return { marks, min: least - 0.05 * (most - least), max: most };
 }
 
-// Three runs that differ in the rate alone: a tenth of the suggestion, the suggestion, ten times it.
+// Three runs that differ in the rate alone: a tenth of the suggestion, the suggestion, ten times it; the rest as in the
+// test, which had the family's defaults where it was not told otherwise.
 async function startThree(test) {
   const { learning_rate: found } = test.suggestion;
-  const space = { [test.family]: { ...test.params, learning_rate: { type: "ordinal", values: FACTORS.map((factor) => Number((factor * found).toPrecision(6))) } } };
-  return call("POST", "/api/v1/jobs", { dataset: test.dataset, target: test.target ?? undefined, name: `rates around ${rate(found)}`, families: [test.family],
-    budget: { trials: 3 }, search: { method: "grid", space } });
+  const { kind } = await get(`/api/v1/datasets/${encodeURIComponent(test.dataset)}`);
+  const { items } = await get(`/api/v1/families?kind=${kind === "images" ? "images" : "table"}${test.task ? `&task=${encodeURIComponent(test.task)}` : ""}`);
+  const fixed = {};
+  for (const [name, item] of Object.entries(items.find((family) => family.name === test.family)?.space || {})) if (!name.startsWith("$") && item?.default !== undefined) fixed[name] = item.default;
+  const rates = FACTORS.map((factor) => Number((factor * found).toPrecision(6)));
+  return call("POST", "/api/v1/jobs", { dataset: test.dataset, target: test.target ?? undefined, name: `rates around ${rate(found)}`, families: [test.family], budget: { trials: 3 },
+    search: { method: "grid", space: { [test.family]: { ...fixed, ...test.params, learning_rate: { type: "ordinal", values: rates } } } } });
 }
 
 async function showThree(id, test, box) {

@@ -90,7 +90,7 @@ export async function studyPage(id) {
     { text: "Value", number: true, width: "6rem", cell: (trial) => number(trial.metric), sort: (trial) => trial.metric },
     { text: "State", width: "7rem", cell: (trial) => state(trial.state), sort: (trial) => trial.state },
     { text: "Client", width: "8rem", cell: (trial) => trial.client_id, sort: (trial) => trial.client_id },
-    { text: "Hyperparameters", width: "minmax(14rem, 1fr)", cell: (trial) => el("span", { class: "small" }, trial.reason || Object.entries(trial.params).map(([name, value]) => `${words(name)} ${textOf(value)}`).join(", ")) },
+    { text: "Hyperparameters", width: "minmax(12rem, 1fr)", cell: (trial) => el("span", { class: "small" }, trial.reason || Object.entries(trial.params).map(([name, value]) => `${words(name)} ${textOf(value)}`).join(", ")) },
   ] });
   const { nodes, update } = views({ path, metric: "value", higher, parameters: studyParameters(study), link: (trial) => `/studies/${encodeURIComponent(id)}?trial=${trial.number}` });
   const about = el("p", { class: "faint" });
