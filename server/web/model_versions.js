@@ -83,7 +83,7 @@ function versionRow(model, item, aliases, ways) {
   const actions = el("div", { class: "actions" },
     names.includes("best") ? null : el("button", { class: "quiet small", "aria-label": `serve version ${item.version} as best`, onclick: () => ways.act("best", { version: item.version }) }, "Serve it"),
     FORMATS.map(([format, label]) => el("button", { class: "quiet small", "aria-label": `export version ${item.version} as ${label}`, onclick: () => ways.file(item.version, format) }, label)),
-    el("button", { class: "quiet small", "aria-label": `verify version ${item.version}`, onclick: () => ways.check(item.version) }, "Verify"),
+    item.final === false ? null : el("button", { class: "quiet small", "aria-label": `verify version ${item.version}`, onclick: () => ways.check(item.version) }, "Verify"),
     names.length ? null : el("button", { class: "quiet small", "aria-label": `delete version ${item.version}`, onclick: () => ways.remove(item.version) }, "Delete"));
   return [el("a", { href: `/models/${encodeURIComponent(model.name)}?version=${item.version}` }, String(item.version)), number(item.score), number(item.us_per_row, 2), bytes(item.bytes), item.family || "",
     el("span", {}, names.map((name) => [state(name), " "]), item.final === false ? el("span", { class: "faint small" }, "made on the way") : null), when(item.created_at), actions];

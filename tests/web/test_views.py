@@ -79,10 +79,10 @@ class Views(unittest.TestCase):
     def tearDown(self):
         self.browser.get_log("browser")
 
-    def wait(self, what, seconds=20):
+    def wait(self, what, seconds=60):
         return WebDriverWait(self.browser, seconds, 0.1, [StaleElementReferenceException]).until(what)
 
-    def see(self, selector, seconds=20):
+    def see(self, selector, seconds=60):
         return self.wait(lambda page: next(
             (e for e in page.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()), None), seconds)
 
@@ -279,7 +279,7 @@ class Views(unittest.TestCase):
         self.wait(lambda _: f"best → version {served['aliases']['best']}" in self.text("#aliases"))
         self.see("#new-alias [name=alias]").send_keys("production", Keys.ENTER)
         self.wait(lambda _: "production → version" in self.text("#aliases"))
-        self.see(f"button[aria-label='verify version {other}']").click()
+        self.see(f"button[aria-label='verify version {served['aliases']['best']}']").click()
         self.see(".flag.ok")
         self.shot("versions")
         self.quiet()
