@@ -323,10 +323,11 @@ class Views(unittest.TestCase):
         self.open("/models/sides?view=try", ".samples button").click()
         self.wait(lambda _: self.text("#prediction .answer") in ("left", "right"))
         pad = self.see(".pad canvas")
-        stroke = ActionChains(self.browser)
-        for x in (-110, -80):
-            stroke.move_to_element_with_offset(pad, x, -120).click_and_hold().move_by_offset(0, 235).release()
-        stroke.perform()
+        # One stroke: each sends the picture when it ends.
+        stroke = ActionChains(self.browser).move_to_element_with_offset(pad, -110, -120).click_and_hold()
+        for x, y in ((0, 235), (30, 0), (0, -235)):
+            stroke.move_by_offset(x, y)
+        stroke.release().perform()
         self.wait(lambda _: self.text("#prediction .answer") == "left")
         self.shot("image")
         shown = base64.b64encode(png(12, lambda x, y: x > 7)).decode()
