@@ -16,7 +16,7 @@
 #include "server/http_internal.h"
 #include "server/tls.h"
 
-#define CONNECTION_MEMORY ((size_t) 32 << 10)
+#define CONNECTION_MEMORY ((size_t) 24 << 10)
 #define DRAIN_SECONDS 30.0
 
 /* ---- options of libmicrohttpd ---------------------------------------------------------------------- */

@@ -267,7 +267,7 @@ next_segment(const char **at, const char **segment, size_t *length)
   if (**at != '/')
     return false;
   *segment = *at + 1;
-  *length = strcspn(*segment, "/");
+  *length = (size_t) (strchrnul(*segment, '/') - *segment);
   *at = *segment + *length;
   return true;
 }
@@ -349,8 +349,10 @@ http_route_match(const char *method, const char *path, struct arena *arena,
   bool verb = false; /* what "{model}:predict" fits is no plain "{model}" */
   for (const struct http_route *route = http_routes; route->handler; route++)
   {
+    if (!path_fits(route->pattern, path))
+      continue;
     bool has_verb = strstr(route->pattern, "}:") != NULL;
-    if ((verb && !has_verb) || !path_fits(route->pattern, path))
+    if (verb && !has_verb)
       continue;
     verb = has_verb;
     const char *name = method_names[route->method];

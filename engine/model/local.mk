@@ -67,7 +67,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/trees.c engine/model/trees.h \
   engine/model/trees_read.c \
   engine/model/trees_shap.c engine/model/trees_shap.h \
-  engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_wide.c \
+  engine/model/trees_walk.c engine/model/trees_walk.h engine/model/trees_walk_shallow.c \
+  engine/model/trees_walk_wide.c \
   engine/model/ubj.c engine/model/ubj.h
 # What every model exported as C has in common.
 export_c_files = engine/model/export_c_main.c.in engine/model/export_c_runtime.c.in

@@ -28,6 +28,7 @@ trees_flat_free(struct trees_flat *flat)
   free(flat->depth);
   free(flat->steps);
   free(flat->tops);
+  trees_shallow_free(flat->shallow);
   free(atomic_load(&flat->cover));
   free(flat);
 }
@@ -146,6 +147,7 @@ trees_lay_out(struct trees *trees, struct err_info *info)
   {
     fill_steps(trees, flat->steps);
     good = fill_trees(trees, flat);
+    flat->shallow = good ? trees_shallow_new(flat, trees->inputs) : NULL;
   }
   if (good)
     return ERR_OK;
@@ -238,7 +240,10 @@ trees_walk_any(const struct trees *trees, const float *x, size_t n, float *margi
           walk_rows(trees, t, x + row * trees->inputs, margins + row * groups + g);
   }
   for (size_t row = whole; row < n; row++)
-    walk_row(trees, x + row * trees->inputs, margins + row * groups);
+    if (flat->shallow)
+      trees_walk_shallow(trees, x + row * trees->inputs, margins + row * groups);
+    else
+      walk_row(trees, x + row * trees->inputs, margins + row * groups);
 }
 
 void

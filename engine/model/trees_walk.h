@@ -37,6 +37,17 @@ struct trees_top
   uint32_t exit[TREES_TOP]; /* … and the step to go on from */
 };
 
+/* Trees of few levels over few inputs, each padded to a whole one and without the steps' places: less than a third of the memory
+ * of the steps, most of which a server's other work pushes out of the cache between two calls. Inner nodes are numbered
+ * 1, then 2i and 2i + 1 under i. All 64-byte aligned. */
+struct trees_shallow
+{
+  uint32_t levels;  /* of every tree */
+  float *threshold; /* (tree_count, 2^levels); NaN where all go left */
+  uint8_t *feature; /* (tree_count, 2^levels) */
+  float *leaf;      /* (tree_count, 2^levels), from left to right */
+};
+
 /* Trees in the order of their margins; within a margin as they came. */
 struct trees_flat
 {
@@ -47,6 +58,7 @@ struct trees_flat
   struct trees_step *steps; /* (node_count) */
   struct trees_top
     *tops; /* (tree_count), 64-byte aligned; NULL where sixteen rows do not walk together */
+  struct trees_shallow *shallow; /* NULL where a row walks by the steps */
   _Atomic(float *)
     cover; /* (node_count): read from XGBoost's bytes when first asked for (trees_cover) */
 };
@@ -57,6 +69,12 @@ void trees_flat_free(struct trees_flat *flat);
 
 /* margins (n, groups) ← x (n, inputs): on any CPU. */
 void trees_walk_any(const struct trees *trees, const float *x, size_t n, float *margins);
+
+/* NULL when the trees are too deep, the inputs too many, or without memory. Needs steps, root and depth. */
+struct trees_shallow *trees_shallow_new(const struct trees_flat *flat, size_t inputs);
+void trees_shallow_free(struct trees_shallow *shallow);
+/* margins (groups) ← one row x (inputs): on any CPU, only where trees->flat has `shallow`. */
+void trees_walk_shallow(const struct trees *trees, const float *x, float *margins);
 
 /* Whether this CPU can walk sixteen rows together; and the walk, only where it can and there are tops. */
 bool trees_walk_wide_here(void);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECTION_MEMORY 32768
+#define CONNECTION_MEMORY 24576
 
 /* One request's body. */
 struct body
