@@ -27,10 +27,12 @@ endif
 
 # Tests of the HTTP core.
 if HAVE_CMOCKA
-http_tests = tests/unit/test_http_route tests/unit/test_multipart tests/unit/test_webhook tests/unit/test_tenant_limits \
+http_tests = tests/unit/test_http_route tests/unit/test_http_auth_memo tests/unit/test_multipart tests/unit/test_webhook tests/unit/test_tenant_limits \
   tests/unit/test_tensor
 check_PROGRAMS += $(http_tests)
 TESTS += $(http_tests)
+tests_unit_test_http_auth_memo_SOURCES = tests/unit/test_http_auth_memo.c
+tests_unit_test_http_auth_memo_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_http_route_SOURCES = tests/unit/test_http_route.c
 tests_unit_test_http_route_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_tenant_limits_SOURCES = tests/unit/test_tenant_limits.c

@@ -381,6 +381,39 @@ test_scan(void **state)
   tear_down(&rig);
 }
 
+/* The batch of a call is kept for the next one of the same thread: nothing of it may be left there. */
+static void
+test_kept(void **state)
+{
+  static const char *const bodies[] = {
+    "{\"rows\":[[31,\"Paris\",\"yes\",\"2020-01-05\",\"3\"]]}",
+    "{\"rows\":[[null,null,null,null,null]]}",
+    "{\"rows\":[{\"code\":\"4\",\"joined\":null,\"smoker\":\"no\",\"city\":\"Rome\",\"age\":1.5}]}",
+    "{\"rows\":[{\"age\":null,\"city\":null,\"smoker\":null,\"joined\":\"2021-01-05\",\"code\":"
+    "null}]}",
+  };
+  static const char *const numbers[] = {"{\"rows\":[[1,2.5]]}", "{\"rows\":[[null, -3e2]]}",
+                                        "{\"rows\":[{\"b\":7,\"a\":null}]}",
+                                        "{\"rows\":[[4,null]]}"};
+  struct rig rig, all_numbers = {.batch = NULL};
+  (void) state;
+  set_up(&rig);
+  assert_int_equal(fixture_csv(&all_numbers.fixture, "a,b,y\n1,2,3\n4.5,6,7\n2,8,1\n"), ERR_OK);
+  assert_int_equal(row_schema_from_dataset(all_numbers.fixture.dataset, "y", &all_numbers.schema,
+                                           &all_numbers.info),
+                   ERR_OK);
+  for (size_t i = 0; i < 32; i++)
+  {
+    assert_true(scan_as_json(&rig, bodies[i * 7 % 4]));
+    assert_true(scan_as_json(&all_numbers, numbers[(i / 4 + i * 5) % 4]));
+    /* one that is given up half way */
+    assert_false(scan_as_json(&rig, "{\"rows\":[[50,\"Paris\",\"yes\",\"2020-01-05\"]]}"));
+    assert_false(scan_as_json(&all_numbers, "{\"rows\":[[1,2,3]]}"));
+  }
+  tear_down(&all_numbers);
+  tear_down(&rig);
+}
+
 int
 main(void)
 {
@@ -388,6 +421,7 @@ main(void)
     cmocka_unit_test(test_schema_json),  cmocka_unit_test(test_json_rows),
     cmocka_unit_test(test_text_columns), cmocka_unit_test(test_json_notes),
     cmocka_unit_test(test_csv_rows),     cmocka_unit_test(test_scan),
+    cmocka_unit_test(test_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
