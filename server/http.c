@@ -261,6 +261,7 @@ run_handler(struct http_exchange *exchange)
   case HTTP_WAIT:
     submit(exchange, daemon->waiting, HTTP_TASK_HANDLE);
     break;
+  case HTTP_GATHER: /* never on a pool */
   case HTTP_COMPUTE:
     http_request_release_db(req);
     submit(exchange, daemon->computing, HTTP_TASK_HANDLE);
@@ -443,6 +444,11 @@ on_body_end(struct http_exchange *exchange)
     req->pass++;
     if (outcome == HTTP_REPLIED || http_replied(exchange))
       return http_reply_queue(exchange);
+    if (outcome == HTTP_GATHER)
+    {
+      http_gather_add(exchange);
+      return MHD_YES;
+    }
     if (outcome == HTTP_COMPUTE)
       pool = daemon->computing;
   }
@@ -477,6 +483,8 @@ http_on_access(void *context, struct MHD_Connection *connection, const char *url
   case HTTP_PHASE_HANDLE:
     break;
   }
+  if (exchange->leads)
+    http_gather_end(exchange);
   return exchange->gone ? MHD_NO : http_reply_queue(exchange);
 }
 
@@ -505,6 +513,8 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **slot,
   if (!exchange)
     return;
   *slot = NULL;
+  if (exchange->leads)
+    http_gather_end(exchange);
   struct http_request *req = &exchange->req;
   double seconds = clock_monotonic_s() - exchange->started_s;
   bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;

@@ -40,8 +40,12 @@ enum http_outcome
   HTTP_REPLIED,
   HTTP_WAIT,
   HTTP_COMPUTE,
+  HTTP_GATHER, /* event threads only: call handle_gathered with all requests that said so in this turn of the loop */
   HTTP_PARK /* call again on the waiting pool when http_park says so; no thread is held meanwhile */
 };
+
+/* handle_gathered gets at most so many; more in a turn make several calls. */
+#define GATHERED_MAX ((size_t) 64)
 
 enum http_route_flag
 {

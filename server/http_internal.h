@@ -122,6 +122,10 @@ struct http_exchange
   bool gone;               /* the client has closed the connection */
   bool last_call;          /* the handler may answer once more, but not park again */
 
+  /* gathered in a turn of the event thread's loop: the first one leads, and has the list */
+  bool leads;
+  struct http_exchange *gathered, *gathered_next;
+
   struct http_exchange *next; /* in the free list */
 };
 
@@ -223,6 +227,12 @@ void http_idempotency_end(struct http_exchange *exchange);
 void http_claim_let_go(struct http_exchange *exchange);
 /* Frees what is remembered of claims that were given up. */
 void http_daemon_forget_lapsed(struct http_daemon *daemon);
+
+/* http_gather.c, on the event threads. Suspends the request until the thread has gone through all connections that have
+ * something for it: then MHD calls for the first one of the turn again, before it waits for more. */
+void http_gather_add(struct http_exchange *exchange);
+/* When that call comes, or the first one is gone: has all of the turn answered. */
+void http_gather_end(struct http_exchange *leader);
 
 /* http_account.c: what a request takes from its tenant and leaves in the books. */
 

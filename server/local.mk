@@ -23,7 +23,7 @@ server_libserver_a_SOURCES = \
   server/http_auth_memo.c server/http_auth_memo.h \
   server/http_body.c \
   server/http_daemon.c server/http_daemon.h \
-  server/http_idempotency.c \
+  server/http_gather.c server/http_idempotency.c \
   server/http_path.c \
   server/http_reply.c \
   server/http_request.c \

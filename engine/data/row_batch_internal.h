@@ -9,6 +9,7 @@
 
 struct row_batch
 {
+  struct row_batch *spare; /* the next one kept by a thread */
   const struct row_schema *schema;
   struct arena *arena; /* cells, columns, messages */
   struct table table;

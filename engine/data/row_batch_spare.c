@@ -10,10 +10,14 @@
 /* Wider rows would hold much memory for calls that take long anyway. */
 #define SPARE_COLUMNS_MAX 2000
 
-/* One thread's: each of another schema, at the place that its number gives. */
+/* Cells of all that are kept of one schema: several calls may be under way on a thread. */
+#define SPARE_CELLS_MAX ((size_t) 16384)
+
+/* One thread's: lists, each of another schema, at the place that its number gives. */
 struct spares
 {
   struct row_batch *batches[SPARES];
+  size_t counts[SPARES];
 };
 
 static pthread_key_t own_spares;
@@ -21,12 +25,15 @@ static pthread_once_t own_spares_made = PTHREAD_ONCE_INIT;
 static bool has_own_spares;
 
 static void
-free_spare(struct row_batch *batch)
+free_list(struct row_batch *batch)
 {
-  if (batch == NULL)
-    return;
-  arena_free(batch->arena);
-  free(batch);
+  while (batch != NULL)
+  {
+    struct row_batch *next = batch->spare;
+    arena_free(batch->arena);
+    free(batch);
+    batch = next;
+  }
 }
 
 static void
@@ -34,7 +41,7 @@ free_own_spares(void *context)
 {
   struct spares *spares = context;
   for (size_t i = 0; i < SPARES; i++)
-    free_spare(spares->batches[i]);
+    free_list(spares->batches[i]);
   free(spares);
 }
 
@@ -44,9 +51,9 @@ make_own_spares(void)
   has_own_spares = pthread_key_create(&own_spares, free_own_spares) == 0;
 }
 
-/* This thread's place for batches of that layout; NULL without memory. */
-static struct row_batch **
-place_of(uint64_t layout)
+/* This thread's; NULL without memory. */
+static struct spares *
+find_spares(void)
 {
   pthread_once(&own_spares_made, make_own_spares);
   struct spares *spares = has_own_spares ? pthread_getspecific(own_spares) : NULL;
@@ -59,7 +66,7 @@ place_of(uint64_t layout)
       return NULL;
     }
   }
-  return spares != NULL ? &spares->batches[layout % SPARES] : NULL;
+  return spares;
 }
 
 void
@@ -82,11 +89,14 @@ row_batch_clear(struct row_batch *batch)
 struct row_batch *
 row_batch_spare_take(const struct row_schema *schema, size_t rows)
 {
-  struct row_batch **place = rows == 1 ? place_of(schema->layout) : NULL;
-  struct row_batch *batch = place != NULL ? *place : NULL;
+  struct spares *spares = rows == 1 ? find_spares() : NULL;
+  size_t place = schema->layout % SPARES;
+  struct row_batch *batch = spares != NULL ? spares->batches[place] : NULL;
   if (batch == NULL || batch->table.layout != schema->layout)
     return NULL;
-  *place = NULL;
+  spares->batches[place] = batch->spare;
+  spares->counts[place]--;
+  batch->spare = NULL;
   row_batch_clear(batch);
   return batch;
 }
@@ -97,10 +107,21 @@ row_batch_spare_keep(struct row_batch *batch)
   if (batch->table.row_count != 1 || batch->table.column_count > SPARE_COLUMNS_MAX
       || batch->texts != NULL || batch->faults[0] != NULL || batch->warnings[0] != NULL)
     return false;
-  struct row_batch **place = place_of(batch->table.layout);
-  if (place == NULL)
+  struct spares *spares = find_spares();
+  if (spares == NULL)
     return false;
-  free_spare(*place);
-  *place = batch;
+  size_t place = batch->table.layout % SPARES;
+  struct row_batch *first = spares->batches[place];
+  if (first != NULL && first->table.layout != batch->table.layout)
+  {
+    free_list(first);
+    first = NULL;
+    spares->counts[place] = 0;
+  }
+  if ((spares->counts[place] + 1) * batch->table.column_count > SPARE_CELLS_MAX)
+    return false;
+  batch->spare = first;
+  spares->batches[place] = batch;
+  spares->counts[place]++;
   return true;
 }

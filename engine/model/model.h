@@ -119,6 +119,15 @@ enum err model_predict_table(const struct model *model, struct model_workspace *
                              const struct table *table, const size_t *rows, size_t count,
                              float *out, struct err_info *info);
 
+/* The same of `count` tables of one row each, in one pass. */
+enum err model_predict_singles(const struct model *model, struct model_workspace *workspace,
+                               const struct table *const *tables, size_t count, float *out,
+                               struct err_info *info);
+
+/* Bytes of weights that a pass reads however few rows it is of: what rows that are predicted together share. 0 where
+ * that is not worth counting. */
+size_t model_pass_bytes(const struct model *model);
+
 /* out (count, output_count) ← pixels (count, height, width, channels) of the model's own size. */
 enum err model_predict_images(const struct model *model, struct model_workspace *workspace,
                               const uint8_t *pixels, size_t count, float *out,

@@ -25,6 +25,8 @@ struct model_kind
   void (*free)(void *body);
   /* The least version of model files that can hold it; NULL = 1. */
   uint32_t (*file_version)(const void *body);
+  /* Bytes that every pass reads, however few rows it is of; NULL = not worth counting. */
+  size_t (*pass_bytes)(const void *body);
 };
 
 extern const struct model_kind model_linear_kind;

@@ -189,6 +189,12 @@ load(struct reader *reader, void **body, struct err_info *info)
   return rc;
 }
 
+static size_t
+pass_bytes(const void *body)
+{
+  return ((const struct net *) body)->param_count * sizeof(float);
+}
+
 static void
 free_body(void *body)
 {
@@ -203,4 +209,5 @@ const struct model_kind model_mlp_kind = {.family = "mlp",
                                           .save = save,
                                           .load = load,
                                           .free = free_body,
-                                          .file_version = file_version};
+                                          .file_version = file_version,
+                                          .pass_bytes = pass_bytes};

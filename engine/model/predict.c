@@ -73,6 +73,7 @@ struct source
   const uint8_t *pixels;
   const size_t *rows; /* of the table, or of the images; NULL = 0 … */
   const bool *hidden; /* tables: (rows, columns), see model_predict_hidden; NULL = none is */
+  const struct table *const *singles; /* tables of one row each; then `table` is NULL */
 };
 
 static SIMD_INLINE void
@@ -142,17 +143,34 @@ hide_columns(const struct encoder *encoder, const bool *hidden, size_t n, float 
         x[i * width + j] = nothing;
 }
 
+/* x (n, width) ← the rows of tables of one row each. */
+static enum err
+fetch_singles(const struct model *model, const struct table *const *singles, size_t n, float *x,
+              struct err_info *info)
+{
+  static const size_t only = 0;
+  size_t width = encoder_width(model->encoder);
+  enum err rc = ERR_OK;
+
+  for (size_t i = 0; rc == ERR_OK && i < n; i++)
+    rc = encoder_apply(model->encoder, singles[i], &only, 1, false, x + i * width, info);
+  bound_features(x, n * width);
+  return rc;
+}
+
 static enum err
 fetch_batch(const struct model *model, struct model_workspace *workspace,
             const struct source *source, size_t first, size_t n, float **x, struct err_info *info)
 {
   size_t bytes = model_pixels_bytes(&model->pixels);
-  size_t width =
-    source->table ? encoder_width(model->encoder) : model_pixels_inputs(&model->pixels);
+  size_t width = source->table || source->singles ? encoder_width(model->encoder)
+                                                  : model_pixels_inputs(&model->pixels);
 
   *x = workspace_floats(workspace, SLOT_FEATURES, n * width);
   if (!*x)
     return err_set(info, ERR_MEMORY, "no memory for %zu rows of %zu features", n, width);
+  if (source->singles)
+    return fetch_singles(model, source->singles + first, n, *x, info);
   if (source->table)
   {
     const size_t *rows = source->rows ? source->rows + first : workspace_rows(workspace, first, n);
@@ -298,6 +316,28 @@ model_predict_table(const struct model *model, struct model_workspace *workspace
   if (model->input != DATASET_TABLE)
     return err_set(info, ERR_INVALID, "this model answers for images, not for rows of a table");
   return predict_source(model, workspace, &source, count, out, info);
+}
+
+enum err
+model_predict_singles(const struct model *model, struct model_workspace *workspace,
+                      const struct table *const *tables, size_t count, float *out,
+                      struct err_info *info)
+{
+  struct source source = {.singles = tables};
+
+  if (model->input != DATASET_TABLE)
+    return err_set(info, ERR_INVALID, "this model answers for images, not for rows of a table");
+  return predict_source(model, workspace, &source, count, out, info);
+}
+
+size_t
+model_pass_bytes(const struct model *model)
+{
+  size_t bytes = model->kind && model->kind->pass_bytes ? model->kind->pass_bytes(model->body) : 0;
+
+  for (size_t i = 0; i < model->member_count; i++)
+    bytes += model_pass_bytes(model->members[i]);
+  return bytes;
 }
 
 enum err

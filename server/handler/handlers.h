@@ -105,6 +105,8 @@ enum http_outcome handle_models_post(struct http_request *req);
 
 /* predict.c */
 enum http_outcome handle_predict_post(struct http_request *req);
+/* predict_call.c: answers all calls that returned HTTP_GATHER in one turn of an event thread. */
+void handle_gathered(struct http_request *const *requests, size_t count);
 
 /* inference.c */
 enum http_outcome handle_inference_post(struct http_request *req);

@@ -20,6 +20,11 @@
 /* A model pushed out of the cache between passes is loaded again; not for ever. */
 #define PASSES_MAX 6
 #define POOL_WAIT_S 2.0
+/* Rows of so large a model share a pass with the other calls that are there already. Weights that do not stay in the
+ * core's own cache cost their way from memory's side again for every pass: 2.3 MB, five networks of 784-128-128-2, take
+ * 22 us for one row and 6.3 us for each of eight, and to put a call off until the others are read costs about 2 us. Weights
+ * within it gain less than that, trees and convolutions nothing. */
+#define GATHER_BYTES ((size_t) 1 << 20)
 
 enum where
 {
@@ -33,6 +38,10 @@ struct predict_call
   enum where where;
   const struct predict_dialect *dialect;
   struct model_path path;
+  /* of one that is gathered: all but the prediction is done */
+  struct model_ref ref;
+  struct model_about about;
+  struct predict_input input;
 };
 
 static enum http_outcome
@@ -112,46 +121,145 @@ compare_shadow(struct http_request *req, const struct model_ref *ref,
   shadows_submit(req->server->shadows, &shadow);
 }
 
-static void
-predict(struct http_request *req, const struct predict_dialect *dialect, struct model_ref *ref,
-        const struct model_about *about, struct predict_input *input)
+/* Whether there are rows to predict, and not too many; else it replied. */
+static bool
+check_rows(struct http_request *req, const struct predict_dialect *dialect,
+           const struct model_about *about, const struct predict_input *input)
 {
-  char id[32];
-  struct err_info info = {.code = ERR_OK};
   struct json_faults faults;
-  float *outputs;
 
   if (input->good_count == 0 || (dialect->whole && input->good_count < input->count))
   {
     json_faults_init(&faults, req->arena);
     predict_faults_gather(input, &faults);
     http_reply_faults(req, E_INVALID, &faults);
-    return;
+    return false;
   }
   if (input->good_count > OUTPUTS_MAX / about->task->output_count)
   {
     http_reply_error(req, E_TOO_LARGE,
                      arena_printf(req->arena, "send at most %zu rows at once",
                                   OUTPUTS_MAX / about->task->output_count));
-    return;
+    return false;
   }
+  return true;
+}
+
+/* What follows the prediction. */
+static void
+finish(struct http_request *req, const struct predict_dialect *dialect, struct model_ref *ref,
+       const struct model_about *about, struct predict_input *input, float *outputs)
+{
+  char id[32];
+
+  if (!predict_unusual(req, about, input) || !predict_explain(req, ref, about, outputs, input))
+    return;
+  db_id_new_often("prd_", id, sizeof id);
+  req->predicted_rows = input->good_count;
+  dialect->reply(req, ref, about, id, input, outputs);
+  if (ref->shadow)
+    compare_shadow(req, ref, about, input, outputs);
+}
+
+static void
+predict(struct http_request *req, const struct predict_dialect *dialect, struct model_ref *ref,
+        const struct model_about *about, struct predict_input *input)
+{
+  struct err_info info = {.code = ERR_OK};
+  float *outputs;
+
+  if (!check_rows(req, dialect, about, input))
+    return;
   outputs = malloc(input->good_count * about->task->output_count * sizeof *outputs);
   if (!outputs)
     http_reply_busy(req, E_UNAVAILABLE, 2);
   else if (run_model(req, ref, about, input, outputs, &info) != ERR_OK)
     reply_failure(req, &info);
-  else if (predict_unusual(req, about, input) && predict_explain(req, ref, about, outputs, input))
-  {
-    db_id_new_often("prd_", id, sizeof id);
-    req->predicted_rows = input->good_count;
-    dialect->reply(req, ref, about, id, input, outputs);
-    if (ref->shadow)
-      compare_shadow(req, ref, about, input, outputs);
-  }
+  else
+    finish(req, dialect, ref, about, input, outputs);
   free(outputs);
 }
 
-/* With the model at hand: the answer, or off to where there is time for it. */
+/* ---- several calls in one pass ----------------------------------------------------------------------- */
+
+static bool
+may_gather(const struct predict_call *call, const struct model_ref *ref,
+           const struct predict_input *input)
+{
+  return call->where == ON_EVENT_THREAD && input->batch && input->count == 1
+         && input->good_count == 1 && model_pass_bytes(ref->model) >= GATHER_BYTES;
+}
+
+/* Calls of one turn that want the same version, each with a row. */
+static void
+predict_together(struct http_request *const *requests, size_t count)
+{
+  struct predict_call *first = requests[0]->state;
+  struct server *server = requests[0]->server;
+  size_t width = first->about.task->output_count;
+  const struct table **tables = malloc(count * sizeof *tables);
+  float *outputs = malloc(count * width * sizeof *outputs);
+  struct model_workspace *workspace = model_cache_workspace_take(server->models);
+  struct err_info info = {.code = ERR_OK};
+  double started = clock_monotonic_s();
+  enum err rc = tables && outputs && workspace ? ERR_OK : ERR_UNAVAILABLE;
+
+  for (size_t i = 0; rc == ERR_OK && i < count; i++)
+    tables[i] = row_batch_table(((const struct predict_call *) requests[i]->state)->input.batch);
+  if (rc == ERR_OK)
+    rc = model_predict_singles(first->ref.model, workspace, tables, count, outputs, &info);
+  else
+    err_set(&info, ERR_UNAVAILABLE, "out of memory");
+  if (workspace)
+    model_cache_workspace_give(server->models, workspace);
+  if (rc == ERR_OK)
+    model_cache_measured(&first->ref, 1e6 * (clock_monotonic_s() - started) / (double) count);
+  for (size_t i = 0; i < count; i++)
+  {
+    struct predict_call *call = requests[i]->state;
+    if (rc == ERR_OK)
+      finish(requests[i], call->dialect, &call->ref, &call->about, &call->input,
+             outputs + i * width);
+    else
+      reply_failure(requests[i], &info);
+  }
+  free(outputs);
+  free(tables);
+}
+
+static void
+let_go(struct http_request *req)
+{
+  struct predict_call *call = req->state;
+
+  predict_input_free(&call->input);
+  model_cache_release(req->server->models, &call->ref);
+}
+
+void
+handle_gathered(struct http_request *const *requests, size_t count)
+{
+  struct http_request *left[GATHERED_MAX], *same[GATHERED_MAX];
+  size_t left_count = count;
+
+  memcpy(left, requests, count * sizeof *left);
+  while (left_count > 0)
+  {
+    const struct model *model = ((const struct predict_call *) left[0]->state)->ref.model;
+    size_t same_count = 0, kept = 0;
+    for (size_t i = 0; i < left_count; i++)
+      if (((const struct predict_call *) left[i]->state)->ref.model == model)
+        same[same_count++] = left[i];
+      else
+        left[kept++] = left[i];
+    predict_together(same, same_count);
+    for (size_t i = 0; i < same_count; i++)
+      let_go(same[i]);
+    left_count = kept;
+  }
+}
+
+/* With the model at hand: the answer, or off to where there is time for it. HTTP_GATHER has taken the reference. */
 static enum http_outcome
 answer(struct http_request *req, struct predict_call *call, struct model_ref *ref)
 {
@@ -173,6 +281,13 @@ answer(struct http_request *req, struct predict_call *call, struct model_ref *re
     }
     if (!isnan(input.threshold))
       about.decision = (struct decision){.has_threshold = true, .threshold = input.threshold};
+    if (may_gather(call, ref, &input))
+    {
+      call->ref = *ref;
+      call->about = about;
+      call->input = input;
+      return HTTP_GATHER;
+    }
     predict(req, call->dialect, ref, &about, &input);
     break;
   case PREDICT_DEAR:
@@ -214,6 +329,7 @@ predict_call_serve(struct http_request *req, const struct predict_dialect *diale
       return HTTP_REPLIED;
   }
   outcome = answer(req, call, &ref);
-  model_cache_release(req->server->models, &ref);
+  if (outcome != HTTP_GATHER)
+    model_cache_release(req->server->models, &ref);
   return outcome;
 }
