@@ -8,6 +8,27 @@
 static _Thread_local struct http_exchange *leader_of_turn;
 static _Thread_local struct http_exchange *last_of_turn;
 
+/* After so many turns of one call each, one call in 2^LONE_MAX looks for company. */
+#define LONE_MAX 4u
+
+static _Thread_local unsigned lone_turns, calls_to_pass;
+
+bool
+http_gather_worth(void)
+{
+  if (leader_of_turn || calls_to_pass == 0)
+    return true;
+  calls_to_pass--;
+  return false;
+}
+
+static void
+note_turn(bool lone)
+{
+  lone_turns = !lone ? 0 : lone_turns < LONE_MAX ? lone_turns + 1 : LONE_MAX;
+  calls_to_pass = (1u << lone_turns) - 1;
+}
+
 void
 http_gather_add(struct http_exchange *exchange)
 {
@@ -34,6 +55,7 @@ http_gather_end(struct http_exchange *leader)
   leader->gathered = NULL;
   if (leader_of_turn == leader)
     leader_of_turn = last_of_turn = NULL;
+  note_turn(next && !next->gathered_next);
   while (next)
   {
     struct http_exchange *together[GATHERED_MAX];

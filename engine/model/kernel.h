@@ -65,6 +65,9 @@ bool kernel_dense_bf16_weights(const struct kernel_dense_bf16 *dense, const uint
 bool kernel_dense_bf16_inputs(const struct kernel_dense_bf16 *dense, const uint16_t *dy,
                               const uint16_t *w, uint16_t *dx, void *scratch);
 
+/* Whether kernel_dense_forward gives a row the same bits alone as among others: known of oneDNN 2 with kernel_row.h. */
+bool kernel_rows_alike(void);
+
 /* "onednn 2.6.3" or "openblas": stored with what it trained. */
 const char *kernel_name(void);
 

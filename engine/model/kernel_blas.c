@@ -47,6 +47,12 @@ kernel_dense_inputs(size_t n, size_t k, size_t m, const float *dy, const float *
   return true;
 }
 
+bool
+kernel_rows_alike(void)
+{
+  return false;
+}
+
 const char *
 kernel_name(void)
 {

@@ -125,7 +125,7 @@ enum err model_predict_singles(const struct model *model, struct model_workspace
                                struct err_info *info);
 
 /* Bytes of weights that a pass reads however few rows it is of: what rows that are predicted together share. 0 where
- * that is not worth counting. */
+ * that is not worth counting, or where a row's last bits could depend on the others. */
 size_t model_pass_bytes(const struct model *model);
 
 /* out (count, output_count) ← pixels (count, height, width, channels) of the model's own size. */

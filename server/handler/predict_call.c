@@ -187,7 +187,8 @@ may_gather(const struct predict_call *call, const struct model_ref *ref,
            const struct predict_input *input)
 {
   return call->where == ON_EVENT_THREAD && input->batch && input->count == 1
-         && input->good_count == 1 && model_pass_bytes(ref->model) >= GATHER_BYTES;
+         && input->good_count == 1 && model_pass_bytes(ref->model) >= GATHER_BYTES
+         && http_gather_worth();
 }
 
 /* Calls of one turn that want the same version, each with a row. */

@@ -44,6 +44,62 @@ check_model(const struct model *model, const struct dataset *dataset)
   model_workspace_free(workspace);
 }
 
+/* Tables of one row each, as calls that are gathered have them. */
+static void
+check_singles(const struct model *model)
+{
+  enum
+  {
+    COUNT = 21
+  };
+  struct model_workspace *workspace = model_workspace_new();
+  struct model_about about;
+  struct row_batch *all, *batches[COUNT];
+  const struct table *tables[COUNT];
+  float together[COUNT * OUTPUTS_MAX], expected[COUNT * OUTPUTS_MAX];
+  json_t *rows = json_array();
+  struct rng rng;
+
+  rng_init(&rng, 3, 3);
+  model_about(model, &about);
+  for (size_t i = 0; i < COUNT; i++)
+  {
+    json_t *row = json_array();
+    for (size_t c = 0; c < row_schema_count(about.schema); c++)
+    {
+      enum column_type type;
+      row_schema_column(about.schema, c, &type);
+      json_array_append_new(row,
+                            type == COLUMN_NUMERIC ? json_real(rng_normal(&rng)) : json_null());
+    }
+    json_array_append_new(rows, row);
+  }
+  for (size_t i = 0; i < COUNT; i++)
+  {
+    json_t *one = json_pack("[O]", json_array_get(rows, i));
+    assert_int_equal(row_batch_from_json(about.schema, one, false, 1, &batches[i], NULL), ERR_OK);
+    tables[i] = row_batch_table(batches[i]);
+    json_decref(one);
+  }
+  assert_int_equal(row_batch_from_json(about.schema, rows, false, COUNT, &all, NULL), ERR_OK);
+  assert_int_equal(
+    model_predict_table(model, workspace, row_batch_table(all), NULL, COUNT, expected, NULL),
+    ERR_OK);
+  assert_int_equal(model_predict_singles(model, workspace, tables, COUNT, together, NULL), ERR_OK);
+  for (size_t i = 0; i < COUNT * about.task->output_count; i++)
+    assert_near(together[i], expected[i], allowed());
+  assert_int_equal(model_predict_singles(model, workspace, tables, 1, together, NULL), ERR_OK);
+  for (size_t i = 0; i < about.task->output_count; i++)
+    assert_near(together[i], expected[i], allowed());
+  assert_true(model_pass_bytes(model) == 0
+              || (strcmp(about.family, "mlp") == 0 && kernel_rows_alike()));
+  for (size_t i = 0; i < COUNT; i++)
+    row_batch_free(batches[i]);
+  row_batch_free(all);
+  json_decref(rows);
+  model_workspace_free(workspace);
+}
+
 static void
 check_family(const char *family, const char *params, enum toy_target target)
 {
@@ -55,6 +111,7 @@ check_family(const char *family, const char *params, enum toy_target target)
   if (target != TOY_NUMBER)
     assert_int_equal(model_set_temperature(result.model, 1.4, NULL), ERR_OK);
   check_model(result.model, fit.dataset);
+  check_singles(result.model);
   train_result_clear(&result);
   toy_fit_clear(&fit);
 }
