@@ -194,10 +194,11 @@ class Control(ApiTest):
         self.assertNotEqual(copy["search"].pop("seed"), spec["search"].pop("seed"))
         self.assertEqual(copy, spec)
         # with changes, checked as in POST /jobs
-        other = self.verb(job, "clone", {"budget": {"trials": 1}, "families": ["trees"], "name": "Other"})
+        other = self.verb(job, "clone", {"budget": {"trials": 1}, "families": ["trees"], "name": "Other",
+                                        "search": {"space": {"rounds": 20}}})
         self.assertEqual((other.status, other.json["budget"], other.json["spec"]["families"],
                           other.json["spec"]["deploy_as"]), (202, {"trials": 1}, ["trees"], "other"), other)
-        self.api.wait_job(other.json["id"], 60)
+        self.api.wait_job(other.json["id"], 120)
         self.problem(self.verb(job, "clone", {"budget": {"trials": 0}, "no": 1}), 422, "invalid", "/no", "/budget/trials")
         self.problem(self.verb(job, "clone", {"target": "none"}), 422, "invalid", "/target")
         self.problem(self.verb(job, "clone", {"dataset": "ds_none"}), 404, "dataset_not_found")

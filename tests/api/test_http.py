@@ -419,24 +419,27 @@ class HttpTest(unittest.TestCase):
 
     # ---- streams
 
-    def start_job(self, seconds=6):
+    def start_job(self, seconds, trials=10000):
+        """A job that ends after so many seconds or trials."""
         with open(IRIS, "rb") as file:
-            parts = [("file", "iris.csv", file.read()), ("target", "species"), ("seconds", str(seconds)), ("name", "iris")]
+            parts = [("file", "iris.csv", file.read()), ("target", "species"), ("seconds", str(seconds)),
+                     ("trials", str(trials)), ("name", "iris")]
         answer = self.server.upload("/api/v1/train", parts)
         self.assertEqual(answer.status, 202, answer)
         return answer.json["id"]
 
     def test_stream(self):
-        job = self.start_job()
+        job = self.start_job(40, trials=3)  # the default of each family
         path = f"/api/v1/jobs/{job}/events"
         whole = Stream(self.server.port, path, self.server.key)
         several = Stream(self.server.port, f"/api/v1/events?job={job}", self.server.key)
-        time.sleep(3)
-        middle = [number for _, number in whole.stored() if number]
-        self.assertTrue(middle, whole.events)
+        deadline = time.monotonic() + 60
+        while len(middle := [number for _, number in whole.stored() if number]) < 3:
+            self.assertLess(time.monotonic(), deadline, whole.events)
+            time.sleep(0.05)
         rest = Stream(self.server.port, path, self.server.key, Last_Event_ID=middle[-1])
         for stream in (whole, several, rest):
-            self.assertTrue(stream.wait(40), stream.kinds())
+            self.assertTrue(stream.wait(90), stream.kinds())
         kinds = whole.kinds()
         self.assertEqual(kinds[0], "state")
         self.assertEqual(kinds[-1], "done")
@@ -527,7 +530,7 @@ class HttpTest(unittest.TestCase):
             worst = max(worst, time.monotonic() - started)
         self.assertLess(worst, 2.0)
         for stream in streams:
-            self.assertTrue(stream.wait(40))
+            self.assertTrue(stream.wait(90))
         self.assertEqual(len({tuple(stream.stored()) for stream in streams}), 1)
 
     # ---- rate limit (last by name: the address has to wait afterwards)
