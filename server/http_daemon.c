@@ -156,8 +156,10 @@ http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats)
   stats->open = http_daemon_open(daemon);
   stats->suspended = daemon->suspended;
   stats->streams = daemon->streams;
-  stats->waiting = http_pool_length(daemon->waiting);
-  stats->computing = http_pool_length(daemon->computing);
+  http_pool_stats(daemon->waiting, &stats->waiting);
+  http_pool_stats(daemon->computing, &stats->computing);
+  stats->waiting_waits = http_pool_waits(daemon->waiting);
+  stats->computing_waits = http_pool_waits(daemon->computing);
   stats->parked = http_registry_length(daemon->registry);
 }
 

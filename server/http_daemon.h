@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "server/http_wait.h"
 #include "server/server.h"
 
 struct http_daemon_config
@@ -32,7 +33,8 @@ void http_daemon_job_news(struct http_daemon *daemon, const char *job_id);
 struct http_daemon_stats
 {
   size_t connections, open, suspended, streams, parked;
-  size_t waiting, computing; /* queued */
+  struct http_pool_stats waiting, computing;
+  const struct metrics_histogram *waiting_waits, *computing_waits; /* as long as the daemon */
 };
 void http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats);
 

@@ -17,7 +17,8 @@ struct http_pool
   pthread_mutex_t lock;
   pthread_cond_t filled;
   struct http_task *head, *tail;
-  size_t length;
+  size_t length, running;
+  struct metrics_histogram waits;
   bool ending;
   void (*run)(struct http_task *task, double queued_s);
   char name[16];
@@ -41,9 +42,13 @@ pool_thread(void *context)
     if (!pool->head)
       pool->tail = NULL;
     pool->length--;
+    pool->running++;
     pthread_mutex_unlock(&pool->lock);
-    pool->run(task, clock_monotonic_s() - task->queued_s);
+    double queued_s = clock_monotonic_s() - task->queued_s;
+    metrics_histogram_add(&pool->waits, queued_s);
+    pool->run(task, queued_s);
     pthread_mutex_lock(&pool->lock);
+    pool->running--;
   }
   pthread_mutex_unlock(&pool->lock);
   return NULL;
@@ -93,13 +98,19 @@ http_pool_submit(struct http_pool *pool, struct http_task *task)
   pthread_mutex_unlock(&pool->lock);
 }
 
-size_t
-http_pool_length(struct http_pool *pool)
+void
+http_pool_stats(struct http_pool *pool, struct http_pool_stats *stats)
 {
   pthread_mutex_lock(&pool->lock);
-  size_t length = pool->length;
+  *stats = (struct http_pool_stats){
+    .queued = pool->length, .running = pool->running, .threads = pool->thread_count};
   pthread_mutex_unlock(&pool->lock);
-  return length;
+}
+
+const struct metrics_histogram *
+http_pool_waits(const struct http_pool *pool)
+{
+  return &pool->waits;
 }
 
 void

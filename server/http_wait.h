@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "server/metrics_histogram.h"
 
 struct http_pool;
 struct http_registry;
@@ -27,7 +28,13 @@ enum err http_pool_new(const char *name, size_t threads,
                        void (*run)(struct http_task *task, double queued_s),
                        struct http_pool **pool, struct err_info *info);
 void http_pool_submit(struct http_pool *pool, struct http_task *task);
-size_t http_pool_length(struct http_pool *pool);
+struct http_pool_stats
+{
+  size_t queued, running, threads;
+};
+void http_pool_stats(struct http_pool *pool, struct http_pool_stats *stats);
+/* How long tasks were queued. As long as the pool. */
+const struct metrics_histogram *http_pool_waits(const struct http_pool *pool);
 /* Ends the threads once the queue is empty. NULL is ignored. */
 void http_pool_free(struct http_pool *pool);
 

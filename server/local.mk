@@ -9,7 +9,7 @@ server_libserver_a_SOURCES = \
   server/events_stream.c \
   server/handler/events.c \
   server/handler/handlers.h \
-  server/handler/health.c \
+  server/handler/health.c server/handler/health.h \
   server/handler/audit.c \
   server/handler/keys.c server/handler/key_view.h \
   server/handler/sessions.c \
@@ -35,6 +35,7 @@ server_libserver_a_SOURCES = \
   server/limits.c server/limits.h server/limits.def \
   server/listen.c server/listen.h \
   server/metrics.c server/metrics.h \
+  server/metrics_histogram.c server/metrics_histogram.h \
   server/multipart.c server/multipart.h \
   server/rate.c server/rate.h \
   server/server.h \

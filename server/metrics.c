@@ -3,22 +3,19 @@
 #include "server/metrics.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/lane.h"
 #include "base/text.h"
-
-static const double bounds_s[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                  0.25,   0.5,   1,      2.5,   5,    10,    30};
-#define BOUND_COUNT (sizeof bounds_s / sizeof bounds_s[0])
+#include "server/metrics_histogram.h"
 
 /* What one lane counted of a route. */
 struct tally
 {
   atomic_uint_fast64_t status[6]; /* by hundreds */
-  atomic_uint_fast64_t buckets[BOUND_COUNT + 1];
-  atomic_uint_fast64_t total_us;
+  struct metrics_histogram seconds;
 };
 
 /* What all lanes counted of a route. */
@@ -26,8 +23,7 @@ struct metrics_route
 {
   const char *name;
   uint64_t status[6];
-  uint64_t buckets[BOUND_COUNT + 1];
-  uint64_t total_us;
+  struct metrics_times seconds;
 };
 
 struct metrics
@@ -70,12 +66,8 @@ metrics_request(struct metrics *metrics, size_t number, int status, double secon
   size_t row = number < metrics->count ? number : metrics->count;
   struct tally *tally = &metrics->tallies[lane_of_thread() * (metrics->count + 1) + row];
   size_t hundreds = status >= 100 && status < 600 ? (size_t) status / 100 : 0;
-  size_t bucket = 0;
-  while (bucket < BOUND_COUNT && seconds > bounds_s[bucket])
-    bucket++;
   atomic_fetch_add_explicit(&tally->status[hundreds], 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&tally->buckets[bucket], 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&tally->total_us, (uint64_t) (seconds * 1e6), memory_order_relaxed);
+  metrics_histogram_add(&tally->seconds, seconds);
 }
 
 static uint64_t
@@ -93,34 +85,9 @@ route_of(const struct metrics *metrics, size_t row)
     const struct tally *tally = &metrics->tallies[lane * (metrics->count + 1) + row];
     for (size_t i = 0; i < 6; i++)
       route.status[i] += load(&tally->status[i]);
-    for (size_t i = 0; i <= BOUND_COUNT; i++)
-      route.buckets[i] += load(&tally->buckets[i]);
-    route.total_us += load(&tally->total_us);
+    metrics_histogram_sum(&tally->seconds, &route.seconds);
   }
   return route;
-}
-
-static void
-print_histogram(const struct metrics_route *route, struct buf *out)
-{
-  uint64_t count = 0;
-  for (size_t i = 0; i < BOUND_COUNT; i++)
-  {
-    char bound[TEXT_DOUBLE_SIZE];
-    count += route->buckets[i];
-    text_print_double(bounds_s[i], bound);
-    buf_printf(out, "attune_http_request_seconds_bucket{route=\"%s\",le=\"%s\"} %llu\n",
-               route->name, bound, (unsigned long long) count);
-  }
-  count += route->buckets[BOUND_COUNT];
-  char sum[TEXT_DOUBLE_SIZE];
-  text_print_double((double) route->total_us / 1e6, sum);
-  buf_printf(out,
-             "attune_http_request_seconds_bucket{route=\"%s\",le=\"+Inf\"} %llu\n"
-             "attune_http_request_seconds_sum{route=\"%s\"} %s\n"
-             "attune_http_request_seconds_count{route=\"%s\"} %llu\n",
-             route->name, (unsigned long long) count, route->name, sum, route->name,
-             (unsigned long long) count);
 }
 
 void
@@ -152,8 +119,10 @@ metrics_print(const struct metrics *metrics, struct buf *out)
     uint64_t any = 0;
     for (unsigned hundreds = 0; hundreds < 6; hundreds++)
       any += route.status[hundreds];
+    char label[100];
+    snprintf(label, sizeof label, "route=\"%s\",", route.name);
     if (any)
-      print_histogram(&route, out);
+      metrics_print_times(out, "attune_http_request_seconds", label, NULL, &route.seconds);
   }
 }
 

@@ -182,6 +182,7 @@ load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_mode
 {
   struct model *model = NULL;
   struct err_info info = {.code = ERR_OK};
+  double began_s = clock_monotonic_s();
   enum err rc;
 
   pthread_mutex_unlock(&cache->mutex);
@@ -189,6 +190,7 @@ load_entry(struct model_cache *cache, struct db_conn *conn, const struct db_mode
   pthread_mutex_lock(&cache->mutex);
   if (rc == ERR_OK)
   {
+    metrics_histogram_add(&cache->loads, clock_monotonic_s() - began_s);
     entry->model = model;
     entry->bytes = (size_t) row->bytes * BYTES_FACTOR + BYTES_EXTRA;
     cache->bytes += entry->bytes;
@@ -438,17 +440,4 @@ model_cache_measured(struct model_ref *ref, double us_per_row)
 {
   if (isfinite(us_per_row) && us_per_row > 0.0)
     ref->measured_us = us_per_row;
-}
-
-void
-model_cache_stats(struct model_cache *cache, struct model_cache_counts *counts)
-{
-  pthread_mutex_lock(&cache->mutex);
-  *counts = (struct model_cache_counts){.models = cache->entry_count,
-                                        .bytes = cache->bytes,
-                                        .hits = cache->hits,
-                                        .misses = cache->misses,
-                                        .evictions = cache->evictions,
-                                        .failures = cache->failures};
-  pthread_mutex_unlock(&cache->mutex);
 }

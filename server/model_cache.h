@@ -54,6 +54,8 @@ struct model_workspace *model_cache_workspace_take(struct model_cache *cache);
 void model_cache_workspace_give(struct model_cache *cache, struct model_workspace *workspace);
 
 /* For /metrics. */
+struct metrics_histogram;
+
 struct model_cache_counts
 {
   size_t models, bytes;  /* now in memory */
@@ -63,5 +65,7 @@ struct model_cache_counts
 };
 
 void model_cache_stats(struct model_cache *cache, struct model_cache_counts *counts);
+/* What loads took, from the database to a model that answers; good ones only. As long as the cache. */
+const struct metrics_histogram *model_cache_loads(const struct model_cache *cache);
 
 #endif

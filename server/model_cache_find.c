@@ -244,3 +244,24 @@ cache_lookup_serve(struct model_cache *cache, const char *key, bool also_stale,
   ref->shadow = lookup->shadow;
   return true;
 }
+
+/* ---- figures --------------------------------------------------------------------------------------- */
+
+const struct metrics_histogram *
+model_cache_loads(const struct model_cache *cache)
+{
+  return &cache->loads;
+}
+
+void
+model_cache_stats(struct model_cache *cache, struct model_cache_counts *counts)
+{
+  pthread_mutex_lock(&cache->mutex);
+  *counts = (struct model_cache_counts){.models = cache->entry_count,
+                                        .bytes = cache->bytes,
+                                        .hits = cache->hits,
+                                        .misses = cache->misses,
+                                        .evictions = cache->evictions,
+                                        .failures = cache->failures};
+  pthread_mutex_unlock(&cache->mutex);
+}

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "server/metrics_histogram.h"
 #include "server/model_cache.h"
 #include "server/model_route.h"
 
@@ -51,6 +52,7 @@ struct model_cache
   pthread_cond_t loaded;
   size_t max_bytes, bytes, entry_count, lookup_count;
   uint64_t hits, misses, evictions, failures;
+  struct metrics_histogram loads;
   uint64_t draws;   /* of calls divided among versions */
   uint64_t forgets; /* raised by each forget: an answer read before it is not trusted after it */
   struct entry *newest, *oldest;

@@ -17,7 +17,7 @@ tests_unit_test_image_plain_LDADD = engine/libdata.a $(HANDLER_TEST_LIBS) $(PNG_
 tests_unit_test_image_turn_SOURCES = tests/unit/test_image_turn.c tests/harness/image_fixture.h tests/harness/test_support.h
 tests_unit_test_image_turn_LDADD = $(tests_unit_test_image_LDADD)
 tests_unit_test_model_cache_SOURCES = tests/unit/test_model_cache.c tests/harness/test_support.h \
-  server/model_cache.c server/model_cache_find.c server/model_cache_workspace.c server/model_route.c server/names.c
+  server/metrics_histogram.c server/model_cache.c server/model_cache_find.c server/model_cache_workspace.c server/model_route.c server/names.c
 tests_unit_test_model_cache_LDADD = $(HANDLER_TEST_LIBS)
 tests_unit_test_dataset_cache_SOURCES = tests/unit/test_dataset_cache.c \
   tests/harness/test_support.h server/dataset_cache.c
@@ -46,7 +46,7 @@ tests_unit_test_multipart_SOURCES = tests/unit/test_multipart.c
 tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
   $(JANSSON_LIBS) -lm
 endif
-EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py tests/api/test_nanonets.py
+EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py tests/api/test_nanonets.py tests/api/test_serving.py
 EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/clients/test_onnx.py tests/clients/client_triton.py tests/clients/test_clients.py tests/clients/told.py
 
 # The API from outside (tests/check.sh api), and the documents they run.

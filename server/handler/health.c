@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include "server/handler/handlers.h"
+#include "server/handler/health.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "server/http_daemon.h"
 #include "server/ingest_queue.h"
 #include "server/metrics.h"
+#include "server/metrics_histogram.h"
 #include "server/model_cache.h"
 #include "server/shadow.h"
 #include "server/study_cache.h"
@@ -24,25 +26,34 @@ handle_healthz(struct http_request *req)
   return HTTP_REPLIED;
 }
 
-enum http_outcome
-handle_readyz(struct http_request *req)
+bool
+health_check_ready(struct http_request *req)
 {
   struct err_info info;
+  struct db_conn *conn;
+  enum err err;
+
   if (req->server->draining)
   {
     http_reply_busy(req, E_DRAINING, 5);
-    return HTTP_REPLIED;
+    return false;
   }
-  struct db_conn *conn = http_db(req);
+  conn = http_db(req);
   if (!conn)
-    return HTTP_REPLIED;
-  enum err err = db_patch_check(conn, &info);
-  if (err == ERR_OK)
-    http_reply_json(req, 200, json_pack("{s:b}", "ready", 1));
-  else if (err == ERR_CONFLICT)
+    return false;
+  err = db_patch_check(conn, &info);
+  if (err == ERR_CONFLICT)
     http_reply_error(req, E_UNAVAILABLE, info.text);
-  else
+  else if (err != ERR_OK)
     http_reply_busy(req, E_UNAVAILABLE, 2);
+  return err == ERR_OK;
+}
+
+enum http_outcome
+handle_readyz(struct http_request *req)
+{
+  if (health_check_ready(req))
+    http_reply_json(req, 200, json_pack("{s:b}", "ready", 1));
   return HTTP_REPLIED;
 }
 
@@ -65,9 +76,21 @@ print_http(struct server *server, struct buf *out)
   print_gauge(out, "attune_http_parked", "Requests that wait for news.", (double) stats.parked);
   print_gauge(out, "attune_http_streams", "Event streams open now.", (double) stats.streams);
   print_gauge(out, "attune_waiting_queue", "Requests queued for the waiting pool.",
-              (double) stats.waiting);
+              (double) stats.waiting.queued);
+  print_gauge(out, "attune_waiting_running", "Threads of the waiting pool at work.",
+              (double) stats.waiting.running);
+  print_gauge(out, "attune_waiting_threads", "Threads of the waiting pool.",
+              (double) stats.waiting.threads);
   print_gauge(out, "attune_computing_queue", "Requests queued for the CPU pool.",
-              (double) stats.computing);
+              (double) stats.computing.queued);
+  print_gauge(out, "attune_computing_running", "Threads of the CPU pool at work.",
+              (double) stats.computing.running);
+  print_gauge(out, "attune_computing_threads", "Threads of the CPU pool.",
+              (double) stats.computing.threads);
+  metrics_print_histogram(out, "attune_queue_seconds", "pool=\"waiting\",",
+                          "Time that requests were queued for a pool.", stats.waiting_waits);
+  metrics_print_histogram(out, "attune_queue_seconds", "pool=\"computing\",", NULL,
+                          stats.computing_waits);
 }
 
 static void
@@ -90,6 +113,11 @@ print_caches(struct server *server, struct buf *out)
                       "Models that left memory to make room.", (double) models.evictions);
   metrics_print_value(out, "attune_model_cache_failures_total", "counter",
                       "Models that could not be loaded.", (double) models.failures);
+  print_gauge(out, "attune_models_max_bytes", "Most memory for loaded models.",
+              (double) server->limits.model_cache_bytes);
+  metrics_print_histogram(out, "attune_model_load_seconds", "",
+                          "Time to load a model from the database.",
+                          model_cache_loads(server->models));
   study_cache_stats(server->studies, &count, &bytes, &hits, &misses);
   print_gauge(out, "attune_study_cache_studies", "Studies in memory.", (double) count);
   print_gauge(out, "attune_study_cache_bytes", "Memory of the searches of studies.",

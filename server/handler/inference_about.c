@@ -2,6 +2,7 @@
 
 #include "server/handler/handlers.h"
 
+#include "server/handler/health.h"
 #include "server/handler/inference.h"
 
 /* What the Open Inference Protocol v2 tells of a server and its models. */
@@ -26,11 +27,7 @@ handle_inference_live(struct http_request *req)
 enum http_outcome
 handle_inference_ready(struct http_request *req)
 {
-  if (req->server->draining)
-    http_reply_busy(req, E_DRAINING, 1);
-  else
-    return handle_inference_live(req);
-  return HTTP_REPLIED;
+  return health_check_ready(req) ? handle_inference_live(req) : HTTP_REPLIED;
 }
 
 static json_t *
