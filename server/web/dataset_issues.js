@@ -24,15 +24,17 @@ function suspectWords(one) {
   return `row ${one.row}: given ${shown(one.given)}, likelier ${shown(one.suggested)} (${belief(one)})`;
 }
 
-// The rows with these numbers, or of these suspects ({row, given, suggested, …}), as a node.
-export async function rowsOf(id, list) {
+export const shortWords = (one) => `row ${one.row} (${belief(one)})`;
+
+// The rows with these numbers, or of these suspects ({row, given, suggested, …}), as a node; `tell` puts a suspect in words.
+export async function rowsOf(id, list, about, tell = suspectWords) {
   const suspects = new Map(list.filter((one) => typeof one === "object").map((one) => [one.row, one]));
   const numbers = list.map((one) => (typeof one === "object" ? one.row : one)).slice(0, ROWS_AT_ONCE);
-  const about = (row, more) => (suspects.has(row) ? suspectWords(suspects.get(row)) : `row ${row}${more}`);
+  const words = (row, more) => (suspects.has(row) ? tell(suspects.get(row)) : `row ${row}${more}`);
   try {
     const found = await fetchRows(`/api/v1/datasets/${encodeURIComponent(id)}`, numbers);
-    if (found.images.length) return el("div", { class: "thumbs" }, found.images.map((image) => thumb(image, about(image.row, `: ${image.label}`))));
-    return rowsTable(found.columns, found.rows, { "aria-label": "rows" }, { head: "Row", cells: numbers.map((row) => about(row, "")) });
+    if (found.images.length) return el("div", { class: "thumbs" }, found.images.map((image) => thumb(image, words(image.row, `: ${image.label}`))));
+    return rowsTable(found.columns, found.rows, { "aria-label": `rows: ${about}` }, { head: "Row", cells: numbers.map((row) => words(row, "")) });
   } catch (problem) {
     return problem.status === 404 ? el("p", { class: "faint" }, "The dataset is gone, so its rows can't be shown.") : problemBox(problem);
   }
@@ -42,7 +44,7 @@ function issueRow(dataset, issue) {
   const box = el("div");
   const rows = issue.suspects?.length || issue.rows?.length || 0;
   const fold = rows ? el("details", {}, el("summary", {}, `Show ${issue.rows_count > Math.min(rows, ROWS_AT_ONCE) ? `${Math.min(rows, ROWS_AT_ONCE)} of ` : ""}${count(issue.rows_count || rows, "row")}`), box) : null;
-  if (fold) fold.addEventListener("toggle", () => { if (fold.open && !box.firstChild) rowsOf(dataset.id, issue.suspects?.length ? issue.suspects : issue.rows).then((node) => box.replaceChildren(node)); });
+  if (fold) fold.addEventListener("toggle", () => { if (fold.open && !box.firstChild) rowsOf(dataset.id, issue.suspects?.length ? issue.suspects : issue.rows, issue.message).then((node) => box.replaceChildren(node)); });
   return el("li", {}, el("div", {}, el("span", { class: `severity ${issue.severity}` }, issue.severity), " ",
     issue.column ? el("strong", {}, `${issue.column}: `) : null, issue.message,
     issue.hint ? el("div", { class: "faint small" }, issue.hint) : null,

@@ -47,6 +47,7 @@ function runningItem(job) {
 }
 
 function runningCard(jobs) {
+  jobs.sort((a, b) => (a.state === "paused") - (b.state === "paused"));
   return card("Running", jobs.length ? el("ul", { class: "running", id: "running" }, jobs.map(runningItem))
     : el("p", { class: "faint", id: "running" }, "Nothing runs at the moment."));
 }

@@ -1,6 +1,6 @@
 // From the form of a new job to its request, and the request as a line for a terminal.
 
-const LINE_WIDTH = 100;
+const LINE_WIDTH = 60;
 
 function without(value) {
   if (Array.isArray(value) || typeof value !== "object" || value === null) return value;

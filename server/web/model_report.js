@@ -1,6 +1,6 @@
 // A model's report: scores, confusions with the rows behind them, curves, residuals, and what matters.
 
-import { rowsOf } from "./dataset_issues.js";
+import { rowsOf, shortWords } from "./dataset_issues.js";
 import { dependenceCard } from "./dependence.js";
 import { card, el, number, percent, table } from "./dom.js";
 import { calibrationPlot, curvePlots, importancePlot, regressionPlots } from "./model_curves.js";
@@ -38,8 +38,8 @@ const ofCell = (report, given, suggested) => (report.label_suspects || []).filte
 
 function showRows(report, given, suggested, box) {
   const found = ofCell(report, given, suggested);
-  box.replaceChildren(el("h3", {}, `Given ${given}, taken for ${suggested}`), el("p", { class: "faint" }, "The clearest of them, by models that had not seen these rows. The label may be wrong, or the model."));
-  rowsOf(report.dataset.id, found).then((node) => box.append(node));
+  box.replaceChildren(el("h3", { class: "apart" }, `Given ${given}, taken for ${suggested}`), el("p", { class: "faint" }, "The clearest of them, by models that had not seen these rows. The label may be wrong, or the model."));
+  rowsOf(report.dataset.id, found, `${given} taken for ${suggested}`, shortWords).then((node) => box.append(node));
 }
 
 function cell(report, labels, matrix, i, j, box) {

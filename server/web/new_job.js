@@ -33,8 +33,8 @@ function timeField() {
     } }, text))));
 }
 
-function mainFields(dataset, targets, metrics) {
-  return el("div", { class: "fields" },
+function mainFields(dataset, targets, metrics, select) {
+  return el("div", { class: "fields main" }, el("label", {}, "Dataset", select),
     dataset.kind === "table" ? choice("target", "Predict the column", targets) : null,
     timeField(),
     choice("metric", "Score", [["", "the task's usual one", true], ...metrics.map((name) => [name, words(name)])]),
@@ -55,12 +55,12 @@ function moreFields(dataset, families, lists) {
     help.textContent = (lists.methods.find((one) => one.name === event.target.value) || best)?.help || "";
   });
   return [
-    el("h3", {}, "Budget"), el("div", { class: "fields" },
+    el("h2", { class: "part" }, "Budget"), el("div", { class: "fields" },
       amount("trials", "Trials, at most", { min: 1, step: 1, placeholder: "as many as fit" }),
       amount("target_score", "End early at the score", {}),
       amount("max_predict_us", "Prediction, at most (µs)", { min: 1, placeholder: "no limit" }),
       amount("max_model_bytes", "Model, at most (bytes)", { min: 1, step: 1, placeholder: "no limit" })),
-    el("h3", {}, "Validation"), el("div", { class: "fields" },
+    el("h2", { class: "part" }, "Validation"), el("div", { class: "fields" },
       isTable ? choice("task", "Task", [["", "by the column's values", true], ["classification", "classification"], ["regression", "regression"]]) : null,
       amount("folds", "Folds", { min: 2, max: 20, step: 1, placeholder: "by the number of rows" }),
       amount("holdout", "Share held out", { min: 0.02, max: 0.5, placeholder: "by the number of rows" }),
@@ -69,7 +69,7 @@ function moreFields(dataset, families, lists) {
       isTable ? choice("sample_weight", "Weight of each row", named((column) => column.type === "numeric")) : null,
       choice("class_weight", "Class weights", [["", "none", true], ["balanced", "balanced"]]),
       choice("refit", "Fit again on all rows", [["", "unless it is worse", true], ["none", "no"], ["all", "also on report rows"]])),
-    el("h3", {}, "Search"), el("div", { class: "fields" }, method,
+    el("h2", { class: "part" }, "Search"), el("div", { class: "fields" }, method,
       amount("seed", "Seed", { min: 0, step: 1, placeholder: "drawn" }),
       amount("parallel", "Trials at once, at most", { min: 1, step: 1, placeholder: "as many as workers" }),
       choice("early_stopping", "Stop weak trials early", [["", "no", true], ...lists.stopping.map((name) => [name, name])]),
@@ -157,7 +157,7 @@ async function formFor(dataset, datasets) {
     datasets.map((one) => el("option", { value: one.id, selected: one.id === dataset.id }, `${one.name} (${one.rows} ${one.kind === "table" ? "rows" : "images"})`)));
   const families = await get(`/api/v1/families?kind=${dataset.kind}`);
   const form = el("form", { id: "new-job", onsubmit: begin, oninput: changed, onchange: changed },
-    el("div", { class: "fields" }, el("label", {}, "Dataset", select)), mainFields(dataset, targets, metrics),
+    mainFields(dataset, targets, metrics, select),
     el("details", { id: "more" }, el("summary", {}, "More choices"), moreFields(dataset, families.items, lists), tables),
     el("p", { class: "actions" }, start), out);
   tables.append(...spaceTables(families.items, space, changed));

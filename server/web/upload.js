@@ -5,6 +5,7 @@ import { bytes, el, problemBox, seconds } from "./dom.js";
 
 const KINDS = "A table (CSV, TSV), a zip or tar with one folder of images per class, or two IDX files (images and labels).";
 const RETRY_MS = 1500;
+const LARGE = 1e8;
 
 // The form's parts for some files: two that are named like MNIST's become images and labels.
 export function partsOf(files) {
@@ -71,7 +72,8 @@ export function uploadForm(onDone) {
     const end = new AbortController();
     form.addEventListener("submit", () => end.abort(), { once: true });
     if (await serverBack(end.signal)) {
-      waiting.textContent = "The server answers again. Nothing of the broken upload was kept.";
+      const large = files.reduce((sum, one) => sum + one.size, 0) > LARGE ? " If it breaks off again, the file may be larger than this server takes (attuned --max-upload)." : "";
+      waiting.textContent = `The server answers again. Nothing of the broken upload was kept.${large}`;
       out.append(el("p", {}, el("button", { type: "button", id: "again", onclick: send }, "Send it again")));
     }
   }
