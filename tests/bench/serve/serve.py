@@ -78,7 +78,8 @@ def train(api, name, families, space, dataset, target, budget):
     spec = {"dataset": dataset, "name": name, "deploy_as": name, "budget": budget,
             "search": {"seed": 1, **({"space": space} if space else {})}}
     if families:
-        spec["families"] = families
+        # one model, as the peer has it: of folds, the models of all would answer together
+        spec.update(families=families, validation={"holdout": 0.2})
     if target:
         spec["target"] = target
     answer = api.post("/api/v1/jobs", spec)
