@@ -77,9 +77,60 @@ take_exponent(const char *at, const char *end, int *exponent)
   return at > first ? at : NULL;
 }
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The number that eight digits (bytes from 0 to 9, the first one lowest) make: pairs, fours, and the whole. */
+static uint64_t
+join_digits(uint64_t bytes)
+{
+  bytes = (bytes * 2561) >> 8;
+  bytes = ((bytes & UINT64_C(0x00FF00FF00FF00FF)) * 6553601) >> 16;
+  return ((bytes & UINT64_C(0x0000FFFF0000FFFF)) * UINT64_C(42949672960001)) >> 32;
+}
+
+/* One digit, a point, and one to seven more with something else behind: the most common number, read without a branch
+ * that depends on how many digits it has. The same operation as for any other number of few digits. */
+static bool
+scan_short(const char **at, const char *end, double *value)
+{
+  static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+  const char *first = *at;
+  uint64_t bytes;
+  if (end - first < 11)
+    return false;
+  bool negative = *first == '-';
+  first += negative;
+  unsigned whole = (unsigned char) *first - (unsigned) '0';
+  if (whole > 9 || first[1] != '.')
+    return false;
+  memcpy(&bytes, first + 2, sizeof bytes);
+  bytes ^= UINT64_C(0x3030303030303030);
+  /* the lowest high bit that is set belongs to the first byte that is no digit */
+  uint64_t other = ((bytes + UINT64_C(0x7676767676767676)) | bytes) & UINT64_C(0x8080808080808080);
+  unsigned count = other != 0 ? (unsigned) __builtin_ctzll(other) / 8 : 8;
+  if (count == 0 || count == 8 || (first[2 + count] | 0x20) == 'e')
+    return false;
+  double size =
+    (double) (whole * power[count] + join_digits(bytes << (64 - 8 * count))) / powers_of_ten[count];
+  *value = negative ? -size : size;
+  *at = first + 2 + count;
+  return true;
+}
+#else
+static bool
+scan_short(const char **at, const char *end, double *value)
+{
+  (void) at;
+  (void) end;
+  (void) value;
+  return false;
+}
+#endif
+
 bool
 json_scan_number(const char **at, const char *end, double *value)
 {
+  if (scan_short(at, end, value))
+    return true;
   const char *start = *at, *first = start, *next;
   uint64_t digits = 0;
   int power = 0;

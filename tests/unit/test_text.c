@@ -233,6 +233,44 @@ test_json_numbers(void **state)
   }
 }
 
+/* Numbers in the middle of a text: whatever stands behind them, they are read as at its end. */
+static void
+test_scan_within(void **state)
+{
+  static const char *const numbers[] = {
+    "0.0",         "-0.0",     "1.5",       "-9.25",    "0.123",      "-7.6543",
+    "3.14159",     "0.000001", "-9.999999", "1.234567", "-1.2345678", "5.12345678",
+    "9.123456789", "10.5",     "-123.25",   "7",        "-7",         "0"};
+  (void) state;
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    for (unsigned behind = 0; behind < 256; behind++)
+    {
+      char text[40];
+      size_t length = strlen(numbers[i]);
+      double got, want = strtod(numbers[i], NULL);
+      bool goes_on = strchr("0123456789eE", (int) behind) != NULL && behind != 0;
+      if (goes_on || (behind == '.' && strchr(numbers[i], '.') == NULL))
+        continue;
+      memset(text, '8', sizeof text);
+      memcpy(text, numbers[i], length);
+      text[length] = (char) behind;
+      const char *at = text;
+      assert_true(json_scan_number(&at, text + sizeof text, &got));
+      assert_memory_equal(&got, &want, sizeof got);
+      assert_ptr_equal(at, text + length);
+    }
+  char text[] = "0.25e2,1.5E-1,0.,-.5,         ";
+  const char *at = text, *end = text + strlen(text);
+  double got;
+  assert_true(json_scan_number(&at, end, &got) && got == 25.0);
+  at++;
+  assert_true(json_scan_number(&at, end, &got) && got == 0.15);
+  at++;
+  assert_false(json_scan_number(&at, end, &got));
+  at += 3;
+  assert_false(json_scan_number(&at, end, &got));
+}
+
 static void
 test_integers(void **state)
 {
@@ -330,10 +368,11 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_utf8),     cmocka_unit_test(test_numbers),
-    cmocka_unit_test(test_floats),   cmocka_unit_test(test_json_numbers),
-    cmocka_unit_test(test_integers), cmocka_unit_test(test_comma_locale),
-    cmocka_unit_test(test_likeness), cmocka_unit_test(test_hex),
+    cmocka_unit_test(test_utf8),         cmocka_unit_test(test_numbers),
+    cmocka_unit_test(test_floats),       cmocka_unit_test(test_json_numbers),
+    cmocka_unit_test(test_scan_within),  cmocka_unit_test(test_integers),
+    cmocka_unit_test(test_comma_locale), cmocka_unit_test(test_likeness),
+    cmocka_unit_test(test_hex),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
