@@ -123,7 +123,7 @@ run_stage() {
   ops) stage ops python_tests "$work/gcc" ops ;;
   clients) stage clients python_tests "$work/gcc" clients ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
-  system) beside kill 'web ops clients contract' ;;
+  system) beside 'kill ops' 'web clients contract' ;;
   tsan-fuzz) beside 'tsan tsan-load' fuzz ;;
   *) printf 'no stage %s\n' "$1" && return 2 ;;
   esac

@@ -64,7 +64,7 @@ class ApiTest(unittest.TestCase):
         self.assertIn(answer.status, (201, 202), answer)
         return self.api.wait_dataset(answer.json["id"])
 
-    def run_job(self, request, seconds=120):
+    def run_job(self, request, seconds=300):
         answer = self.api.post("/api/v1/jobs", request)
         self.assertEqual(answer.status, 202, answer)
         return self.api.wait_job(answer.json["id"], seconds)

@@ -35,7 +35,7 @@ class Refit(ApiTest):
                 "search": {"method": "random", "seed": 5, "space": {"trees": {"rounds": 40, "max_depth": 4}}}, **more}
 
     def ended(self, **more):
-        done = self.run_job(self.request(**more), 240)
+        done = self.run_job(self.request(**more))
         self.assertEqual(done["state"], "succeeded", done)
         path = f"/api/v1/models/{done['model']['name']}/versions/"
         return done, path, self.api.get(f"{path}{done['model']['version']}/report").json

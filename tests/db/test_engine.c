@@ -10,6 +10,13 @@
 #include "sql/db_model.h"
 #include "tests/harness/test_stage_engine.h"
 
+/* A budget in seconds may be overrun by so much. */
+#ifdef ATTUNE_SANITIZED
+#define OVERRUN_S 10
+#else
+#define OVERRUN_S 2
+#endif
+
 static const char *numbers;
 static char numbers_path[TEST_PATH_SIZE];
 static pid_t engine;
@@ -164,7 +171,7 @@ test_regression_in_seconds(void **state)
     test_engine_wait(conn, arena, tenant, id, 60, &job);
     double took_s = (double) (job.ended_us - job.started_us) / 1e6;
     print_message("%d s asked, %.2f s taken, %d trials done\n", budget_s, took_s, job.trials_done);
-    assert_true(took_s < budget_s + 2);
+    assert_true(took_s < budget_s + OVERRUN_S);
     if (strcmp(job.state, "succeeded") == 0 || budget_s > 10)
       break;
     assert_has_text(job.problem, "budget_too_short");
