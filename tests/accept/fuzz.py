@@ -5,6 +5,8 @@
 in fuzz/ of the build directory. What a target finds grows in fuzz/found-*; each finished one is a row of
 fuzz/fuzz.csv, and a rerun goes on with those that are missing. An input that crashes a target is kept as
 fuzz/crash-*: put right what it shows, then add the file to tests/fuzz/corpus/NAME, where CI replays it.
+ATTUNE_FUZZ_SECONDS and ATTUNE_FUZZ_TARGETS change the run; "row_scan row_batch csv tensor multipart image" are what a
+prediction's body meets.
 """
 
 import csv

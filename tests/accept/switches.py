@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""make accept-switches: predictions at full speed for a minute while an alias is switched 200 times and 50 models are loaded.
+"""make accept-switches: predictions at full speed for a minute while an alias is switched and divided 200 times and 50 models
+are loaded.
 
 wrk checks every answer: status 200, and the predictions are those of the version that the answer names. After it,
 how long an `attuned --database` takes until it is ready beside 101 models. ATTUNE_ACCEPT_SECONDS and
@@ -127,10 +128,17 @@ def make_models(server, copies):
     return expected
 
 
-def switch(server, version):
-    answer = server.call("PUT", "/api/v1/models/switched/aliases/live", {"version": version})
+def switch(server, version, split=None):
+    """To a version, or divided among several by their percents."""
+    answer = server.call("PUT", "/api/v1/models/switched/aliases/live", {"split": split} if split else {"version": version})
     if answer.status != 200:
         raise SystemExit(f"a switch was refused: {answer}")
+
+
+def switch_by(server, versions, number):
+    """One version after the other, and every third time calls are divided between two."""
+    version, other = (versions[(number + i) % len(versions)] for i in (0, 1))
+    switch(server, version, {str(version): 30 + number % 40, str(other): 70 - number % 40} if number % 3 == 2 else None)
 
 
 def figure(server, name):
@@ -168,7 +176,7 @@ def main():
         traffic = Traffic(server, expected, SECONDS)
         began = time.monotonic()
         for number in range(SWITCHES):
-            switch(server, versions[number % len(versions)])
+            switch_by(server, versions, number)
             if number % (SWITCHES // LOADS) == 0:
                 predictions(server, f"copy-{number * LOADS // SWITCHES}")
             time.sleep(max(0.0, began + (number + 1) * SECONDS * 0.95 / SWITCHES - time.monotonic()))
