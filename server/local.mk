@@ -103,7 +103,7 @@ web_files = \
   server/web/virtual.js \
   server/web/webhooks.js
 # The documents, in the order /docs lists them.
-web_documents = api-docs/guide.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
+web_documents = api-docs/guide.md api-docs/pages.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
   api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/export.md api-docs/keys.md api-docs/webhooks.md \
   api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
 EXTRA_DIST += $(web_files) $(web_documents) server/web/embed.py server/web/yaml_to_json.py server/docs.py \

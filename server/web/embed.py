@@ -33,7 +33,7 @@ def document(frame: str, path: str) -> tuple[str, str, bytes]:
     body = markdown.markdown(text, extensions=["tables", "fenced_code", "toc", "sane_lists"])
     body = re.sub(r'href="([a-z-]+)\.md(#[^"]*)?"', r'href="/docs/\1\2"', body)
     body = body.replace('href="openapi.yaml"', 'href="/openapi.json"')
-    page = re.sub(r'<main id="main".*?</main>', lambda _: f'<main class="document card">\n{body}\n</main>', frame, flags=re.S)
+    page = re.sub(r'<main id="main".*?</main>', lambda _: f'<main id="main" tabindex="-1" class="document card">\n{body}\n</main>', frame, flags=re.S)
     page = re.sub(r"<script.*?</script>\n|<noscript>.*?</noscript>\n|<button id=\"sign-out\".*?</button>\n", "", page, flags=re.S)
     return name, title, page.replace("<title>Attune</title>", f"<title>{title} · Attune</title>").encode()
 

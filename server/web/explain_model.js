@@ -52,8 +52,8 @@ function gainPoints(slice) {
 }
 
 export function sliceView(source) {
-  const first = plot({ id: "gp", title: "What the search believes", height: 300, x: {}, y: {}, empty: "…" });
-  const second = plot({ id: "acquisition", title: "Where improvement is expected", height: 130, x: {}, y: {}, heading: "h3", empty: "Nothing is to be gained along this one, as far as the model can tell." });
+  const first = plot({ id: "gp", title: "What the search believes", height: 300, left: 62, x: {}, y: {}, empty: "…" });
+  const second = plot({ id: "acquisition", title: "Where improvement is expected", height: 130, left: 62, x: {}, y: {}, heading: "h3", empty: "Nothing is to be gained along this one, as far as the model can tell." });
   const out = el("div");
   const by = el("select", { name: "others", onchange: () => { setQuery("others", by.value === "averaged" ? "averaged" : ""); redraw(); } },
     el("option", { value: "best" }, "as in the best trial"), el("option", { value: "averaged", selected: query("others") === "averaged" }, "averaged over the space"));
@@ -79,7 +79,7 @@ export function sliceView(source) {
     second.set({ x, y: { label: "share of its peak", min: 0, max: 1 },
       marks: hasBest ? [{ kind: parameter.kind === "band" ? "bars" : "line", points: gainPoints(slice), style: "s2", name: "expected improvement" },
         ...marks.filter((mark) => mark.kind === "rule")] : [],
-      note: slice.next ? `The search would try ${words(parameter.key)} ${textOf(slice.next.at ?? undefined)} next.` : "This method does not choose by what it has learned." });
+      note: slice.next ? slice.next.at === null || slice.next.at === undefined ? "The trial that the search would make next does not have this one." : `The search would try ${words(parameter.key)} ${textOf(slice.next.at)} next.` : "This method does not choose by what it has learned." });
   }
 
   async function load() {

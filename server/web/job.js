@@ -27,11 +27,11 @@ function paramsLine(trial, searched) {
   return (kept.length ? kept : names).map((name) => `${words(name)} ${textOf(trial.params[name])}`).join(", ");
 }
 
-const PLACE = { running: 0, paused: 1, done: 2, pruned: 4, cancelled: 5, failed: 6 };
+const PLACE = { running: 0, done: 1, paused: 3, pruned: 4, cancelled: 5, failed: 6 };
 
-// Those at work first, then the best first.
+// Those at work first, then the best first. A score at a rung is of one fit, so such trials come after the finished ones.
 function ranked(list, higher) {
-  const place = (trial) => (trial.state === "done" && trial.within_limits === false ? 3 : PLACE[trial.state] ?? 7);
+  const place = (trial) => (trial.state === "done" && trial.within_limits === false ? 2 : PLACE[trial.state] ?? 7);
   const score = (trial) => (Number.isFinite(trial.metric) ? (higher ? -trial.metric : trial.metric) : Infinity);
   return list.sort((a, b) => place(a) - place(b) || (score(a) === score(b) ? a.number - b.number : score(a) - score(b)));
 }

@@ -1,7 +1,7 @@
 // The two live charts of a job: the best score so far, and the learning curves of its trials.
 
 import { get } from "./api.js";
-import { number } from "./dom.js";
+import { count, number } from "./dom.js";
 import { curvesOf } from "./job_feed.js";
 import { plot } from "./plot.js";
 import { scoreRange } from "./scale.js";
@@ -37,7 +37,7 @@ export function bestChart(onpick) {
     const last = best.length ? best[best.length - 1][1] : null;
     chart.set({
       y: { label: words(metric), ...scoreRange(done.map((trial) => trial.metric), higher) },
-      note: last === null ? "" : `${words(metric)} ${number(last)} after ${done.length} trials; ${higher ? "higher" : "lower"} is better.`,
+      note: last === null ? "" : `${words(metric)} ${number(last)} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better.`,
       marks: [
         { kind: "dots", points: pruned.map(dot), style: "dim", size: 5, name: "stopped early" },
         { kind: "dots", points: beyond.map(dot), style: "s2", size: 6, name: "beyond the limits" },
@@ -56,7 +56,7 @@ function chosen(list, bestNumber) {
   return best && !newest.includes(best) ? [best, ...newest] : newest;
 }
 
-const STYLE = { running: "s2", paused: "s3", done: "s3 thin", pruned: "dim thin", failed: "bad thin", cancelled: "dim thin" };
+const STYLE = { running: "s2", paused: "s6 thin", done: "s3 thin", pruned: "dim thin", failed: "bad thin", cancelled: "dim thin" };
 const NAME = { running: "training now", paused: "waiting at a rung", done: "done", pruned: "stopped early", failed: "failed", cancelled: "cancelled" };
 
 export function curvesChart(onpick) {
@@ -101,6 +101,7 @@ export function curvesChart(onpick) {
       const folds = feed.curves.get(trial.number);
       if (!folds || !folds.size) continue;
       const points = folds.get(Math.min(...folds.keys()));
+      if (!points.length) continue;
       values.push(...points.map(([, value]) => value));
       marks.push({ kind: "line", points: points.map(([epoch, value]) => [epoch, value, `Trial ${trial.number}, ${trial.family}, ${NAME[trial.state] || trial.state}\nepoch ${epoch}: ${number(value)}`]),
         style: isBest ? "s1" : STYLE[trial.state] || "dim", name: isBest ? "best trial" : NAME[trial.state] || trial.state, trial, order: isBest ? 2 : trial.state === "running" ? 1 : 0 });
@@ -108,10 +109,9 @@ export function curvesChart(onpick) {
     marks.sort((a, b) => a.order - b.order);
     chart.set({
       y: { label: `validation ${words(metric)}`, ...scoreRange(values, higherIsBetter(metric)) },
-      note: marks.length ? `The first fit of each of the newest ${count(marks.length)}; those stopped early are grey.` : "",
+      note: marks.length ? `The first fit of ${marks.length === 1 ? "one trial" : `each of the newest ${marks.length} trials`}; those stopped early are grey.` : "",
       marks,
     });
   }
-  const count = (n) => (n === 1 ? "trial" : `${n} trials`);
   return { box: chart.box, draw };
 }

@@ -347,7 +347,7 @@ function drawChart(spec, width) {
   if (marks.some((mark) => mark.kind === "bars")) yValues.push(0);
   const y = scale(spec.y, yValues, spec.y.kind === "band" ? edge.top : edge.bottom, spec.y.kind === "band" ? edge.bottom : edge.top, Math.max(3, height / 55));
   if (!y) return null;
-  edge.left = marginOf(y.ticks, spec.y.label);
+  edge.left = Math.max(spec.left || 0, marginOf(y.ticks, spec.y.label));
   const xValues = valuesOf(marks, "x");
   if (marks.some((mark) => mark.kind === "hbars")) xValues.push(0);
   const x = scale(spec.x, xValues, edge.left, edge.right, Math.max(3, (edge.right - edge.left) / 75));
@@ -364,7 +364,7 @@ function drawChart(spec, width) {
   return { node, over: hover(node, marks, x, y, edge, spec.onpick), legend: named.length > 1 ? named.map(key) : [] };
 }
 
-// spec: {id, title, note, describe, empty, heading, height, x: {label, kind, …}, y: {…}, marks, onpick(point, mark),
+// spec: {id, title, note, describe, empty, heading, height, left (least room there, to line charts up), x: {label, kind, …}, y: {…}, marks, onpick(point, mark),
 // table() when the CSV is to be another one}. Returns {box, set(changes)}.
 export function plot(spec) {
   const now = { x: {}, y: {}, marks: [], ...spec };

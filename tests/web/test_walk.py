@@ -7,6 +7,7 @@ import time
 import unittest
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -40,7 +41,8 @@ class Walk(unittest.TestCase):
         cls.addClassCleanup(cls.browser.quit)
 
     def wait(self, what, seconds=60):
-        return WebDriverWait(self.browser, seconds, 0.1).until(what)
+        # Charts are drawn anew while they are being looked at.
+        return WebDriverWait(self.browser, seconds, 0.1, [StaleElementReferenceException]).until(what)
 
     def see(self, selector, seconds=60):
         return self.wait(lambda page: next(
