@@ -170,10 +170,10 @@ server_libserver_a_SOURCES += \
   server/handler/batch_dataset.c server/handler/batch_dataset.h \
   server/handler/batch_view.c server/handler/batch_view.h \
   server/handler/predict.c \
-  server/handler/dialect.c server/handler/dialect.h \
+  server/handler/dialect.c server/handler/dialect_numbers.c server/handler/dialect.h \
   server/handler/inference.c server/handler/inference.h \
   server/handler/inference_about.c \
-  server/handler/inference_reply.c \
+  server/handler/inference_numbers.c server/handler/inference_reply.c \
   server/handler/inference_rows.c \
   server/tensor.c server/tensor.h \
   server/handler/mlflow.c \

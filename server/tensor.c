@@ -211,6 +211,18 @@ cell_fits(enum tensor_type type, const json_t *cell)
   return value == floor(value) && value >= types[type].min && value <= types[type].max;
 }
 
+bool
+tensor_type_takes(enum tensor_type type, const double *numbers, size_t count)
+{
+  double min = types[type].min, max = types[type].max;
+  bool good = type != TENSOR_BYTES;
+
+  for (size_t i = 0; good && max != 0 && i < count; i++)
+    good = isnan(numbers[i])
+           || (numbers[i] == floor(numbers[i]) && numbers[i] >= min && numbers[i] <= max);
+  return good;
+}
+
 static enum err
 flatten(struct tensor *tensor, const json_t *data, size_t *next, int depth, struct err_info *info)
 {

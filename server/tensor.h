@@ -73,6 +73,9 @@ enum err tensor_take_bytes(struct tensor *tensor, const uint8_t *bytes, size_t s
 enum err tensor_take_json(struct tensor *tensor, const json_t *data, struct arena *arena,
                           struct err_info *info);
 
+/* Whether numbers that came as a list in JSON are elements of the type; NaN stands for null, which fits all. */
+bool tensor_type_takes(enum tensor_type type, const double *numbers, size_t count);
+
 /* Element `index` as JSON: a number, string, boolean or null (new reference). NULL when raw bytes hold what JSON
  * can't say: NaN, infinity, or text that is no UTF-8. */
 json_t *tensor_value(const struct tensor *tensor, size_t index);

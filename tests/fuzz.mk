@@ -1,5 +1,5 @@
 # Fuzz targets: built with clang by configure --enable-fuzzers, run by `make accept-fuzz` (tests/accept/fuzz.py).
-FUZZ_TARGETS = tests/fuzz/fuzz_archive tests/fuzz/fuzz_csv tests/fuzz/fuzz_idx tests/fuzz/fuzz_image tests/fuzz/fuzz_import tests/fuzz/fuzz_json_spec \
+FUZZ_TARGETS = tests/fuzz/fuzz_archive tests/fuzz/fuzz_csv tests/fuzz/fuzz_idx tests/fuzz/fuzz_image tests/fuzz/fuzz_import tests/fuzz/fuzz_json_lift tests/fuzz/fuzz_json_spec \
   tests/fuzz/fuzz_model_file tests/fuzz/fuzz_multipart tests/fuzz/fuzz_path tests/fuzz/fuzz_row_batch tests/fuzz/fuzz_row_scan \
   tests/fuzz/fuzz_tensor
 EXTRA_DIST += tests/fuzz/corpus
@@ -23,6 +23,9 @@ tests_fuzz_fuzz_image_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_fuzz_import_SOURCES = tests/fuzz/fuzz_import.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_import_LDADD = $(FUZZ_MODEL_LIBS)
 tests_fuzz_fuzz_import_LDFLAGS = $(FUZZER_FLAGS)
+tests_fuzz_fuzz_json_lift_SOURCES = tests/fuzz/fuzz_json_lift.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_json_lift_LDADD = $(FUZZ_DATA_LIBS)
+tests_fuzz_fuzz_json_lift_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_fuzz_json_spec_SOURCES = tests/fuzz/fuzz_json_spec.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_json_spec_LDADD = $(FUZZ_MODEL_LIBS)
 tests_fuzz_fuzz_json_spec_LDFLAGS = $(FUZZER_FLAGS)

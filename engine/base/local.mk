@@ -7,6 +7,7 @@ engine_libbase_a_SOURCES = \
   engine/base/file.c engine/base/file.h \
   engine/base/json.c engine/base/json.h \
   engine/base/json_check.c \
+  engine/base/json_lift.c engine/base/json_lift.h \
   engine/base/json_number.c engine/base/json_number.h \
   engine/base/json_faults.c \
   engine/base/json_wide.c \

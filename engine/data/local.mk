@@ -57,7 +57,7 @@ engine_libdata_a_SOURCES = \
   engine/data/row_stream.c engine/data/row_stream.h \
   engine/data/row_batch_csv.c \
   engine/data/row_batch_json.c \
-  engine/data/row_batch_scan.c \
+  engine/data/row_batch_numbers.c engine/data/row_batch_scan.c \
   engine/data/row_batch_spare.c \
   engine/data/row_schema.c engine/data/row_schema.h \
   engine/data/sandbox.c engine/data/sandbox.h \

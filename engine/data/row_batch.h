@@ -60,6 +60,23 @@ enum err row_batch_from_json(const struct row_schema *schema, const json_t *rows
 bool row_batch_scan(const struct row_schema *schema, const char *bytes, size_t length,
                     size_t max_rows, struct row_batch **batch);
 
+/* Whether every column is of numbers or dates. */
+bool row_schema_is_numbers(const struct row_schema *schema);
+/* Which column has the name, perhaps the guessed one; SIZE_MAX: none. */
+size_t row_schema_place(const struct row_schema *schema, const char *name, size_t guess);
+
+/* Numbers of a column: row i's is first[i · step]; NaN = missing. */
+struct row_numbers
+{
+  const double *first;
+  size_t step;
+};
+
+/* Rows of a schema of nothing but numbers and dates, (count) columns of which in its order; without faults and warnings, as
+ * from JSON rows that give every column. ERR_MEMORY. */
+enum err row_batch_from_numbers(const struct row_schema *schema, const struct row_numbers *columns,
+                                size_t rows, struct row_batch **batch, struct err_info *info);
+
 /* From CSV text with a header line. ERR_INVALID with the row number when it can't be parsed at all. */
 enum err row_batch_from_csv(const struct row_schema *schema, const char *bytes, size_t length,
                             bool strict, size_t max_rows, struct row_batch **batch,

@@ -8,6 +8,7 @@
 #define ATTUNE_SERVER_HANDLER_DIALECT_H
 
 #include "base/buf.h"
+#include "base/json_lift.h"
 #include "server/handler/predict_call.h"
 
 /* The model that {model} with {version} or {label}, where the path has them, names. False when it replied 404. */
@@ -20,6 +21,24 @@ bool dialect_json_only(struct http_request *req);
 
 /* The whole body as a JSON object (new reference in *body), or the reply. */
 enum predict_read dialect_json_read(struct http_request *req, double budget_us, json_t **body);
+
+/* Bodies that are mostly numbers, for models of tables of nothing but numbers: lists are lifted out of the text, the rest is
+ * *body (new reference), a JSON object. False, with nothing done, when the body is to be read as it is; so it is, too,
+ * when what follows finds anything out of the ordinary: nothing here replies. */
+bool dialect_lift(struct http_request *req, const struct model_about *about, size_t length,
+                  const char *const *names, struct arena *arena, struct json_lift *lift,
+                  json_t **body);
+
+/* A lifted list of rows, each with a value for every column, in the order of the model's or of `names`. False, with nothing
+ * done, when it is not that. */
+bool dialect_lifted_read(struct http_request *req, const struct model_about *about,
+                         const struct json_lifted *list, const json_t *names, double us_per_row,
+                         double budget_us, struct predict_input *input, enum predict_read *result);
+
+/* The same of columns (row_schema_count), of 1 or more rows. */
+bool dialect_numbers_read(struct http_request *req, const struct model_about *about,
+                          const struct row_numbers *columns, size_t rows, double us_per_row,
+                          double budget_us, struct predict_input *input, enum predict_read *result);
 
 /* What stands at `place` of a body ("/instances"): for tables a list of rows, each an object by column, an array in
  * the order of the model's columns, or (with one column) a bare value; for images a list of {"b64": …}, base64

@@ -177,6 +177,34 @@ read_id(struct http_request *req, const json_t *body, struct inference_answer *a
   return false;
 }
 
+/* A body that is JSON alone, of inputs of numbers, without a tree of them. False when it is none; then nothing was done. */
+static bool
+read_numbers(struct http_request *req, const struct model_about *about, double us_per_row,
+             double budget_us, struct predict_input *input, struct inference_answer *answer,
+             enum predict_read *result)
+{
+  static const char *const names[] = {"data", NULL};
+  struct json_lift lift;
+  json_t *body;
+  bool done = false;
+
+  if (!dialect_lift(req, about, req->body_length, names, req->arena, &lift, &body))
+    return false;
+  /* what these have to say does not depend on the inputs */
+  if (!read_id(req, body, answer) || !inference_outputs_read(req, about, body, answer))
+  {
+    *result = PREDICT_REPLIED;
+    done = true;
+  }
+  else
+    done = inference_numbers_read(req, about, json_object_get(body, "inputs"), &lift, us_per_row,
+                                  budget_us, input, result);
+  if (!done)
+    *answer = (struct inference_answer){.id = NULL};
+  json_decref(body);
+  return done;
+}
+
 static enum predict_read
 read_body(struct http_request *req, const struct model_about *about, double us_per_row,
           double budget_us, struct predict_input *input)
@@ -199,6 +227,8 @@ read_body(struct http_request *req, const struct model_about *about, double us_p
     return PREDICT_REPLIED;
   if (PREDICT_US_PER_TEXT_BYTE * (double) req->body_length > budget_us)
     return PREDICT_DEAR;
+  if (tail.size == 0 && read_numbers(req, about, us_per_row, budget_us, input, answer, &result))
+    return result;
   if (parse_head(req, head, &body) && read_id(req, body, answer)
       && inference_outputs_read(req, about, body, answer)
       && (inputs = read_inputs(req, about, body, &tail, &count)))

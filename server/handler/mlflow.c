@@ -85,6 +85,31 @@ read_member(struct http_request *req, const struct model_about *about, const jso
   return dialect_list_read(req, about, data, place, us_per_row, budget_us, input);
 }
 
+/* Rows of numbers without a tree of them; false when they are no such rows. */
+static bool
+read_numbers(struct http_request *req, const struct model_about *about, double us_per_row,
+             double budget_us, struct predict_input *input, enum predict_read *result)
+{
+  static const char *const names[] = {"instances", "inputs", "data", NULL};
+  struct json_lift lift;
+  json_t *body;
+
+  if (!dialect_lift(req, about, req->body_length, names, req->arena, &lift, &body))
+    return false;
+  const json_t *split = json_object_get(body, "dataframe_split");
+  const json_t *instances = json_object_get(body, "instances");
+  const json_t *inputs = json_object_get(body, "inputs");
+  const json_t *columns = json_object_get(split, "columns");
+  const json_t *list = split ? json_object_get(split, "data") : instances ? instances : inputs;
+  bool one = !json_object_get(body, "dataframe_records")
+             && (split != NULL) + (instances != NULL) + (inputs != NULL) == 1 && !split == !columns;
+  bool done = one
+              && dialect_lifted_read(req, about, json_lift_find(&lift, list), columns, us_per_row,
+                                     budget_us, input, result);
+  json_decref(body);
+  return done;
+}
+
 static enum predict_read
 read_body(struct http_request *req, const struct model_about *about, double us_per_row,
           double budget_us, struct predict_input *input)
@@ -106,6 +131,9 @@ read_body(struct http_request *req, const struct model_about *about, double us_p
              ? PREDICT_DEAR
              : predict_csv_read(req, about, req->body, req->body_length, false, input);
   }
+  if (PREDICT_US_PER_TEXT_BYTE * (double) req->body_length <= budget_us
+      && read_numbers(req, about, us_per_row, budget_us, input, &result))
+    return result;
   result = dialect_json_read(req, budget_us, &body);
   if (result == PREDICT_READ)
     result = read_member(req, about, body, us_per_row, budget_us, input);

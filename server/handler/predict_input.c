@@ -70,9 +70,8 @@ reply_wrong_input(struct http_request *req, const struct model_about *about)
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
 
-/* Lists the rows without faults. */
-static enum predict_read
-take_batch(struct http_request *req, struct row_batch *batch, struct predict_input *input)
+enum predict_read
+predict_batch_take(struct http_request *req, struct row_batch *batch, struct predict_input *input)
 {
   input->batch = batch;
   input->count = row_batch_table(batch)->row_count;
@@ -98,7 +97,7 @@ predict_rows_read(struct http_request *req, const struct model_about *about, con
     row_batch_from_json(about->schema, rows, strict, req->limits->predict_rows, &batch, &info);
 
   if (rc == ERR_OK)
-    return take_batch(req, batch, input);
+    return predict_batch_take(req, batch, input);
   if (rc == ERR_INVALID || rc == ERR_LIMIT)
     reply_fault(req, E_INVALID, input->place ? input->place : "/rows", NULL, "%s", info.text);
   else
@@ -116,7 +115,7 @@ predict_csv_read(struct http_request *req, const struct model_about *about, cons
                                    &batch, &info);
 
   if (rc == ERR_OK)
-    return take_batch(req, batch, input);
+    return predict_batch_take(req, batch, input);
   if (rc == ERR_INVALID || rc == ERR_LIMIT)
     reply_fault(req, E_INVALID, "", "send a header line with the columns' names, then rows", "%s",
                 info.text);
@@ -252,7 +251,7 @@ scan_rows(struct http_request *req, const struct model_about *about, double us_p
     *result = PREDICT_DEAR;
   }
   else
-    *result = take_batch(req, batch, input);
+    *result = predict_batch_take(req, batch, input);
   return true;
 }
 

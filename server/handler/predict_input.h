@@ -67,6 +67,10 @@ enum predict_read predict_input_read(struct http_request *req, const struct mode
                                      struct predict_input *input);
 void predict_input_free(struct predict_input *input);
 
+/* Takes a batch (also on failure) and lists its rows without faults. */
+enum predict_read predict_batch_take(struct http_request *req, struct row_batch *batch,
+                                     struct predict_input *input);
+
 /* The parts of it that other protocols share: a JSON array of objects, or CSV with a header, as rows. */
 enum predict_read predict_rows_read(struct http_request *req, const struct model_about *about,
                                     const json_t *rows, bool strict, struct predict_input *input);

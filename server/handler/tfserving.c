@@ -44,13 +44,42 @@ read_members(struct http_request *req, const struct model_about *about, const js
                            instances ? "/instances" : "/inputs", us_per_row, budget_us, input);
 }
 
+/* Rows of numbers without a tree of them; false when they are no such rows. */
+static bool
+read_numbers(struct http_request *req, const struct model_about *about, double us_per_row,
+             double budget_us, struct predict_input *input, enum predict_read *result)
+{
+  static const char *const names[] = {"instances", "inputs", NULL};
+  struct form *form = arena_alloc(req->arena, sizeof *form);
+  struct json_lift lift;
+  json_t *body;
+  bool done = false;
+
+  if (!form || !dialect_lift(req, about, req->body_length, names, req->arena, &lift, &body))
+    return false;
+  const json_t *instances = json_object_get(body, "instances");
+  const json_t *inputs = json_object_get(body, "inputs");
+  form->by_column = inputs != NULL;
+  if (!instances != !inputs)
+    done = dialect_lifted_read(req, about, json_lift_find(&lift, instances ? instances : inputs),
+                               NULL, us_per_row, budget_us, input, result);
+  if (done)
+    input->dialect = form;
+  json_decref(body);
+  return done;
+}
+
 static enum predict_read
 read_body(struct http_request *req, const struct model_about *about, double us_per_row,
           double budget_us, struct predict_input *input)
 {
   json_t *body = NULL;
-  enum predict_read result = dialect_json_read(req, budget_us, &body);
+  enum predict_read result;
 
+  if (PREDICT_US_PER_TEXT_BYTE * (double) req->body_length <= budget_us
+      && read_numbers(req, about, us_per_row, budget_us, input, &result))
+    return result;
+  result = dialect_json_read(req, budget_us, &body);
   if (result == PREDICT_READ)
     result = read_members(req, about, body, us_per_row, budget_us, input);
   json_decref(body);
