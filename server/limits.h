@@ -6,7 +6,7 @@
 #include "server/server.h"
 
 /* Rows for a program's option table. */
-#define LIMITS_COUNT 48
+#define LIMITS_COUNT 52
 extern const struct option_def limits_options[LIMITS_COUNT];
 
 /* The values that were read. */

@@ -37,6 +37,10 @@ server_libserver_a_SOURCES = \
   server/metrics.c server/metrics.h \
   server/metrics_histogram.c server/metrics_histogram.h \
   server/multipart.c server/multipart.h \
+  server/drift_source.c server/drift_source.h \
+  server/drift_tally.c server/drift_tally.h \
+  server/prediction_log.c server/prediction_log.h \
+  server/prediction_ring.c server/prediction_ring.h \
   server/rate.c server/rate.h \
   server/server.h \
   server/spool.c server/spool.h \
@@ -182,7 +186,11 @@ server_libserver_a_SOURCES += \
   server/handler/nanonets_model.c \
   server/handler/nanonets_train.c \
   server/handler/tfserving.c \
+  server/handler/drift.c \
+  server/handler/drift_view.c server/handler/drift_view.h \
+  server/handler/feedback.c \
   server/handler/predict_call.c server/handler/predict_call.h \
+  server/handler/predict_log.c server/handler/predict_log.h \
   server/handler/predict_images.c server/handler/predict_images.h \
   server/handler/predict_input.c server/handler/predict_input.h \
   server/handler/job_rows.c server/handler/job_rows.h \

@@ -34,6 +34,7 @@
 #include "server/metrics.h"
 #include "server/model_cache.h"
 #include "server/own_options.h"
+#include "server/prediction_log.h"
 #include "server/rate.h"
 #include "server/server.h"
 #include "server/shadow.h"
@@ -46,6 +47,7 @@
 #include "server/webhook_send.h"
 #include "sql/db_audit.h"
 #include "sql/db_job.h"
+#include "sql/db_prediction.h"
 #include "sql/db_tenant.h"
 #include "sql/db_usage.h"
 
@@ -184,7 +186,7 @@ make_server(struct program *program, struct err_info *info)
   server->started_s = clock_monotonic_s();
   server->machine_factor = family_machine_factor();
   limits_fill(&server->limits, program->options);
-  size_t connections = server->limits.waiting_threads + 5;
+  size_t connections = server->limits.waiting_threads + 6;
   enum err err = spool_prepare(program->data_dir, info);
   if (!err)
     err = db_pool_new(program->conninfo, "attuned", connections, &server->db, info);
@@ -208,6 +210,9 @@ make_server(struct program *program, struct err_info *info)
                             &server->datasets, info);
   if (!err)
     err = shadows_start(server->db, server->models, &server->shadows, info);
+  if (!err)
+    err = prediction_log_start(server->db, server->datasets, &server->limits, &server->predictions,
+                               info);
   if (!err)
     err = audit_start(server->db, &server->audit, info);
   if (!err)
@@ -284,6 +289,8 @@ forget_old(struct program *program)
     log_warning("old events could not be forgotten; another try follows in an hour");
   if (db_audit_forget(conn, options_number(program->options, "keep-audit-days")) < 0)
     log_warning("old audit rows could not be forgotten; another try follows in an hour");
+  if (db_prediction_forget(conn, program->server.limits.prediction_days) < 0)
+    log_warning("old predictions could not be forgotten; another try follows in an hour");
   if (db_usage_gauge(conn) < 0)
     log_warning("the bytes stored today could not be noted; another try follows in an hour");
   db_release(program->server.db, conn);
@@ -378,6 +385,7 @@ stop_server(struct program *program)
   }
   ingest_queue_free(server->ingest);
   event_hub_free(server->events);
+  prediction_log_stop(server->predictions);
   if (server->datasets)
     dataset_cache_free(server->datasets);
   shadows_stop(server->shadows);

@@ -20,6 +20,7 @@ struct ingest_queue;
 struct event_hub;
 struct webhook_sender;
 struct shadows;
+struct prediction_log;
 struct rate;
 struct usage;
 struct audit;
@@ -35,6 +36,10 @@ struct server_limits
   size_t batch_bytes, batch_rows;         /* of one batch of predictions */
   size_t live_batches;                    /* per tenant */
   double batch_days;                      /* kept after its end */
+  size_t prediction_rate;                 /* logged in a second, by one attuned */
+  size_t prediction_rows;                 /* kept of a version */
+  double prediction_days;                 /* kept */
+  size_t feedback_items;                  /* of one call */
   size_t tensor_elements;                 /* of a predict call for a table, in tensors */
   size_t image_pixels;                    /* of one image in a predict call */
   size_t upload_parts;                    /* of one multipart upload */
@@ -80,8 +85,9 @@ struct server
   struct http_daemon *http;
   struct metrics *metrics;
   struct model_cache *models;
-  struct shadows *shadows;     /* versions that answer for comparison (shadow.h) */
-  struct study_cache *studies; /* searches of studies in memory (study_cache.h) */
+  struct shadows *shadows;            /* versions that answer for comparison (shadow.h) */
+  struct prediction_log *predictions; /* what was asked and answered (prediction_log.h) */
+  struct study_cache *studies;        /* searches of studies in memory (study_cache.h) */
   struct dataset_cache
     *datasets;                 /* canonical files under DATA_DIR/cache/datasets (dataset_cache.h) */
   struct ingest_queue *ingest; /* parses uploads in the background (ingest_queue.h) */

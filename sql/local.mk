@@ -28,6 +28,8 @@ sql_libdb_a_SOURCES = \
   sql/db_param.c \
   sql/db_patch.c sql/db_patch.h \
   sql/db_pool.c \
+  sql/db_prediction.c sql/db_prediction.h \
+  sql/db_drift.c sql/db_drift.h \
   sql/db_range.c sql/db_range.h \
   sql/db_range_finish.c \
   sql/db_range_work.c \
@@ -75,7 +77,8 @@ sql_patches = \
   sql/schema/0014-range-beliefs.sql \
   sql/schema/0015-batches.sql \
   sql/schema/0016-aliases.sql \
-  sql/schema/0017-image-drafts.sql
+  sql/schema/0017-image-drafts.sql \
+  sql/schema/0018-predictions.sql
 EXTRA_DIST += $(sql_patches) sql/gen_patches.sh
 BUILT_SOURCES += sql/patches.c
 CLEANFILES += sql/patches.c

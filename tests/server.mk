@@ -28,7 +28,7 @@ endif
 # Tests of the HTTP core.
 if HAVE_CMOCKA
 http_tests = tests/unit/test_http_route tests/unit/test_http_auth_memo tests/unit/test_multipart tests/unit/test_webhook tests/unit/test_tenant_limits \
-  tests/unit/test_tensor
+  tests/unit/test_prediction_log tests/unit/test_prediction_ring tests/unit/test_tensor
 check_PROGRAMS += $(http_tests)
 TESTS += $(http_tests)
 tests_unit_test_http_auth_memo_SOURCES = tests/unit/test_http_auth_memo.c
@@ -38,6 +38,10 @@ tests_unit_test_http_route_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_tenant_limits_SOURCES = tests/unit/test_tenant_limits.c
 tests_unit_test_tenant_limits_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
   $(JANSSON_LIBS) -lm -lpthread
+tests_unit_test_prediction_log_SOURCES = tests/unit/test_prediction_log.c
+tests_unit_test_prediction_log_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
+tests_unit_test_prediction_ring_SOURCES = tests/unit/test_prediction_ring.c
+tests_unit_test_prediction_ring_LDADD = server/libserver.a $(CMOCKA_LIBS) -lpthread
 tests_unit_test_webhook_SOURCES = tests/unit/test_webhook.c
 tests_unit_test_webhook_LDADD = $(server_attuned_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_tensor_SOURCES = tests/unit/test_tensor.c
@@ -46,7 +50,7 @@ tests_unit_test_multipart_SOURCES = tests/unit/test_multipart.c
 tests_unit_test_multipart_LDADD = server/libserver.a engine/libbase.a $(CMOCKA_LIBS) \
   $(JANSSON_LIBS) -lm
 endif
-EXTRA_DIST += tests/api/test_http.py tests/api/test_dialects.py tests/api/test_nanonets.py tests/api/test_serving.py
+EXTRA_DIST += tests/api/test_http.py tests/api/test_feedback.py tests/api/test_dialects.py tests/api/test_nanonets.py tests/api/test_serving.py
 EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/clients/test_onnx.py tests/clients/client_triton.py tests/clients/test_clients.py tests/clients/told.py
 
 # The API from outside (tests/check.sh api), and the documents they run.

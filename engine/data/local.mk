@@ -12,6 +12,8 @@ engine_libdata_a_SOURCES = \
   engine/data/dataset_write.c engine/data/dataset_write.h \
   engine/data/dictionary.c engine/data/dictionary.h \
   engine/data/distinct.c engine/data/distinct.h \
+  engine/data/drift.c engine/data/drift.h \
+  engine/data/drift_reference.c engine/data/drift_reference.h \
   engine/data/encode.c engine/data/encode.h engine/data/encode_internal.h \
   engine/data/encode_apply.c \
   engine/data/encode_bind.c \

@@ -80,6 +80,8 @@ enum http_outcome handle_model_verify(struct http_request *req);
 enum http_outcome handle_model_schema(struct http_request *req);
 
 /* aliases.c */
+enum http_outcome handle_feedback_post(struct http_request *req);
+enum http_outcome handle_model_drift(struct http_request *req);
 enum http_outcome handle_model_aliases_list(struct http_request *req);
 enum http_outcome handle_model_alias_get(struct http_request *req);
 enum http_outcome handle_model_alias_put(struct http_request *req);

@@ -15,6 +15,7 @@
 #include "server/metrics.h"
 #include "server/metrics_histogram.h"
 #include "server/model_cache.h"
+#include "server/prediction_log.h"
 #include "server/shadow.h"
 #include "server/study_cache.h"
 #include "server/web_assets.h"
@@ -146,6 +147,22 @@ print_shadows(struct server *server, struct buf *out)
                       "Calls that shadows had no room for.", (double) counts.dropped);
 }
 
+static void
+print_predictions(struct server *server, struct buf *out)
+{
+  struct prediction_log_counts counts;
+
+  prediction_log_counts(server->predictions, &counts);
+  metrics_print_value(out, "attune_predictions_logged_total", "counter",
+                      "Rows written to the log of predictions.", (double) counts.logged);
+  metrics_print_value(out, "attune_predictions_dropped_total", "counter",
+                      "Rows that the log of predictions had no room for.", (double) counts.dropped);
+  metrics_print_value(out, "attune_predictions_skipped_total", "counter",
+                      "Rows beyond those that are logged in a second.", (double) counts.skipped);
+  metrics_print_value(out, "attune_predictions_sampled_total", "counter", "Rows counted for drift.",
+                      (double) counts.samples);
+}
+
 enum http_outcome
 handle_metrics(struct http_request *req)
 {
@@ -156,6 +173,7 @@ handle_metrics(struct http_request *req)
   print_http(server, &out);
   print_caches(server, &out);
   print_shadows(server, &out);
+  print_predictions(server, &out);
   if (proc_rss_bytes(getpid(), &rss) == ERR_OK)
     print_gauge(&out, "attune_resident_bytes", "Memory of this process.", (double) rss);
   print_gauge(&out, "attune_listening", "1 while the database's notes are heard.",

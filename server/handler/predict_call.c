@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server/handler/common.h"
 #include "server/handler/predict_explain.h"
+#include "server/handler/predict_log.h"
 #include "server/handler/predict_reply.h"
 #include "server/handler/predict_unusual.h"
 #include "server/shadow.h"
@@ -157,6 +158,7 @@ finish(struct http_request *req, const struct predict_dialect *dialect, struct m
   db_id_new_often("prd_", id, sizeof id);
   req->predicted_rows = input->good_count;
   dialect->reply(req, ref, about, id, input, outputs);
+  predict_log(req, ref, about, id, input, outputs);
   if (ref->shadow)
     compare_shadow(req, ref, about, input, outputs);
 }

@@ -260,6 +260,11 @@ def steer_body(case, body):
         return {"file": [png(SEEDS["side"])], "modelId": SEEDS["image_model"]}
     if case.media_type == "text/csv" and label.endswith("invocations"):
         return PREDICT_CSV
+    if label == "POST /api/v1/feedback":
+        rows = {"rows": [{"petal_width": 0.2}]}
+        said = CLIENT.post(f"/api/v1/models/{SEEDS['model']}/predict", rows).json["prediction_id"]
+        told = {"prediction_id": said, "truth": "setosa"}
+        return [told] if isinstance(body, list) else told
     if label == "POST /api/v1/models":
         return exported() if case.media_type == "application/json" else {"file": json.dumps(exported()).encode()}
     if label == "POST /api/v1/session":
