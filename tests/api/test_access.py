@@ -39,8 +39,9 @@ CLIENTS_LOOK = ("nanonetsModel",
                 "tfStatus", "tfVersionStatus", "tfLabelStatus")
 PREDICTS = ("predict", "mlflowInvocations", "tfPredict", "tfVersionPredict", "tfLabelPredict", "inferenceInfer",
             "inferenceVersionInfer")
-# What the engines and the clocks change, or refusals themselves write.
-RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting", "webhook_delivery")
+# What the engines, the clocks and the log of predictions change, or refusals themselves write.
+RESTLESS = ("audit", "usage_day", "session", "idempotency", "setting", "webhook_delivery",
+            "prediction", "drift_count", "drift_reference")
 
 
 class Route:
@@ -67,7 +68,7 @@ class Route:
             return {"train", "admin"}
         if self.path.startswith("/api/v1/batches") and self.method == "GET":
             return {"predict", "one-model", "read", "train", "admin"}
-        if self.name in (*PREDICTS, "nanonetsLabel") or "/batches" in self.path:
+        if self.name in (*PREDICTS, "nanonetsLabel", "postFeedback") or "/batches" in self.path:
             return {"predict", "one-model", "train", "admin"}
         if self.name == "mlflowDefault":  # the server has none: a key of one model is not of that one
             return {"predict", "train", "admin"}
