@@ -47,12 +47,6 @@ buf_append(struct buf *buf, const void *bytes, size_t length)
 }
 
 void
-buf_append_text(struct buf *buf, const char *text)
-{
-  buf_append(buf, text, strlen(text));
-}
-
-void
 buf_printf(struct buf *buf, const char *format, ...)
 {
   va_list args;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf
 {
@@ -20,7 +21,12 @@ struct buf
 };
 
 void buf_append(struct buf *buf, const void *bytes, size_t length);
-void buf_append_text(struct buf *buf, const char *text);
+/* Here, so that the length of a text that is written out is known when compiling. */
+static inline void
+buf_append_text(struct buf *buf, const char *text)
+{
+  buf_append(buf, text, strlen(text));
+}
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Little-endian numbers, for files. */
