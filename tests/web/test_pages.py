@@ -89,7 +89,7 @@ class Pages(unittest.TestCase):
         self.no_console_error("/schema")  # the refused type is logged by the browser as a 422
         page.find_element(By.ID, "start").click()
         self.wait(lambda _: "/jobs/job_" in page.current_url)
-        self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.succeeded"), 60)
+        self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, ".head .state.succeeded"), 180)
         self.see("#model form#try")
         self.assertIn("beyond the limits", self.see("#trials").text)
         self.shot("beyond-limits")
