@@ -311,7 +311,9 @@ http_run_task(struct http_task *task, double queued_s)
                        queued_s, req->server->limits.waiting_threads);
       http_reply_busy(req, E_UNAVAILABLE, 5);
     }
+    size_t body_length = req->body_length; /* afterwards the request is the event thread's */
     run_handler(exchange);
+    http_body_let_go(body_length);
     break;
   }
   log_request_id(NULL);

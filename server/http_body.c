@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #define SPOOL_BUFFER ((size_t) 1 << 20)
 #define SLOWEST_BYTES_PER_S 1024.0
 #define MEMORY_PARTS_MAX 1024
+/* What a JSON body of this size was parsed into is worth giving back. */
+#define LARGE_BODY ((size_t) 4 << 20)
 #define HTTP_FIELDS_MAX 10000
 
 static size_t
@@ -262,6 +265,17 @@ http_body_free(struct http_exchange *exchange)
 {
   http_upload_free(exchange->upload);
   exchange->upload = NULL;
+}
+
+void
+http_body_let_go(size_t length)
+{
+#ifdef __GLIBC__
+  if (length > LARGE_BODY)
+    malloc_trim(0);
+#else
+  (void) length;
+#endif
 }
 
 void
