@@ -94,7 +94,10 @@ export function curvesChart(onpick) {
     const list = [...feed.trials.values()].sort((a, b) => a.number - b.number);
     const marks = [];
     const values = [];
-    for (const trial of chosen(list, job.best?.number)) {
+    const left = [];
+    const shown = chosen(list, job.best?.number);
+    const asLoss = shown.every((trial) => feed.curves.get(trial.number)?.isLoss !== false);
+    for (const trial of shown) {
       const isBest = trial.number === job.best?.number;
       const seen = feed.curves.get(trial.number);
       if (trial.state !== "running" || !seen || [...seen.values()].some((points) => points[0] && points[0][0] > 1)) ask(feed, trial);
@@ -102,14 +105,20 @@ export function curvesChart(onpick) {
       if (!folds || !folds.size) continue;
       const points = folds.get(Math.min(...folds.keys()));
       if (!points.length) continue;
+      if (folds.isLoss && !asLoss) {
+        left.push(trial.number);
+        continue;
+      }
       values.push(...points.map(([, value]) => value));
       marks.push({ kind: "line", points: points.map(([epoch, value]) => [epoch, value, `Trial ${trial.number}, ${trial.family}, ${NAME[trial.state] || trial.state}\nepoch ${epoch}: ${number(value)}`]),
         style: isBest ? "s1" : STYLE[trial.state] || "dim", name: isBest ? "best trial" : NAME[trial.state] || trial.state, trial, order: isBest ? 2 : trial.state === "running" ? 1 : 0 });
     }
     marks.sort((a, b) => a.order - b.order);
     chart.set({
-      y: { label: `validation ${words(metric)}`, ...scoreRange(values, higherIsBetter(metric)) },
-      note: marks.length ? `The first fit of ${marks.length === 1 ? "one trial" : `each of the newest ${marks.length} trials`}; those stopped early are grey.` : "",
+      y: { label: `validation ${asLoss ? "loss" : words(metric)}`, ...scoreRange(values, !asLoss && higherIsBetter(metric)) },
+      note: [marks.length ? `The first fit of ${marks.length === 1 ? "one trial" : `each of the newest ${marks.length} trials`}; those stopped early are grey.` : "",
+        left.length ? `Of ${left.length === 1 ? "trial" : "trials"} ${left.slice(0, 8).join(", ")}${left.length > 8 ? ", …" : ""} only the loss is known: choose one below to see it.` : ""]
+        .filter(Boolean).join(" "),
       marks,
     });
   }

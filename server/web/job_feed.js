@@ -19,7 +19,7 @@ export async function loadTrials(path, after, take) {
   }
 }
 
-// The curves of a trial's fits: fold → [[epoch, value]], by the metric where it has one, else the loss.
+// The curves of a trial's fits: fold → [[epoch, value]], by the metric where it has one, else the loss: `isLoss` then.
 export function curvesOf(epochs) {
   const byMetric = epochs.some((row) => Number.isFinite(row.valid_metric));
   const folds = new Map();
@@ -30,6 +30,7 @@ export function curvesOf(epochs) {
     folds.get(row.fold).push([row.epoch, value]);
   }
   for (const points of folds.values()) points.sort((a, b) => a[0] - b[0]);
+  folds.isLoss = !byMetric;
   return folds;
 }
 
@@ -115,7 +116,8 @@ export function jobFeed(id, { onChange, onNow, onProblem, onConnection }) {
     if (!feed.curves.has(event.trial)) feed.curves.set(event.trial, new Map());
     const folds = feed.curves.get(event.trial);
     if (!folds.has(event.fold)) folds.set(event.fold, []);
-    const value = event.valid_metric ?? event.valid_loss;
+    folds.isLoss = !Number.isFinite(event.valid_metric);
+    const value = folds.isLoss ? event.valid_loss : event.valid_metric;
     if (Number.isFinite(value)) folds.get(event.fold).push([event.epoch, value]);
     const fits = trial?.units_total > 1 ? `, fit ${event.fold + 1} of ${trial.units_total}` : "";
     onNow(`Training trial ${event.trial}${trial ? ` (${trial.family})` : ""}: epoch ${event.epoch}${event.epoch_count ? ` of ${event.epoch_count}` : ""}${fits}`);

@@ -34,7 +34,7 @@ function curves(trial) {
   const folds = curvesOf(trial.epochs || []);
   if (!folds.size) return null;
   const train = (trial.epochs || []).filter((row) => Number.isFinite(row.train_loss));
-  const metric = words(trial.metric_name || "score");
+  const metric = folds.isLoss ? "loss" : words(trial.metric_name || "score");
   const chart = plot({ heading: "h3", title: `Trial ${trial.number}: validation ${metric}`, height: 200, x: { label: "epoch", integer: true }, y: {},
     marks: [...folds].map(([fold, points], i) => ({ kind: "line", points, style: `s${(i % 6) + 1} thin`, name: `fit ${fold + 1}` })) });
   const losses = new Map();
