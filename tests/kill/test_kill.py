@@ -13,13 +13,14 @@ class Kill(unittest.TestCase):
         rng = random.Random(seed)
         with AttuneServer() as server:
             trials = 24
-            job = kills.start_job(server, trials, rows=4000, seed=seed, families=["linear", "trees"])
+            job = kills.start_job(server, trials, rows=4000, seed=seed, families=["linear", "trees"],
+                                  search={"seed": seed, "space": {"trees": {"rounds": 300}}})
             took = []
             for _ in range(3):
                 pause(rng)
                 took.append(kills.kill_once(server, job, victim, rng))
             self.assertNotIn(None, took, f"no {victim} was there to be killed")
-            server.wait_job(job, 240, patient=True)
+            server.wait_job(job, 400, patient=True)
             kills.check_trials(server, job, trials)
             self.assertLess(max(took), kills.RESUME_SECONDS)
 
