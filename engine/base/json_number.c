@@ -61,6 +61,45 @@ take_digits(const char *at, const char *end, uint64_t *digits)
   return at;
 }
 
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The value of eight digits, 0 to 9 each, the first one in the lowest byte: pairs, then fours, then all. */
+static uint64_t
+add_eight(uint64_t digits)
+{
+  digits = digits * 10 + (digits >> 8);
+  return ((digits & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064)
+          + ((digits >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)))
+         >> 32;
+}
+
+/* The same as take_digits, eight at a time: faster from about four digits on, as there are behind a point. */
+static const char *
+take_many_digits(const char *at, const char *end, uint64_t *digits)
+{
+  static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+  while (end - at >= 8)
+  {
+    uint64_t eight;
+    memcpy(&eight, at, sizeof eight);
+    eight ^= UINT64_C(0x3030303030303030);
+    /* the lowest byte that is above 9; a carry only goes on from such a one */
+    uint64_t others =
+      ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
+    unsigned count = others ? (unsigned) __builtin_ctzll(others) / 8 : 8;
+    if (count == 0)
+      return at;
+    *digits = *digits * powers[count] + add_eight(eight << (64 - 8 * count));
+    at += count;
+    if (count < 8)
+      return at;
+  }
+  return take_digits(at, end, digits);
+}
+#else
+#define take_many_digits take_digits
+#endif
+
 /* The exponent behind an 'e'; NULL when it has no digits. */
 static const char *
 take_exponent(const char *at, const char *end, int *exponent)
@@ -144,7 +183,7 @@ json_scan_number(const char **at, const char *end, double *value)
   if (next < end && *next == '.')
   {
     const char *point = next++;
-    next = take_digits(next, end, &digits);
+    next = take_many_digits(next, end, &digits);
     if (next - point < 2)
       return false;
     count += next - point - 1;
