@@ -82,6 +82,7 @@ web_files = \
   server/web/main.js \
   server/web/model.js \
   server/web/model_curves.js \
+  server/web/model_drift.js \
   server/web/model_report.js \
   server/web/model_versions.js \
   server/web/models.js \

@@ -91,7 +91,8 @@ predict_log(struct http_request *req, const struct model_ref *ref, const struct 
   struct prediction_log *log = req->server->predictions;
   uint64_t turn = 0;
 
-  if (!log)
+  /* What someone tries in the pages is no use of the model: drift and accuracy would be of their sliders. */
+  if (!log || req->by_cookie)
     return;
   log_answers(log, ref, about, prediction_id, input, outputs);
   if (!input->batch || row_batch_table(input->batch)->layout == 0)

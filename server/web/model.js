@@ -2,6 +2,7 @@
 
 import { call, get, Problem } from "./api.js";
 import { agree, bytes, card, el, goneBox, number, percent, problemBox, query, show, state, tabs, title } from "./dom.js";
+import { driftView } from "./model_drift.js";
 import { reportView } from "./model_report.js";
 import { versionsView } from "./model_versions.js";
 import { codeCard } from "./snippets.js";
@@ -66,6 +67,7 @@ export async function modelPage(name) {
       return el("div", { class: "two" }, card(`Try ${asked}`, form), el("div", { class: "beside" }, code.box));
     }],
     ["versions", "Versions", () => versionsView(model)],
+    ["drift", "Drift", () => driftView(model.name, version)],
   ];
   const old = version ? [el("p", { class: "flag" }, `This is version ${shown.version}. `, el("a", { href: location.pathname }, "Show what is served now"))] : [];
   show(headCard(shown, report, out), ...old, tabs("view", views));

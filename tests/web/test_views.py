@@ -121,7 +121,7 @@ class Views(unittest.TestCase):
     # ---- names with markup, on every page ----
 
     PAGES = ("/", "/datasets", "/datasets/{data}?target={target}", "/jobs", "/jobs/new?dataset={data}", "/jobs/{job}", "/models", "/models/small",
-             "/models/small?view=try", "/models/small?view=versions", "/settings", "/settings?section=audit", "/settings?section=usage",
+             "/models/small?view=try", "/models/small?view=versions", "/models/small?view=drift", "/settings", "/settings?section=audit", "/settings?section=usage",
              "/settings?section=webhooks")
 
     def addresses(self):
@@ -282,6 +282,23 @@ class Views(unittest.TestCase):
         self.see(f"button[aria-label='verify version {served['aliases']['best']}']").click()
         self.see(".flag.ok")
         self.shot("versions")
+        self.quiet()
+
+    # ---- drift ----
+
+    def test_drift(self):
+        self.open("/models/small?view=try", "#sample").click()
+        self.see("#prediction .answer")
+        key = Client(self.server.port, self.server.key)
+        asked = [key.post("/api/v1/models/small/predict", {"rows": [{"size": 200 + i}]}).json["prediction_id"] for i in range(30)]
+        for prediction in asked[:20]:
+            self.assertEqual(key.post("/api/v1/feedback", {"prediction_id": prediction, "truth": "big " + MARKUP}).status, 202)
+        self.open("/models/small?view=drift", "#drift-columns")
+        self.assertRegex(self.text("#drift-columns"), r"size (moved far|too few rows to tell) [1-9]")
+        self.assertIn("20 truths of 30 predictions", self.text("#view-panel"))  # what was tried in the page is not among them
+        self.see("#drift-columns button").click()
+        self.see("#drift-columns svg")
+        self.shot("drift")
         self.quiet()
 
     # ---- code that runs ----
