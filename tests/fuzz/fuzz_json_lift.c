@@ -66,6 +66,10 @@ compare(const struct json_lift *lift, const json_t *rest, const json_t *whole)
     check_rows(list, whole);
     return;
   }
+  /* a whole number that is too wide makes reals of all, and may have been lifted out of the rest */
+  if (json_is_number(rest) && json_is_number(whole)
+      && json_number_value(rest) == json_number_value(whole))
+    return;
   if (json_typeof(rest) != json_typeof(whole) || json_object_size(rest) != json_object_size(whole)
       || json_array_size(rest) != json_array_size(whole))
     abort();
