@@ -370,7 +370,8 @@ class Readiness(unittest.TestCase):
                     self.assertEqual((answer.status, answer.json["code"]), (503, "unavailable"), answer)
                     self.assertGreater(int(answer.headers["retry-after"]), 0)
                 self.assertEqual(second.get("/healthz").status, 200)
-                self.assertEqual(second.post("/api/v1/models/irises/predict", {"rows": [ROW]}).status, 200)
+                answer = second.post("/api/v1/models/irises/predict", {"rows": [ROW]})
+                self.assertEqual(answer.status, 200, (answer, second.log()))
 
 
 if __name__ == "__main__":
