@@ -18,6 +18,15 @@ export async function trialsOf(path) {
   return trials;
 }
 
+// The same list with what has come or changed since: all that ended before the first open one stays as it was.
+async function trialsSince(path, known) {
+  const ended = new Set(["done", "pruned", "failed", "cancelled"]);
+  const open = known.findIndex((trial) => !ended.has(trial.state));
+  const kept = open < 0 ? known.slice() : known.slice(0, open);
+  await loadTrials(path, kept.length ? kept[kept.length - 1].number : 0, (items) => kept.push(...items));
+  return kept;
+}
+
 // What is still to be gained, in a sentence.
 async function gainWords(source) {
   try {
@@ -109,7 +118,7 @@ export async function jobSearchPage(id) {
       const grown = now.trials?.done !== job.trials?.done;
       job = now;
       if (grown) {
-        trials = await trialsOf(path);
+        trials = await trialsSince(path, trials);
         tell();
         await update(trials);
         if (rungs) await rungs.load(trials);

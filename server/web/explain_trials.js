@@ -66,28 +66,27 @@ export function slicesView(source, choose) {
 
 /* ---- rungs ---- */
 
-// Each trial's score at each rung it reached, from the job's events.
-async function rungsOf(path) {
-  const scores = new Map();
-  let after = 0;
+// Each trial's score at each rung it reached, from the job's events: `known` {scores, after} is gone on from.
+async function rungsOf(path, known) {
   for (let i = 0; i < EVENT_PAGES; i++) {
-    const page = await get(`${path}/events?after=${after}`);
+    const page = await get(`${path}/events?after=${known.after}`);
     for (const event of page.items)
       if (event.event === "trial" && Number.isInteger(event.rung) && Number.isFinite(event.metric)) {
-        if (!scores.has(event.number)) scores.set(event.number, new Map());
-        if (!scores.get(event.number).has(event.rung + 1)) scores.get(event.number).set(event.rung + 1, event.metric);
+        if (!known.scores.has(event.number)) known.scores.set(event.number, new Map());
+        if (!known.scores.get(event.number).has(event.rung + 1)) known.scores.get(event.number).set(event.rung + 1, event.metric);
       }
+    known.after = page.last;
     if (!page.more) break;
-    after = page.last;
   }
-  return scores;
+  return known.scores;
 }
 
 export function rungsView(source) {
   const chart = plot({ id: "rungs", title: "Rungs", height: 280, x: { label: "rung", kind: "band", values: [] }, y: {}, empty: "No trial has reached a rung yet." });
   const counts = el("div");
+  const known = { scores: new Map(), after: 0 };
   async function load(trials) {
-    const scores = await rungsOf(source.path);
+    const scores = await rungsOf(source.path, known);
     const most = Math.max(1, ...trials.map((trial) => trial.rungs || 0));
     const rungs = Array.from({ length: most }, (_, i) => i + 1);
     for (const trial of trials)
