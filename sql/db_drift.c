@@ -26,6 +26,7 @@ db_drift_reference_put(struct db_conn *conn, const char *model_id, int version,
     "drift_reference_put",
     "INSERT INTO drift_reference (model_id, version, reference, problem)"
     " SELECT model_id, version, $3, $4 FROM model_version WHERE model_id = $1 AND version = $2"
+    " FOR KEY SHARE"
     " ON CONFLICT (model_id, version) DO UPDATE SET problem = drift_reference.problem"};
   return db_exec_none(conn, &put,
                       DB_PARAMS(db_text(model_id), db_int4(version), db_json(reference->reference),
@@ -57,7 +58,7 @@ db_drift_add(struct db_conn *conn, const char *model_id, int version, int64_t ho
     "drift_add",
     "INSERT INTO drift_count AS d (model_id, version, hour, counts, logged, dropped)"
     " SELECT model_id, version, date_trunc('hour', $3), $4, $5, $6 FROM model_version"
-    "   WHERE model_id = $1 AND version = $2"
+    "   WHERE model_id = $1 AND version = $2 FOR KEY SHARE"
     " ON CONFLICT (model_id, version, hour) DO UPDATE SET counts ="
     "   CASE WHEN cardinality(d.counts) <> cardinality(EXCLUDED.counts) THEN EXCLUDED.counts"
     "   ELSE (SELECT array_agg(a.old + a.more ORDER BY a.place)"

@@ -30,7 +30,7 @@ insert_batch(struct db_conn *conn, struct prediction_columns *columns,
     " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
     " AS a (id, row, rows, model_id, version, class, value, at)"
     " JOIN model_version v ON v.model_id = a.model_id AND v.version = a.version::integer"
-    " ON CONFLICT DO NOTHING"};
+    " FOR KEY SHARE OF v ON CONFLICT DO NOTHING"}; /* one that is deleted meanwhile is left out */
   for (size_t i = 0; i < count; i++)
   {
     columns->id[i] = rows[i].id;

@@ -15,8 +15,8 @@ from attune_server import AttuneServer
 MAKE_NOTHING = {"models.predict", "batches.cancel", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.extend",
                 "models.version_verify", "session.create", "mlflow.invocations", "mlflow.default", "tf.predict",
                 "tf.version_predict", "tf.label_predict", "inference.infer", "inference.version_infer", "nanonets.label",
-                # repeated safely by themselves: by client_id, by step, or since they only look
-                "studies.suggest", "studies.measure", "studies.should_stop"}
+                # repeated safely by themselves: by client_id, by step, by prediction_id, or since they only look
+                "feedback", "studies.suggest", "studies.measure", "studies.should_stop"}
 # Members that the first answer shows and no later one: path of names.
 SECRETS = {"keys.create": ["key"], "webhooks.create": ["secret"], "tenants.create": ["admin_key", "key"]}
 
