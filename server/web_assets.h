@@ -8,9 +8,11 @@ struct web_asset
 {
   const char *name;
   const char *type;
-  const char *etag;
+  const char *etag, *packed_etag; /* in quotes */
   const unsigned char *bytes;
   size_t size;
+  const unsigned char *packed; /* the same by gzip */
+  size_t packed_size;
 };
 
 /* Ended by one without a name. */

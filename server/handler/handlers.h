@@ -182,9 +182,9 @@ enum http_outcome handle_session_delete(struct http_request *req);
 enum http_outcome handle_healthz(struct http_request *req);
 enum http_outcome handle_readyz(struct http_request *req);
 enum http_outcome handle_metrics(struct http_request *req);
-enum http_outcome handle_openapi(struct http_request *req);
 
 /* web.c */
+enum http_outcome handle_openapi(struct http_request *req);
 enum http_outcome handle_web_document(struct http_request *req);
 enum http_outcome handle_web_page(struct http_request *req);
 enum http_outcome handle_web_asset(struct http_request *req);

@@ -18,7 +18,6 @@
 #include "server/prediction_log.h"
 #include "server/shadow.h"
 #include "server/study_cache.h"
-#include "server/web_assets.h"
 
 enum http_outcome
 handle_healthz(struct http_request *req)
@@ -187,18 +186,5 @@ handle_metrics(struct http_request *req)
   else
     http_reply_bytes(req, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.length);
   buf_free(&out);
-  return HTTP_REPLIED;
-}
-
-enum http_outcome
-handle_openapi(struct http_request *req)
-{
-  for (const struct web_asset *asset = web_assets; asset->name; asset++)
-    if (strcmp(asset->name, "openapi.json") == 0)
-    {
-      http_reply_static(req, asset->type, asset->etag, asset->bytes, asset->size);
-      return HTTP_REPLIED;
-    }
-  http_reply_error(req, E_NOT_FOUND, NULL);
   return HTTP_REPLIED;
 }

@@ -133,17 +133,20 @@ class SearchPages(unittest.TestCase):
             page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def test_first_load(self):
-        """Everything the job's page fetches over the wire, with nothing in the cache."""
+        """Everything that a page fetches over the wire, with nothing in the cache."""
         page = self.browser
         page.execute_cdp_cmd("Network.enable", {})
-        page.execute_cdp_cmd("Network.clearBrowserCache", {})
-        page.get(f"{self.base}/jobs/{self.bayes}")
-        self.see("#best-chart svg .line")
-        sizes = page.execute_script("return performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
-                                    ".filter((e) => !e.name.includes('/api/')).map((e) => [e.name, e.transferSize])")
-        self.assertTrue(any(name.endswith("/assets/plot.js") and size > 1000 for name, size in sizes), sizes)
-        self.assertEqual([name for name, _ in sizes if not name.startswith(self.base)], [])
-        self.assertLess(sum(size for _, size in sizes), FIRST_LOAD_BYTES, sizes)
+        for path, there in ((f"/jobs/{self.bayes}", "#best-chart svg .line"), (f"/jobs/{self.bayes}/search", "#gp svg .band"), ("/jobs/new", "main form"),
+                            ("/", "main .card")):
+            page.execute_cdp_cmd("Network.clearBrowserCache", {})
+            page.get(self.base + path)
+            self.see(there)
+            sizes = page.execute_script("return performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+                                        ".map((e) => [e.name, e.transferSize])")
+            self.assertTrue(any(name.endswith("/assets/main.js") and size > 1000 for name, size in sizes), sizes)
+            self.assertEqual([name for name, _ in sizes if not name.startswith(self.base)], [])
+            self.assertLess(sum(size for _, size in sizes), FIRST_LOAD_BYTES, sizes)
+            print(f"{path.split('/')[-1] or 'home'}: {sum(size for _, size in sizes)} bytes", flush=True)
 
     def test_saved(self):
         """A chart as SVG, PNG and CSV: files that hold it."""
@@ -295,7 +298,8 @@ class SearchPages(unittest.TestCase):
         told = page.find_element(By.CSS_SELECTOR, "#trials [role=grid]").get_attribute("aria-rowcount")
         found = api.get(f"/api/v1/jobs/{job}/trials?limit=100").json["items"]
         self.assertEqual(int(told) - 1, len(found))
-        self.wait(lambda _: {row.text.split("\n")[0] for row in page.find_elements(By.CSS_SELECTOR, "#trials .v-body .v-row")} == {str(trial["number"]) for trial in found})
+        numbers = {str(trial["number"]) for trial in found}
+        self.wait(lambda _: {row.text.split("\n")[0] for row in page.find_elements(By.CSS_SELECTOR, "#trials .v-body .v-row")} <= numbers)
 
 
 if __name__ == "__main__":
