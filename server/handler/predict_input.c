@@ -467,3 +467,18 @@ predict_input_warnings(const struct predict_input *input, size_t row)
 {
   return input->batch ? row_batch_warnings(input->batch, row) : NULL;
 }
+
+bool
+predict_warns_unknown(const json_t *warnings, const char *column)
+{
+  size_t index;
+  json_t *item;
+
+  json_array_foreach(warnings, index, item)
+  {
+    const char *name = json_get_string(item, "column", NULL);
+    if (name && strcmp(name, column) == 0 && json_object_get(item, "value"))
+      return true;
+  }
+  return false;
+}

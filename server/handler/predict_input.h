@@ -82,5 +82,7 @@ size_t predict_count_lines(const char *bytes, size_t length);
 /* Faults and warnings of a row as JSON arrays; borrowed, NULL for none. */
 const json_t *predict_input_faults(const struct predict_input *input, size_t row);
 const json_t *predict_input_warnings(const struct predict_input *input, size_t row);
+/* Whether a row's warnings tell of a value of this column that the training data does not have, read as missing. */
+bool predict_warns_unknown(const json_t *warnings, const char *column);
 
 #endif

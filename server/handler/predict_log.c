@@ -43,22 +43,6 @@ log_answers(struct prediction_log *log, const struct model_ref *ref,
   }
 }
 
-/* A row that came with a category which the training data does not have is read as missing, with a warning. */
-static bool
-was_unknown(const json_t *warnings, const char *column)
-{
-  size_t index;
-  json_t *item;
-
-  json_array_foreach(warnings, index, item)
-  {
-    const char *name = json_get_string(item, "column", NULL);
-    if (name && strcmp(name, column) == 0 && json_object_get(item, "value"))
-      return true;
-  }
-  return false;
-}
-
 /* A sample holds so many columns; of wider rows each has the next ones. */
 static void
 log_row(struct prediction_log *log, struct prediction_sample *sample,
@@ -77,7 +61,7 @@ log_row(struct prediction_log *log, struct prediction_sample *sample,
   {
     const struct column *column = &table->columns[c];
     double value = drift_value(column, row);
-    if (warnings && column->code && isnan(value) && was_unknown(warnings, column->name))
+    if (warnings && column->code && isnan(value) && predict_warns_unknown(warnings, column->name))
       value = DRIFT_UNKNOWN;
     sample->values[sample->count++] = (float) value;
   }

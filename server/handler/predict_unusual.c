@@ -20,22 +20,6 @@ predict_unusual_parse(struct http_request *req, const char *text, bool *unusual)
   return false;
 }
 
-/* Whether the row came with a value for this column that it was not trained on: read as missing, with a warning. */
-static bool
-was_unknown(const json_t *warnings, const char *column)
-{
-  size_t index;
-  json_t *item;
-
-  json_array_foreach(warnings, index, item)
-  {
-    const char *name = json_get_string(item, "column", NULL);
-    if (name && strcmp(name, column) == 0 && json_object_get(item, "value"))
-      return true;
-  }
-  return false;
-}
-
 /* What is found in one row or image. */
 struct finding
 {
@@ -161,7 +145,7 @@ write_row(struct finding *finding, const struct row_schema *schema, const struct
   finding->count = table->column_count;
   for (size_t i = 0; i < table->column_count; i++)
     finding->unknown[i] = table->columns[i].code && table->columns[i].code[row] < 0
-                          && was_unknown(warnings, table->columns[i].name);
+                          && predict_warns_unknown(warnings, table->columns[i].name);
   if (finding->novelty)
     distance = novelty_row(finding->novelty, table, row, finding->unknown, finding->distances);
   buf_append_text(out, "{\"columns\":[");
