@@ -429,7 +429,7 @@ class HttpTest(unittest.TestCase):
         return answer.json["id"]
 
     def test_stream(self):
-        job = self.start_job(40, trials=3)  # the default of each family
+        job = self.start_job(40, trials=20)  # of three the fits can be too short to tell of an epoch
         path = f"/api/v1/jobs/{job}/events"
         whole = Stream(self.server.port, path, self.server.key)
         several = Stream(self.server.port, f"/api/v1/events?job={job}", self.server.key)
