@@ -3,6 +3,7 @@
 #include "server/http_daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "server/tls.h"
 
 #define CONNECTION_MEMORY ((size_t) 24 << 10)
+/* What was on its way when the signal came is read in this time. */
+#define QUIET_SECONDS 0.2
 #define DRAIN_SECONDS 30.0
 
 /* ---- options of libmicrohttpd ---------------------------------------------------------------------- */
@@ -163,28 +166,66 @@ http_daemon_stats(struct http_daemon *daemon, struct http_daemon_stats *stats)
   stats->parked = http_registry_length(daemon->registry);
 }
 
+/* Until nothing has been open for so long; a connection's request counts once its head has been read. */
 static bool
-wait_until_idle(struct http_daemon *daemon, double seconds)
+wait_until_idle(struct http_daemon *daemon, double quiet_seconds, double seconds)
 {
-  double deadline_s = clock_monotonic_s() + seconds;
+  double now_s = clock_monotonic_s(), deadline_s = now_s + seconds, idle_s = now_s;
   struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-  while (http_daemon_open(daemon) > 0 && clock_monotonic_s() < deadline_s)
+  bool idle = http_daemon_open(daemon) == 0;
+  while ((!idle || now_s - idle_s < quiet_seconds) && now_s < deadline_s)
+  {
     nanosleep(&moment, NULL);
-  return http_daemon_open(daemon) == 0;
+    now_s = clock_monotonic_s();
+    idle = http_daemon_open(daemon) == 0;
+    if (!idle)
+      idle_s = now_s;
+  }
+  return idle;
+}
+
+/* The kernel has told these clients that they are connected: closing the socket under them would reset what they sent.
+ * How many. */
+static size_t
+take_in_waiting_connections(struct http_daemon *daemon, int listening)
+{
+  size_t count = 0;
+  for (;;)
+  {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    int fd =
+      accept4(listening, (struct sockaddr *) &address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+      continue;
+    if (fd < 0)
+      return count;
+    /* Closes it where there is no room. */
+    if (MHD_add_connection(daemon->mhd, fd, (struct sockaddr *) &address, length) == MHD_YES)
+      count++;
+  }
 }
 
 void
 http_daemon_drain(struct http_daemon *daemon)
 {
+  struct http_daemon_stats stats;
   int listening = MHD_quiesce_daemon(daemon->mhd);
+  size_t taken_in = 0;
   if (listening >= 0)
+  {
+    fcntl(listening, F_SETFL, fcntl(listening, F_GETFL) | O_NONBLOCK);
+    taken_in = take_in_waiting_connections(daemon, listening);
     close(listening);
+  }
   if (daemon->server->events)
     event_hub_end_streams(daemon->server->events);
   http_registry_drain(daemon->registry);
-  wait_until_idle(daemon, DRAIN_SECONDS);
+  http_daemon_stats(daemon, &stats);
+  bool connected = taken_in > 0 || stats.connections > 0;
+  wait_until_idle(daemon, connected ? QUIET_SECONDS : 0, DRAIN_SECONDS);
   daemon->closing = true;
-  if (!wait_until_idle(daemon, 1.0))
+  if (!wait_until_idle(daemon, 0, 1.0))
     log_warning("%zu requests did not end in time", http_daemon_open(daemon));
 }
 

@@ -311,6 +311,16 @@ class Stopping(unittest.TestCase):
             words += piece
         return words
 
+    def wait_open(self, server, count):
+        """Until so many requests have been begun, as the server sees it."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.search(rb"^attune_http_requests_open (\d+)", server.get("/metrics").raw, re.M)
+            if int(found[1]) > count:  # this one is open too
+                return
+            time.sleep(0.01)
+        self.fail("it has not read what was sent")
+
     def wait_deaf(self, server):
         """Until it takes no more connections."""
         deadline = time.monotonic() + 20
@@ -331,6 +341,7 @@ class Stopping(unittest.TestCase):
             watch = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             watch.request("GET", "/readyz")
             self.assertEqual(watch.getresponse().read(), b'{"ready":true}')
+            self.wait_open(server, len(begun))
             server.process.send_signal(signal.SIGTERM)
             self.wait_deaf(server)
             watch.request("GET", "/readyz")
@@ -343,6 +354,32 @@ class Stopping(unittest.TestCase):
                 stream.sendall(last)
             for stream, _ in begun:
                 self.assertTrue(self.answer(stream).startswith(b"HTTP/1.1 200 "))
+            self.assertEqual(server.process.wait(60), 0, server.log())
+
+    def test_who_got_through_is_answered(self):
+        """Requests that wait in the kernel when SIGTERM comes, on new connections and on kept ones, are not reset."""
+        with AttuneServer(engines=1) as server:
+            train(server, [("file", "iris.csv", iris()), ("target", "species"), ("name", "irises")])
+            path, kind, body = WAYS["predict"]
+            whole = head(server, path.format(m="irises"), kind, len(body)) + body
+
+            def connect():
+                stream = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+                self.addCleanup(stream.close)
+                return stream
+
+            kept = [connect() for _ in range(8)]
+            for stream in kept:
+                stream.sendall(whole)
+                self.assertTrue(self.answer(stream).startswith(b"HTTP/1.1 200 "))
+            server.process.send_signal(signal.SIGSTOP)
+            streams = kept + [connect() for _ in range(24)]
+            for stream in streams:
+                stream.sendall(whole)
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGCONT)
+            for number, stream in enumerate(streams):
+                self.assertTrue(self.answer(stream).startswith(b"HTTP/1.1 200 "), number)
             self.assertEqual(server.process.wait(60), 0, server.log())
 
 
