@@ -5,14 +5,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/rate.h"
+#include "server/writer.h"
 
-#define FLUSH_MS 500
+#define FLUSH_SECONDS 0.5
 #define QUEUE_MAX ((size_t) 10000)
 #define REFUSALS_PER_MINUTE 600.0
 
@@ -20,15 +20,13 @@ struct audit
 {
   struct db_pool *db;
   struct rate *refusals;
-  pthread_t thread;
-  pthread_mutex_t lock; /* of what follows */
-  pthread_cond_t wake;
-  bool stopping;
+  struct writer *writer;
+  pthread_mutex_t lock;  /* of what follows */
   struct db_audit *rows; /* QUEUE_MAX of them; their texts in `texts` */
   size_t count;
   struct arena *texts;
   size_t left_out;
-  /* the thread's own: the other half of the pair */
+  /* the writer's own: the other half of the pair */
   struct db_audit *spare_rows;
   struct arena *spare_texts;
 };
@@ -74,9 +72,11 @@ put_back(struct audit *audit, struct db_audit *rows, size_t count)
     audit_queue(audit, &rows[i], false);
 }
 
-static void
-flush(struct audit *audit)
+static bool
+write_all(void *context, bool all)
 {
+  struct audit *audit = context;
+  (void) all;
   struct db_conn *conn = NULL;
   struct err_info info;
   pthread_mutex_lock(&audit->lock);
@@ -96,7 +96,7 @@ flush(struct audit *audit)
   if (left_out > 0)
     log_warning("%zu rows of the audit were left out: too many came at once", left_out);
   if (count == 0)
-    return;
+    return true;
   enum db_status status = DB_SOFT;
   if (db_acquire(audit->db, 1.0, &conn, &info) == ERR_OK)
   {
@@ -108,35 +108,13 @@ flush(struct audit *audit)
   else if (status == DB_HARD)
     log_error("%zu rows of the audit could not be written", count);
   arena_reset(texts);
-}
-
-static void *
-run(void *context)
-{
-  struct audit *audit = context;
-  for (bool stopping = false; !stopping;)
-  {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += FLUSH_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&audit->lock);
-    int waited = 0;
-    while (!audit->stopping && waited == 0)
-      waited = pthread_cond_timedwait(&audit->wake, &audit->lock, &until);
-    stopping = audit->stopping;
-    pthread_mutex_unlock(&audit->lock);
-    flush(audit);
-  }
-  return NULL;
+  return status != DB_SOFT;
 }
 
 static void
 release(struct audit *audit)
 {
   pthread_mutex_destroy(&audit->lock);
-  pthread_cond_destroy(&audit->wake);
   rate_free(audit->refusals);
   arena_free(audit->texts);
   arena_free(audit->spare_texts);
@@ -151,11 +129,6 @@ audit_start(struct db_pool *db, struct audit **out, struct err_info *info)
   struct audit *audit = calloc(1, sizeof *audit);
   if (!audit)
     return err_set(info, ERR_MEMORY, "out of memory");
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&audit->wake, &attributes);
-  pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&audit->lock, NULL);
   audit->db = db;
   audit->refusals = rate_new();
@@ -163,20 +136,15 @@ audit_start(struct db_pool *db, struct audit **out, struct err_info *info)
   audit->spare_rows = calloc(QUEUE_MAX, sizeof *audit->spare_rows);
   audit->texts = arena_new(0);
   audit->spare_texts = arena_new(0);
-  if (!audit->refusals || !audit->rows || !audit->spare_rows || !audit->texts
-      || !audit->spare_texts)
-  {
+  enum err err =
+    audit->refusals && audit->rows && audit->spare_rows && audit->texts && audit->spare_texts
+      ? writer_start(write_all, audit, FLUSH_SECONDS, &audit->writer, info)
+      : err_set(info, ERR_MEMORY, "out of memory");
+  if (err)
     release(audit);
-    return err_set(info, ERR_MEMORY, "out of memory");
-  }
-  int failed = pthread_create(&audit->thread, NULL, run, audit);
-  if (failed)
-  {
-    release(audit);
-    return err_set_errno(info, ERR_MEMORY, failed, "could not start a thread");
-  }
-  *out = audit;
-  return ERR_OK;
+  else
+    *out = audit;
+  return err;
 }
 
 void
@@ -184,10 +152,6 @@ audit_stop(struct audit *audit)
 {
   if (!audit)
     return;
-  pthread_mutex_lock(&audit->lock);
-  audit->stopping = true;
-  pthread_cond_signal(&audit->wake);
-  pthread_mutex_unlock(&audit->lock);
-  pthread_join(audit->thread, NULL);
+  writer_stop(audit->writer);
   release(audit);
 }

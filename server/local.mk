@@ -48,6 +48,7 @@ server_libserver_a_SOURCES = \
   server/tenant_limits.c server/tenant_limits.h \
   server/tls.c server/tls.h \
   server/usage.c server/usage.h \
+  server/writer.c server/writer.h \
   server/web_assets.h \
   server/webhook_address.c server/webhook_address.h \
   server/webhook_send.c server/webhook_send.h

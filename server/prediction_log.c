@@ -6,15 +6,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/drift_tally.h"
 #include "server/prediction_ring.h"
+#include "server/writer.h"
 #include "sql/db_prediction.h"
 
-#define FLUSH_MS 500
+#define FLUSH_SECONDS 0.5
 #define COUNTS_S 10.0
 /* Of each thread; and what the writer takes at once. */
 #define RECORDS 2048
@@ -40,12 +40,9 @@ struct prediction_log
   uint64_t number; /* another one for every log of a process */
   struct db_pool *db;
   size_t rate; /* rows written a second */
-  pthread_t thread;
-  pthread_mutex_t lock; /* of what follows, up to the next comment */
-  pthread_cond_t wake, written;
-  bool stopping, good;
-  uint64_t wanted, done; /* flushes */
-  struct lane *lanes;    /* only ever added to while the log is there */
+  struct writer *writer;
+  pthread_mutex_t lock; /* of the next one */
+  struct lane *lanes;   /* only ever added to while the log is there */
   /* read by any thread */
   atomic_uint_fast64_t round, logged, samples, lost, skipped;
   /* the writer's */
@@ -229,7 +226,7 @@ write_taken(struct prediction_log *log, struct db_conn *conn)
 
 /* With all counts when `all`. False when not everything was written. */
 static bool
-write_all(struct prediction_log *log, bool all)
+write_due(struct prediction_log *log, bool all)
 {
   struct db_conn *conn = NULL;
   struct err_info info;
@@ -255,51 +252,19 @@ write_all(struct prediction_log *log, bool all)
   return good;
 }
 
-static void *
-run(void *context)
+static bool
+write_all(void *context, bool all)
 {
   struct prediction_log *log = context;
-  for (bool stopping = false; !stopping;)
-  {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += FLUSH_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&log->lock);
-    int waited = 0;
-    while (!log->stopping && waited == 0 && log->wanted == log->done)
-      waited = pthread_cond_timedwait(&log->wake, &log->lock, &until);
-    stopping = log->stopping;
-    uint64_t wanted = log->wanted;
-    bool all = stopping || wanted != log->done;
-    pthread_mutex_unlock(&log->lock);
-    bool good = write_all(log, all);
-    atomic_fetch_add_explicit(&log->round, 1, memory_order_relaxed);
-    pthread_mutex_lock(&log->lock);
-    log->done = wanted;
-    log->good = good;
-    pthread_cond_broadcast(&log->written);
-    pthread_mutex_unlock(&log->lock);
-  }
-  return NULL;
+  bool good = write_due(log, all);
+  atomic_fetch_add_explicit(&log->round, 1, memory_order_relaxed);
+  return good;
 }
 
 bool
 prediction_log_flush(struct prediction_log *log, double seconds)
 {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += (time_t) seconds;
-  int waited = 0;
-  pthread_mutex_lock(&log->lock);
-  uint64_t mine = ++log->wanted;
-  pthread_cond_signal(&log->wake);
-  while (log->done < mine && waited == 0)
-    waited = pthread_cond_timedwait(&log->written, &log->lock, &until);
-  bool good = log->done >= mine && log->good;
-  pthread_mutex_unlock(&log->lock);
-  return good;
+  return writer_flush(log->writer, seconds);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------- */
@@ -329,8 +294,6 @@ release(struct prediction_log *log)
   free(log->rows);
   free(log->sample);
   pthread_mutex_destroy(&log->lock);
-  pthread_cond_destroy(&log->wake);
-  pthread_cond_destroy(&log->written);
   free(log);
 }
 
@@ -343,12 +306,6 @@ prediction_log_start(struct db_pool *db, struct dataset_cache *datasets,
   struct prediction_log *log = calloc(1, sizeof *log);
   if (!log)
     return err_set(info, ERR_MEMORY, "out of memory");
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&log->wake, &attributes);
-  pthread_cond_init(&log->written, &attributes);
-  pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&log->lock, NULL);
   log->number = atomic_fetch_add(&numbers, 1) + 1;
   log->db = db;
@@ -359,19 +316,14 @@ prediction_log_start(struct db_pool *db, struct dataset_cache *datasets,
   log->taken = calloc(TAKEN_MOST, sizeof *log->taken);
   log->rows = calloc(TAKEN_MOST, sizeof *log->rows);
   log->sample = calloc(1, sizeof *log->sample);
-  if (!log->tally || !log->taken || !log->rows || !log->sample)
-  {
+  enum err err = log->tally && log->taken && log->rows && log->sample
+                   ? writer_start(write_all, log, FLUSH_SECONDS, &log->writer, info)
+                   : err_set(info, ERR_MEMORY, "out of memory");
+  if (err)
     release(log);
-    return err_set(info, ERR_MEMORY, "out of memory");
-  }
-  int failed = pthread_create(&log->thread, NULL, run, log);
-  if (failed)
-  {
-    release(log);
-    return err_set_errno(info, ERR_MEMORY, failed, "could not start a thread");
-  }
-  *out = log;
-  return ERR_OK;
+  else
+    *out = log;
+  return err;
 }
 
 void
@@ -379,10 +331,6 @@ prediction_log_stop(struct prediction_log *log)
 {
   if (!log)
     return;
-  pthread_mutex_lock(&log->lock);
-  log->stopping = true;
-  pthread_cond_signal(&log->wake);
-  pthread_mutex_unlock(&log->lock);
-  pthread_join(log->thread, NULL);
+  writer_stop(log->writer);
   release(log);
 }

@@ -6,15 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/lane.h"
 #include "base/log.h"
+#include "server/writer.h"
 #include "sql/db_usage.h"
 
 #define BUCKETS 256
-#define FLUSH_SECONDS 10
+#define FLUSH_SECONDS 10.0
 #define DAY_US INT64_C(86400000000)
 
 static const char *const kind_names[USAGE_KINDS] = {"requests", "predictions", "predicted_rows",
@@ -40,11 +40,8 @@ struct usage_lane
 struct usage
 {
   struct db_pool *db;
-  pthread_t thread;
+  struct writer *writer;
   pthread_mutex_t writing; /* one writes at a time; taken before a lane's */
-  pthread_mutex_t lock;    /* of what follows */
-  pthread_cond_t wake;
-  bool stopping;
   char apart[LANE_BYTES];
   struct usage_lane lanes[LANES];
 };
@@ -127,56 +124,53 @@ put_back(struct usage *usage, struct counter *counter)
   pthread_mutex_unlock(&lane->lock);
 }
 
-void
-usage_flush(struct usage *usage, struct db_conn *conn)
+static void
+free_all(struct counter *all)
 {
-  size_t count;
-  pthread_mutex_lock(&usage->writing);
-  struct counter *all = take_all(usage, &count);
-  if (all && !write_counters(conn, all, count))
-  {
-    log_warning("usage could not be written; it will be tried again");
-    put_back(usage, all);
-    all = NULL;
-  }
   while (all)
   {
     struct counter *next = all->next;
     free(all);
     all = next;
   }
-  pthread_mutex_unlock(&usage->writing);
 }
 
-static void
-flush_from_pool(struct usage *usage)
+static bool
+flush(struct usage *usage, struct db_conn *conn)
 {
-  struct db_conn *conn = NULL;
-  struct err_info info;
-  if (db_acquire(usage->db, 1.0, &conn, &info) != ERR_OK)
-    return;
-  usage_flush(usage, conn);
-  db_release(usage->db, conn);
+  size_t count;
+  pthread_mutex_lock(&usage->writing);
+  struct counter *all = take_all(usage, &count);
+  bool good = !all || write_counters(conn, all, count);
+  if (good)
+    free_all(all);
+  else
+  {
+    log_warning("usage could not be written; it will be tried again");
+    put_back(usage, all);
+  }
+  pthread_mutex_unlock(&usage->writing);
+  return good;
 }
 
-static void *
-run(void *context)
+void
+usage_flush(struct usage *usage, struct db_conn *conn)
+{
+  flush(usage, conn);
+}
+
+static bool
+write_all(void *context, bool all)
 {
   struct usage *usage = context;
-  for (bool stopping = false; !stopping;)
-  {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += FLUSH_SECONDS;
-    pthread_mutex_lock(&usage->lock);
-    int waited = 0;
-    while (!usage->stopping && waited == 0)
-      waited = pthread_cond_timedwait(&usage->wake, &usage->lock, &until);
-    stopping = usage->stopping;
-    pthread_mutex_unlock(&usage->lock);
-    flush_from_pool(usage);
-  }
-  return NULL;
+  struct db_conn *conn = NULL;
+  struct err_info info;
+  (void) all;
+  if (db_acquire(usage->db, 1.0, &conn, &info) != ERR_OK)
+    return false;
+  bool good = flush(usage, conn);
+  db_release(usage->db, conn);
+  return good;
 }
 
 static void
@@ -184,9 +178,7 @@ free_usage(struct usage *usage)
 {
   for (size_t i = 0; i < LANES; i++)
     pthread_mutex_destroy(&usage->lanes[i].lock);
-  pthread_mutex_destroy(&usage->lock);
   pthread_mutex_destroy(&usage->writing);
-  pthread_cond_destroy(&usage->wake);
   free(usage);
 }
 
@@ -196,24 +188,16 @@ usage_start(struct db_pool *db, struct usage **out, struct err_info *info)
   struct usage *usage = calloc(1, sizeof *usage);
   if (!usage)
     return err_set(info, ERR_MEMORY, "out of memory");
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&usage->wake, &attributes);
-  pthread_condattr_destroy(&attributes);
-  pthread_mutex_init(&usage->lock, NULL);
   pthread_mutex_init(&usage->writing, NULL);
   for (size_t i = 0; i < LANES; i++)
     pthread_mutex_init(&usage->lanes[i].lock, NULL);
   usage->db = db;
-  int failed = pthread_create(&usage->thread, NULL, run, usage);
-  if (failed)
-  {
+  enum err err = writer_start(write_all, usage, FLUSH_SECONDS, &usage->writer, info);
+  if (err)
     free_usage(usage);
-    return err_set_errno(info, ERR_MEMORY, failed, "could not start a thread");
-  }
-  *out = usage;
-  return ERR_OK;
+  else
+    *out = usage;
+  return err;
 }
 
 void
@@ -222,17 +206,7 @@ usage_stop(struct usage *usage)
   size_t count;
   if (!usage)
     return;
-  pthread_mutex_lock(&usage->lock);
-  usage->stopping = true;
-  pthread_cond_signal(&usage->wake);
-  pthread_mutex_unlock(&usage->lock);
-  pthread_join(usage->thread, NULL);
-  struct counter *all = take_all(usage, &count);
-  while (all)
-  {
-    struct counter *next = all->next;
-    free(all);
-    all = next;
-  }
+  writer_stop(usage->writer);
+  free_all(take_all(usage, &count));
   free_usage(usage);
 }
