@@ -153,6 +153,7 @@ server_libserver_a_SOURCES += \
   server/handler/job_estimate.c server/handler/job_estimate.h \
   server/handler/job_warm.c server/handler/job_warm.h \
   server/handler/job_control.c \
+  server/handler/curves.c \
   server/handler/job_logs.c \
   server/handler/range_tests.c \
   server/handler/job_search.c \

@@ -20,6 +20,7 @@ sql_libdb_a_SOURCES = \
   sql/db_insight.c sql/db_insight.h \
   sql/db_job.c sql/db_job.h \
   sql/db_job_control.c \
+  sql/db_curve.c sql/db_curve.h \
   sql/db_job_log.c sql/db_job_log.h \
   sql/db_key.c sql/db_key.h \
   sql/db_alias.c sql/db_alias.h \

@@ -28,6 +28,10 @@ enum http_outcome handle_jobs_extend(struct http_request *req);
 enum http_outcome handle_jobs_clone(struct http_request *req);
 enum http_outcome handle_jobs_cancel(struct http_request *req);
 
+/* curves.c */
+enum http_outcome handle_job_curves(struct http_request *req);
+enum http_outcome handle_study_curves(struct http_request *req);
+
 /* job_logs.c */
 enum http_outcome handle_job_logs(struct http_request *req);
 
