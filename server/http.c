@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/handler/handlers.h"
 #include "server/json_memory.h"
 #include "server/metrics.h"
 
@@ -376,7 +377,10 @@ read_head(struct http_exchange *exchange)
     http_reply_error(req, E_BAD_PATH, NULL);
     break;
   case HTTP_MATCH_NO_PATH:
-    http_reply_error(req, E_NOT_FOUND, NULL);
+    if (strncmp(exchange->path, "/api/", 5) == 0)
+      http_reply_error(req, E_NOT_FOUND, NULL);
+    else
+      handle_web_missing(req);
     break;
   case HTTP_MATCH_NO_METHOD:
     http_reply_header(req, MHD_HTTP_HEADER_ALLOW, allow);

@@ -192,9 +192,9 @@ void http_reply_buf(struct http_request *req, int status, const char *content_ty
                     struct buf *text);
 /* The `length` bytes of a file from its start; takes the descriptor. */
 void http_reply_file(struct http_request *req, const char *content_type, int fd, uint64_t length);
-/* As http_reply_bytes with memory the caller keeps for ever (pages compiled in), with an ETag. */
-void http_reply_static(struct http_request *req, const char *content_type, const char *etag,
-                       const void *bytes, size_t length);
+/* As http_reply_bytes with memory the caller keeps for ever (pages compiled in), with an ETag unless it is NULL. */
+void http_reply_static(struct http_request *req, int status, const char *content_type,
+                       const char *etag, const void *bytes, size_t length);
 /* application/problem+json for a code of error.def; detail is a sentence (NULL = the code's own). */
 void http_reply_error(struct http_request *req, enum error_code code, const char *detail);
 void http_reply_faults(struct http_request *req, enum error_code code,

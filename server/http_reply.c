@@ -187,7 +187,7 @@ http_reply_file(struct http_request *req, const char *content_type, int fd, uint
 }
 
 void
-http_reply_static(struct http_request *req, const char *content_type, const char *etag,
+http_reply_static(struct http_request *req, int status, const char *content_type, const char *etag,
                   const void *bytes, size_t length)
 {
   const char *known = http_header(req, MHD_HTTP_HEADER_IF_NONE_MATCH);
@@ -207,7 +207,7 @@ http_reply_static(struct http_request *req, const char *content_type, const char
       add_header(response, "Referrer-Policy", "no-referrer");
     }
   }
-  settle(req, same ? MHD_HTTP_NOT_MODIFIED : 200, response);
+  settle(req, same ? MHD_HTTP_NOT_MODIFIED : status, response);
 }
 
 /* ---- problems -------------------------------------------------------------------------------------- */

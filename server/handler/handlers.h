@@ -191,6 +191,8 @@ enum http_outcome handle_metrics(struct http_request *req);
 enum http_outcome handle_openapi(struct http_request *req);
 enum http_outcome handle_web_document(struct http_request *req);
 enum http_outcome handle_web_page(struct http_request *req);
+/* For a path that no route has: a browser is shown a page that says so, everyone else gets the problem. */
+enum http_outcome handle_web_missing(struct http_request *req);
 enum http_outcome handle_web_asset(struct http_request *req);
 
 #endif

@@ -126,11 +126,11 @@ export async function signOut() {
 }
 
 // Sends a form with files; onProgress gets the share that has gone out (fetch can't tell it).
-export function upload(path, form, onProgress, signal) {
+export function upload(path, form, onProgress, signal, more = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    for (const [name, value] of Object.entries(headers("POST"))) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries({ ...headers("POST"), ...more })) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     });
@@ -141,7 +141,7 @@ export function upload(path, form, onProgress, signal) {
       if (request.status >= 200 && request.status < 300) return resolve(value);
       if (request.status !== 401) return reject(new Problem(request.status, value));
       await askForKey((secret) => signIn(secret));
-      return resolve(upload(path, form, onProgress, signal));
+      return resolve(upload(path, form, onProgress, signal, more));
     });
     if (signal) signal.addEventListener("abort", () => request.abort());
     request.send(form);

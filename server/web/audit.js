@@ -1,7 +1,7 @@
 // Who changed what, and who was refused; newest first.
 
 import { get } from "./api.js";
-import { card, csv, download, el, problemBox, table, when } from "./dom.js";
+import { card, csv, download, el, problemBox, swap, table, when } from "./dom.js";
 
 const HEADS = ["When", "Key", "What", "To", { text: "Answer", number: true }, "From"];
 
@@ -35,7 +35,7 @@ export async function auditView() {
       items.push(...page.items);
       cursor = page.next_cursor || "";
       more.hidden = !cursor;
-      list.replaceChildren(items.length ? table(HEADS, items.map((row) => [when(row.time), row.key ? el("code", {}, row.key) : "–", row.action, objectOf(row), String(row.status), row.address || ""]), { id: "audit", "aria-label": "audit" })
+      swap(list, items.length ? table(HEADS, items.map((row) => [when(row.time), row.key ? el("code", {}, row.key) : "–", row.action, objectOf(row), String(row.status), row.address || ""]), { id: "audit", "aria-label": "audit" })
         : el("p", { class: "faint" }, "Nothing like that."));
     } catch (problem) {
       out.replaceChildren(problemBox(problem));

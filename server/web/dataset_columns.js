@@ -1,7 +1,7 @@
 // The columns of a table: type, gaps, spread and examples, a page of them at a time; and its first rows.
 
 import { call } from "./api.js";
-import { card, count, el, number, percent, problemBox, table } from "./dom.js";
+import { back, card, count, el, number, percent, problemBox, swap, table } from "./dom.js";
 
 const TYPES = ["numeric", "categorical", "boolean", "datetime", "text", "identifier"];
 const COLUMNS_SHOWN = 50;
@@ -64,7 +64,7 @@ export function columnsCard(path, dataset, profile, done) {
     const found = dataset.columns.filter((column) => column.name.toLowerCase().includes(words));
     const shown = found.slice(from, from + COLUMNS_SHOWN);
     list.replaceChildren(shown.length ? table(heads, shown.map(row), { id: "columns", "aria-label": "columns" }) : el("p", { class: "faint" }, "No column is named so."));
-    pager.replaceChildren(...(found.length > COLUMNS_SHOWN ? [
+    swap(pager, ...(found.length > COLUMNS_SHOWN ? [
       el("button", { class: "quiet", disabled: from === 0, onclick: () => draw(Math.max(0, from - COLUMNS_SHOWN)) }, "Before"),
       el("span", { class: "faint" }, `${from + 1} to ${from + shown.length} of ${count(found.length, "column")}`),
       el("button", { class: "quiet", disabled: from + COLUMNS_SHOWN >= found.length, onclick: () => draw(from + COLUMNS_SHOWN) }, "Next")] : []));
@@ -78,6 +78,7 @@ export function columnsCard(path, dataset, profile, done) {
     } catch (problem) {
       out.replaceChildren(problemBox(problem));
       save.disabled = false;
+      back(save);
     }
   }
 

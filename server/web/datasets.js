@@ -4,7 +4,7 @@ import { call, get, Problem } from "./api.js";
 import { columnsCard, previewCard } from "./dataset_columns.js";
 import { imagesCard } from "./dataset_images.js";
 import { issuesCard } from "./dataset_issues.js";
-import { agree, bytes, card, el, goneBox, problemBox, show, state, table, title, when } from "./dom.js";
+import { agree, bytes, card, el, goneBox, problemBox, show, state, swap, table, title, when } from "./dom.js";
 import { uploadForm } from "./upload.js";
 
 const READING_MS = 1000;
@@ -24,7 +24,7 @@ export async function datasetsPage() {
       dataset.rows === undefined ? "–" : String(dataset.rows), bytes(dataset.bytes), when(dataset.created_at)]));
     cursor = page.next_cursor || "";
     more.hidden = !cursor;
-    list.replaceChildren(rows.length ? table(["Dataset", "State", "Kind", { text: "Rows", number: true }, { text: "Size", number: true }, "Uploaded"], rows, { id: "datasets", "aria-label": "datasets" })
+    swap(list, rows.length ? table(["Dataset", "State", "Kind", { text: "Rows", number: true }, { text: "Size", number: true }, "Uploaded"], rows, { id: "datasets", "aria-label": "datasets" })
       : el("p", { class: "faint" }, "None yet."));
   }
   const { form } = uploadForm((dataset) => location.assign(`/datasets/${encodeURIComponent(dataset.id)}`));

@@ -12,7 +12,34 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 export function show(...nodes) {
-  document.getElementById("main").replaceChildren(...nodes);
+  swap(document.getElementById("main"), ...nodes);
+}
+
+const sign = (node) => [node.tagName, node.id, node.getAttribute("aria-label"), node.getAttribute("name"), node.getAttribute("href"), node.textContent.slice(0, 200)].join("\n");
+
+// Puts other nodes into a box. A focus that was inside goes on to the same control of the new ones, or where that is gone
+// to the first thing that takes it, so that a keyboard does not start over at the top of the page.
+export function swap(box, ...nodes) {
+  const held = document.activeElement;
+  const wanted = held && held !== box && box.contains(held) ? sign(held) : "";
+  box.replaceChildren(...nodes);
+  if (!wanted) return;
+  const able = [...box.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")].filter((node) => !node.disabled && node.checkVisibility());
+  const like = able.find((node) => sign(node) === wanted) || able.find((node) => held.id && node.id === held.id) || able[0] || box;
+  if (like === box && box.tabIndex < 0) box.tabIndex = -1;
+  like.focus({ preventScroll: true });
+}
+
+// A button that was disabled while it worked gets the focus back, unless that has gone elsewhere.
+export function back(button) {
+  if (document.activeElement === document.body) button.focus({ preventScroll: true });
+}
+
+// Hides some of a row of buttons and shows the rest; the focus of one that goes moves to the next that stays.
+export function hideSome(row, gone) {
+  const held = row.includes(document.activeElement) && gone.includes(document.activeElement);
+  for (const button of row) button.hidden = gone.includes(button);
+  if (held) row.find((button) => !button.hidden && !button.disabled)?.focus({ preventScroll: true });
 }
 
 // What the tab and the history call the page.
@@ -130,6 +157,12 @@ export function csv(columns, rows) {
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+// What was dropped: its files, or the problem that a folder is.
+export function dropped(event) {
+  const folder = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).find((entry) => entry?.isDirectory);
+  return { files: [...event.dataTransfer.files], problem: folder ? { message: `${folder.name} is a folder. Nothing was sent.`, hint: "Pack it as zip or tar and drop that: its folders become the classes." } : null };
 }
 
 // A question with a choice, as a dialog; true when it was agreed to.

@@ -14,9 +14,9 @@ export function askForKey(signIn) {
         event.preventDefault();
         try {
           await signIn({ key: key.value.trim() });
+          asking = null;
           box.close();
           box.remove();
-          asking = null;
           resolve();
         } catch (problem) {
           out.replaceChildren(problemBox(problem));
@@ -27,8 +27,9 @@ export function askForKey(signIn) {
       el("label", {}, "API key", key),
       el("p", { class: "actions" }, el("button", { type: "submit" }, "Sign in"),
         el("a", { href: `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}` }, "Leave the page")), out));
-    // Without a session nothing on the page can go on.
+    // Without a session nothing on the page can go on; a second Escape closes a dialog all the same.
     box.addEventListener("cancel", (event) => event.preventDefault());
+    box.addEventListener("close", () => { if (asking) box.showModal(); });
     document.body.append(box);
     box.showModal();
   });

@@ -1,7 +1,7 @@
 // The start: what runs, what wants a look, what is done; a file dropped anywhere begins a new job.
 
 import { get } from "./api.js";
-import { ago, card, count, el, number, problemBox, seconds, show, state, table, title } from "./dom.js";
+import { ago, card, count, el, number, problemBox, seconds, show, state, swap, table, title } from "./dom.js";
 import { uploadForm } from "./upload.js";
 
 const LIVE = new Set(["queued", "running", "paused"]);
@@ -93,10 +93,10 @@ export async function homePage() {
     if (now === seen) return;
     seen = now;
     const notices = [...jobPage.items.map(jobNotice), ...datasetPage.items.map(datasetNotice)].filter(Boolean);
-    attention.replaceChildren(...(notices.length ? [noticesCard(notices.slice(0, 6))] : []));
-    running.replaceChildren(runningCard(jobPage.items.filter((job) => LIVE.has(job.state))));
-    jobs.replaceChildren(jobsCard(jobPage.items));
-    models.replaceChildren(modelsCard(modelPage.items));
+    swap(attention, ...(notices.length ? [noticesCard(notices.slice(0, 6))] : []));
+    swap(running, runningCard(jobPage.items.filter((job) => LIVE.has(job.state))));
+    swap(jobs, jobsCard(jobPage.items));
+    swap(models, modelsCard(modelPage.items));
   }
 
   await refresh();

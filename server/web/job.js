@@ -1,7 +1,7 @@
 // One job, live: how far it is and what it does now, the best score and the curves, every trial, what it is told to do.
 
 import { call, get, Problem } from "./api.js";
-import { ago, bytes, count, el, goneBox, number, problemBox, query, seconds, setQuery, show, state, title } from "./dom.js";
+import { ago, bytes, count, el, goneBox, hideSome, number, problemBox, query, seconds, setQuery, show, state, title } from "./dom.js";
 import { bestChart, curvesChart } from "./job_charts.js";
 import { hasEnded, jobFeed } from "./job_feed.js";
 import { higherIsBetter, jobParameters, textOf, words } from "./space.js";
@@ -233,16 +233,17 @@ export async function jobPage(id) {
     parts.best.set(job, list);
     parts.curves.draw(feed);
     parts.trials.set(ranked(list, higherIsBetter(job.metric)));
-    parts.cancel.hidden = ended;
-    parts.pause.hidden = ended || paused;
-    parts.resume.hidden = !paused;
+    // In the order in which the focus moves on when one goes.
+    hideSome([parts.resume, parts.pause, parts.extend, parts.cancel], ended ? [parts.pause, parts.resume, parts.cancel] : [paused ? parts.pause : parts.resume]);
     if (parts.more.hidden) loadLog().catch(() => { /* told by the feed */ });
     showModel(job, parts.model, shown).catch(() => { /* tried again at the next drawing */ });
   }
 
   // What the server refused stays to be read until the next try.
   async function tell(button, verb, body) {
-    button.disabled = true;
+    // Not disabled: that would lose the focus.
+    if (button.getAttribute("aria-disabled") === "true") return null;
+    button.setAttribute("aria-disabled", "true");
     actFault = null;
     let answer = null;
     try {
@@ -250,7 +251,7 @@ export async function jobPage(id) {
     } catch (problem) {
       actFault = problem;
     }
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
     await feed.refresh();
     draw();
     return answer;
@@ -261,8 +262,11 @@ export async function jobPage(id) {
     parts.extend.addEventListener("click", () => {
       parts.extension.hidden = !parts.extension.hidden;
       fillExtension(parts.extension, feed.job, async (body) => {
-        if (await tell(parts.extend, "extend", body)) parts.extension.hidden = true;
+        if (!(await tell(parts.extend, "extend", body))) return;
+        parts.extension.hidden = true;
+        parts.extend.focus();
       });
+      parts.extension.querySelector("input")?.focus();
     });
     parts.clone.addEventListener("click", async () => {
       const made = await tell(parts.clone, "clone");

@@ -1,7 +1,7 @@
 // The list of jobs, newest first.
 
 import { call } from "./api.js";
-import { el, number, seconds, show, state } from "./dom.js";
+import { el, number, seconds, show, state, swap } from "./dom.js";
 
 function row(job) {
   const best = job.best ? `${number(job.best.value)} ${job.best.metric || ""}` : "–";
@@ -33,8 +33,8 @@ export async function jobsPage() {
   async function load(fresh) {
     const query = fresh || !cursor ? "?limit=50" : `?limit=50&cursor=${encodeURIComponent(cursor)}`;
     const page = await call("GET", `/api/v1/jobs${query}`);
-    if (fresh) body.replaceChildren();
-    body.append(...page.items.map(row));
+    if (fresh) swap(body, ...page.items.map(row));
+    else body.append(...page.items.map(row));
     cursor = page.next_cursor || "";
     more.hidden = !cursor;
     empty.hidden = body.children.length > 0;

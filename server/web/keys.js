@@ -1,7 +1,7 @@
 // API keys: the list, a new one (its secret is shown once), and revoking.
 
 import { call, get } from "./api.js";
-import { agree, copyButton, el, problemBox, table, when } from "./dom.js";
+import { agree, copyButton, el, problemBox, swap, table, when } from "./dom.js";
 
 const SCOPES = [
   ["predict", "call models"],
@@ -72,7 +72,7 @@ export async function keysView() {
     rows.push(...page.items.map(row));
     cursor = page.next_cursor || "";
     more.hidden = !cursor;
-    list.replaceChildren(table(heads, rows, { id: "keys", "aria-label": "keys" }));
+    swap(list, table(heads, rows, { id: "keys", "aria-label": "keys" }));
   }
 
   const models = await get("/api/v1/models?limit=100").catch(() => ({ items: [] }));

@@ -2,7 +2,7 @@
 // is shown.
 
 import { session, signIn, signOut } from "./api.js";
-import { el, problemBox, show, title } from "./dom.js";
+import { dropped, el, problemBox, show, title } from "./dom.js";
 
 // An address's parts, "*" for any name, and what shows it. The first that fits is taken.
 const PAGES = [
@@ -26,7 +26,7 @@ const PAGES = [
 
 function signInPage() {
   const out = el("div");
-  const key = el("input", { name: "key", type: "password", autocomplete: "current-password", required: true, autofocus: true });
+  const key = el("input", { name: "key", type: "password", autocomplete: "current-password", required: true });
   async function enter(secret) {
     try {
       await signIn(secret);
@@ -42,6 +42,7 @@ function signInPage() {
   title("Sign in");
   show(el("div", { class: "card narrow" }, el("h1", {}, "Sign in"),
     el("p", { class: "faint" }, "With an API key. The admin key is in the file admin.key of the data directory; attuned --sign-in-url prints a link that needs none."), form));
+  key.focus();
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
   if (code) {
     // The code is used up at once; it must not stay in the address or the history.
@@ -72,19 +73,39 @@ function find(parts) {
   return null;
 }
 
+// A browser would leave the page for a file that is dropped where none is taken: it begins a dataset instead.
+function catchDrops() {
+  const has = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files") && !event.defaultPrevented;
+  window.addEventListener("dragover", (event) => { if (has(event)) event.preventDefault(); });
+  window.addEventListener("drop", async (event) => {
+    if (!has(event)) return;
+    event.preventDefault();
+    if (document.querySelector("dialog[open]")) return;
+    const found = dropped(event);
+    (await import("./upload.js")).uploadDialog(found);
+  });
+}
+
 async function page() {
   const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
   markPlace(parts[0]);
-  if (parts[0] === "docs") return (await import("./docs.js")).docsPage();
+  if (location.pathname === "/docs") return (await import("./docs.js")).docsPage();
   if (parts[0] === "sign-in") return signInPage();
   if (!(await session())) {
     location.replace(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
     return undefined;
   }
   offerSignOut();
+  catchDrops();
   const open = find(parts);
   if (open) return open();
-  return show(el("div", { class: "card narrow" }, el("h1", {}, "There is no such page"), el("p", {}, el("a", { href: "/" }, "To the start"))));
+  title("No such page");
+  return show(el("div", { class: "card narrow", id: "no-page" }, el("h1", {}, "There is no such page"), el("p", {}, "The address has a slip, or the page is of another release."),
+    el("p", {}, el("a", { class: "button", href: "/" }, "To the start"))));
 }
 
-page().catch((problem) => show(problemBox(problem)));
+page().catch((problem) => {
+  title("Not shown");
+  show(el("div", { class: "narrow", id: "not-shown" }, el("h1", {}, "This page can't be shown"), problemBox(problem),
+    el("p", { class: "actions" }, el("button", { type: "button", onclick: () => location.reload() }, "Try again"), el("a", { href: "/" }, "To the start"))));
+});

@@ -1,7 +1,7 @@
 // Versions and aliases of a model: which one answers, back with one press, calls divided between two, and files to take away.
 
 import { call, get, headers, Problem } from "./api.js";
-import { agree, bytes, card, download, el, number, problemBox, state, table, when } from "./dom.js";
+import { agree, bytes, card, download, el, number, problemBox, state, swap, table, when } from "./dom.js";
 
 const VERSIONS_SHOWN = 50;
 const FORMATS = [["onnx", "ONNX"], ["c", "C"], ["json", "JSON"]];
@@ -120,7 +120,7 @@ export async function versionsView(model) {
     const aliases = await Promise.all(list.items.map((alias) => get(`${path}/aliases/${encodeURIComponent(alias.alias)}`)));
     const shown = now.versions.slice(0, VERSIONS_SHOWN);
     const ways = { act, remove, file: (version, format) => takeFile(path, model.name, version, format, out), check: (version) => verify(path, version, out) };
-    box.replaceChildren(
+    swap(box,
       card("What answers", el("p", { class: "faint" }, `Apps ask for ${model.name}, which is its alias best, or for an alias or a version: ${model.name}@fast, ${model.name}@${now.version}.`),
         el("ul", { class: "plain", id: "aliases" }, aliases.map((alias) => aliasRow(alias, alias.changes || [], shown, act))), newAliasForm(shown, act)),
       card("Versions", table([{ text: "Version", number: true }, { text: "Score", number: true }, { text: "µs a row", number: true }, { text: "Size", number: true }, "Family", "Alias", "Made", "Do"],

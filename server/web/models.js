@@ -1,7 +1,7 @@
 // The list of models.
 
 import { get } from "./api.js";
-import { ago, bytes, el, number, show, state, table, title } from "./dom.js";
+import { ago, bytes, el, number, show, state, swap, table, title } from "./dom.js";
 
 const HEADS = ["Model", { text: "Version", number: true }, { text: "Score", number: true }, "Scored by", "Family", { text: "µs a row", number: true }, { text: "Size", number: true }, "Made"];
 
@@ -19,7 +19,7 @@ export async function modelsPage() {
       (model.metric || "").replaceAll("_", " "), model.family || "", number(model.us_per_row, 2), bytes(model.bytes), ago(model.created_at)]));
     cursor = page.next_cursor || "";
     more.hidden = !cursor;
-    list.replaceChildren(rows.length ? table(HEADS, rows, { id: "models", "aria-label": "models" })
+    swap(list, rows.length ? table(HEADS, rows, { id: "models", "aria-label": "models" })
       : el("p", {}, "No model yet: ", el("a", { href: "/jobs/new" }, "a job"), " makes the first one."));
   }
   await load();

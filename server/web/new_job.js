@@ -2,7 +2,7 @@
 // it what would run, and the same as a line for a terminal, both as the form stands.
 
 import { all, call, get, Problem } from "./api.js";
-import { bytes, copyButton, count, el, number, problemBox, query, seconds, show, title } from "./dom.js";
+import { back, bytes, copyButton, count, el, number, problemBox, query, seconds, show, title } from "./dom.js";
 import { curlOf, modelName, requestOf } from "./job_request.js";
 import { spaceTables } from "./job_space.js";
 
@@ -214,6 +214,9 @@ async function formFor(dataset, datasets) {
       markFaults(form, problem);
       once = "";
       start.disabled = false;
+      const wrong = form.querySelector("[aria-invalid]");
+      if (wrong) wrong.focus();
+      else back(start);
     }
   }
 

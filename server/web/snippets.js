@@ -1,7 +1,7 @@
 // A prediction from an app: the lines in six languages, with the values of the form and a key made on the spot.
 
 import { call } from "./api.js";
-import { copyButton, el, problemBox } from "./dom.js";
+import { back, copyButton, el, problemBox } from "./dom.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const literal = (text) => JSON.stringify(text).replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -133,6 +133,7 @@ export function codeCard(model, schema) {
   }
 
   const name = model.split("@")[0];
+  const copy = copyButton(() => code.textContent);
   const make = el("button", { type: "button", class: "quiet", id: "make-key", onclick: async () => {
     make.disabled = true;
     try {
@@ -140,6 +141,7 @@ export function codeCard(model, schema) {
       key = made.key;
       draw();
       out.replaceChildren(el("p", { class: "flag ok" }, `The key is in the code now. It can do nothing but predict with ${name}, and is not shown again. `, el("a", { href: "/settings" }, "Revoke it in the settings"), "."));
+      back(copy);
     } catch (problem) {
       make.disabled = false;
       out.replaceChildren(problem.status === 403 ? problemBox({ message: "Your own key may not make keys. Ask someone with an admin key for one with the scope predict." }) : problemBox(problem));
@@ -148,7 +150,7 @@ export function codeCard(model, schema) {
   draw();
   const images = schema.kind === "images";
   return {
-    box: el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "From your app"), el("div", { class: "actions" }, make, copyButton(() => code.textContent))),
+    box: el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "From your app"), el("div", { class: "actions" }, make, copy)),
       el("div", { class: "tabs", role: "group", "aria-label": "language" }, buttons), code, out,
       el("p", { class: "faint small" }, images ? "A JPEG goes the same way with image/jpeg." : "With the values of the form. Add \"explain\": true for reasons, \"unusual\": true for the flag.")),
     set(next) {

@@ -1,7 +1,7 @@
 // Webhooks: addresses that are called when something happens, and what came of the calls.
 
 import { call, get } from "./api.js";
-import { agree, copyButton, el, problemBox, state, table, when } from "./dom.js";
+import { agree, copyButton, el, problemBox, state, swap, table, when } from "./dom.js";
 
 async function eventNames() {
   const contract = await get("/openapi.json");
@@ -32,7 +32,7 @@ function newForm(events, out, done) {
 
 async function deliveries(hook, box) {
   const page = await get(`/api/v1/webhooks/${encodeURIComponent(hook.id)}/deliveries?limit=20`);
-  box.replaceChildren(page.items.length ? table(["Event", "State", { text: "Calls", number: true }, "Last answer", "Made", "Next"],
+  swap(box, page.items.length ? table(["Event", "State", { text: "Calls", number: true }, "Last answer", "Made", "Next"],
     page.items.map((one) => [one.event, state(one.state), String(one.attempts), one.last_error || (one.last_status ? String(one.last_status) : "–"), when(one.created_at), one.next_at ? when(one.next_at) : ""]),
     { "aria-label": `deliveries to ${hook.url}` }) : el("p", { class: "faint" }, "Nothing was delivered yet."));
 }
@@ -65,7 +65,7 @@ export async function webhooksView() {
   const out = el("div", { "aria-live": "polite" });
   async function load() {
     const page = await get("/api/v1/webhooks?limit=100");
-    list.replaceChildren(page.items.length ? el("ul", { class: "plain", id: "webhooks" }, page.items.map((hook) => item(hook, out, load))) : el("p", { class: "faint" }, "None yet."));
+    swap(list, page.items.length ? el("ul", { class: "plain", id: "webhooks" }, page.items.map((hook) => item(hook, out, load))) : el("p", { class: "faint" }, "None yet."));
   }
   const events = await eventNames();
   await load();

@@ -9,8 +9,8 @@ from attune_server import BUILD
 
 WHEEL = "axe-playwright-python==0.1.8 --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8"
 RUN = """
-const done = arguments[arguments.length - 1];
-axe.run(document, {resultTypes: ["violations"]}).then(
+const [rules, done] = arguments;
+axe.run(document, {resultTypes: ["violations"], ...(rules ? {runOnly: rules} : {})}).then(
   (found) => done(found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(" | ")}`)),
   (error) => done([String(error)]));
 """
@@ -30,12 +30,12 @@ def source() -> str:
         return file.read()
 
 
-def violations(browser) -> list:
-    """What axe finds on the page that is shown, in the colours it is shown in."""
+def violations(browser, rules=None) -> list:
+    """What axe finds on the page that is shown, in the colours it is shown in; by all its rules, or these alone."""
     if not browser.execute_script("return Boolean(window.axe)"):
         browser.execute_script(source())
     browser.set_script_timeout(120)
-    return browser.execute_async_script(RUN)
+    return browser.execute_async_script(RUN, rules)
 
 
 def colours(browser, scheme: str) -> None:
