@@ -148,7 +148,10 @@ outcome_fit(enum outcome_warp warp, size_t n, const double *values, double *y, s
   *o = (struct outcome){.warp = warp, .unit = 1, .power = 1};
   if (finite)
   {
+    double range = sorted[finite - 1] - sorted[0];
     fit_warp(o, finite, sorted);
+    o->least = sorted[0] - range;
+    o->most = sorted[finite - 1] + range;
     for (size_t i = 0; i < finite; i++)
       sorted[i] = warped(o, sorted[i]);
     fit_limit(o, finite, sorted);
@@ -178,9 +181,10 @@ double
 outcome_value(const struct outcome *o, double y)
 {
   double outcome = o->centre + o->spread * y;
-  if (o->warp == OUTCOME_LOG)
-    return o->low + o->unit * expm1(outcome);
-  return o->warp == OUTCOME_POWER ? o->low + o->unit * power_unwarp(outcome, o->power) : outcome;
+  if (o->warp == OUTCOME_PLAIN)
+    return outcome;
+  double u = o->warp == OUTCOME_LOG ? expm1(outcome) : power_unwarp(outcome, o->power);
+  return fmin(fmax(o->low + o->unit * u, o->least), o->most);
 }
 
 double

@@ -28,6 +28,7 @@ struct outcome
                             mean and standard deviation */
   double power;     /* Yeo and Johnson's lambda */
   double limit;     /* warped values above are clipped to it */
+  double least, most;    /* where a warp ends, values that far out stand for all beyond */
   double centre, spread; /* mean and standard deviation of the warped and clipped values */
 };
 
@@ -39,7 +40,8 @@ enum err outcome_fit(enum outcome_warp warp, size_t n, const double *values, dou
 /* log of the outcome's derivative by the value; false where the value is NaN or clipped. */
 bool outcome_log_slope(const struct outcome *outcome, double value, double *log_slope);
 
-/* The value behind an outcome. */
+/* The value behind an outcome. A warp's inverse rises without bound near the end of its range, which a prediction
+ * away from all data reaches: so it ends where the seen values do, and as far again on either side. */
 double outcome_value(const struct outcome *outcome, double y);
 
 /* The outcome that a value would have in a plain outcome, clipped or not. */

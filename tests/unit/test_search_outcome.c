@@ -67,6 +67,35 @@ slope_matches_differences(void **state)
   }
 }
 
+/* A power's inverse has a pole: without an end, means of it were of the order of 1e10 in a search's slices. */
+static void
+what_lies_beyond_a_warp_stays_near(void **state)
+{
+  (void) state;
+  const double cases[][8] = {{0.931, 0.9398, 0.9397, 0.9531, 0.9464, 0.9465, 0.9466, 0.9398},
+                             {0, 0, 0.001, 0.002, 0.004, 1, 1, 100}};
+  for (size_t k = 0; k < COUNT(cases); k++)
+    for (int w = OUTCOME_PLAIN + 1; w < OUTCOME_WARPS; w++)
+    {
+      struct outcome outcome;
+      double y[8], least = INFINITY, most = -INFINITY;
+      assert_int_equal(outcome_fit((enum outcome_warp) w, 8, cases[k], y, &outcome), ERR_OK);
+      for (size_t i = 0; i < 8; i++)
+      {
+        least = fmin(least, cases[k][i]);
+        most = fmax(most, cases[k][i]);
+      }
+      double last = -INFINITY;
+      for (double at = -1000; at <= 1000; at += 0.5)
+      {
+        double value = outcome_value(&outcome, at);
+        assert_true(value >= last);
+        assert_true(value >= least - (most - least) && value <= most + (most - least));
+        last = value;
+      }
+    }
+}
+
 static void
 the_bad_side_is_clipped_and_failures_join_it(void **state)
 {
@@ -201,6 +230,7 @@ main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(outcomes_have_mean_zero_and_variance_one),
     cmocka_unit_test(slope_matches_differences),
+    cmocka_unit_test(what_lies_beyond_a_warp_stays_near),
     cmocka_unit_test(the_bad_side_is_clipped_and_failures_join_it),
     cmocka_unit_test(odd_values_stay_finite),
     cmocka_unit_test(families_are_searched_together),
