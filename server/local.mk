@@ -172,6 +172,7 @@ server_libserver_a_SOURCES += \
   server/handler/study_trials.c \
   server/handler/study_view.c \
   server/handler/verify.c \
+  server/handler/confusions.c \
   server/handler/dataset_issues.c \
   server/handler/batches.c \
   server/handler/batch_dataset.c server/handler/batch_dataset.h \

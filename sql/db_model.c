@@ -127,15 +127,16 @@ db_model_get(struct db_conn *conn, const char *tenant_id, const char *name_or_id
              const char *alias, struct arena *arena, struct db_model_version *model)
 {
   static const struct db_statement get = {
-    "model_get", "SELECT " MODEL_SQL(
-                   "v.report", "CASE $3 WHEN 0 THEN a.split END, CASE $3 WHEN 0 THEN a.shadow "
-                               "END") " FROM model m"
-                                      " LEFT JOIN model_alias a ON a.model_id = m.id AND "
-                                      "a.alias = $4"
-                                      " JOIN model_version v ON v.model_id = m.id"
-                                      " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 "
-                                      "END"
-                                      " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
+    "model_get",
+    "SELECT " MODEL_SQL("v.report - 'confusion_rows'",
+                        "CASE $3 WHEN 0 THEN a.split END, CASE $3 WHEN 0 THEN a.shadow "
+                        "END") " FROM model m"
+                               " LEFT JOIN model_alias a ON a.model_id = m.id AND "
+                               "a.alias = $4"
+                               " JOIN model_version v ON v.model_id = m.id"
+                               " AND v.version = CASE $3 WHEN 0 THEN a.version ELSE $3 "
+                               "END"
+                               " WHERE m.tenant_id = $1 AND (m.name = $2 OR m.id = $2)"};
   return db_exec_one(conn, &get,
                      DB_PARAMS(db_text(tenant_id), db_text(name_or_id), db_int4(version),
                                db_text(alias != NULL ? alias : "best")),

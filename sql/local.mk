@@ -6,6 +6,7 @@ sql_libdb_a_SOURCES = \
   sql/db_batch.c sql/db_batch.h \
   sql/db_batch_work.c \
   sql/db_blob.c \
+  sql/db_confusion.c sql/db_confusion.h \
   sql/db_conn.c sql/db_conn.h \
   sql/db_dataset.c sql/db_dataset.h \
   sql/db_draft.c sql/db_draft.h \

@@ -55,7 +55,7 @@ EXTRA_DIST += tests/clients/client_kserve.py tests/clients/client_onnx.py tests/
 
 # The API from outside (tests/check.sh api), and the documents they run.
 EXTRA_DIST += tests/api/common.py tests/api/test_access.py tests/api/test_bad_input.py tests/api/test_batches.py \
-  tests/api/test_control.py tests/api/test_datasets.py \
+  tests/api/test_confusions.py tests/api/test_control.py tests/api/test_datasets.py \
   tests/api/test_documents.py tests/api/test_jobs.py tests/api/test_limits.py tests/api/test_metrics.py tests/api/test_search.py \
   tests/api/test_predict.py tests/api/test_range_tests.py tests/api/test_refit.py tests/api/test_security.py tests/api/test_tenants.py tests/api/test_train.py tests/api/test_zz_end.py \
   tests/api/test_database_away.py tests/api/test_disk_full.py tests/api/test_tls.py \

@@ -4,6 +4,7 @@ engine_libtune_a_SOURCES = \
   engine/tune/bbc_cv.c engine/tune/bbc_cv.h \
   engine/tune/calibrate.c engine/tune/calibrate.h \
   engine/tune/conformal.c engine/tune/conformal.h \
+  engine/tune/confusions.c engine/tune/confusions.h \
   engine/tune/greedy.c engine/tune/greedy.h \
   engine/tune/paired.c engine/tune/paired.h \
   engine/tune/report.c engine/tune/report.h \

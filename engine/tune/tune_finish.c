@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "data/split_pack.h"
+#include "tune/confusions.h"
 #include "tune/report.h"
 #include "tune/suspects.h"
 #include "tune/tune_kept.h"
@@ -160,6 +161,20 @@ score(const struct finishing *work, struct scored *scored, struct report_facts *
   return ERR_OK;
 }
 
+/* The rows behind the confusions that the report counts. */
+static bool
+add_confusions(const struct finishing *work, const struct scored *scored,
+               const struct report_facts *facts, json_t *report)
+{
+  const size_t *rows = scored->rows != NULL ? scored->rows : work->library.rows;
+  if (work->data->task.class_count == 0)
+    return true;
+  return json_object_set_new(
+           report, "confusion_rows",
+           confusions_rows(work->data, rows, facts->labels, facts->predictions, &facts->decision))
+         == 0;
+}
+
 /* How rows were kept apart, and the rows whose labels look wrong to models that have not seen them. */
 static bool
 add_validation(const struct finishing *work, const struct scored *scored,
@@ -202,6 +217,7 @@ finish_report(const struct finishing *work, struct tune_outcome *outcome, struct
     outcome->us_per_row = work->us_per_row;
     if (outcome->report == NULL || outcome->schema == NULL
         || !add_settled(work, &scored, outcome->report)
+        || !add_confusions(work, &scored, &facts, outcome->report)
         || (!work->finish->provisional && !add_validation(work, &scored, &facts, outcome->report)))
       err = err_set(info, ERR_MEMORY, "out of memory for the report");
   }

@@ -80,6 +80,7 @@ enum http_outcome handle_models_get(struct http_request *req);
 enum http_outcome handle_model_versions_list(struct http_request *req);
 enum http_outcome handle_model_version_get(struct http_request *req);
 enum http_outcome handle_model_report(struct http_request *req);
+enum http_outcome handle_model_confusions(struct http_request *req);
 enum http_outcome handle_model_verify(struct http_request *req);
 enum http_outcome handle_model_schema(struct http_request *req);
 

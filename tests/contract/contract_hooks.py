@@ -290,6 +290,8 @@ def steer_query(case, query, chance):
     for name, param in (("param", first), ("x", first), ("y", second)):
         if name in found and chance % 3:
             found[name] = param
+    if label.endswith("/confusions") and chance % 3:
+        found["true"], found["predicted"] = "versicolor", "virginica"
     if "cursor" in found and chance % 3:
         del found["cursor"]
     return found

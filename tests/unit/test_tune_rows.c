@@ -9,6 +9,7 @@
 #include "data/split_pack.h"
 #include "model/model_folds.h"
 #include "tune/stop_rows.h"
+#include "tune/confusions.h"
 #include "tune/suspects.h"
 #include "tune/tune_finish.h"
 #include "tune/tune_unit.h"
@@ -317,6 +318,55 @@ test_suspects(void **state)
 }
 
 static void
+test_confusions(void **state)
+{
+  (void) state;
+  enum
+  {
+    CLASSES = 80,
+    ROW_COUNT = CLASSES * CLASSES + 60
+  };
+  static int32_t truths[ROW_COUNT];
+  static size_t rows[ROW_COUNT];
+  float *p = calloc((size_t) ROW_COUNT * CLASSES, sizeof *p);
+  assert_non_null(p);
+  /* every cell has a row; 0,1 has 60 more, each surer than the one before */
+  for (size_t i = 0; i < ROW_COUNT; i++)
+  {
+    bool more = i >= CLASSES * CLASSES;
+    size_t predicted = more ? 1 : i % CLASSES;
+    rows[i] = 7 * i;
+    truths[i] = more ? 0 : (int32_t) (i / CLASSES);
+    p[i * CLASSES + predicted] = more ? 0.3f + 0.01f * (float) (i - CLASSES * CLASSES) : 0.5f;
+  }
+  const struct tune_data data = {.task = {.class_count = CLASSES}};
+  struct labels labels = {.count = ROW_COUNT, .classes = truths};
+  json_t *found = confusions_rows(&data, rows, &labels, p, NULL), *cell;
+  const char *key;
+  assert_int_equal(json_object_size(found), CONFUSIONS_ROWS);
+  json_object_foreach(found, key, cell) assert_int_equal(json_array_size(cell), 1);
+  const json_t *surest = json_array_get(json_object_get(found, "0,1"), 0);
+  assert_int_equal(json_integer_value(json_array_get(surest, 0)), 7 * (ROW_COUNT - 1));
+  assert_near(json_real_value(json_array_get(surest, 1)), 0.89, 1e-6);
+  json_decref(found);
+
+  /* few cells: more than one row each, but not all */
+  labels.classes = truths + CLASSES * CLASSES;
+  labels.count = 60;
+  truths[ROW_COUNT - 1] = -1; /* without a label */
+  found = confusions_rows(&data, rows + CLASSES * CLASSES, &labels,
+                          p + (size_t) CLASSES * CLASSES * CLASSES, NULL);
+  assert_int_equal(json_object_size(found), 1);
+  cell = json_object_get(found, "0,1");
+  assert_int_equal(json_array_size(cell), CONFUSIONS_CELL_ROWS);
+  for (size_t k = 0; k < CONFUSIONS_CELL_ROWS; k++)
+    assert_int_equal(json_integer_value(json_array_get(json_array_get(cell, k), 0)),
+                     7 * (ROW_COUNT - 2 - k));
+  json_decref(found);
+  free(p);
+}
+
+static void
 test_refusals(void **state)
 {
   const struct fixture *fixture = *state;
@@ -363,9 +413,8 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_jobs),
-    cmocka_unit_test(test_stop_rows),
-    cmocka_unit_test(test_suspects),
+    cmocka_unit_test(test_jobs),     cmocka_unit_test(test_stop_rows),
+    cmocka_unit_test(test_suspects), cmocka_unit_test(test_confusions),
     cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "data/dataset_write.h"
+#include "tune/confusions.h"
 #include "tune/tune_finish.h"
 #include "tune/tune_unit.h"
 
@@ -221,6 +222,26 @@ finish_with(const struct tune_data *data, const struct tune_trial *trials, size_
   return outcome;
 }
 
+/* Each cell of the matrix has the rows that it counts, or as many as are kept. */
+static void
+assert_rows_of_cells(const json_t *report)
+{
+  const json_t *matrix =
+    json_object_get(json_object_get(json_object_get(report, "metrics"), "confusion"), "matrix");
+  const json_t *cells = json_object_get(report, "confusion_rows");
+  size_t truth, predicted;
+  json_t *row, *count;
+  assert_non_null(matrix);
+  json_array_foreach(matrix, truth, row) json_array_foreach(row, predicted, count)
+  {
+    char key[48];
+    snprintf(key, sizeof key, "%zu,%zu", truth, predicted);
+    size_t wanted = (size_t) json_integer_value(count);
+    assert_int_equal(json_array_size(json_object_get(cells, key)),
+                     wanted < CONFUSIONS_CELL_ROWS ? wanted : CONFUSIONS_CELL_ROWS);
+  }
+}
+
 static void
 test_finish_by_bbc(void **state)
 {
@@ -240,7 +261,7 @@ test_finish_by_bbc(void **state)
   assert_true(json_get_number(baseline, "score", NAN) < score);
   assert_has_text(json_get_string(baseline, "comparison", ""), "always answering");
   assert_int_equal(json_get_integer(json_object_get(report, "rows"), "used", 0), 300);
-  assert_non_null(json_object_get(json_object_get(report, "metrics"), "confusion"));
+  assert_rows_of_cells(report);
   double weights = 0;
   size_t index;
   json_t *member;
