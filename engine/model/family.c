@@ -117,6 +117,12 @@ family_choice(const char *family, const struct model_data_shape *shape, const js
   return index != SIZE_MAX ? index : (size_t) default_of(param, shape);
 }
 
+static bool
+is_searched(const struct family_param *param, const struct model_data_shape *shape)
+{
+  return param->searched && !(param->settled && param->settled(shape));
+}
+
 /* ---- the published space -------------------------------------------------------------------------- */
 
 static json_t *
@@ -169,7 +175,7 @@ param_json(const struct family_param *param, const struct model_data_shape *shap
   double fallback = default_of(param, shape);
   unsigned choices = param->searched_choices ? param->searched_choices : UINT_MAX;
 
-  if (!param->searched)
+  if (!is_searched(param, shape))
     return param->kind == FAMILY_CHOICE ? json_string(param->choices[(size_t) fallback])
                                         : number_json(param, fallback);
   json_t *object = json_object();
@@ -224,10 +230,10 @@ describe_param(const struct family_param *param, const struct model_data_shape *
 {
   bool choice = param->kind == FAMILY_CHOICE;
   double fallback = default_of(param, shape);
-  json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", param->name, "help", param->help,
-                             "type", types[param->kind], "searched", param->searched, "default",
-                             choice ? json_string(param->choices[(size_t) fallback])
-                                    : number_json(param, fallback));
+  json_t *object = json_pack(
+    "{s:s, s:s, s:s, s:b, s:o}", "name", param->name, "help", param->help, "type",
+    types[param->kind], "searched", is_searched(param, shape), "default",
+    choice ? json_string(param->choices[(size_t) fallback]) : number_json(param, fallback));
   int failed = 0;
 
   if (choice)

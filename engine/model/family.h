@@ -33,7 +33,9 @@ struct family_param
   double low, high;                                      /* searched range */
   double fallback;                                       /* tuned default; an index for a choice */
   double (*tuned)(const struct model_data_shape *shape); /* overrides fallback when not NULL */
-  const char *const *choices;                            /* NULL-terminated */
+  bool (*settled)(
+    const struct model_data_shape *shape); /* true: not searched after all; NULL = never */
+  const char *const *choices;              /* NULL-terminated */
   unsigned
     searched_choices;    /* those searched, FAMILY_CHOSEN of each; all may be asked for; 0 = all */
   const double *values;  /* ends with 0 */

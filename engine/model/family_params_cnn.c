@@ -61,6 +61,15 @@ few_with_base(const struct model_data_shape *shape)
   return shape->base.stages && shape->rows < FEW_ROWS;
 }
 
+/* Of a hundred images' scores the best of many ways to change the images is one by luck: of four splits, 20 images a
+ * class, twelve draws of everything else left 0.123 to 0.126 wrong in the first of them, as the defaults do, and draws
+ * of these changes with it 0.133 to 0.149; a job of 30 s ended on one such with 0.189. They keep their defaults. */
+static bool
+keeps_augmentation(const struct model_data_shape *shape)
+{
+  return few_with_base(shape);
+}
+
 static double
 tuned_frozen_share(const struct model_data_shape *shape)
 {
@@ -264,6 +273,7 @@ const struct family_param family_params_cnn[] = {
    .help = "Training images are moved by up to this share of their sides.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 0.5,
    .low = 0.0,
@@ -282,6 +292,7 @@ const struct family_param family_params_cnn[] = {
    .help = "Training images are turned by up to so many degrees.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 180.0,
    .low = 0.0,
@@ -293,6 +304,7 @@ const struct family_param family_params_cnn[] = {
            "the whole.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 0.9,
    .low = 0.0,
@@ -303,6 +315,7 @@ const struct family_param family_params_cnn[] = {
    .help = "A square of this share of the side is blanked at random in training images.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 0.9,
    .low = 0.0,
@@ -313,6 +326,7 @@ const struct family_param family_params_cnn[] = {
    .help = "Brightness and contrast of training images change by up to this share.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 1.0,
    .low = 0.0,
@@ -323,6 +337,7 @@ const struct family_param family_params_cnn[] = {
    .help = "How far pairs of training images are mixed; 0 leaves them apart, 1 mixes in any share.",
    .kind = FAMILY_FLOAT,
    .searched = true,
+   .settled = keeps_augmentation,
    .legal_low = 0.0,
    .legal_high = 4.0,
    .low = 0.0,

@@ -75,6 +75,11 @@ class BaseModel(ApiTest):
         self.assertNotIn("filters", space)
         self.assertTrue(space["frozen_share"]["help"] and space["body_rate"]["help"])
         self.assertIn("frozen_share", made["best"]["params"])
+        # Of so few images no change of them is searched unless the job asks for it.
+        self.assertEqual((space["shift"], space["mixup"]), (0.04, 0.0))
+        asked = self.api.post("/api/v1/jobs?validate_only=1", self.job(search={"space": {"shift": {
+            "type": "float", "low": 0, "high": 0.1}}}))
+        self.assertEqual(asked.json["job"]["search"]["space"]["cnn"]["shift"]["high"], 0.1, asked)
         trial = self.api.get(f"/api/v1/jobs/{made['id']}/trials/{made['best']['trial']}").json
         self.assertEqual(trial["base_model"], base)
         report = self.api.get(f"/api/v1/models/{made['model']['name']}/report").json

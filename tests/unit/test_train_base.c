@@ -437,6 +437,41 @@ test_stored_form(void **state)
 }
 
 /* The space has what can be chosen, and a frozen body costs a forward pass. */
+/* With few images the changes of images are settled, and only with a base. */
+static void
+assert_few_are_settled(const struct model_data_shape *based)
+{
+  static const char *const settled[] = {"shift",  "rotation",   "crop",
+                                        "cutout", "brightness", "mixup"};
+  struct model_data_shape fresh = *based, many = *based;
+  fresh.base = (struct model_base){0};
+  many.rows = 500;
+  json_t *few_space = family_space("cnn", based), *fresh_space = family_space("cnn", &fresh),
+         *many_space = family_space("cnn", &many), *described = family_describe("cnn", based), *one;
+  size_t index, count = 0;
+
+  for (size_t i = 0; i < sizeof settled / sizeof settled[0]; i++)
+  {
+    const json_t *value = json_object_get(few_space, settled[i]);
+    assert_true(json_is_number(value));
+    assert_near(json_number_value(value), family_number("cnn", based, NULL, settled[i]), 0.0);
+    assert_true(json_is_object(json_object_get(fresh_space, settled[i])));
+    assert_true(json_is_object(json_object_get(many_space, settled[i])));
+    json_array_foreach(described, index, one)
+    {
+      if (strcmp(json_string_value(json_object_get(one, "name")), settled[i]) == 0)
+        count += json_is_false(json_object_get(one, "searched"));
+    }
+  }
+  assert_int_equal(count, sizeof settled / sizeof settled[0]);
+  assert_true(json_is_object(json_object_get(few_space, "flip")));
+  assert_true(json_is_object(json_object_get(few_space, "learning_rate")));
+  json_decref(described);
+  json_decref(many_space);
+  json_decref(fresh_space);
+  json_decref(few_space);
+}
+
 static void
 test_space_and_cost(void **state)
 {
@@ -472,6 +507,7 @@ test_space_and_cost(void **state)
   shape.rows = 100;
   assert_true(family_number("cnn", &shape, NULL, "head_grid") > 0.0);
   assert_true(family_number("cnn", &shape, NULL, "frozen_share") == 1.0);
+  assert_few_are_settled(&shape);
   shape.rows = 500;
   shape.base.height = 64;
   assert_true(family_number("cnn", &shape, NULL, "side") == 28.0);
