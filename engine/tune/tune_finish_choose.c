@@ -178,23 +178,17 @@ load_alone(const struct finishing *work, size_t trial, double *load, struct err_
   return err;
 }
 
-/* Builds the bag of the weights and keeps it as it comes back from its bytes, with what it costs. */
-static enum err
-build(struct finishing *work, struct buf *bytes, struct err_info *info)
+enum err
+finish_keep(struct finishing *work, struct model *made, struct buf *bytes, struct err_info *info)
 {
-  struct model *bag = NULL;
   buf_free(bytes);
   model_free(work->model);
   work->model = NULL;
-  enum err err =
-    tune_bag_make(work->data, work->library.trials, work->weights, work->servable, &bag, info);
+  enum err err = tune_settle(work->data, &work->library, work->weights, work->servable, made,
+                             &work->settled, info);
   if (err == ERR_OK)
-    err = tune_settle(work->data, &work->library, work->weights, work->servable, bag,
-                      &work->settled, info);
-  if (err == ERR_OK)
-    err = model_save(bag, bytes, info);
-  if (bag != NULL)
-    model_free(bag);
+    err = model_save(made, bytes, info);
+  model_free(made);
   if (err == ERR_OK && bytes->failed)
     err = err_set(info, ERR_MEMORY, "out of memory for the model");
   if (err == ERR_OK)
@@ -205,12 +199,28 @@ build(struct finishing *work, struct buf *bytes, struct err_info *info)
   return err;
 }
 
-enum err
-finish_build_single(struct finishing *work, size_t trial, struct buf *bytes, struct err_info *info)
+/* The bag of the weights. */
+static enum err
+build(struct finishing *work, struct buf *bytes, struct err_info *info)
+{
+  struct model *bag = NULL;
+  enum err err =
+    tune_bag_make(work->data, work->library.trials, work->weights, work->servable, &bag, info);
+  return err == ERR_OK ? finish_keep(work, bag, bytes, info) : err;
+}
+
+void
+finish_choose_single(struct finishing *work, size_t trial)
 {
   memset(work->weights, 0, work->servable * sizeof *work->weights);
   work->weights[trial] = 1;
   work->ensemble = false;
+}
+
+enum err
+finish_build_single(struct finishing *work, size_t trial, struct buf *bytes, struct err_info *info)
+{
+  finish_choose_single(work, trial);
   return build(work, bytes, info);
 }
 

@@ -41,6 +41,12 @@ void finish_arrange(struct finishing *work);
  * bytes, `model`, `us_per_row`, `settled`, `weights`, `best`, `ensemble`. */
 enum err finish_choose(struct finishing *work, struct buf *bytes, struct err_info *info);
 
+/* One trial alone in `weights`. */
+void finish_choose_single(struct finishing *work, size_t trial);
+/* Settles a model that the weights stand for, which it takes, and keeps it as it comes back from its bytes, with what
+ * it costs. */
+enum err finish_keep(struct finishing *work, struct model *made, struct buf *bytes,
+                     struct err_info *info);
 /* The bag of one trial's fold models, as finish_choose builds it. */
 enum err finish_build_single(struct finishing *work, size_t trial, struct buf *bytes,
                              struct err_info *info);
@@ -54,7 +60,10 @@ enum err finish_bbc_request(const struct finishing *work, struct bbc_request *re
 enum err finish_report(const struct finishing *work, struct tune_outcome *outcome,
                        struct err_info *info);
 
-/* Makes outcome->fast when what is served is slow and a trial is not. */
+/* When the last fit has to be done, on the monotonic clock, if what comes after it takes `after_s`. */
+double finish_deadline(const struct finishing *work, double after_s);
+
+/* Makes outcome->fast when what is served is slow and a trial, or one model instead of its folds', is not. */
 enum err finish_fast(const struct finishing *work, struct tune_outcome *outcome,
                      struct err_info *info);
 

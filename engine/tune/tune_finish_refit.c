@@ -44,9 +44,8 @@ remade_clear(struct remade *remade)
 
 /* ---- the time ---------------------------------------------------------------------------------------- */
 
-/* When the last fit has to be done, if what comes after it takes `after_s`. */
-static double
-deadline_of(const struct finishing *work, double after_s)
+double
+finish_deadline(const struct finishing *work, double after_s)
 {
   double seconds = fmin(work->finish->seconds, MOST_SECONDS);
   return work->started_s + seconds - after_s - HAND_OVER_S;
@@ -290,7 +289,7 @@ static json_t *
 refit_for_best(struct finishing *work, double more_s, struct tune_outcome *outcome)
 {
   /* A comparison and another report take about what the first report did, each. */
-  struct remade remade = {.deadline_s = deadline_of(work, 2 * work->report_s)};
+  struct remade remade = {.deadline_s = finish_deadline(work, 2 * work->report_s)};
   struct paired paired = {.first = NAN, .second = NAN, .gain = NAN, .error = NAN};
   struct err_info info = {.text = ""};
   const char *reason = NULL;
@@ -348,7 +347,7 @@ report_all(const struct finishing *work, const struct remade *remade, struct tun
 static json_t *
 refit_for_all(const struct finishing *work, struct tune_outcome *outcome)
 {
-  struct remade remade = {.deadline_s = deadline_of(work, COST_SECONDS)};
+  struct remade remade = {.deadline_s = finish_deadline(work, COST_SECONDS)};
   struct paired unknown = {.first = NAN, .second = NAN, .error = NAN};
   struct err_info info = {.text = ""};
   const char *reason = NULL;

@@ -37,12 +37,29 @@ in_time(void *context, const struct train_progress *progress)
   return clock_monotonic_s() < *deadline_s;
 }
 
+/* The fold whose fit was the best at the median epoch of all; of two, the earlier. */
+static const struct tune_fold_output *
+typical_fit(const struct tune_trial *trial, size_t fold_count)
+{
+  for (size_t f = 0; f < fold_count; f++)
+  {
+    size_t epoch = trial->folds[f].best_epoch, before = 0, same = 0;
+    for (size_t other = 0; other < fold_count; other++)
+    {
+      before += trial->folds[other].best_epoch < epoch;
+      same += trial->folds[other].best_epoch == epoch;
+    }
+    if (before <= (fold_count - 1) / 2 && (fold_count - 1) / 2 < before + same)
+      return &trial->folds[f];
+  }
+  return &trial->folds[0];
+}
+
 /* The trial's parameters; where the clock had shortened its schedule, with the epochs that came of it (new
  * reference). */
 static json_t *
-params_of(const struct tune_trial *trial)
+params_of(const struct tune_trial *trial, const struct tune_fold_output *fit)
 {
-  const struct tune_fold_output *fit = &trial->folds[0];
   json_t *params = trial->params != NULL ? json_deep_copy(trial->params) : json_object();
   const struct model_family *family = model_family_find(trial->family);
   if (params != NULL && fit->cut_short && fit->epochs > 0 && family != NULL && family->has_rungs)
@@ -57,7 +74,8 @@ tune_refit_run(const struct tune_data *data, const struct tune_refit *refit, str
   const struct tune_trial *trial = refit->trial;
   struct train_result trained = {0};
   double deadline_s = refit->deadline_s;
-  json_t *params = params_of(trial);
+  const struct tune_fold_output *fit = typical_fit(trial, data->split->fold_count);
+  json_t *params = params_of(trial, fit);
   struct train_request request = {.dataset = data->dataset,
                                   .task = &data->task,
                                   .family = trial->family,
@@ -70,7 +88,7 @@ tune_refit_run(const struct tune_data *data, const struct tune_refit *refit, str
                                   .decision = &data->decision,
                                   .base = refit->base,
                                   .seed = tune_fit_seed(data, (uint64_t) trial->number, 0),
-                                  .last_epoch = trial->folds[0].best_epoch,
+                                  .last_epoch = fit->best_epoch,
                                   .on_epoch = in_time,
                                   .context = &deadline_s};
   if (params == NULL)

@@ -1,5 +1,5 @@
 /* A trial fitted anew on more rows than its search had: training and validation rows, or all. Its epochs or rounds
- * are those that the search found to be the best of its schedule, so that there is nothing left to choose and no row
+ * are those that the search found to be the best of its schedule (of several folds, the median's), so that there is nothing left to choose and no row
  * has to be kept for it (as Prokhorenkova et al. 2018 and Holzmüller et al. 2024 refit).
  *
  * Single-threaded. Equal (spec, dataset, trial, rows) give equal bytes. Private to tune/.
@@ -15,8 +15,8 @@ enum err tune_refit_rows(const struct tune_data *data, bool all, size_t **rows, 
 
 struct tune_refit
 {
-  const struct tune_trial *trial; /* of a job with one fold */
-  const struct model *base;       /* NULL = none */
+  const struct tune_trial *trial;
+  const struct model *base; /* NULL = none */
   const size_t *rows;
   size_t row_count;
   double deadline_s; /* on the monotonic clock: ERR_CANCELLED when it passes; INFINITY = none */

@@ -32,11 +32,11 @@ class Aliases(ApiTest):
         cls.model = cls.api.get("/api/v1/models/slow").json
 
     @classmethod
-    def done(cls, name, families, trials):
+    def done(cls, name, families, trials, mlp=None):
         answer = cls.api.post("/api/v1/jobs", {
             "dataset": cls.dataset, "target": "number", "families": families, "deploy_as": name,
             "budget": {"trials": trials}, "search": {"seed": 1, "parallel": 1, "space": {
-                family: SLOW if family == "mlp" else {"penalty": 0.001} for family in families}}})
+                family: mlp or SLOW if family == "mlp" else {"penalty": 0.001} for family in families}}})
         assert answer.status == 202, answer
         job = cls.api.wait_job(answer.json["id"], 240)
         assert job["state"] == "succeeded", job
@@ -48,7 +48,7 @@ class Aliases(ApiTest):
         self.assertEqual(fast, best - 1)
         versions = {version["version"]: version for version in self.model["versions"]}
         self.assertGreater(versions[best]["us_per_row"], 100)
-        self.assertLess(versions[fast]["us_per_row"], 100)
+        self.assertLess(versions[fast]["us_per_row"], versions[best]["us_per_row"] / 2)
         self.assertEqual(versions[fast]["family"], "linear")
         self.assertTrue(versions[fast]["final"])
         self.assertEqual(versions[fast]["job"], self.slow["id"])
@@ -65,7 +65,41 @@ class Aliases(ApiTest):
         self.assertEqual(len(reports["fast"]["members"]), 1)
         for name, version in self.model["aliases"].items():
             checked = self.api.call("POST", f"/api/v1/models/slow/versions/{version}/verify")
-            self.assertTrue(checked.json["ok"], (name, checked))
+            if reports[name].get("refit"):  # on a slow machine even lines are one instead of their folds'
+                self.problem(checked, 409, "conflict")
+            else:
+                self.assertTrue(checked.json["ok"], (name, checked))
+
+    def test_fast_is_one_model_of_all_rows(self):
+        """Where there is one trial, slow because each fold's model answers, one model answers in its folds' place."""
+        job = self.done("once", ["mlp"], 1, {"units": 256, "layers": 2, "epochs": 20})
+        about = self.api.get("/api/v1/models/once").json
+        best, fast = (about["aliases"][name] for name in ("best", "fast"))
+        self.assertEqual((best, fast), (job["model"]["version"], best - 1))
+        versions = {version["version"]: version for version in about["versions"]}
+        self.assertLess(versions[fast]["us_per_row"], versions[best]["us_per_row"] / 2)
+        self.assertLess(versions[fast]["bytes"], versions[best]["bytes"] / 2)
+        reports = {version: self.api.get(f"/api/v1/models/once/versions/{version}/report").json for version in (best, fast)}
+        self.assertEqual(reports[fast]["estimate"], "bbc_cv")
+        self.assertAlmostEqual(reports[fast]["score"], reports[best]["score"], places=6)
+        self.assertEqual(reports[fast]["refit"]["trained_on"], "folds")
+        self.assertEqual(reports[fast]["refit"]["rows"], 500)
+        self.assertIn("fitted again on the rows of all folds", reports[fast]["warnings"][0])
+        refused = self.api.call("POST", f"/api/v1/models/once/versions/{fast}/verify")
+        self.problem(refused, 409, "conflict")
+        self.assertIn("has seen every row", refused.json["detail"])
+        rows = {"rows": [{"x1": -0.5, "x2": 0.5, "x3": 0}], "interval": 0.9}
+        value = self.api.post("/api/v1/models/once@fast/predict", rows).json["predictions"][0]
+        self.assertAlmostEqual(value["value"], 1.5, delta=0.5)
+        self.assertLess(value["interval"]["low"], value["value"])
+        for form in ("json", "c", "onnx"):
+            answer = self.api.get(f"/api/v1/models/once/versions/{fast}/export?format={form}")
+            self.assertEqual(answer.status, 200, (form, answer))
+            if form == "json":
+                came = self.api.call("POST", "/api/v1/models?name=once-again", answer.raw, {"Content-Type": "application/json"})
+                self.assertEqual(came.status, 201, came)
+                again = self.api.post("/api/v1/models/once-again/predict", rows).json["predictions"][0]
+                self.assertEqual(again, value)
 
     def test_predict(self):
         row = {"rows": [{"x1": 0.5, "x2": 0.5, "x3": 0}], "interval": 0.9}
@@ -79,12 +113,13 @@ class Aliases(ApiTest):
 
     def test_fast_is_best_where_that_is_fast(self):
         """The next job of the name takes both aliases along."""
-        first = self.done("quick", ["linear"], 1)
-        aliases = self.api.get("/api/v1/models/quick").json["aliases"]
-        self.assertEqual(aliases, {"best": first["model"]["version"], "fast": first["model"]["version"]})
-        second = self.done("quick", ["linear"], 1)
-        aliases = self.api.get("/api/v1/models/quick").json["aliases"]
-        self.assertEqual(aliases, {"best": second["model"]["version"], "fast": second["model"]["version"]})
+        for _ in range(2):
+            job = self.done("quick", ["linear"], 1)
+            about = self.api.get("/api/v1/models/quick").json
+            best = job["model"]["version"]
+            # lines take a microsecond or two, but not on a slow machine
+            quick = about["us_per_row"] <= 3
+            self.assertEqual(about["aliases"], {"best": best, "fast": best if quick else best - 1})
 
     def put(self, alias, body, **headers):
         return self.api.call("PUT", f"/api/v1/models/slow/aliases/{alias}", body,
