@@ -6,7 +6,6 @@ import { bestChart, curvesChart } from "./job_charts.js";
 import { hasEnded, jobFeed } from "./job_feed.js";
 import { higherIsBetter, jobParameters, textOf, words } from "./space.js";
 import { showTrial } from "./trial.js";
-import { curlLines, tryForm } from "./try.js";
 import { virtualTable } from "./virtual.js";
 
 const STOPPED = {
@@ -127,8 +126,8 @@ async function showModel(job, box, shown) {
   shown.busy = true;
   try {
     const name = encodeURIComponent(job.model.name);
-    const form = await tryForm(job.model.name);
-    const schema = await get(`/api/v1/models/${name}/schema`);
+    const { curlLines, tryForm } = await import("./try.js");
+    const [form, schema] = await Promise.all([tryForm(job.model.name), get(`/api/v1/models/${name}/schema`)]);
     box.replaceChildren(el("h2", {}, heading), form,
       el("details", {}, el("summary", {}, "From an app"), el("pre", {}, curlLines(job.model.name, schema))),
       el("p", {}, el("a", { href: `/models/${name}` }, "Its report and versions")));
@@ -156,6 +155,11 @@ export async function jobPage(id) {
   let seen = 0;
   let loadingLog = false;
   let drawing = false;
+  let charting = false;
+  let chartRest = 0;
+  let scrolledAt = -Infinity;
+  let sorted = [];
+  let drawn = "";
   const shown = {};
 
   const feed = jobFeed(id, {
@@ -178,6 +182,22 @@ export async function jobPage(id) {
     if (drawing || !parts) return;
     drawing = true;
     setTimeout(() => { drawing = false; draw(); }, 120);
+  }
+
+  // Charts of thousands of trials take long to draw: seldom then, and not while the page is being scrolled.
+  function chartsSoon() {
+    if (charting) return;
+    charting = true;
+    const turn = () => {
+      if (performance.now() - scrolledAt < 250) return setTimeout(turn, 250);
+      charting = false;
+      const from = performance.now();
+      parts.best.set(feed.job, sorted);
+      parts.curves.draw(feed);
+      chartRest = Math.min(1500, 4 * (performance.now() - from));
+      return undefined;
+    };
+    setTimeout(turn, chartRest);
   }
 
   function pick(at) {
@@ -225,14 +245,17 @@ export async function jobPage(id) {
     const problem = actFault || fault || (job.error && { message: job.error.detail || job.error.title || String(job.error) });
     parts.problem.replaceChildren(...(problem ? [problemBox(problem)] : []));
     drawFacts(job);
-    const list = [...feed.trials.values()].sort((a, b) => a.number - b.number);
-    for (const trial of list) {
-      trial.best = trial.id === job.best?.trial;
-      trial.shown = paused && trial.state === "running" ? "paused" : trial.state;
+    const wanted = `${feed.version} ${job.state} ${job.best?.trial}`;
+    if (wanted !== drawn) {
+      drawn = wanted;
+      sorted = [...feed.trials.values()].sort((a, b) => a.number - b.number);
+      for (const trial of sorted) {
+        trial.best = trial.id === job.best?.trial;
+        trial.shown = paused && trial.state === "running" ? "paused" : trial.state;
+      }
+      parts.trials.set(ranked([...sorted], higherIsBetter(job.metric)));
+      chartsSoon();
     }
-    parts.best.set(job, list);
-    parts.curves.draw(feed);
-    parts.trials.set(ranked(list, higherIsBetter(job.metric)));
     // In the order in which the focus moves on when one goes.
     hideSome([parts.resume, parts.pause, parts.extend, parts.cancel], ended ? [parts.pause, parts.resume, parts.cancel] : [paused ? parts.pause : parts.resume]);
     if (parts.more.hidden) loadLog().catch(() => { /* told by the feed */ });
@@ -281,10 +304,13 @@ export async function jobPage(id) {
     if (problem.status === 404) return show(goneBox("job", "/jobs", "All jobs"));
     throw problem;
   }
+  // The frame stands before the trials are there.
   parts = skeleton(feed.job, pick);
   wire();
   draw();
+  await feed.refresh();
   if (query("trial")) pick(Number(query("trial")));
+  document.addEventListener("scroll", () => { scrolledAt = performance.now(); }, { capture: true, passive: true });
   // The clock moves on between events.
   setInterval(() => {
     if (!hasEnded(feed.job) && !document.hidden) feed.refresh();

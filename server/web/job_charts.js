@@ -1,14 +1,11 @@
 // The two live charts of a job: the best score so far, and the learning curves of its trials.
 
-import { get } from "./api.js";
 import { count, number } from "./dom.js";
-import { curvesOf } from "./job_feed.js";
 import { plot } from "./plot.js";
 import { scoreRange } from "./scale.js";
 import { higherIsBetter, words } from "./space.js";
 
-const CURVES = 60;
-const AT_ONCE = 4;
+const CURVES = 60; // each drawn by itself, with its own text
 
 // points [[x, best so far]] of trials that count, in order.
 export function bestSoFar(trials, higher, at = (trial) => trial.number) {
@@ -49,74 +46,51 @@ export function bestChart(onpick) {
   return { box: chart.box, set };
 }
 
-// Which trials are drawn: those at work, the best, and the newest.
-function chosen(list, bestNumber) {
-  const newest = list.slice(-CURVES);
-  const best = list.find((trial) => trial.number === bestNumber);
-  return best && !newest.includes(best) ? [best, ...newest] : newest;
-}
-
 const STYLE = { running: "s2", paused: "s6 thin", done: "s3 thin", pruned: "dim thin", failed: "bad thin", cancelled: "dim thin" };
 const NAME = { running: "training now", paused: "waiting at a rung", done: "done", pruned: "stopped early", failed: "failed", cancelled: "cancelled" };
 
+// Of a trial the fit that the others show too: the first.
+function firstFit(feed, trial) {
+  const folds = feed.curves.get(trial.number);
+  return folds?.size ? { trial, isLoss: folds.isLoss, points: folds.get(Math.min(...folds.keys())) } : null;
+}
+
 export function curvesChart(onpick) {
   const chart = plot({ id: "curves-chart", title: "Learning curves", x: { label: "epoch", integer: true, min: 0 }, y: {}, height: 270, empty: "A curve for each trial that learns in epochs appears here while it trains.", onpick });
-  const asked = new Set();
-  let working = 0;
-  let waiting = [];
 
-  // Curves of trials that this page did not see training.
-  function ask(feed, trial) {
-    if (asked.has(trial.number)) return;
-    asked.add(trial.number);
-    waiting.push(trial);
-    pump(feed);
+  function lineOf({ trial, points }, isBest) {
+    const said = NAME[trial.state] || trial.state;
+    return { kind: "line", points: points.map(([epoch, value]) => [epoch, value, `Trial ${trial.number}, ${trial.family}, ${said}\nepoch ${epoch}: ${number(value)}`]),
+      style: isBest ? "s1" : STYLE[trial.state] || "dim", name: isBest ? "best trial" : said, trial, order: isBest ? 2 : trial.state === "running" ? 1 : 0 };
   }
 
-  async function pump(feed) {
-    while (working < AT_ONCE && waiting.length) {
-      const trial = waiting.pop();
-      working++;
-      get(`${feed.path}/trials/${encodeURIComponent(trial.id)}`).then(({ epochs }) => {
-        const found = curvesOf(epochs || []);
-        if (found.size) feed.curves.set(trial.number, found);
-      }).catch(() => { /* the page itself tells of a lost connection */ }).finally(() => {
-        working--;
-        if (waiting.length) pump(feed);
-        else draw(feed);
-      });
+  // Those that are too many to be told apart: one mark for each state.
+  function groups(curves) {
+    const byState = new Map();
+    for (const { trial, points } of curves) {
+      if (!byState.has(trial.state)) byState.set(trial.state, []);
+      byState.get(trial.state).push(points);
     }
+    return [...byState].map(([name, lines]) => ({ kind: "lines", lines, style: STYLE[name] || "dim thin", name: NAME[name] || name, order: -1 }));
   }
 
   function draw(feed) {
     const { job } = feed;
     const metric = job.metric || "score";
     const list = [...feed.trials.values()].sort((a, b) => a.number - b.number);
-    const marks = [];
-    const values = [];
-    const left = [];
-    const shown = chosen(list, job.best?.number);
-    const asLoss = shown.every((trial) => feed.curves.get(trial.number)?.isLoss !== false);
-    for (const trial of shown) {
-      const isBest = trial.number === job.best?.number;
-      const seen = feed.curves.get(trial.number);
-      if (trial.state !== "running" || !seen || [...seen.values()].some((points) => points[0] && points[0][0] > 1)) ask(feed, trial);
-      const folds = feed.curves.get(trial.number);
-      if (!folds || !folds.size) continue;
-      const points = folds.get(Math.min(...folds.keys()));
-      if (!points.length) continue;
-      if (folds.isLoss && !asLoss) {
-        left.push(trial.number);
-        continue;
-      }
-      values.push(...points.map(([, value]) => value));
-      marks.push({ kind: "line", points: points.map(([epoch, value]) => [epoch, value, `Trial ${trial.number}, ${trial.family}, ${NAME[trial.state] || trial.state}\nepoch ${epoch}: ${number(value)}`]),
-        style: isBest ? "s1" : STYLE[trial.state] || "dim", name: isBest ? "best trial" : NAME[trial.state] || trial.state, trial, order: isBest ? 2 : trial.state === "running" ? 1 : 0 });
-    }
+    let curves = list.map((trial) => firstFit(feed, trial)).filter((curve) => curve && curve.points.length);
+    const asLoss = curves.every((curve) => curve.isLoss);
+    const left = asLoss ? [] : curves.filter((curve) => curve.isLoss).map(({ trial }) => trial.number);
+    if (left.length) curves = curves.filter((curve) => !curve.isLoss);
+    const isBest = ({ trial }) => trial.number === job.best?.number;
+    const single = new Set(curves.slice(-CURVES));
+    for (const curve of curves) if (isBest(curve) || curve.trial.state === "running") single.add(curve);
+    const marks = [...groups(curves.filter((curve) => !single.has(curve))), ...[...single].map((curve) => lineOf(curve, isBest(curve)))];
     marks.sort((a, b) => a.order - b.order);
+    const values = curves.flatMap(({ points }) => points.map(([, value]) => value));
     chart.set({
       y: { label: `validation ${asLoss ? "loss" : words(metric)}`, ...scoreRange(values, !asLoss && higherIsBetter(metric)) },
-      note: [marks.length ? `The first fit of ${marks.length === 1 ? "one trial" : `each of the newest ${marks.length} trials`}; those stopped early are grey.` : "",
+      note: [curves.length ? `The first fit of ${curves.length === 1 ? "one trial" : `each of ${curves.length} trials`}; those stopped early are grey.` : "",
         left.length ? `Of ${left.length === 1 ? "trial" : "trials"} ${left.slice(0, 8).join(", ")}${left.length > 8 ? ", …" : ""} only the loss is known: choose one below to see it.` : ""]
         .filter(Boolean).join(" "),
       marks,

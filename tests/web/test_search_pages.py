@@ -220,42 +220,6 @@ class SearchPages(unittest.TestCase):
         print(f"    scrolling 10,000 rows: {found['rate']:.0f} frames/s")
         self.no_console_error()
 
-    def test_five_thousand_trials(self):
-        """The page of a job with 5,000 trials (made up on the way from the server): all are there, few are drawn, and it scrolls."""
-        page = self.browser
-        added = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": """
-          const real = window.fetch, count = 5000;
-          window.fetch = (path, more) => {
-            const found = /trials[?]limit=100(?:&cursor=([0-9]+))?$/.exec(path);
-            if (!found) return real(path, more);
-            const first = Number(found[1] || 0) + 1;
-            const items = Array.from({length: Math.max(0, Math.min(100, count - first + 1))}, (_, i) => ({id: "tr_" + (first + i), number: first + i, family: "mlp",
-              state: "done", params: {units: first + i}, metric: 1 - 1 / (first + i), metric_name: "accuracy", seconds: 1, reasons: [], rungs: 0, rung: null, within_limits: true}));
-            const last = first + items.length - 1;
-            return Promise.resolve(new Response(JSON.stringify({items, next_cursor: last < count && items.length ? String(last) : null})));
-          };"""})["identifier"]
-        try:
-            page.get(f"{self.base}/jobs/{self.bayes}")
-            self.wait(lambda _: page.find_element(By.CSS_SELECTOR, "#trials [role=grid]").get_attribute("aria-rowcount") == "5001")
-            self.see("#best-chart svg .line")
-            page.set_script_timeout(60)
-            found = page.execute_async_script("""
-              const done = arguments[0], box = document.getElementById("trials"), frame = () => new Promise(requestAnimationFrame);
-              (async () => {
-                box.scrollIntoView(); await frame();
-                const from = performance.now(), end = box.scrollHeight - box.clientHeight;
-                for (let i = 1; i <= 90; i++) { box.scrollTop = end * i / 90; await frame(); }
-                const rate = 90000 / (performance.now() - from);
-                await frame();
-                const rows = [...box.querySelectorAll(".v-body .v-row")];
-                done({rate, rows: rows.length, last: rows[rows.length - 1].textContent});
-              })();""")
-        finally:
-            page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
-        self.assertLess(found["rows"], 60)
-        self.assertTrue(found["last"].startswith("1"), found)
-        print(f"    scrolling 5,000 trials: {found['rate']:.0f} frames/s")
-
     def test_gone(self):
         page = self.browser
         for path in ("/jobs/job_00000000000000000000", "/jobs/job_00000000000000000000/search", "/studies/st_00000000000000000000", "/range-tests/lrt_00000000000000000000"):
