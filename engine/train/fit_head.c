@@ -28,10 +28,11 @@ struct head
   double *products; /* (n,n) */
   size_t *fold;     /* (n) */
   /* of one solution, of the rows outside a fold */
-  double *means; /* (n,k): how each class's mean is made of rows */
-  double *
-    residuals; /* (n,n): how each row's distance to its class's mean is, times the root of its weight */
-  double *between; /* (n,n): residuals · products */
+  double *means;   /* (n,k): how each class's mean is made of rows */
+  double *root;    /* (n): of its weight; 0 = not used */
+  double *centres; /* (k,n): products of the means with each row */
+  double *between; /* (n,n): products of the residuals with each row */
+  double *pull;    /* (k,k): what the residuals of each class take of its mean */
   double *factor;  /* (n,n) */
   double *right;   /* (n,k) */
   double *w;       /* (n,k): the solution as a sum of rows */
@@ -109,6 +110,7 @@ multiply_rows(struct head *head)
 
 /* ---- one solution ----------------------------------------------------------------------------------- */
 
+/* means and root of the rows outside a fold. */
 static void
 centre(struct head *head, size_t without)
 {
@@ -119,21 +121,58 @@ centre(struct head *head, size_t without)
 
   memset(sum, 0, k * sizeof *sum);
   memset(head->means, 0, n * k * sizeof *head->means);
-  memset(head->residuals, 0, n * n * sizeof *head->residuals);
   for (size_t i = 0; i < n; i++)
+  {
+    head->root[i] = head->fold[i] != without ? sqrt((double) weight[i]) : 0.0;
     if (head->fold[i] != without)
       sum[labels[i]] += (double) weight[i];
+  }
   for (size_t i = 0; i < n; i++)
     if (head->fold[i] != without)
       head->means[i * k + (size_t) labels[i]] = (double) weight[i] / sum[labels[i]];
+}
+
+/* between ← Q·X·Xᵀ, right ← Q·X·Mᵀ and factor ← Q·X·(Q·X)ᵀ: a row of Q is a row less its class's mean, so that none
+ * of them takes a product of two matrices (n,n). */
+static void
+multiply_residuals(struct head *head)
+{
+  size_t n = head->n, k = head->k;
+  const int32_t *labels = head->rows->labels;
+
+  la_dgemm(true, false, k, n, n, 1.0, head->means, k, head->products, n, 0.0, head->centres, n);
   for (size_t i = 0; i < n; i++)
   {
-    double root = sqrt((double) weight[i]);
-    if (head->fold[i] == without)
-      continue;
+    const double *centre_row = head->centres + (size_t) labels[i] * n;
     for (size_t j = 0; j < n; j++)
-      head->residuals[i * n + j] =
-        root * ((i == j ? 1.0 : 0.0) - head->means[j * k + (size_t) labels[i]]);
+      head->between[i * n + j] = head->root[i] * (head->products[i * n + j] - centre_row[j]);
+  }
+  la_dgemm(false, false, n, k, n, 1.0, head->between, n, head->means, k, 0.0, head->right, k);
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < n; j++)
+      head->factor[i * n + j] =
+        head->root[j] * (head->between[i * n + j] - head->right[i * k + (size_t) labels[j]]);
+}
+
+/* w ← (Pᵀ's columns − Qᵀ·right) times `scale`. */
+static void
+sum_rows(struct head *head, double scale)
+{
+  size_t n = head->n, k = head->k;
+  const int32_t *labels = head->rows->labels;
+
+  memset(head->pull, 0, k * k * sizeof *head->pull);
+  for (size_t i = 0; i < n; i++)
+    for (size_t c = 0; c < k; c++)
+      head->pull[(size_t) labels[i] * k + c] += head->root[i] * head->right[i * k + c];
+  for (size_t i = 0; i < n; i++)
+  {
+    size_t own = (size_t) labels[i];
+    for (size_t c = 0; c < k; c++)
+      head->w[i * k + c] =
+        scale
+        * (head->means[i * k + c] + head->means[i * k + own] * head->pull[own * k + c]
+           - head->root[i] * head->right[i * k + c]);
   }
 }
 
@@ -147,10 +186,7 @@ solve(struct head *head, size_t without)
   double trace = 0.0;
 
   centre(head, without);
-  la_dgemm(false, false, n, n, n, 1.0, head->residuals, n, head->products, n, 0.0, head->between,
-           n);
-  la_dgemm(false, true, n, n, n, 1.0, head->between, n, head->residuals, n, 0.0, head->factor, n);
-  la_dgemm(false, false, n, k, n, 1.0, head->between, n, head->means, k, 0.0, head->right, k);
+  multiply_residuals(head);
   for (size_t i = 0; i < n; i++)
   {
     trace += head->factor[i * n + i];
@@ -167,10 +203,7 @@ solve(struct head *head, size_t without)
     return false;
   la_dtrsm(false, n, k, head->factor, n, head->right, k);
   la_dtrsm(true, n, k, head->factor, n, head->right, k);
-  for (size_t i = 0; i < n * k; i++)
-    head->w[i] = head->means[i] * freedom / lambda;
-  la_dgemm(true, false, n, k, n, -freedom / lambda, head->residuals, n, head->right, k, 1.0,
-           head->w, k);
+  sum_rows(head, freedom / lambda);
   la_dgemm(false, false, n, k, n, 1.0, head->products, n, head->w, k, 0.0, head->seen, k);
   for (size_t c = 0; c < k; c++)
   {
@@ -265,7 +298,7 @@ fit_head_solve(struct fit_head_rows *rows, float *w, float *bias, struct err_inf
 {
   size_t n = rows->count, k = rows->classes, d = rows->width;
   struct head head = {.rows = rows, .n = n, .k = k};
-  double *memory = calloc(4 * n * n + 5 * n * k + 2 * k + 2 * d, sizeof *memory);
+  double *memory = calloc(3 * n * n + 6 * n * k + n + k * k + 2 * k + 2 * d, sizeof *memory);
   size_t *numbers = calloc(n + k, sizeof *numbers);
   enum err rc = ERR_OK;
 
@@ -273,17 +306,19 @@ fit_head_solve(struct fit_head_rows *rows, float *w, float *bias, struct err_inf
     rc = err_set(info, ERR_MEMORY, "no memory for the features of %zu images", n);
   else
   {
-    double *mean = memory + 4 * n * n + 5 * n * k + 2 * k, *sd = mean + d;
+    double *mean = memory + 3 * n * n + 6 * n * k + n + k * k + 2 * k, *sd = mean + d;
     head.products = memory;
-    head.residuals = head.products + n * n;
-    head.between = head.residuals + n * n;
+    head.between = head.products + n * n;
     head.factor = head.between + n * n;
     head.means = head.factor + n * n;
     head.right = head.means + n * k;
     head.w = head.right + n * k;
     head.seen = head.w + n * k;
     head.unseen = head.seen + n * k;
-    head.offset = head.unseen + n * k;
+    head.centres = head.unseen + n * k;
+    head.root = head.centres + n * k;
+    head.pull = head.root + n;
+    head.offset = head.pull + k * k;
     head.share = head.offset + k;
     head.fold = numbers;
     deal(&head, numbers + n);
