@@ -82,6 +82,7 @@ web_files = \
   server/web/live.js \
   server/web/main.js \
   server/web/model.js \
+  server/web/model_aliases.js server/web/model_confusions.js \
   server/web/model_curves.js \
   server/web/model_drift.js \
   server/web/model_report.js \

@@ -9,6 +9,8 @@
 #include "data/metric_internal.h"
 
 #define CURVE_POINTS 200
+#define CLASS_CURVES 20 /* of many classes those found worst */
+#define CLASS_CURVE_POINTS 50
 #define CALIBRATION_BINS 10
 #define SAMPLE_POINTS 500
 #define CONFUSION_CLASSES 200 /* a larger matrix is left out */
@@ -74,6 +76,50 @@ per_class(const struct task *task, const struct labels *labels, const float *pre
                       json_real_or_null(precision), "recall", json_real_or_null(recall), "f1",
                       metric_class_f1(&counts[k]), "support", (json_int_t) counts[k].rows));
   }
+  free(counts);
+  return list;
+}
+
+struct ranked_class
+{
+  size_t number;
+  double f1;
+};
+
+static int
+compare_classes(const void *left, const void *right)
+{
+  const struct ranked_class *a = left, *b = right;
+  if (a->f1 < b->f1 || b->f1 < a->f1)
+    return a->f1 < b->f1 ? -1 : 1;
+  return (a->number > b->number) - (a->number < b->number);
+}
+
+/* Of more than two classes: each against the rest, by its own probability. */
+static json_t *
+class_curves(const struct task *task, const struct labels *labels, const float *predictions,
+             const struct decision *decision)
+{
+  size_t classes = task->class_count, count = 0;
+  struct class_counts *counts = metric_count_classes(task, labels, predictions, decision);
+  struct ranked_class *ranked = calloc(classes + 1, sizeof *ranked);
+  json_t *list = json_array();
+  for (size_t k = 0; counts != NULL && ranked != NULL && k < classes; k++)
+    if (counts[k].rows > 0 && counts[k].rows < labels->count)
+      ranked[count++] = (struct ranked_class){k, metric_class_f1(&counts[k])};
+  if (ranked != NULL)
+    qsort(ranked, count, sizeof *ranked, compare_classes);
+  for (size_t r = 0; r < count && r < CLASS_CURVES; r++)
+  {
+    size_t k = ranked[r].number;
+    json_array_append_new(
+      list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "class", task->class_names[k], "roc_auc",
+                      json_real_or_null(metric_auc(labels, predictions, classes, k)), "pr_auc",
+                      json_real_or_null(metric_average_precision(labels, predictions, classes, k)),
+                      "roc", metric_roc_points(labels, predictions, classes, k, CLASS_CURVE_POINTS),
+                      "pr", metric_pr_points(labels, predictions, classes, k, CLASS_CURVE_POINTS)));
+  }
+  free(ranked);
   free(counts);
   return list;
 }
@@ -208,5 +254,7 @@ metric_report(enum metric metric, const struct task *task, const struct labels *
     json_object_set_new(report, "roc", metric_roc_points(labels, predictions, 2, 1, CURVE_POINTS));
     json_object_set_new(report, "pr", metric_pr_points(labels, predictions, 2, 1, CURVE_POINTS));
   }
+  else
+    json_object_set_new(report, "class_curves", class_curves(task, labels, predictions, decision));
   return report;
 }

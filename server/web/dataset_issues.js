@@ -24,8 +24,6 @@ function suspectWords(one) {
   return `row ${one.row}: given ${shown(one.given)}, likelier ${shown(one.suggested)} (${belief(one)})`;
 }
 
-export const shortWords = (one) => `row ${one.row} (${belief(one)})`;
-
 // The rows with these numbers, or of these suspects ({row, given, suggested, …}), as a node; `tell` puts a suspect in words.
 export async function rowsOf(id, list, about, tell = suspectWords) {
   const suspects = new Map(list.filter((one) => typeof one === "object").map((one) => [one.row, one]));

@@ -8,25 +8,46 @@ const ROW_HEIGHT = 26;
 
 const unit = { min: 0, max: 1 };
 
-// Curves come for two classes only.
+function rocPlot(points, area, against) {
+  return plot({ title: "ROC", heading: "h3", id: "roc", note: `Area ${number(area, 3)}; chance is 0.5.`,
+    x: { label: `false alarms (share of ${against})`, ...unit }, y: { label: "found", ...unit },
+    marks: [{ kind: "line", points: points.map((one) => [one.fpr, one.tpr]), name: "this model" }, { kind: "line", points: [[0, 0], [1, 1]], style: "dim thin dash", name: "chance", quiet: true }] }).box;
+}
+
+// share: of the rows that are of the class, which chance would reach.
+function precisionPlot(points, area, share) {
+  return plot({ title: "Precision and recall", heading: "h3", id: "pr", note: `Area ${number(area, 3)}${share === null ? "" : `; chance is ${number(share, 2)}`}.`,
+    x: { label: "recall (share found)", ...unit }, y: { label: "precision", ...unit },
+    marks: [{ kind: "line", points: points.map((one) => [one.recall, one.precision]), name: "this model" },
+      share === null ? null : { kind: "line", points: [[0, share], [1, share]], style: "dim thin dash", name: "chance", quiet: true }].filter(Boolean) }).box;
+}
+
+function shareOf(classes, at) {
+  const rows = (classes || []).reduce((sum, one) => sum + one.support, 0);
+  return rows && at ? at.support / rows : null;
+}
+
 export function curvePlots(report) {
-  const { roc, pr, metrics } = report.metrics || {};
+  const { roc, pr, metrics, classes } = report.metrics || {};
   const plots = [];
-  if (roc?.length) {
-    plots.push(plot({ title: "ROC", heading: "h3", id: "roc", note: `Area ${number(metrics?.roc_auc, 3)}; chance is 0.5.`,
-      x: { label: "false alarms (share of the first class)", ...unit }, y: { label: "found", ...unit },
-      marks: [{ kind: "line", points: roc.map((one) => [one.fpr, one.tpr]), name: "this model" }, { kind: "line", points: [[0, 0], [1, 1]], style: "dim thin dash", name: "chance", quiet: true }] }).box);
-  }
-  if (pr?.length) {
-    const classes = report.metrics.classes || [];
-    const rows = classes.reduce((sum, one) => sum + one.support, 0);
-    const share = rows ? classes[1].support / rows : null;
-    plots.push(plot({ title: "Precision and recall", heading: "h3", id: "pr", note: `Area ${number(metrics?.pr_auc, 3)}${share === null ? "" : `; chance is ${number(share, 2)}`}.`,
-      x: { label: "recall (share found)", ...unit }, y: { label: "precision", ...unit },
-      marks: [{ kind: "line", points: pr.map((one) => [one.recall, one.precision]), name: "this model" },
-        share === null ? null : { kind: "line", points: [[0, share], [1, share]], style: "dim thin dash", name: "chance", quiet: true }].filter(Boolean) }).box);
-  }
+  if (roc?.length) plots.push(rocPlot(roc, metrics?.roc_auc, "the first class"));
+  if (pr?.length) plots.push(precisionPlot(pr, metrics?.pr_auc, shareOf(classes, classes?.[1])));
   return plots;
+}
+
+// Of many classes one against all others, chosen among those that are found worst; null for two classes.
+export function classCurves(report) {
+  const { class_curves: curves, classes } = report.metrics || {};
+  if (!curves?.length) return null;
+  const out = el("div", { class: "plots", "aria-live": "polite" });
+  const select = el("select", { name: "curve-class", onchange: draw }, curves.map((one, i) => el("option", { value: i }, one.class)));
+  function draw() {
+    const one = curves[Number(select.value)];
+    out.replaceChildren(rocPlot(one.roc, one.roc_auc, "all others"), precisionPlot(one.pr, one.pr_auc, shareOf(classes, classes?.find((other) => other.name === one.class))));
+  }
+  draw();
+  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "One class against all others"), el("div", { class: "actions" }, el("label", { class: "inline" }, "Class", select))),
+    classes?.length > curves.length ? el("p", { class: "faint" }, `The ${curves.length} of ${classes.length} classes that are found worst.`) : null, out);
 }
 
 export function calibrationPlot(report) {

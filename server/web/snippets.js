@@ -5,6 +5,8 @@ import { back, copyButton, el, problemBox } from "./dom.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const literal = (text) => JSON.stringify(text).replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+// Go knows no halves of a letter.
+const goText = (text) => JSON.stringify(text).replace(/[\u{7f}-\u{10ffff}]/gu, (letter) => `\\U${letter.codePointAt(0).toString(16).padStart(8, "0")}`);
 
 // Python's and JSON's literals differ in three words.
 function python(value) {
@@ -13,6 +15,13 @@ function python(value) {
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
   if (typeof value === "object") return `{${Object.entries(value).map(([name, inner]) => `${literal(name)}: ${python(inner)}`).join(", ")}}`;
   return typeof value === "string" ? literal(value) : String(value);
+}
+
+// JSON as a program's own literal, where a member __proto__ must be written as computed to be one.
+function script(value) {
+  if (Array.isArray(value)) return `[${value.map(script).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  return `{ ${Object.entries(value).map(([name, inner]) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: ${script(inner)}`).join(", ")} }`;
 }
 
 // A C string; other letters than ASCII as bytes, and a letter after an escape never becomes a part of it.
@@ -34,14 +43,15 @@ export function curlOf(model, body, key) {
 }
 
 function pythonOf(model, body, key) {
-  const send = body ? `json=${python(body)}` : 'data=open("image.png", "rb")';
-  const type = body ? "" : ', "Content-Type": "image/png"';
-  return `import requests\nprint(requests.post("${urlOf(model)}", headers={"Authorization": "Bearer ${key}"${type}}, ${send}).json()["predictions"][0])`;
+  const send = body ? `json.dumps(${python(body)}).encode()` : 'open("image.png", "rb").read()';
+  return `import json, urllib.request
+call = urllib.request.Request("${urlOf(model)}", headers={"Authorization": "Bearer ${key}", "Content-Type": "${body ? "application/json" : "image/png"}"}, data=${send})
+print(json.load(urllib.request.urlopen(call))["predictions"][0])`;
 }
 
 function scriptOf(model, body, key) {
-  const type = body ? "application/json" : "image/png";
-  return `const answer = await fetch("${urlOf(model)}", { method: "POST", headers: { Authorization: "Bearer ${key}", "Content-Type": "${type}" }, body: ${body ? `JSON.stringify(${JSON.stringify(body)})` : "file"} });\nconsole.log((await answer.json()).predictions[0]);`;
+  const file = body ? "" : 'import { readFile } from "node:fs/promises";\n';
+  return `${file}const answer = await fetch("${urlOf(model)}", { method: "POST", headers: { Authorization: "Bearer ${key}", "Content-Type": "${body ? "application/json" : "image/png"}" }, body: ${body ? `JSON.stringify(${script(body)})` : 'await readFile("image.png")'} });\nconsole.log((await answer.json()).predictions[0]);`;
 }
 
 function cOf(model, body, key) {
@@ -65,7 +75,7 @@ ${send}
 }
 
 function goOf(model, body, key) {
-  const send = body ? `strings.NewReader(${literal(JSON.stringify(body))})` : "file";
+  const send = body ? `strings.NewReader(${goText(JSON.stringify(body))})` : "file";
   const open = body ? "" : '\tfile, _ := os.Open("image.png")\n';
   return `package main
 

@@ -118,7 +118,7 @@ function sampleButton(schema, report, fields, tellTruth) {
     next = (next + 83) % page.rows.length;
     const cells = page.rows[next];
     const known = new Set(schema.columns.map((column) => column.name));
-    const values = {};
+    const values = Object.create(null); // a column may be named __proto__
     page.columns.forEach((name, i) => { if (known.has(name) && cells[i] !== null) values[name] = cells[i]; });
     tellTruth(cells[page.columns.indexOf(schema.target)]);
     fields.fill(values);

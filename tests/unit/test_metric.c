@@ -1,6 +1,8 @@
 /* Scores against scikit-learn's (tests/num/gen_metrics.py), and the edges it does not have. */
 #include <config.h>
 
+#include <stdio.h>
+
 #include "tests/harness/test_support.h"
 #include "tests/num/metrics_numbers.h"
 
@@ -225,6 +227,58 @@ test_curves_are_thinned(void **state)
   json_decref(report);
 }
 
+/* Of 25 classes the 20 worst have curves against the rest, fewest right first. */
+static void
+test_class_curves(void **state)
+{
+  (void) state;
+  enum
+  {
+    CLASSES = 25,
+    ROWS = CLASSES * 80
+  };
+  static int32_t classes[ROWS];
+  static float p[ROWS * CLASSES];
+  char texts[CLASSES][8];
+  const char *name_of[CLASSES];
+  for (size_t k = 0; k < CLASSES; k++)
+  {
+    snprintf(texts[k], sizeof texts[k], "c%zu", k);
+    name_of[k] = texts[k];
+  }
+  for (size_t i = 0; i < ROWS; i++)
+  {
+    size_t k = i % CLASSES;
+    classes[i] = (int32_t) k;
+    /* class k is found in 2k + 20 of its 80 rows */
+    size_t said = i / CLASSES < 2 * k + 20 ? k : (k + 1) % CLASSES;
+    p[i * CLASSES + said] = 0.5f + 0.001f * (float) (i % 97);
+  }
+  struct task task = task_of(CLASSES);
+  task.class_names = name_of;
+  struct labels labels = {.count = ROWS, .classes = classes};
+  json_t *report = metric_report(METRIC_ACCURACY, &task, &labels, p, NULL);
+  const json_t *curves = json_object_get(report, "class_curves");
+  assert_int_equal(json_array_size(curves), 20);
+  assert_null(json_object_get(report, "roc"));
+  assert_string_equal(json_string_value(json_object_get(json_array_get(curves, 0), "class")), "c0");
+  for (size_t c = 0; c < 20; c++)
+  {
+    const json_t *curve = json_array_get(curves, c), *roc = json_object_get(curve, "roc");
+    assert_true(json_array_size(roc) >= 2 && json_array_size(roc) <= 50);
+    assert_true(json_array_size(json_object_get(curve, "pr")) <= 50);
+    double area = 0;
+    for (size_t i = 1; i < json_array_size(roc); i++)
+    {
+      const json_t *a = json_array_get(roc, i - 1), *b = json_array_get(roc, i);
+      area += (number_at(b, "fpr") - number_at(a, "fpr"))
+              * (number_at(a, "tpr") + number_at(b, "tpr")) / 2;
+    }
+    assert_near(area, number_at(curve, "roc_auc"), 0.02);
+  }
+  json_decref(report);
+}
+
 int
 main(void)
 {
@@ -233,7 +287,7 @@ main(void)
     cmocka_unit_test(test_regression),         cmocka_unit_test(test_undefined),
     cmocka_unit_test(test_ties_count_half),    cmocka_unit_test(test_names),
     cmocka_unit_test(test_report_two),         cmocka_unit_test(test_report_line),
-    cmocka_unit_test(test_curves_are_thinned),
+    cmocka_unit_test(test_curves_are_thinned), cmocka_unit_test(test_class_curves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

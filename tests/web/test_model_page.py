@@ -1,0 +1,254 @@
+"""A model's page: the rows behind each cell, 200 classes, a shadow, and the code it shows, which is run as it stands."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+import axe
+from attune_server import Client
+from one_server import server_and_browser
+from page_case import PageCase
+
+MARKUP = "<img src=x onerror=\"window.owned=1\"><b class=evil>x</b>"
+# What quoting of some language, of a shell or of HTML could break.
+ODD = ['it\'s "so"', "back\\slash \\u0041 \\n", "two\nlines", "$HOME `id` $(id) %s", "</script>&amp;", "ü 字 😀", "??/ ??=", "tab\tand 'quote'\\", "__proto__"]
+CLASSES = 200
+RUN_S = 60
+
+
+def quoted(text):
+    return '"' + text.replace('"', '""') + '"'
+
+
+def odd_table():
+    """Columns and categories with odd names; each category moves the odds."""
+    lines = [",".join(map(quoted, ["number"] + ODD + ["answer"]))]
+    for i in range(180):
+        cells = [ODD[(i + k) % len(ODD)] if (i // 3 + k) % 4 else "plain" for k in range(len(ODD))]
+        lines.append(",".join(map(quoted, [str(i % 37)] + cells + ["no " + MARKUP if (i % 37 > 18) != (i % 11 == 0) else "yes " + MARKUP])))
+    return "\n".join(lines).encode()
+
+
+def many_table():
+    """200 classes around points of a grid, close enough to be confused with their neighbours."""
+    lines = ["x,y,class"]
+    for i in range(CLASSES * 8):
+        k = i % CLASSES
+        lines.append(f"{k % 20 + 0.37 * ((i * 7919) % 11 - 5) / 3:.3f},{k // 20 + 0.21 * ((i * 104729) % 13 - 6) / 3:.3f},<b class=evil>c{k:03}</b>")
+    return "\n".join(lines).encode()
+
+
+class Hear(BaseHTTPRequestHandler):
+    """Keeps the body and answers as a model would."""
+
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        answer = b'{"predictions": [{}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+class Echo(ThreadingHTTPServer):
+    """Hears what programs send."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Hear)
+        self.bodies = []
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class ModelPage(PageCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server, cls.browser = server_and_browser()
+        cls.base = f"http://127.0.0.1:{cls.server.port}"
+        cls.browser.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+        cls.data = {}
+        jobs = [cls.train("odd", cls.upload("odd.csv", odd_table()), "answer"), cls.train("many-classes", cls.upload("many.csv", many_table()), "class")]
+        jobs += [cls.train("odd", cls.server.get(f"/api/v1/jobs/{jobs[0]}").json["dataset"]["id"], "answer")]
+        for job in jobs:
+            made = cls.server.wait_job(job, 120)
+            if made["state"] != "succeeded":
+                raise AssertionError(made)
+
+    @classmethod
+    def upload(cls, name, content):
+        return cls.server.wait_dataset(cls.server.upload("/api/v1/datasets", [("file", name, content)]).json["id"])["id"]
+
+    @classmethod
+    def train(cls, name, dataset, target):
+        answer = cls.server.post("/api/v1/jobs", {"dataset": dataset, "target": target, "deploy_as": name, "families": ["linear"],
+                                                  "budget": {"trials": 1}})
+        if answer.status != 202:
+            raise AssertionError(answer)
+        return answer.json["id"]
+
+    def text(self, selector):
+        return self.see(selector).text
+
+    def fair(self):
+        """No markup came to life, nothing on the console, nothing that axe finds, light and dark."""
+        self.assertEqual(self.browser.execute_script("return [window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length]"), [0, 0])
+        for scheme in ("light", "dark"):
+            axe.colours(self.browser, scheme)
+            self.assertEqual(axe.violations(self.browser), [], scheme)
+        self.quiet()
+
+    # ---- confusions ----
+
+    def test_rows_of_each_cell(self):
+        self.open("/models/odd", "#confusion")
+        report = self.server.get("/api/v1/models/odd/report").json["metrics"]["confusion"]
+        cells = [self.browser.find_elements(By.CSS_SELECTOR, "#confusion tbody td")[2 * i + j] for i in range(2) for j in range(2)]
+        wanted = [(i, j) for i in range(2) for j in range(2)]
+        for cell, (i, j) in zip(cells, wanted):
+            rows = report["matrix"][i][j]
+            if not rows:
+                self.assertEqual(cell.find_elements(By.TAG_NAME, "button"), [])
+                continue
+            cell.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+            head = report["labels"][i] + (", taken for what it is" if i == j else f" taken for {report['labels'][j]}")
+            self.wait(lambda page, head=head: self.text("#cell-rows h3") == head and page.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr"))
+            shown = self.browser.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr")
+            self.assertEqual(len(shown), min(20, rows))
+            self.assertTrue(all(report["labels"][i] in row.text for row in shown))
+        self.picture("model-cell")
+        self.fair()
+
+    def test_200_classes(self):
+        self.open("/models/many-classes", "#matrix-picture", "#pairs", "#confusion")
+        report = self.server.get("/api/v1/models/many-classes/report").json
+        self.assertEqual(len(report["metrics"]["confusion"]["labels"]), CLASSES)
+        first = self.browser.find_element(By.CSS_SELECTOR, "#pairs tbody tr")
+        truth, predicted = (first.find_elements(By.TAG_NAME, "td")[i].text for i in (0, 1))
+        first.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+        self.wait(lambda page: self.text("#cell-rows h3") == f"{truth} taken for {predicted}" and page.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr"))
+        Select(self.see("[name=matrix-class]")).select_by_visible_text("<b class=evil>c137</b>")
+        heads = self.browser.find_elements(By.CSS_SELECTOR, "#confusion tbody th")
+        self.assertIn("<b class=evil>c137</b>", [head.text for head in heads])
+        self.assertLessEqual(len(heads), 12)
+        self.assertLess(self.browser.execute_script("return document.querySelectorAll('#main *').length"), 3000)
+        curves = Select(self.see("[name=curve-class]"))
+        curves.select_by_index(1)
+        self.see("#roc svg .line")
+        self.picture("model-200-classes")
+        self.fair()
+        self.open("/models/many-classes?view=try")
+        self.see("form#try button[type=submit]").send_keys(Keys.ENTER)
+        self.wait(lambda _: "more with" in self.text("#prediction"))
+        self.fair()
+
+    # ---- a shadow ----
+
+    def test_shadow(self):
+        path = "/api/v1/models/odd/aliases/shown"
+        newest = self.server.get("/api/v1/models/odd").json["version"]
+        older = newest - 1
+        self.assertEqual(self.server.call("PUT", path, {"version": older}).status, 200)
+        self.open("/models/odd?view=versions", "#aliases")
+        self.see("button[aria-label='Shadow of shown']").send_keys(Keys.ENTER)
+        Select(self.see("[name=shadow]")).select_by_value(str(newest))
+        self.see("[name=shadow]").find_element(By.XPATH, "ancestor::form//button").click()
+        self.wait(lambda _: f"shown → version {older}, version {newest} in its shadow" in self.text("#aliases"))
+        for number in range(5):
+            self.assertEqual(self.server.post("/api/v1/models/odd@shown/predict", {"rows": [{"number": number}]}).status, 200)
+
+        def seen(_):
+            self.see("button[aria-label='look again how the shadow of shown does']").click()
+            return re.search(r"Rows that both answered\s+5\s+The same answer\s+100.0 % \(5\)", self.text("#shadow-shown"))
+        self.wait(seen)
+        self.picture("model-shadow")
+        self.fair()
+        self.see("button[aria-label='Divide calls of shown']").click()
+        self.see("[name=share]").send_keys(Keys.ENTER)
+        self.wait(lambda _: f"90 % to version {older}, 10 % to version {newest}" in self.text("#aliases"))
+        self.assertEqual(self.server.get(path).json["shadow"], newest)
+        self.see("#rollback-shown").click()
+        self.wait(lambda _: self.server.get(path).json["split"] is None)
+        self.wait(lambda _: f"shown → version {older}, version {newest} in its shadow" in self.text("#aliases"))
+        self.see("button[aria-label='end the shadow of shown']").click()
+        self.wait(lambda page: not page.find_elements(By.ID, "shadow-shown"))
+        self.assertIsNone(self.server.get(path).json["shadow"])
+        self.quiet()
+
+    # ---- the code ----
+
+    def code(self, language):
+        next(b for b in self.browser.find_elements(By.CSS_SELECTOR, "[aria-label=language] button") if b.text == language).click()
+        return self.browser.execute_script("return document.getElementById('code').textContent")
+
+    def run_code(self, language, text, folder):
+        """What a program prints that stands as the page shows it."""
+        commands = {"curl": ["bash", "-c", text], "Python": ["python3", "-c", text], "JavaScript": ["node", "--input-type=module", "-e", text],
+                    "C": [os.path.join(folder, "predict")], "Go": ["go", "run", "predict.go"], "Java": ["java", "Predict.java"]}
+        for ending in ("c", "go", "java"):
+            with open(os.path.join(folder, "Predict.java" if ending == "java" else "predict." + ending), "w", encoding="utf-8") as file:
+                file.write(text)
+        if language == "C":
+            subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "predict.c", "-o", "predict", "-lcurl"], check=True, cwd=folder, timeout=RUN_S)
+        done = subprocess.run(commands[language], capture_output=True, text=True, check=True, timeout=RUN_S, cwd=folder)
+        return done.stdout
+
+    LANGUAGES = os.environ.get("ATTUNE_SNIPPETS", "curl Python JavaScript C").split()
+
+    def test_code_runs_as_shown(self):
+        self.open("/models/odd?view=try", "#make-key")
+        for name, value in zip(ODD, ODD[1:] + ODD[:1]):
+            field = self.browser.execute_script("return [...document.querySelectorAll('#try select')].find((one) => one.name === arguments[0])", "column:" + name)
+            self.browser.execute_script("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", field, value)
+        self.see("#make-key").click()
+        self.see(".flag.ok")
+        line = self.code("curl")
+        key = re.search(r"Bearer (atk_[\w-]+)", line).group(1)
+        asked = Client(self.server.port, key)
+        self.assertEqual(asked.get("/api/v1/jobs").status, 403)
+        self.assertEqual(asked.post("/api/v1/models/many-classes/predict", {"rows": [{}]}).status, 403)
+        number = int(self.see("[name='column:number']").get_attribute("value"))
+        wanted = asked.post("/api/v1/models/odd/predict", {"rows": [{"number": number, **dict(zip(ODD, ODD[1:] + ODD[:1]))}]}).json["predictions"][0]
+        self.assertNotIn("warnings", wanted)
+        bare = asked.post("/api/v1/models/odd/predict", {"rows": [{"number": number}]}).json["predictions"][0]
+        self.assertNotEqual(wanted["probability"], bare["probability"])
+        with tempfile.TemporaryDirectory() as folder:
+            for language in self.LANGUAGES:
+                with self.subTest(language):
+                    text = self.code(language)
+                    self.assertIn(key, text)
+                    printed = self.run_code(language, text, folder)
+                    self.assertIn(repr(wanted["probability"]), printed)
+                    self.assertNotIn("warnings", printed)
+        for language, word in (("Go", "http.NewRequest("), ("Java", "HttpRequest.newBuilder(")):
+            self.assertIn(word, self.code(language))
+        self.fair()
+
+    def test_code_of_any_row(self):
+        """Every odd text as name and as value at once, through each language's quoting."""
+        row = {**{name + value: value + name for name in ODD for value in ODD}, "number": 1e21, "small": 1.5e-7, "gone": None, "yes": True, "list": ODD}
+        texts = dict(self.browser.execute_async_script("""
+          const done = arguments[arguments.length - 1];
+          import("/assets/snippets.js").then((code) => done(code.LANGUAGES.map(([name, make]) => [name, make("odd", {rows: [JSON.parse(arguments[0])]}, "KEY")])));""",
+                                                       json.dumps(row)))
+        with Echo() as echo, tempfile.TemporaryDirectory() as folder:
+            for language in self.LANGUAGES:
+                with self.subTest(language):
+                    self.run_code(language, texts[language].replace(self.base, f"http://127.0.0.1:{echo.server_port}"), folder)
+                    self.assertEqual(json.loads(echo.bodies.pop()), {"rows": [row]})
