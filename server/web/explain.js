@@ -19,8 +19,8 @@ export async function trialsOf(path) {
 }
 
 // The same list with what has come or changed since: all that ended before the first open one stays as it was.
-async function trialsSince(path, known) {
-  const ended = new Set(["done", "pruned", "failed", "cancelled"]);
+export async function trialsSince(path, known) {
+  const ended = new Set(["done", "pruned", "failed", "cancelled", "forgotten"]);
   const open = known.findIndex((trial) => !ended.has(trial.state));
   const kept = open < 0 ? known.slice() : known.slice(0, open);
   await loadTrials(path, kept.length ? kept[kept.length - 1].number : 0, (items) => kept.push(...items));
@@ -79,6 +79,8 @@ export function views(source, beside) {
   return { nodes, update };
 }
 
+export const firstOf = (path) => get(`${path}/importance?focus=1&pairs=5`).catch(() => null);
+
 async function rangeTestsOf(job) {
   const tests = (await all("/api/v1/lr-range-tests", 200)).filter((test) => test.job === job.id || (test.dataset === job.dataset?.id && test.target === job.target && !test.job));
   if (!tests.length) return null;
@@ -90,15 +92,21 @@ async function rangeTestsOf(job) {
 export async function jobSearchPage(id) {
   const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
   let job;
+  let trials;
+  let firstImportance = null;
   try {
+    const listed = trialsOf(path);
+    listed.catch(() => { /* told by the job's own answer, or where it is waited for */ });
     job = await get(path);
+    // Asked for beside the trials, as the first views wait for both.
+    if (job.trials?.done >= LEAST_TRIALS) firstImportance = firstOf(path);
+    trials = await listed;
   } catch (problem) {
     if (problem.status === 404) return show(goneBox("job", "/jobs", "All jobs"));
     throw problem;
   }
   title(`Search of ${job.name || job.id}`);
-  const source = { path, metric: words(job.metric || "score"), higher: higherIsBetter(job.metric), parameters: jobParameters(job), link: (trial) => `/jobs/${encodeURIComponent(id)}?trial=${trial.number}` };
-  let trials = await trialsOf(path);
+  const source = { path, metric: words(job.metric || "score"), higher: higherIsBetter(job.metric), parameters: jobParameters(job), firstImportance, link: (trial) => `/jobs/${encodeURIComponent(id)}?trial=${trial.number}` };
   const rungs = trials.some((trial) => trial.rungs) ? rungsView(source) : null;
   const beside = el("div", {}, rungs ? rungs.box : "");
   const { nodes, update } = views(source, beside);

@@ -19,10 +19,13 @@ export function importanceView(source, choose) {
   const focus = el("select", { name: "focus", onchange: () => load() }, el("option", { value: "1" }, "over the whole space"),
     el("option", { value: "0.1" }, "to be among the best tenth"), el("option", { value: "0.01" }, "to be among the best hundredth"));
   let names = [];
+  let early = source.firstImportance;
 
   async function load() {
     try {
-      const found = await get(`${source.path}/importance?focus=${focus.value}&pairs=5`);
+      const first = focus.value === "1" && early ? await early : null;
+      early = null;
+      const found = first || await get(`${source.path}/importance?focus=${focus.value}&pairs=5`);
       out.replaceChildren();
       names = found.params.map((item) => item.name);
       const top = found.params.slice(0, SHOWN);
@@ -81,12 +84,13 @@ async function rungsOf(path, known) {
   return known.scores;
 }
 
-export function rungsView(source) {
+// `read`: a promise of trial → rung → score, where they are not in a job's events.
+export function rungsView(source, read = null) {
   const chart = plot({ id: "rungs", title: "Rungs", height: 280, x: { label: "rung", kind: "band", values: [] }, y: {}, empty: "No trial has reached a rung yet." });
   const counts = el("div");
   const known = { scores: new Map(), after: 0 };
   async function load(trials) {
-    const scores = await rungsOf(source.path, known);
+    const scores = read ? await read() : await rungsOf(source.path, known);
     const most = Math.max(1, ...trials.map((trial) => trial.rungs || 0));
     const rungs = Array.from({ length: most }, (_, i) => i + 1);
     for (const trial of trials)

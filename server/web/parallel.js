@@ -1,6 +1,6 @@
 // Parallel coordinates: a line for each trial over all hyperparameters, with a range on any axis to pick some out.
 
-import { el, number } from "./dom.js";
+import { el, number, query, setQuery } from "./dom.js";
 import { figure, svg } from "./plot.js";
 import { label, scale, scoreRange } from "./scale.js";
 import { valueOf, words } from "./space.js";
@@ -9,8 +9,16 @@ const HEIGHT = 300;
 const MOST_AXES = 12;
 const GROUPS = ["dim", "s6", "s3", "s1"]; // from the worst quarter to the best
 
+// The picked ranges are in the address, so that it can be shared: name~top~bottom~…
+function readRanges(ranges) {
+  const parts = query("brush").split("~");
+  for (let i = 0; i + 2 < parts.length; i += 3)
+    if (parts[i + 1] !== "" && Number.isFinite(Number(parts[i + 1])) && Number.isFinite(Number(parts[i + 2]))) ranges.set(parts[i], [Number(parts[i + 1]), Number(parts[i + 2])]);
+}
+
 export function parallelView(source, onpick) {
   const ranges = new Map(); // axis name → [from, to] as shares of its height, or a set of names
+  readRanges(ranges);
   let axes = [];
   let shown = [];
   let picked = [];
@@ -30,11 +38,16 @@ export function parallelView(source, onpick) {
     const at = (text, other) => { const y = axis.at(axis.kind === "band" ? text : Number(text)); return text !== "" && Number.isFinite(y) ? y : other; };
     if (axis && axis.at) setRange(axis.name, at(from.value, HEIGHT - 24), at(to.value || (axis.kind === "band" ? from.value : ""), 34), axis);
   } }, el("label", { class: "pick" }, "Only where", which), el("label", { class: "pick" }, "from", from), el("label", { class: "pick" }, "to", to),
-  el("div", { class: "actions" }, el("button", { class: "quiet small" }, "Pick out"), el("button", { class: "quiet small", type: "button", onclick: () => { ranges.clear(); frame.update(); } }, "All")));
+  el("div", { class: "actions" }, el("button", { class: "quiet small" }, "Pick out"), el("button", { class: "quiet small", type: "button", onclick: () => { ranges.clear(); redraw(); } }, "All")));
 
   function setRange(name, a, b, axis) {
     const half = axis && axis.at && axis.at.kind === "band" ? axis.at.width * 0.4 : 2;
     ranges.set(name, [Math.min(a, b) - half, Math.max(a, b) + half]);
+    redraw();
+  }
+
+  function redraw() {
+    setQuery("brush", [...ranges].map(([name, [top, bottom]]) => `${name}~${Math.round(top)}~${Math.round(bottom)}`).join("~"));
     frame.update();
   }
 
@@ -91,7 +104,7 @@ export function parallelView(source, onpick) {
       event.preventDefault();
       if (y < 30) {
         ranges.delete(axis.name);
-        frame.update();
+        redraw();
         return;
       }
       start = { axis, y };
@@ -103,7 +116,7 @@ export function parallelView(source, onpick) {
       if (Math.abs(y - start.y) < 4) ranges.delete(start.axis.name);
       else ranges.set(start.axis.name, [Math.min(y, start.y), Math.max(y, start.y)]);
       start = null;
-      frame.update();
+      redraw();
     });
   }
 

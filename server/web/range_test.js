@@ -2,7 +2,7 @@
 
 import { call, get } from "./api.js";
 import { el, goneBox, number, problemBox, query, seconds, setQuery, show, state, title } from "./dom.js";
-import { curvesOf, hasEnded } from "./job_feed.js";
+import { hasEnded, loadCurves } from "./job_feed.js";
 import { plot } from "./plot.js";
 import { textOf, words } from "./space.js";
 import { trialsOf } from "./explain.js";
@@ -53,14 +53,15 @@ async function showThree(id, test, box) {
   const chart = plot({ id: "three", title: "A tenth, the suggestion, ten times", height: 280, x: { label: "epoch", integer: true, min: 0 }, y: {}, empty: "The three runs are being trained …" });
   const about = el("p", { class: "faint" });
   box.replaceChildren(chart.box, about);
+  const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
   for (;;) {
-    const job = await get(`/api/v1/jobs/${encodeURIComponent(id)}`);
-    const trials = await trialsOf(`/api/v1/jobs/${encodeURIComponent(id)}`);
+    const job = await get(path);
+    const curves = new Map();
+    const [trials] = await Promise.all([trialsOf(path), loadCurves(path, 0, FACTORS.length, 200, (at, folds) => curves.set(at, folds))]);
     const marks = [];
     for (const trial of trials) {
-      const full = await get(`/api/v1/jobs/${encodeURIComponent(id)}/trials/${encodeURIComponent(trial.id)}`);
-      const folds = curvesOf(full.epochs || []);
-      if (folds.size) marks.push({ kind: "line", points: folds.get(Math.min(...folds.keys())), at: trial.params.learning_rate, name: `rate ${rate(trial.params.learning_rate)}${Number.isFinite(trial.metric) ? `: ${number(trial.metric)}` : ""}` });
+      const folds = curves.get(trial.number);
+      if (folds) marks.push({ kind: "line", points: folds.get(Math.min(...folds.keys())), at: trial.params.learning_rate, name: `rate ${rate(trial.params.learning_rate)}${Number.isFinite(trial.metric) ? `: ${number(trial.metric)}` : ""}` });
     }
     marks.sort((a, b) => a.at - b.at).forEach((mark, i) => { mark.style = ["s3", "s1", "s2"][i % 3]; });
     chart.set({ marks, y: { label: `validation ${words(job.metric)}` }, note: "The first fit of each run; they differ in the learning rate alone." });

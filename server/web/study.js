@@ -2,14 +2,19 @@
 
 import { all, call, get } from "./api.js";
 import { agree, ago, card, count, el, goneBox, number, problemBox, query, setQuery, show, state, table, title, when } from "./dom.js";
-import { views } from "./explain.js";
+import { rungsView } from "./explain_trials.js";
+import { trialsOf, trialsSince, views } from "./explain.js";
 import { bestSoFar } from "./job_charts.js";
 import { plot } from "./plot.js";
 import { scoreRange } from "./scale.js";
 import { studyParameters, textOf, words } from "./space.js";
 import { virtualTable } from "./virtual.js";
 
-const POLL_MS = 3000;
+const POLL_MS = 1000;
+const QUIET_MS = 5000; // while nobody runs anything
+const CURVE_POINTS = 200;
+const CURVES_PAGE = 500;
+const CURVES = 60; // each drawn by itself
 
 export async function studiesPage() {
   title("Studies");
@@ -24,8 +29,65 @@ export async function studiesPage() {
 // As the views want trials: `metric` is the value of the first direction.
 const asTrial = (trial) => ({ ...trial, metric: trial.value ?? trial.measured ?? null });
 
-async function trialsOf(path) {
-  return (await all(`${path}/trials`, 20000)).map(asTrial);
+// What was measured of each trial from `after` on: into number → [[step, value]].
+async function readCurves(path, after, curves) {
+  for (let cursor = String(after); cursor;) {
+    const page = await get(`${path}/curves?points=${CURVE_POINTS}&limit=${CURVES_PAGE}&cursor=${cursor}`);
+    for (const item of page.items) if (item.steps.length) curves.set(item.number, item.steps.map((step, i) => [step, item.values[i]]));
+    cursor = page.next_cursor;
+  }
+}
+
+const SAID = { running: "training now", paused: "waiting at a rung", done: "done", pruned: "stopped early", failed: "failed", forgotten: "forgotten" };
+const STYLE = { running: "s2", paused: "s6 thin", done: "s3 thin", pruned: "dim thin", failed: "bad thin" };
+
+function curvesView(higher, open) {
+  const chart = plot({ id: "curves-chart", title: "Learning curves", x: { label: "step" }, y: {}, height: 270, empty: "…", onpick: (point, mark) => mark.trial && open(mark.trial) });
+  const box = card(null, chart.box);
+  box.hidden = true;
+  return { box, set(list, curves) {
+    const known = list.filter((trial) => curves.has(trial.number));
+    box.hidden = !known.length;
+    if (!known.length) return;
+    const done = known.filter((trial) => trial.state === "done" && Number.isFinite(trial.metric));
+    const best = done.reduce((found, trial) => (!found || (higher ? trial.metric > found.metric : trial.metric < found.metric) ? trial : found), null);
+    const single = known.filter((trial, i) => i >= known.length - CURVES || trial === best || trial.state === "running");
+    const said = (trial) => (trial === best ? "best trial" : SAID[trial.state] || trial.state);
+    const rest = known.filter((trial) => !single.includes(trial));
+    const marks = single.map((trial) => ({ kind: "line", trial, style: trial === best ? "s1" : STYLE[trial.state] || "dim thin", name: said(trial),
+      points: curves.get(trial.number).map(([step, value]) => [step, value, `Trial ${trial.number}, ${said(trial)}\nstep ${number(step)}: ${number(value)}`]), order: trial === best ? 2 : trial.state === "running" ? 1 : 0 }));
+    for (const name of new Set(rest.map((trial) => trial.state)))
+      marks.push({ kind: "lines", lines: rest.filter((trial) => trial.state === name).map((trial) => curves.get(trial.number)), style: STYLE[name] || "dim thin", name: SAID[name] || name, order: -1 });
+    // One measure makes no line.
+    for (const mark of [...marks]) if (mark.points?.length === 1) marks.push({ ...mark, kind: "dots", size: 5, unlisted: true });
+    marks.sort((a, b) => a.order - b.order);
+    const whole = known.every((trial) => curves.get(trial.number).every(([step]) => Number.isInteger(step)));
+    chart.set({ marks, x: { label: "step", integer: whole }, y: { label: "value", ...scoreRange(known.flatMap((trial) => curves.get(trial.number).map(([, value]) => value)), higher) },
+      note: `What was measured of ${count(known.length, "trial")}; those stopped early are grey.` });
+  } };
+}
+
+// Where trials wait: `min` steps, and eta times as many at each further one, up to `max`.
+function rungsOf(study) {
+  const { min, max, eta = 3 } = study.steps || {};
+  if (!(min > 0) || !(max > min) || !(eta > 1) || !["asha", "hyperband"].includes(study.early_stopping)) return [];
+  const rungs = [];
+  for (let step = min; step < max * 0.999; step *= eta) rungs.push(step);
+  return [...rungs, max];
+}
+
+// trial → rung → what was measured when it was reached.
+function rungScores(rungs, curves) {
+  const scores = new Map();
+  for (const [number_, points] of curves) {
+    const reached = new Map();
+    rungs.forEach((step, i) => {
+      const at = points.find(([measured]) => measured >= step * 0.999);
+      if (at) reached.set(i + 1, at[1]);
+    });
+    if (reached.size) scores.set(number_, reached);
+  }
+  return scores;
 }
 
 function bestView(higher) {
@@ -73,8 +135,10 @@ async function showOne(path, trial, box, close) {
 export async function studyPage(id) {
   const path = `/api/v1/studies/${encodeURIComponent(id)}`;
   let study;
+  let trials;
+  const curves = new Map();
   try {
-    study = await get(path);
+    [study, trials] = await Promise.all([get(path), trialsOf(path), readCurves(path, 0, curves)]);
   } catch (problem) {
     if (problem.status === 404) return show(goneBox("study", "/studies", "All studies"));
     throw problem;
@@ -92,7 +156,10 @@ export async function studyPage(id) {
     { text: "Client", width: "8rem", cell: (trial) => trial.client_id, sort: (trial) => trial.client_id },
     { text: "Hyperparameters", width: "minmax(12rem, 1fr)", cell: (trial) => el("span", { class: "small" }, trial.reason || Object.entries(trial.params).map(([name, value]) => `${words(name)} ${textOf(value)}`).join(", ")) },
   ] });
-  const { nodes, update } = views({ path, metric: "value", higher, parameters: studyParameters(study), link: (trial) => `/studies/${encodeURIComponent(id)}?trial=${trial.number}` });
+  const learned = curvesView(higher, open);
+  const steps = rungsOf(study);
+  const rungs = steps.length ? rungsView({ path, metric: "value", higher }, async () => rungScores(steps, curves)) : null;
+  const { nodes, update } = views({ path, metric: "value", higher, parameters: studyParameters(study), link: (trial) => `/studies/${encodeURIComponent(id)}?trial=${trial.number}` }, rungs?.box);
   const about = el("p", { class: "faint" });
   const remove = el("button", { class: "danger small", onclick: async () => {
     if (!(await agree(`Delete the study ${study.name}?`, "Delete it", "Its trials go with it. This can't be undone."))) return;
@@ -106,33 +173,56 @@ export async function studyPage(id) {
   const tell = () => about.replaceChildren(state(study.state), ` ${study.method} · ${study.directions.join(", ")} · ${count(study.trials.done, "trial")} done${study.max_trials ? ` of ${study.max_trials}` : ""}, ${study.trials.running} running, ${study.trials.failed} failed · made ${ago(study.created_at)}`);
   tell();
   show(el("div", { class: "head" }, el("div", {}, el("h1", {}, study.name || id), about), remove),
-    el("div", { class: "even" }, best.box, front ? front.box : el("section", { class: "card" }, el("h2", {}, "Trials"), rows.box)), detail,
+    el("div", { class: "even" }, best.box, front ? front.box : el("section", { class: "card" }, el("h2", {}, "Trials"), rows.box)), detail, learned.box,
     front ? el("section", { class: "card" }, el("h2", {}, "Trials"), rows.box) : "", ...nodes);
 
-  async function load() {
-    const trials = await trialsOf(path);
-    best.set(trials);
-    if (front) front.set(trials);
-    rows.set([...trials].reverse());
-    await update(trials);
-    return trials;
+  async function draw() {
+    const list = trials.map(asTrial);
+    best.set(list);
+    if (front) front.set(list);
+    rows.set([...list].reverse());
+    learned.set(list, curves);
+    if (rungs) await rungs.load(list.map((trial) => ({ ...trial, rungs: steps.length })));
+    return list;
   }
-  const trials = await load();
-  const asked = trials.find((trial) => String(trial.number) === query("trial"));
+  const list = await draw();
+  const asked = list.find((trial) => String(trial.number) === query("trial"));
   if (asked) open(asked);
+  await update(list);
 
+  // A study's trials are told by its clients and have no stream of events: one small answer a second says how many there
+  // are in each state, and only what can have changed is read again. Not while the tab is hidden, and seldom while
+  // nothing runs.
+  const isOver = (trial) => ["done", "failed", "pruned", "forgotten"].includes(trial.state);
+  async function look() {
+    const now = await get(path);
+    const differs = (kinds) => kinds.some((kind) => now.trials[kind] !== study.trials[kind]);
+    const grown = differs(["done", "failed", "running", "pruned", "paused"]);
+    const finished = differs(["done"]);
+    study = now;
+    tell();
+    if (!grown && !(curves.size && study.trials.running)) return;
+    const firstOpen = trials.findIndex((trial) => !isOver(trial));
+    const from = firstOpen < 0 ? trials.length : firstOpen;
+    [trials] = await Promise.all([grown ? trialsSince(path, trials) : trials, readCurves(path, from ? trials[from - 1].number : 0, curves)]);
+    const shown = await draw();
+    if (finished) await update(shown);
+  }
   async function poll() {
+    timer = 0;
     try {
-      const now = document.hidden ? study : await get(path);
-      const grown = ["done", "failed", "running", "pruned", "paused"].some((kind) => now.trials[kind] !== study.trials[kind]);
-      study = now;
-      tell();
-      if (grown) await load();
+      if (!document.hidden) await look();
     } catch (problem) {
       if (problem.status === 404) return show(goneBox("study", "/studies", "All studies"));
     }
-    return setTimeout(poll, POLL_MS);
+    timer = setTimeout(poll, study.trials.running ? POLL_MS : QUIET_MS);
+    return undefined;
   }
-  setTimeout(poll, POLL_MS);
+  let timer = setTimeout(poll, POLL_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !timer) return;
+    clearTimeout(timer);
+    poll();
+  });
   return undefined;
 }

@@ -13,7 +13,7 @@ from selenium.common.exceptions import JavascriptException, StaleElementReferenc
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import axe
 from attune_server import TOP, AttuneServer
@@ -118,6 +118,45 @@ class SearchPages(unittest.TestCase):
     def test_studies(self):
         self.visit("studies", "/studies", "#studies tbody tr")
         self.visit("study", f"/studies/{self.study}", "#best-chart svg .line", "#gp svg .band", "#trials .v-row.failed")
+
+    def test_study_in_steps(self):
+        """A study with rungs: curves and rungs are drawn, and what a client tells is seen without a reload."""
+        page, api = self.browser, self.server
+        study = api.post("/api/v1/studies", {"name": "in steps", "seed": 1, "early_stopping": "asha", "steps": {"min": 1, "max": 9},
+                                             "space": {"rate": {"type": "float", "low": 0, "high": 1}}}).json["id"]
+        path = f"/api/v1/studies/{study}"
+
+        def run_one():
+            trial = api.post(f"{path}/suggest", {"client_id": "one"}).json["trials"][0]
+            for step in range(int(trial["from_step"]) + 1, int(trial["until_step"]) + 1):
+                api.post(f"{path}/trials/{trial['id']}/measure", {"step": step, "value": trial["params"]["rate"] / step})
+
+        def measured():
+            return sum(bool(item["steps"]) for item in api.get(f"{path}/curves").json["items"])
+
+        for _ in range(4):
+            run_one()
+        known = measured()
+        self.visit("study-steps", f"/studies/{study}", "#curves-chart", "#rungs")
+        self.assertIn(f"{known} trials", self.see("#curves-chart").text)
+        while measured() < known + 2:
+            run_one()
+        self.wait(lambda _: f"{known + 2} trials" in page.find_element(By.ID, "curves-chart").text)
+        self.assertEqual(len(page.find_elements(By.CSS_SELECTOR, "[aria-label='Trials at each rung'] tbody tr")), 3)
+        self.no_console_error()
+
+    def test_brush_is_shared(self):
+        """A range that was picked is in the address, and there again for who opens it."""
+        page = self.browser
+        page.get(f"{self.base}/jobs/{self.bayes}/search")
+        self.see("#parallel svg .line")
+        Select(page.find_element(By.NAME, "parallel-axis")).select_by_value("linear.penalty")
+        page.find_element(By.NAME, "parallel-from").send_keys("0.0001")
+        page.find_element(By.NAME, "parallel-to").send_keys("0.1", Keys.ENTER)
+        self.wait(lambda _: "brush=linear.penalty" in page.current_url)
+        told = self.wait(lambda _: next((e.text for e in page.find_elements(By.CSS_SELECTOR, ".plot-note") if " of 6 trials." in e.text), None))
+        page.get(page.current_url)
+        self.wait(lambda _: told in page.find_element(By.ID, "main").text)
 
     def test_compare(self):
         self.visit("compare", f"/compare?jobs={self.bayes},{self.random}", "#compare tbody tr", "#by-trial svg .line", "#by-time svg .line")
