@@ -160,13 +160,16 @@ export async function jobPage(id) {
   let scrolledAt = -Infinity;
   let sorted = [];
   let drawn = "";
+  let gone = false;
   const shown = {};
 
   const feed = jobFeed(id, {
     onChange: () => soon(), onNow: (text) => { now = text; },
     onProblem: (problem) => {
       fault = problem;
+      if (gone) return;
       if (parts && problem instanceof Problem && problem.status === 404) {
+        gone = true;
         feed.stop();
         show(goneBox("job", "/jobs", "All jobs"));
       } else if (problem && parts) draw();
@@ -313,7 +316,7 @@ export async function jobPage(id) {
   document.addEventListener("scroll", () => { scrolledAt = performance.now(); }, { capture: true, passive: true });
   // The clock moves on between events.
   setInterval(() => {
-    if (!hasEnded(feed.job) && !document.hidden) feed.refresh();
+    if (!gone && !hasEnded(feed.job) && !document.hidden) feed.refresh();
   }, 1000);
   return undefined;
 }

@@ -2,7 +2,7 @@
 // it what would run, and the same as a line for a terminal, both as the form stands.
 
 import { all, call, get, Problem } from "./api.js";
-import { back, bytes, copyButton, count, el, number, problemBox, query, seconds, show, title } from "./dom.js";
+import { back, bytes, copyButton, count, el, goneBox, number, problemBox, query, seconds, show, title } from "./dom.js";
 import { curlOf, modelName, requestOf } from "./job_request.js";
 import { spaceTables } from "./job_space.js";
 
@@ -235,7 +235,14 @@ export async function newJobPage() {
     show(el("div", { class: "card narrow" }, el("h1", {}, "New job"), el("p", {}, "There is no dataset yet."), el("p", {}, el("a", { class: "button", href: "/datasets" }, "Upload one first"))));
     return;
   }
-  const dataset = await readyDataset(id);
+  let dataset = null;
+  try {
+    dataset = await readyDataset(id);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    show(goneBox("dataset", "/datasets", "Datasets"));
+    return;
+  }
   if (!dataset) location.replace(`/datasets/${encodeURIComponent(id)}`);
   else show(await formFor(dataset, datasets));
 }

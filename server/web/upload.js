@@ -91,8 +91,8 @@ export function uploadForm(onDone, { drops = true } = {}) {
   let files = [];
   let end = new AbortController();
   const form = el("form", { id: "upload", class: "drop", onsubmit: (event) => { event.preventDefault(); send(); } },
-    el("div", { class: "upload-line" }, el("label", {}, drops ? "Drop a file anywhere on this page, or choose one" : "File", file), el("label", {}, "Name", name), el("div", { class: "actions" }, button, stop)),
-    el("p", { class: "small faint" }, KINDS), chosen, bar, told, out);
+    el("div", { class: "upload-line" }, drops ? el("label", {}, "Drop a file anywhere on this page, or choose one", file) : chosen, el("label", {}, "Name", name), el("div", { class: "actions" }, button, stop)),
+    drops ? [el("p", { class: "small faint" }, KINDS), chosen] : null, bar, told, out);
 
   // True when these files may be one dataset; else it is told why not, and none is chosen.
   function choose(list, problem = refusalOf(list)) {

@@ -11,20 +11,16 @@ import axe
 from every_page_data import MARKUP
 from page_case import PageCase
 
-# What shows that a page has all it will show; {names} are those of the data.
+# What shows that a page has all it will show; {names} are those of the data. Jobs, their search, comparisons and studies are
+# looked at in test_search_pages.py.
 PAGES = (
     ("home", "/", "#jobs tbody tr", "#running, .running"),
     ("datasets", "/datasets", "#datasets tbody tr"),
     ("dataset-table", "/datasets/{table}?target={target}", "#columns tbody tr", "#preview", "#balance"),
     ("dataset-images", "/datasets/{images}", ".class-row img", "#issues p, #issues li"),
-    ("dataset-wide", "/datasets/{wide}", "#columns tbody tr", "#issues p.faint, #issues li"),
     ("new-job", "/jobs/new?dataset={table}", "#plan table"),
     ("new-job-images", "/jobs/new?dataset={images}", "#plan table"),
     ("jobs", "/jobs", "#jobs tbody tr"),
-    ("job", "/jobs/{job}", "#trials .v-row", "#model form#try"),
-    ("trial", "/jobs/{job}?trial=1", "#trial #trial-params"),
-    ("search", "/jobs/{job}/search", "#parallel svg"),
-    ("compare", "/compare?jobs={job},{second}", "#compare tbody tr"),
     ("models", "/models", "#models tbody tr"),
     ("model-report", "/models/every", "#confusion", "#importance svg"),
     ("model-many-classes", "/models/many", "#confusion"),
@@ -32,7 +28,6 @@ PAGES = (
     ("model-drift", "/models/every?view=drift", "#view-panel .card"),
     ("try-table", "/models/every?view=try", "form#try", "#code"),
     ("try-images", "/models/every-images?view=try", ".samples button", ".pad canvas"),
-    ("studies", "/studies", "#studies tbody tr"),
     ("study", "/studies/{study}", "#best-chart svg .line", "#trials .v-row"),
     ("settings-keys", "/settings", "#keys tbody tr"),
     ("settings-webhooks", "/settings?section=webhooks", "#new-webhook"),
@@ -45,11 +40,9 @@ PAGES = (
 )
 # What is folded away or comes after a press is looked at, too.
 OPENED = {
-    "home": lambda test: None,
     "new-job": lambda test: test.unfold("#more summary", "details.space summary"),
     "try-table": lambda test: (test.see("#sample").click(), test.see("#reasons")),
     "try-images": lambda test: (test.see(".samples button").click(), test.see("#prediction .answer")),
-    "model-drift": lambda test: None,
     "docs": lambda test: test.unfold("details.card summary"),
     "dataset-table": lambda test: test.unfold("#issues details summary"),
 }
