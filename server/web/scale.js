@@ -67,7 +67,8 @@ export function scale(axis, values, from, to, most) {
   const back = log ? (value) => 10 ** value : (value) => value;
   let a = forth(low);
   let b = forth(high);
-  if (!(b > a)) {
+  // Ends that differ by rounding alone are the same: ticks between them could not be told apart, nor counted to an end.
+  if (!(b - a > 1e-9 * Math.max(Math.abs(a), Math.abs(b)))) {
     const half = log ? 0.5 : Math.max(Math.abs(a) * 0.05, axis.integer ? 1 : 0.5e-3);
     a -= half;
     b += half;

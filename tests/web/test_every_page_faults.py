@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 import axe
-from every_page_data import FOLDER, MANY_CLASSES, MANY_COLUMNS
+from every_page_data import MANY_CLASSES, MANY_COLUMNS
 from page_case import PageCase
 
 TRIALS = 10_000
@@ -104,11 +104,11 @@ class Faults(PageCase):
             self.wait(lambda _: "/jobs/new?dataset=ds_" in page.current_url)
         finally:
             page.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
-        self.see("#plan table")
+        self.see("#plan [role=alert]")  # all its rows are the same
         self.assertEqual(self.datasets().count("interrupted"), 1)
         self.assertEqual(self.server.get("/api/v1/datasets/" + page.current_url.rsplit("=", 1)[1]).json["rows"], UPLOAD_BYTES // len(line))
         self.assertEqual(os.listdir(os.path.join(self.server.data_dir, "spool")), [])
-        self.quiet("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "503")
+        self.quiet("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "503", "422")
 
     def test_upload_stopped(self):
         path = os.path.join(self.server.data_dir, "stopped.csv")
@@ -179,6 +179,14 @@ class Faults(PageCase):
         self.assertEqual(len(Select(self.see("[name=target]")).options), MANY_COLUMNS)
         self.picture("many-columns")
         self.quiet()
+
+    def test_rounding_is_no_range(self):
+        """Scores that differ in their last bit: the ticks of a scale between them once had no end, and the page stood still."""
+        self.open("/studies", "#studies")
+        ticks = self.browser.execute_async_script("""
+          const done = arguments[0];
+          import("/assets/scale.js").then(({scale}) => done([[0.5207, 0.5207 + 1.2e-16], [-1e9, -1e9 + 1e-7], [0, 0], [3, 4]].map((ends) => scale({kind: "linear"}, ends, 0, 100, 5).ticks.length)));""")
+        self.assertTrue(all(1 <= count <= 12 for count in ticks), ticks)
 
     def test_many_trials(self):
         """10,000 trials (made up on the way from the server): their page is there in a moment and draws few of them."""
