@@ -19,8 +19,8 @@
 #define FAST_IMAGE_US 100.0
 #define TIMES_FASTER 2.0 /* where nothing is that fast */
 /* Of the time there is: no more trials are measured beyond the first, nor is anything built. */
-#define MEASURING_SHARE 0.6
-#define BUILDING_SHARE 0.75
+#define MEASURING_SHARE 0.75
+#define BUILDING_SHARE 0.85
 #define COST_SECONDS 0.02
 #define MARGIN 1.3 /* on what a fit took in the search */
 
@@ -29,7 +29,7 @@ struct candidate
 {
   size_t trial;   /* place in the library */
   double us_bag;  /* of all its folds' models together */
-  double us_once; /* of one model; INFINITY = there can't be another than the bag */
+  double us_once; /* of one model; INFINITY = there is no other than the bag */
   bool once;      /* it is to be one model */
 };
 
@@ -55,39 +55,46 @@ fast_us(const struct finishing *work)
 
 /* ---- one model instead of its folds' ------------------------------------------------------------------ */
 
-/* What comes after its fit takes about what the first report did, twice. */
+/* What comes after its fit takes about what the first report did; its estimate takes no more than there is. */
 static double
 deadline_of(const struct finishing *work)
 {
-  return finish_deadline(work, 2 * work->report_s);
+  return finish_deadline(work, work->report_s);
 }
 
-/* Whether a trial can be fitted again on all rows of its folds in the time there is. */
-static bool
-can_refit(const struct finishing *work, size_t trial)
+/* How one model came about. */
+struct once
+{
+  size_t row_count; /* that it learns from */
+  double seconds;
+  const char *reason; /* why it was not fitted again; NULL = it was */
+};
+
+/* Why a trial can't be fitted again on all rows of its folds; NULL = it can. */
+static const char *
+why_not_again(const struct finishing *work, size_t trial)
 {
   const struct split *split = work->data->split;
   size_t used = 0, held_out = 0;
-  if (split->kind != SPLIT_FOLDS || split->fold_count < 2
-      || (work->data->spec->base.stages > 0 && work->finish->base == NULL))
-    return false;
+  if (work->data->spec->base.stages > 0 && work->finish->base == NULL)
+    return "failed";
   for (size_t row = 0; row < split->row_count; row++)
   {
     used += split->fold_of[row] != SPLIT_UNUSED;
     held_out += split->fold_of[row] == 0;
   }
   double needed_s = MARGIN * tune_refit_seconds(work->library.trials[trial], used, used - held_out);
-  return clock_monotonic_s() + needed_s <= deadline_of(work);
+  return clock_monotonic_s() + needed_s <= deadline_of(work) ? NULL : "time";
 }
 
-/* The first fold's model has the size that one of all rows would have. */
+/* The first fold's model has about the size that one of all rows would have. */
 static enum err
 cost_once(const struct finishing *work, size_t trial, double *us_per_row, struct err_info *info)
 {
   const struct tune_fold_output *fold = &work->library.trials[trial]->folds[0];
   struct model *model = NULL;
   *us_per_row = INFINITY;
-  if (!can_refit(work, trial))
+  if (work->data->split->kind != SPLIT_FOLDS || work->data->split->fold_count < 2)
     return ERR_OK;
   enum err err = model_load(fold->model, fold->model_length, &model, info);
   if (err == ERR_OK)
@@ -96,47 +103,91 @@ cost_once(const struct finishing *work, size_t trial, double *us_per_row, struct
   return err;
 }
 
-/* Fits it on all rows of its folds. What it is given besides was fitted to what its folds' models said of rows they had
- * not seen, and so is its score. */
+/* Fits it on all rows of its folds. */
 static enum err
-build_once(struct finishing *alone, size_t trial, struct buf *bytes, size_t *row_count,
-           struct err_info *info)
+fit_again(const struct finishing *work, size_t trial, struct buf *made, size_t *row_count,
+          struct err_info *info)
 {
-  struct tune_refit refit = {.trial = alone->library.trials[trial],
-                             .base = alone->finish->base,
-                             .deadline_s = deadline_of(alone)};
-  struct buf made = {0};
-  struct model *model = NULL;
+  struct tune_refit refit = {.trial = work->library.trials[trial],
+                             .base = work->finish->base,
+                             .deadline_s = deadline_of(work)};
   size_t *rows = NULL;
-  enum err err = tune_refit_rows(alone->data, false, &rows, row_count);
+  enum err err = tune_refit_rows(work->data, false, &rows, row_count);
   refit.rows = rows;
   refit.row_count = *row_count;
   if (err == ERR_OK)
-    err = tune_refit_run(alone->data, &refit, &made, info);
-  if (err == ERR_OK)
-    err = model_load(made.data, made.length, &model, info);
+    err = tune_refit_run(work->data, &refit, made, info);
+  free(rows);
+  return err;
+}
+
+/* *model ← the model of the trial's typical fold. */
+static enum err
+take_fold(const struct finishing *work, size_t trial, struct model **model, size_t *row_count,
+          struct err_info *info)
+{
+  const struct tune_trial *chosen = work->library.trials[trial];
+  const struct split *split = work->data->split;
+  size_t fold = tune_refit_typical_fold(chosen, split->fold_count);
+  size_t *rows = NULL;
+  enum err err = split_train_rows(split, fold, &rows, row_count);
+  free(rows);
+  if (err != ERR_OK)
+    return err_set(info, err, "out of memory for the fast model");
+  return model_load(chosen->folds[fold].model, chosen->folds[fold].model_length, model, info);
+}
+
+/* One model in the place of its folds': of all rows, or if there is no time for that the model of one fold. What it is
+ * given besides was fitted to what all its folds' models said of rows they had not seen, and so is its score. */
+static enum err
+build_once(struct finishing *alone, size_t trial, struct buf *bytes, struct once *once,
+           struct err_info *info)
+{
+  double start_s = clock_monotonic_s();
+  struct err_info why = {.text = ""};
+  struct buf made = {0};
+  struct model *model = NULL;
+  enum err err = ERR_OK;
+  *once = (struct once){.reason = why_not_again(alone, trial)};
+  if (once->reason == NULL)
+  {
+    err = fit_again(alone, trial, &made, &once->row_count, &why);
+    if (err == ERR_OK)
+      err = model_load(made.data, made.length, &model, &why);
+    if (err != ERR_OK)
+      once->reason = err == ERR_CANCELLED ? "time" : "failed";
+    if (err != ERR_OK && err != ERR_CANCELLED)
+      log_warning("a fast model can't be fitted again, so one fold's is served: %s", why.text);
+  }
+  err = once->reason != NULL ? take_fold(alone, trial, &model, &once->row_count, info) : ERR_OK;
+  once->seconds = clock_monotonic_s() - start_s;
   if (err == ERR_OK)
   {
     finish_choose_single(alone, trial);
     err = finish_keep(alone, model, bytes, info);
   }
   buf_free(&made);
-  free(rows);
   return err;
 }
 
 /* Says in its report what it is. */
 static enum err
-tell_once(json_t *report, size_t row_count, double seconds, struct err_info *info)
+tell_once(json_t *report, const struct once *once, struct err_info *info)
 {
-  json_t *refit = json_pack("{s:b, s:n, s:I, s:n, s:n, s:n, s:f, s:s}", "kept", 1, "reason", "rows",
-                            (json_int_t) row_count, "score", "score_before", "standard_error",
-                            "seconds", seconds, "trained_on", "folds");
+  bool again = once->reason == NULL;
+  json_t *refit =
+    json_pack("{s:b, s:s?, s:I, s:n, s:n, s:n, s:f, s:s}", "kept", again, "reason", once->reason,
+              "rows", (json_int_t) once->row_count, "score", "score_before", "standard_error",
+              "seconds", once->seconds, "trained_on", again ? "folds" : "fold");
   int failed = json_object_set_new(report, "refit", refit);
   failed |= json_array_insert_new(
     json_object_get(report, "warnings"), 0,
-    json_string("This version is one model, fitted again on the rows of all folds to answer fast: "
-                "its score is that of its folds' models on the rows each had not seen."));
+    json_string(again
+                  ? "This version is one model, fitted again on the rows of all folds to answer "
+                    "fast: its score is that of its folds' models on the rows each had not seen."
+                  : "This version is the model of one fold, to answer fast, for it could not be "
+                    "fitted again on all rows: its score is that of all folds' models on the rows "
+                    "each had not seen."));
   return failed == 0 ? ERR_OK : err_set(info, ERR_MEMORY, "out of memory for the report");
 }
 
@@ -208,38 +259,14 @@ estimate_fast(struct finishing *work, const struct fast_trials *fast, struct err
   return err == ERR_OK ? ERR_OK : err_set(info, err, "out of memory for the estimate");
 }
 
-/* Whether its folds' models together are another model than what is served, and a faster one. */
+/* Whether it is another model than what is served. */
 static bool
 is_other(const struct finishing *work, const struct candidate *one)
 {
-  return (work->ensemble || one->trial != work->best)
-         && one->us_bag <= fmax(work->us_per_row / TIMES_FASTER, fast_us(work));
+  return one->once || work->ensemble || one->trial != work->best;
 }
 
 /* ---- the model ---------------------------------------------------------------------------------------- */
-
-/* Its model's bytes; none when one model could not be made and the bag is no other. */
-static enum err
-build_fast(const struct finishing *work, struct finishing *alone, const struct candidate *one,
-           struct buf *bytes, size_t *row_count, struct err_info *info)
-{
-  enum err err = ERR_OK;
-  *row_count = 0;
-  if (one->once)
-  {
-    err = build_once(alone, one->trial, bytes, row_count, info);
-    if (err == ERR_OK)
-      return ERR_OK;
-    log_warning("trial %d can't be fitted again as a fast model: %s",
-                alone->library.trials[one->trial]->number,
-                err == ERR_CANCELLED ? "there was no time" : err_name(err));
-    *row_count = 0;
-    buf_free(bytes);
-    if (!is_other(work, one))
-      return ERR_OK;
-  }
-  return finish_build_single(alone, one->trial, bytes, info);
-}
 
 /* Builds and reports the first of them. */
 static enum err
@@ -247,27 +274,27 @@ make_fast(const struct finishing *work, const struct fast_trials *fast,
           struct tune_outcome *outcome, struct err_info *info)
 {
   struct finishing alone = *work;
-  double start_s = clock_monotonic_s(), seconds;
-  size_t row_count = 0;
+  const struct candidate *first = &fast->list[0];
+  struct once once = {0};
   enum err err = ERR_OK;
   alone.model = NULL;
   alone.settled = (struct tune_settled){0};
   alone.bbc = (struct bbc_result){0};
   alone.bbc_done = false;
   alone.mixed = 0;
-  alone.best = fast->list[0].trial;
+  alone.best = first->trial;
   alone.weights = calloc(work->library.count + 1, sizeof *alone.weights);
   if (alone.weights == NULL)
     err = err_set(info, ERR_MEMORY, "out of memory for the models");
   if (err == ERR_OK)
-    err = build_fast(work, &alone, &fast->list[0], &outcome->model, &row_count, info);
-  seconds = clock_monotonic_s() - start_s;
-  if (err == ERR_OK && alone.model != NULL && work->data->split->kind == SPLIT_FOLDS)
+    err = first->once ? build_once(&alone, first->trial, &outcome->model, &once, info)
+                      : finish_build_single(&alone, first->trial, &outcome->model, info);
+  if (err == ERR_OK && work->data->split->kind == SPLIT_FOLDS)
     err = estimate_fast(&alone, fast, info);
-  if (err == ERR_OK && alone.model != NULL)
+  if (err == ERR_OK)
     err = finish_report(&alone, outcome, info);
-  if (err == ERR_OK && row_count > 0)
-    err = tell_once(outcome->report, row_count, seconds, info);
+  if (err == ERR_OK && first->once)
+    err = tell_once(outcome->report, &once, info);
   model_free(alone.model);
   tune_settled_clear(&alone.settled);
   free(alone.weights);
@@ -288,17 +315,12 @@ finish_fast(const struct finishing *work, struct tune_outcome *outcome, struct e
     err = err_set(info, ERR_MEMORY, "out of memory for the fast model");
   if (err == ERR_OK)
     err = find_fast(work, &fast, info);
-  bool wanted = fast.count > 0 && (fast.list[0].once || is_other(work, &fast.list[0]));
+  bool wanted = fast.count > 0 && is_other(work, &fast.list[0]);
   if (err == ERR_OK && wanted && !is_late(work, BUILDING_SHARE))
   {
     outcome->fast = calloc(1, sizeof *outcome->fast);
     err = outcome->fast != NULL ? make_fast(work, &fast, outcome->fast, info)
                                 : err_set(info, ERR_MEMORY, "out of memory for the fast model");
-  }
-  if (err == ERR_OK && outcome->fast != NULL && outcome->fast->report == NULL)
-  {
-    free(outcome->fast);
-    outcome->fast = NULL;
   }
   free(fast.predictions);
   free(fast.list);

@@ -37,9 +37,8 @@ in_time(void *context, const struct train_progress *progress)
   return clock_monotonic_s() < *deadline_s;
 }
 
-/* The fold whose fit was the best at the median epoch of all; of two, the earlier. */
-static const struct tune_fold_output *
-typical_fit(const struct tune_trial *trial, size_t fold_count)
+size_t
+tune_refit_typical_fold(const struct tune_trial *trial, size_t fold_count)
 {
   for (size_t f = 0; f < fold_count; f++)
   {
@@ -50,9 +49,9 @@ typical_fit(const struct tune_trial *trial, size_t fold_count)
       same += trial->folds[other].best_epoch == epoch;
     }
     if (before <= (fold_count - 1) / 2 && (fold_count - 1) / 2 < before + same)
-      return &trial->folds[f];
+      return f;
   }
-  return &trial->folds[0];
+  return 0;
 }
 
 /* The trial's parameters; where the clock had shortened its schedule, with the epochs that came of it (new
@@ -74,7 +73,8 @@ tune_refit_run(const struct tune_data *data, const struct tune_refit *refit, str
   const struct tune_trial *trial = refit->trial;
   struct train_result trained = {0};
   double deadline_s = refit->deadline_s;
-  const struct tune_fold_output *fit = typical_fit(trial, data->split->fold_count);
+  const struct tune_fold_output *fit =
+    &trial->folds[tune_refit_typical_fold(trial, data->split->fold_count)];
   json_t *params = params_of(trial, fit);
   struct train_request request = {.dataset = data->dataset,
                                   .task = &data->task,

@@ -22,6 +22,9 @@ struct tune_refit
   double deadline_s; /* on the monotonic clock: ERR_CANCELLED when it passes; INFINITY = none */
 };
 
+/* The fold whose fit was the best at the median epoch of all; of two, the first. */
+size_t tune_refit_typical_fold(const struct tune_trial *trial, size_t fold_count);
+
 /* Its seconds on `row_count` rows, by what its fit took on `train_count`; NaN when that is not known. */
 double tune_refit_seconds(const struct tune_trial *trial, size_t row_count, size_t train_count);
 

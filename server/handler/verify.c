@@ -89,11 +89,10 @@ find_version(struct check *check, struct db_conn *conn)
   check->report = view_json(check->version.report);
   const char *trained_on =
     json_get_string(json_object_get(check->report, "refit"), "trained_on", "");
-  if (strcmp(trained_on, "folds") == 0)
+  if (strcmp(trained_on, "folds") == 0 || strcmp(trained_on, "fold") == 0)
     return refuse(check,
-                  "this version is one model fitted again on the rows of all folds to answer fast, "
-                  "so it has seen every row; its score is that of its folds' models, as each trial "
-                  "of the job has it; verify the version that `best` names");
+                  "this version is one model in the place of its folds' to answer fast, and its "
+                  "score is that of those; verify the version that `best` names");
   if (strcmp(trained_on, "all") == 0)
     return refuse(check,
                   "this version was fitted on all rows, those of the report too, so nothing is "

@@ -87,7 +87,7 @@ class Aliases(ApiTest):
         self.assertIn("fitted again on the rows of all folds", reports[fast]["warnings"][0])
         refused = self.api.call("POST", f"/api/v1/models/once/versions/{fast}/verify")
         self.problem(refused, 409, "conflict")
-        self.assertIn("has seen every row", refused.json["detail"])
+        self.assertIn("in the place of its folds'", refused.json["detail"])
         rows = {"rows": [{"x1": -0.5, "x2": 0.5, "x3": 0}], "interval": 0.9}
         value = self.api.post("/api/v1/models/once@fast/predict", rows).json["predictions"][0]
         self.assertAlmostEqual(value["value"], 1.5, delta=0.5)

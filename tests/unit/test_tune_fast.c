@@ -221,7 +221,7 @@ test_once(void **state)
   tune_outcome_clear(&outcome);
 }
 
-/* No time is left to fit again, or how long it took is not known: what the bags allow is done. */
+/* No time is left to fit again, or how long it took is not known: one fold's model is there. */
 static void
 test_once_without_time(void **state)
 {
@@ -237,7 +237,13 @@ test_once_without_time(void **state)
     outputs[0].seconds = seconds[i];
     other.trials[0] = trial;
     struct tune_outcome outcome = finish(&other, 0, 1, (struct tune_finish){.seconds = INFINITY});
-    assert_null(outcome.fast);
+    assert_non_null(outcome.fast);
+    assert_near(outcome.fast->score, outcome.score, 1e-9);
+    const json_t *refit = json_object_get(outcome.fast->report, "refit");
+    assert_false(json_get_bool(refit, "kept", true));
+    assert_string_equal(json_get_string(refit, "reason", ""), "time");
+    assert_string_equal(json_get_string(refit, "trained_on", ""), "fold");
+    assert_int_equal(json_get_integer(refit, "rows", 0), ROWS * 4 / 5);
     tune_outcome_clear(&outcome);
     outcome = finish(&other, 0, 2, (struct tune_finish){.seconds = INFINITY});
     assert_non_null(outcome.fast);
