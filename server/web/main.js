@@ -4,24 +4,28 @@
 import { session, signIn, signOut } from "./api.js";
 import { dropped, el, problemBox, show, title } from "./dom.js";
 
-// An address's parts, "*" for any name, and what shows it. The first that fits is taken.
+// What each page's code imports in turn: filled in when the pages are built in (embed.py), so that a browser asks for all
+// of it at once instead of after reading the one before.
+const NEEDS = {};
+
+// An address's parts, "*" for any name, the code of the page, and what shows it. The first that fits is taken.
 const PAGES = [
-  [["jobs", "new"], async () => (await import("./new_job.js")).newJobPage()],
-  [["jobs", "*", "search"], async (id) => (await import("./explain.js")).jobSearchPage(id)],
-  [["jobs", "*"], async (id) => (await import("./job.js")).jobPage(id)],
-  [["jobs"], async () => (await import("./jobs.js")).jobsPage()],
-  [["compare"], async () => (await import("./compare.js")).comparePage()],
-  [["range-tests", "*"], async (id) => (await import("./range_test.js")).rangeTestPage(id)],
-  [["studies", "*"], async (id) => (await import("./study.js")).studyPage(id)],
-  [["studies"], async () => (await import("./study.js")).studiesPage()],
-  [["datasets", "*"], async (id) => (await import("./datasets.js")).datasetPage(id)],
-  [["datasets"], async () => (await import("./datasets.js")).datasetsPage()],
-  [["models", "*", "try"], async (name) => location.replace(`/models/${encodeURIComponent(name)}?view=try`)],
-  [["models", "*"], async (name) => (await import("./model.js")).modelPage(name)],
-  [["models"], async () => (await import("./models.js")).modelsPage()],
-  [["settings"], async () => (await import("./settings.js")).settingsPage()],
-  [["keys"], async () => (await import("./settings.js")).settingsPage()],
-  [[], async () => (await import("./home.js")).homePage()],
+  [["jobs", "new"], "new_job.js", (page) => page.newJobPage()],
+  [["jobs", "*", "search"], "explain.js", (page, id) => page.jobSearchPage(id)],
+  [["jobs", "*"], "job.js", (page, id) => page.jobPage(id)],
+  [["jobs"], "jobs.js", (page) => page.jobsPage()],
+  [["compare"], "compare.js", (page) => page.comparePage()],
+  [["range-tests", "*"], "range_test.js", (page, id) => page.rangeTestPage(id)],
+  [["studies", "*"], "study.js", (page, id) => page.studyPage(id)],
+  [["studies"], "study.js", (page) => page.studiesPage()],
+  [["datasets", "*"], "datasets.js", (page, id) => page.datasetPage(id)],
+  [["datasets"], "datasets.js", (page) => page.datasetsPage()],
+  [["models", "*", "try"], null, (page, name) => location.replace(`/models/${encodeURIComponent(name)}?view=try`)],
+  [["models", "*"], "model.js", (page, name) => page.modelPage(name)],
+  [["models"], "models.js", (page) => page.modelsPage()],
+  [["settings"], "settings.js", (page) => page.settingsPage()],
+  [["keys"], "settings.js", (page) => page.settingsPage()],
+  [[], "home.js", (page) => page.homePage()],
 ];
 
 function signInPage() {
@@ -66,11 +70,15 @@ function offerSignOut() {
   });
 }
 
+// Begins to load the page's code; returns what shows it.
 function find(parts) {
-  for (const [pattern, open] of PAGES)
-    if (pattern.length === parts.length && pattern.every((word, i) => word === "*" || word === parts[i]))
-      return () => open(...parts.filter((_, i) => pattern[i] === "*"));
-  return null;
+  const found = PAGES.find(([pattern]) => pattern.length === parts.length && pattern.every((word, i) => word === "*" || word === parts[i]));
+  if (!found) return null;
+  const [pattern, file, open] = found;
+  for (const name of (file && NEEDS[file]) || []) document.head.append(el("link", { rel: "modulepreload", href: `/assets/${name}` }));
+  const loading = file ? import(`./${file}`) : Promise.resolve(null);
+  loading.catch(() => { /* told when it is waited for */ });
+  return async () => open(await loading, ...parts.filter((_, i) => pattern[i] === "*"));
 }
 
 // A browser would leave the page for a file that is dropped where none is taken: it begins a dataset instead.
@@ -91,13 +99,13 @@ async function page() {
   markPlace(parts[0]);
   if (location.pathname === "/docs") return (await import("./docs.js")).docsPage();
   if (parts[0] === "sign-in") return signInPage();
+  const open = find(parts);
   if (!(await session())) {
     location.replace(`/sign-in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
     return undefined;
   }
   offerSignOut();
   catchDrops();
-  const open = find(parts);
   if (open) return open();
   title("No such page");
   return show(el("div", { class: "card narrow", id: "no-page" }, el("h1", {}, "There is no such page"), el("p", {}, "The address has a slip, or the page is of another release."),

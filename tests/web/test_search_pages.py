@@ -184,6 +184,10 @@ class SearchPages(unittest.TestCase):
                                         ".map((e) => [e.name, e.transferSize])")
             self.assertTrue(any(name.endswith("/assets/main.js") and size > 1000 for name, size in sizes), sizes)
             self.assertEqual([name for name, _ in sizes if not name.startswith(self.base)], [])
+            # What a module imports is asked for with it, and once.
+            self.assertGreater(page.execute_script("return document.querySelectorAll('link[rel=modulepreload]').length"), 3)
+            scripts = [name for name, size in sizes if name.endswith(".js") and size]
+            self.assertEqual(sorted(scripts), sorted(set(scripts)))
             self.assertLess(sum(size for _, size in sizes), FIRST_LOAD_BYTES, sizes)
             print(f"{path.split('/')[-1] or 'home'}: {sum(size for _, size in sizes)} bytes", flush=True)
 
