@@ -85,7 +85,7 @@ export function importancePlot(report) {
   const list = (report.importance || []).slice(0, IMPORTANT);
   if (!list.length) return null;
   const left = report.importance.length - list.length;
-  return el("section", { class: "card" }, plot({ title: "What matters", id: "importance", note: `How much the score suffers when a column is shuffled, as shares.${left > 0 ? ` ${left} more columns in the report.` : ""}`,
+  return el("section", { class: "card" }, plot({ title: "What matters", id: "importance", note: `How much each column weighs in the model, as shares: by gain in trees, by weight and spread in linear models, by the first layer in networks.${left > 0 ? ` ${left} more columns in the report.` : ""}`,
     height: 40 + ROW_HEIGHT * list.length, x: { label: "share", min: 0 }, y: { kind: "band", values: list.map((one) => one.name) },
     marks: [{ kind: "hbars", points: list.map((one) => [one.importance, one.name]), name: "importance" }] }).box);
 }

@@ -49,19 +49,28 @@ function sliderField(column) {
   };
 }
 
+const named = (column, hint, input) => el("label", { class: "try-field" }, el("span", { class: "name" }, el("span", {}, column.name), el("span", { class: "faint" }, hint)), input);
+
+// Times are UTC, as in the data.
+function dateField(column) {
+  const day = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 10);
+  const input = el("input", { name: `column:${column.name}`, type: "datetime-local", step: 1, value: `${day((column.min + column.max) / 2)}T00:00:00` });
+  const text = (value) => (value.length === 16 ? `${value}:00` : value); // whole minutes come without seconds
+  return { box: named(column, `${day(column.min)} to ${day(column.max)}, UTC`, input), read: () => (input.value ? text(input.value) : undefined),
+    write: (value) => { input.value = typeof value === "string" ? (value.length === 10 ? `${value}T00:00:00` : value.slice(0, 19)) : ""; } };
+}
+
 function textField(column) {
   const numeric = column.type === "numeric";
-  const dated = column.type === "datetime" && Number.isFinite(column.min) && Number.isFinite(column.max);
-  const start = dated ? new Date(500 * (column.min + column.max)).toISOString().slice(0, 10) : "";
-  const hint = dated ? `${new Date(1000 * column.min).toISOString().slice(0, 10)} to ${new Date(1000 * column.max).toISOString().slice(0, 10)}` : "";
-  const input = el("input", { name: `column:${column.name}`, type: numeric ? "number" : "text", step: numeric ? "any" : undefined, value: start, placeholder: "(missing)" });
-  return { box: el("label", { class: "try-field" }, el("span", { class: "name" }, el("span", {}, column.name), el("span", { class: "faint" }, hint)), input),
-    read: () => (input.value === "" ? undefined : numeric ? Number(input.value) : input.value), write: (value) => { input.value = value ?? ""; } };
+  const more = { name: `column:${column.name}`, placeholder: "(missing)" };
+  const input = column.type === "text" ? el("textarea", { ...more, rows: 3 }) : el("input", { ...more, type: numeric ? "number" : "text", step: numeric ? "any" : undefined });
+  return { box: named(column, "", input), read: () => (input.value === "" ? undefined : numeric ? Number(input.value) : input.value), write: (value) => { input.value = value ?? ""; } };
 }
 
 function fieldOf(column) {
   if (column.categories?.length && column.categories.length <= CATEGORIES_MOST) return categoryField(column);
   if (column.type === "numeric" && column.min < column.max) return sliderField(column);
+  if (column.type === "datetime" && Number.isFinite(column.min) && Number.isFinite(column.max)) return dateField(column);
   return textField(column);
 }
 

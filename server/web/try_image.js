@@ -88,7 +88,8 @@ export function imageFields(schema, report, ask) {
   let image = null;
 
   function take(blob) {
-    if (!blob) return;
+    // Drops and pastes reach the fields of a view that was left, too.
+    if (!blob || !root.isConnected) return;
     if (!/^image\/(png|jpeg)$/.test(blob.type)) {
       told.textContent = `${blob.type || "This"} can't be read here: send a PNG or a JPEG.`;
       return;
@@ -108,11 +109,9 @@ export function imageFields(schema, report, ask) {
     if (found) take(found);
   });
   samples(report, row, take);
-  return {
-    box: el("div", {}, el("div", { class: "pad" },
-      el("div", {}, el("label", {}, `Choose, drop or paste an image (it becomes ${schema.width} × ${schema.height})`, file), told, seen),
-      el("div", {}, el("p", { class: "small faint" }, "or draw one"), drawingPad(take))),
-    report?.dataset?.id ? el("div", {}, el("p", { class: "small faint" }, "or take one of the data (the model has learned from them)"), row) : null),
-    body: () => image,
-  };
+  const root = el("div", {}, el("div", { class: "pad" },
+    el("div", {}, el("label", {}, `Choose, drop or paste an image (it becomes ${schema.width} × ${schema.height})`, file), told, seen),
+    el("div", {}, el("p", { class: "small faint" }, "or draw one"), drawingPad(take))),
+    report?.dataset?.id ? el("div", {}, el("p", { class: "small faint" }, "or take one of the data (the model has learned from them)"), row) : null);
+  return { box: root, body: () => image };
 }

@@ -13,6 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 import axe
+import test_views
 from attune_server import Client
 from one_server import server_and_browser
 from page_case import PageCase
@@ -97,7 +98,7 @@ class ModelPage(PageCase):
 
     @classmethod
     def train(cls, name, dataset, target):
-        answer = cls.server.post("/api/v1/jobs", {"dataset": dataset, "target": target, "deploy_as": name, "families": ["linear"],
+        answer = cls.server.post("/api/v1/jobs", {"dataset": dataset, **({"target": target} if target else {}), "deploy_as": name, "families": ["linear"],
                                                   "budget": {"trials": 1}})
         if answer.status != 202:
             raise AssertionError(answer)
@@ -238,6 +239,47 @@ class ModelPage(PageCase):
                     self.assertNotIn("warnings", printed)
         for language, word in (("Go", "http.NewRequest("), ("Java", "HttpRequest.newBuilder(")):
             self.assertIn(word, self.code(language))
+        self.fair()
+
+    def test_code_for_images(self):
+        made = self.train("code-sides", self.upload("sides.zip", test_views.pictures()), None)
+        self.assertEqual(self.server.wait_job(made, 120)["state"], "succeeded")
+        self.open("/models/code-sides?view=try", ".samples button")
+        self.see("#make-key").click()
+        self.see(".flag.ok")
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "image.png"), "wb") as file:
+                file.write(test_views.png(12, lambda x, y: x > 7))
+            for language in self.LANGUAGES:
+                with self.subTest(language):
+                    self.assertRegex(self.run_code(language, self.code(language), folder), r"label['\"]?: ?['\"]right")
+        self.fair()
+
+    # ---- dates and texts ----
+
+    def test_dates_and_texts(self):
+        lines = ["day,said,number,answer"]
+        for i in range(160):
+            lines.append(f'2024-{i % 12 + 1:02}-{i % 28 + 1:02},"{"good fine happy" if i % 2 else "bad poor sad"} word{i} and more words here {i * 7919}",{i % 9},{"yes" if i % 2 else "no"}')
+        made = self.upload("said.csv", "\n".join(lines).encode())
+        types = {column["name"]: column["type"] for column in self.server.get(f"/api/v1/datasets/{made}").json["columns"]}
+        self.assertEqual((types["day"], types["said"]), ("datetime", "text"))
+        self.assertEqual(self.server.wait_job(self.train("said", made, "answer"), 120)["state"], "succeeded")
+        self.open("/models/said?view=try", "#sample")
+        day = self.see("[name='column:day']")
+        self.assertRegex(day.get_attribute("value"), r"^2024-0[67]-\d\dT00:00(:00)?$")
+        text = self.see("[name='column:said']")
+        self.assertEqual(text.tag_name, "textarea")
+        text.send_keys("good fine happy\nhere")
+        self.wait(lambda _: self.text("#prediction .answer") == "yes")
+        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "#prediction .warning"), [])
+        self.assertIn("2024-0", self.code("curl"))
+        self.see("#sample").click()
+        self.wait(lambda _: "In the data answer is" in self.text("#try"))
+        self.assertRegex(day.get_attribute("value"), r"^2024-\d\d-\d\dT00:00(:00)?$")
+        self.browser.execute_script("arguments[0].value = '2031-01-01T00:00:00'; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", day)
+        self.wait(lambda _: "day is above all that was seen" in self.text("#unusual"))
+        self.picture("model-dates")
         self.fair()
 
     def test_code_of_any_row(self):
