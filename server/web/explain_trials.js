@@ -1,7 +1,7 @@
 // What the trials themselves show: importance, each hyperparameter against the score, rungs, and methods side by side.
 
 import { all, get } from "./api.js";
-import { card, el, number, percent, problemBox, table } from "./dom.js";
+import { card, el, number, percent, problemBox, query, setQuery, table } from "./dom.js";
 import { bestSoFar } from "./job_charts.js";
 import { plot } from "./plot.js";
 import { scoreRange } from "./scale.js";
@@ -16,8 +16,8 @@ export function importanceView(source, choose) {
   const chart = plot({ id: "importance", title: "What matters", x: { label: "share of the variance of the score", min: 0 }, y: { kind: "band" }, empty: "…", onpick: (point) => choose(point[1]) });
   const pairs = el("div");
   const out = el("div");
-  const focus = el("select", { name: "focus", onchange: () => load() }, el("option", { value: "1" }, "over the whole space"),
-    el("option", { value: "0.1" }, "to be among the best tenth"), el("option", { value: "0.01" }, "to be among the best hundredth"));
+  const focus = el("select", { name: "focus", onchange: () => { setQuery("focus", focus.value === "1" ? "" : focus.value); load(); } }, el("option", { value: "1" }, "over the whole space"),
+    el("option", { value: "0.1", selected: query("focus") === "0.1" }, "to be among the best tenth"), el("option", { value: "0.01", selected: query("focus") === "0.01" }, "to be among the best hundredth"));
   let names = [];
   let early = source.firstImportance;
 
