@@ -137,6 +137,24 @@ forward_input(size_t lanes, size_t inputs, size_t width, const float *restrict f
   }
 }
 
+/* One input of one row: its waves lie side by side, as vectors of rows would hold one number each. They are summed in
+ * the same order, so the numbers are those of forward_input. */
+static SIMD_INLINE void
+forward_alone(const float *restrict frequency, const float *restrict phase,
+              const float *restrict mix, const float *restrict shift, float v, float *restrict y)
+{
+  float waves[WAVES], sums[MIXED] = {0};
+
+  for (size_t k = 0; k < WAVES; k++)
+    waves[k] = cosine_of(part_of_turn(frequency[k] * v + phase[k] * TURN));
+  for (size_t k = 0; k < WAVES; k++)
+    for (size_t j = 0; j < MIXED; j++)
+      sums[j] += mix[j * WAVES + k] * waves[k];
+  for (size_t j = 0; j < MIXED; j++)
+    y[j] = sums[j] + shift[j];
+  y[MIXED] = v;
+}
+
 static SIMD_INLINE void
 net_embed_forward_body(size_t n, size_t inputs, size_t embedded, const uint32_t *restrict order,
                        const float *restrict w, const float *restrict x, float *restrict y)
@@ -147,7 +165,11 @@ net_embed_forward_body(size_t n, size_t inputs, size_t embedded, const uint32_t 
   for (size_t row = 0; row < n; row += LANES)
   {
     size_t lanes = n - row < LANES ? n - row : LANES;
-    for (size_t e = 0; e < embedded; e++)
+    for (size_t e = 0; e < embedded && lanes == 1; e++)
+      forward_alone(w + at.frequency + e * WAVES, w + at.phase + e * WAVES,
+                    w + at.mix + e * MIXED * WAVES, w + at.shift + e * MIXED,
+                    x[row * inputs + order[e]], y + row * width + e * OUT);
+    for (size_t e = 0; e < embedded && lanes > 1; e++)
       forward_input(lanes, inputs, width, w + at.frequency + e * WAVES, w + at.phase + e * WAVES,
                     w + at.mix + e * MIXED * WAVES, w + at.shift + e * MIXED,
                     x + row * inputs + order[e], y + row * width + e * OUT);

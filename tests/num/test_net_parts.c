@@ -205,6 +205,36 @@ test_embedding(void **state)
   free(w);
 }
 
+/* Rows are computed side by side or alone; to the bit the same. */
+static void
+test_embedding_of_one_row(void **state)
+{
+  enum
+  {
+    TOGETHER = 19
+  };
+  (void) state;
+  const uint32_t order[INPUTS] = {5, 0, 3, 1, 4, 2};
+  float w[4096], x[TOGETHER * INPUTS], all[TOGETHER * INPUTS * NET_EMBED_OUT],
+    one[INPUTS * NET_EMBED_OUT];
+  struct rng rng;
+  assert_true(net_embed_params(INPUTS) <= sizeof w / sizeof *w);
+  net_embed_init(INPUTS, 3.0f, 5, w);
+  rng_init(&rng, 3, 4);
+  for (size_t i = 0; i < TOGETHER * INPUTS; i++)
+    x[i] = (float) rng_normal(&rng) * (i % 7 == 0 ? 1e6f : 1.0f);
+  for (size_t embedded = 2; embedded <= INPUTS; embedded += 2)
+  {
+    size_t width = embedded * NET_EMBED_OUT + INPUTS - embedded;
+    net_embed_forward(TOGETHER, INPUTS, embedded, order, w, x, all);
+    for (size_t row = 0; row < TOGETHER; row++)
+    {
+      net_embed_forward(1, INPUTS, embedded, order, w, x + row * INPUTS, one);
+      assert_memory_equal(one, all + row * width, width * sizeof *one);
+    }
+  }
+}
+
 /* Sums of standard deviation 1 before the bias; biases within the sums; a constant unit does no harm. */
 static void
 test_start(void **state)
@@ -374,10 +404,10 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_gradients),  cmocka_unit_test(test_check_can_fail),
-    cmocka_unit_test(test_embedding),  cmocka_unit_test(test_start),
-    cmocka_unit_test(test_export),     cmocka_unit_test(test_bf16),
-    cmocka_unit_test(test_bad_shapes),
+    cmocka_unit_test(test_gradients), cmocka_unit_test(test_check_can_fail),
+    cmocka_unit_test(test_embedding), cmocka_unit_test(test_embedding_of_one_row),
+    cmocka_unit_test(test_start),     cmocka_unit_test(test_export),
+    cmocka_unit_test(test_bf16),      cmocka_unit_test(test_bad_shapes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
