@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -343,6 +344,16 @@ http_wake_parked(struct http_parked *parked, bool gone)
 
 /* ---- on the event threads -------------------------------------------------------------------------- */
 
+/* What could not be decoded, for its own fault or for want of memory. */
+static void
+refuse_text(struct http_request *req, const char *detail)
+{
+  if (errno == ENOMEM)
+    http_reply_busy(req, E_UNAVAILABLE, 1);
+  else
+    http_reply_error(req, E_BAD_PATH, detail);
+}
+
 static void
 read_head(struct http_exchange *exchange)
 {
@@ -371,10 +382,10 @@ read_head(struct http_exchange *exchange)
   {
   case HTTP_MATCH_FOUND:
     if (!http_query_read(exchange))
-      http_reply_error(req, E_BAD_PATH, "The query is not percent-encoded UTF-8.");
+      refuse_text(req, "The query is not percent-encoded UTF-8.");
     break;
   case HTTP_MATCH_BAD_PATH:
-    http_reply_error(req, E_BAD_PATH, NULL);
+    refuse_text(req, NULL);
     break;
   case HTTP_MATCH_NO_PATH:
     if (strncmp(exchange->path, "/api/", 5) == 0)

@@ -171,18 +171,18 @@ size_t http_daemon_open(const struct http_daemon *daemon);
 /* Gives the database connection of the request back. */
 void http_request_release_db(struct http_request *req);
 
-/* http_request.c: decodes the query parameters; false when one is malformed. */
+/* http_request.c: decodes the query parameters; false when one is malformed, or with errno ENOMEM for want of memory. */
 bool http_query_read(struct http_exchange *exchange);
 
 /* http_path.c: "%2F" and the like. Decodes a segment or a query part into the arena; NULL when it is not
- * allowed (bad escape, bad UTF-8, NUL; in a path also '/', "." and ".."). */
+ * allowed (bad escape, bad UTF-8, NUL; in a path also '/', "." and ".."), or with errno ENOMEM for want of memory. */
 const char *http_decode(struct arena *arena, const char *text, size_t length, bool is_path);
 
 /* http_route.c: finds the route of a raw path and fills args. */
 enum http_match
 {
   HTTP_MATCH_FOUND,
-  HTTP_MATCH_BAD_PATH,
+  HTTP_MATCH_BAD_PATH, /* or, with errno ENOMEM, out of memory */
   HTTP_MATCH_NO_PATH,
   HTTP_MATCH_NO_METHOD /* *allow lists those there are */
 };

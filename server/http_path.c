@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -23,6 +24,7 @@ http_decode(struct arena *arena, const char *text, size_t length, bool is_path)
 {
   char *out = arena_alloc(arena, length + 1);
   size_t size = 0;
+  errno = out ? EINVAL : ENOMEM;
   if (!out)
     return NULL;
   for (size_t i = 0; i < length; i++)

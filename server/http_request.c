@@ -3,6 +3,7 @@
 #include "server/http_internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,12 +252,13 @@ take_query(void *context, enum MHD_ValueKind kind, const char *name, const char 
     value = "";
   if (!exchange->query)
     exchange->query = arena_array(arena, QUERY_MAX, sizeof *exchange->query);
+  errno = exchange->query ? EINVAL : ENOMEM;
   reader->bad = !exchange->query || exchange->query_count == QUERY_MAX;
   if (reader->bad)
     return MHD_NO;
   struct http_name_value *item = &exchange->query[exchange->query_count++];
   item->name = http_decode(arena, name, strlen(name), false);
-  item->value = http_decode(arena, value, strlen(value), false);
+  item->value = item->name ? http_decode(arena, value, strlen(value), false) : NULL;
   reader->bad = !item->name || !item->value;
   return reader->bad ? MHD_NO : MHD_YES;
 }

@@ -2,6 +2,7 @@
 
 #include "server/http_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -328,6 +329,8 @@ fill_args(const char *pattern, const char *path, struct arena *arena, struct htt
     size_t closing = strcspn(want, "}"), ending = want_length - closing - 1;
     arg->name = arena_strndup(arena, want + 1, closing - 1);
     arg->value = http_decode(arena, have, have_length - ending, true);
+    if (!arg->name)
+      errno = ENOMEM;
     if (!arg->name || !arg->value)
       return false;
   }
@@ -340,6 +343,7 @@ path_is_legal(const char *path, struct arena *arena)
 {
   const char *segment;
   size_t length;
+  errno = EINVAL;
   while (next_segment(&path, &segment, &length))
     if (!http_decode(arena, segment, length, true))
       return false;
