@@ -54,13 +54,14 @@ db_curve_list_study(struct db_conn *conn, const char *tenant_id, const char *stu
                     struct db_curve_measure **measures, size_t *count)
 {
   static const struct db_statement there = {"curve_study_there",
-                                            "SELECT 1 FROM study WHERE tenant_id = $1 AND id = $2"};
+                                            "SELECT 1 FROM study WHERE tenant_id = $1 AND id = $2"
+                                            " AND deleted_at IS NULL"};
   static const struct db_statement list = {
     "curve_list_study",
     "SELECT t.number, t.id, t.state, m.step, m.value FROM"
     " (SELECT t.study_id, t.id, t.number, t.state, t.measures FROM study_trial t"
-    "   JOIN study s ON s.id = t.study_id WHERE s.tenant_id = $1 AND s.id = $2 AND t.number > $3"
-    "   ORDER BY t.number LIMIT $4) t"
+    "   JOIN study s ON s.id = t.study_id WHERE s.tenant_id = $1 AND s.id = $2"
+    "   AND s.deleted_at IS NULL AND t.number > $3 ORDER BY t.number LIMIT $4) t"
     " LEFT JOIN LATERAL (SELECT l.seq, l.step, l.told[1] AS value, row_number() OVER (ORDER BY"
     "   l.seq) AS at, count(*) OVER () AS count FROM study_log l WHERE t.measures > 0"
     "   AND l.study_id = t.study_id AND l.number = t.number AND l.kind = 'measure') m"

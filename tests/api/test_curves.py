@@ -56,6 +56,8 @@ class Curves(ApiTest):
         self.assertEqual([item["steps"] for item in items], [list(range(1, 9 * turn + 1)) for turn in range(3)])
         self.assertEqual(items[1]["values"], [1 / step for step in range(1, 10)])
         self.problem(self.api.get("/api/v1/studies/st_none/curves"), 404, "study_not_found")
+        self.assertEqual(self.api.call("DELETE", path).status, 204)
+        self.problem(self.api.get(f"{path}/curves"), 404, "study_not_found")
 
 
 if __name__ == "__main__":
