@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "server/names.h"
 
 bool
 list_page_read(struct http_request *req, struct list_page *page)
@@ -36,6 +37,14 @@ list_page_number(struct http_request *req, const struct list_page *page, int64_t
     return true;
   http_reply_error(req, E_BAD_CURSOR, NULL);
   return false;
+}
+
+bool
+version_of_path(struct http_request *req, int *version)
+{
+  const char *text = http_arg(req, "version");
+  *version = *text ? version_parse(text) : 0;
+  return !*text || *version > 0;
 }
 
 void

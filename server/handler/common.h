@@ -31,6 +31,10 @@ void reply_page(struct http_request *req, const struct list_page *page, enum db_
 void reply_fault(struct http_request *req, enum error_code code, const char *pointer,
                  const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* The version that a path names; *version is 0 where it names none, and the alias `best` is meant. False when what
+ * stands there is no version. */
+bool version_of_path(struct http_request *req, int *version);
+
 /* Replies for a failed step that is none of the caller's input: ERR_UNAVAILABLE and ERR_TIMEOUT → 503,
  * ERR_IO on a full disk → 507, the others → 500, logged. */
 void reply_failure(struct http_request *req, const struct err_info *info);

@@ -9,7 +9,6 @@
 #include "server/dataset_cache.h"
 #include "server/handler/common.h"
 #include "server/json_view.h"
-#include "server/names.h"
 #include "sql/db_confusion.h"
 #include "sql/db_dataset.h"
 
@@ -17,11 +16,10 @@
 static bool
 read_cell(struct http_request *req, struct db_conn *conn, struct db_confusion *cell)
 {
-  const char *text = http_arg(req, "version");
-  int version = *text ? version_parse(text) : 0;
+  int version;
   enum db_status status = DB_NONE;
 
-  if (!*text || version > 0)
+  if (version_of_path(req, &version))
     status =
       db_confusion_get(conn, req->tenant_id, http_arg(req, "model"), version,
                        http_query(req, "true"), http_query(req, "predicted"), req->arena, cell);

@@ -7,7 +7,6 @@
 #include "server/handler/common.h"
 #include "server/json_view.h"
 #include "server/model_cache.h"
-#include "server/names.h"
 #include "sql/db_alias.h"
 #include "sql/db_dataset.h"
 #include "sql/db_model.h"
@@ -50,11 +49,10 @@ handle_models_list(struct http_request *req)
 static bool
 find_version(struct http_request *req, struct db_conn *conn, struct db_model_version *row)
 {
-  const char *text = http_arg(req, "version");
-  int version = *text ? version_parse(text) : 0;
+  int version;
   enum db_status status = DB_NONE;
 
-  if (!*text || version > 0)
+  if (version_of_path(req, &version))
     status =
       db_model_get(conn, req->tenant_id, http_arg(req, "model"), version, NULL, req->arena, row);
   if (status == DB_ROWS)
