@@ -8,12 +8,14 @@ const RETRY_MS = 1500;
 const LARGE = 1e8;
 const AWAY = new Set([0, 502, 503, 504]); // nothing was stored; 0: the connection broke
 
+const IMAGES = [/\.(jpe?g|png|gif|webp|bmp|tiff?|heic|svg)$/i, "one image, not a dataset", "Put the images into one folder for each class and zip those."];
+
 // Files that are no dataset, told before hundreds of megabytes have gone out. What is not listed the server looks at.
 const REFUSED = [
   [/\.(xlsx?|xlsm|ods|numbers)$/i, "a workbook", "Save the sheet as CSV and upload that."],
   [/\.(jsonl?|ndjson|parquet|feather|arrow|avro|orc|npy|npz|pkl|mat|h5|hdf5|sqlite|db)$/i, "not a CSV", "Write it as CSV and upload that."],
   [/\.(pdf|docx?|odt|pptx?|html?|xml|exe|mp[34]|mov|avi|wav)$/i, "no table and no archive of images", "Upload a CSV, or a zip with one folder of images for each class."],
-  [/\.(jpe?g|png|gif|webp|bmp|tiff?|heic|svg)$/i, "one image, not a dataset", "Put the images into one folder for each class and zip those."],
+  IMAGES,
   [/\.(7z|rar)$/i, "an archive that can't be read here", "Pack it as zip or tar."],
 ];
 
@@ -29,9 +31,9 @@ export function partsOf(files) {
 export function refusalOf(files) {
   const parts = new Set(partsOf(files).map(([part]) => part));
   if (files.length > 1 && parts.size === 1) {
-    const images = files.every((file) => REFUSED[3][0].test(file.name));
+    const images = files.every((file) => IMAGES[0].test(file.name));
     return { message: `These are ${files.length} files, and one dataset is made of one. Nothing was sent.`,
-      hint: images ? REFUSED[3][2] : "Drop them one after the other, or put their rows into one file. Two IDX files go together when their names say which has the images and which the labels." };
+      hint: images ? IMAGES[2] : "Drop them one after the other, or put their rows into one file. Two IDX files go together when their names say which has the images and which the labels." };
   }
   for (const file of files) {
     const found = parts.size === 1 && REFUSED.find(([names]) => names.test(file.name));
