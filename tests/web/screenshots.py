@@ -5,9 +5,7 @@ usage: ATTUNE_BUILD=build tests/web/screenshots.py [FOLDER]     (default: api-do
 """
 
 import os
-import shutil
 import sys
-import tempfile
 import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), *more) for more in ((), ("..", "harness"))]
@@ -16,8 +14,8 @@ from selenium.common.exceptions import StaleElementReferenceException  # noqa: E
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-from attune_server import TOP, AttuneServer  # noqa: E402
-from test_walk import browser  # noqa: E402
+from attune_server import TOP  # noqa: E402
+from one_server import server_and_browser  # noqa: E402
 
 SECONDS = 45
 
@@ -35,7 +33,6 @@ def take(server, page, folder):
         time.sleep(1)  # for what moves to come to rest
         page.save_screenshot(os.path.join(folder, name + ".png"))
 
-    page.get(server.sign_in_link())
     see("header nav")
     with open(os.path.join(TOP, "tests", "data", "iris.csv"), "rb") as file:
         dataset = server.upload("/api/v1/datasets", [("file", "iris.csv", file.read())]).json["id"]
@@ -54,17 +51,9 @@ def take(server, page, folder):
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(TOP, "api-docs")
-    profile = tempfile.mkdtemp(prefix="attune-chromium-")
-    try:
-        with AttuneServer() as server:
-            page = browser(profile)
-            try:
-                page.set_window_size(1280, 1250)
-                take(server, page, folder)
-            finally:
-                page.quit()
-    finally:
-        shutil.rmtree(profile, True)
+    server, page = server_and_browser()
+    page.set_window_size(1280, 1250)
+    take(server, page, folder)
 
 
 if __name__ == "__main__":

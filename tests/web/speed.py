@@ -5,18 +5,16 @@ usage: ATTUNE_BUILD=build tests/web/speed.py [--plain] [WORD…]     (--plain: w
 """
 
 import os
-import shutil
 import statistics
 import sys
-import tempfile
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), *more) for more in ((), ("..", "harness"))]
 
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-from attune_server import TOP, AttuneServer  # noqa: E402
-from test_walk import browser  # noqa: E402
+from attune_server import TOP  # noqa: E402
+from one_server import server_and_browser  # noqa: E402
 
 TURNS = 3
 CPU_TIMES, BITS, DELAY_MS = 4, 10e6, 40
@@ -90,8 +88,6 @@ def visit(page, base, path, selectors):
 def measure(server, page, words, plain):
     base = f"http://127.0.0.1:{server.port}"
     pages = [one for one in make(server) if not words or any(word in one[0] for word in words)]
-    page.get(server.sign_in_link())
-    WebDriverWait(page, 60, 0.1).until(lambda _: page.find_elements(By.ID, "jobs"))
     page.execute_cdp_cmd("Network.enable", {})
     if not plain:
         page.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": CPU_TIMES})
@@ -111,16 +107,8 @@ def measure(server, page, words, plain):
 
 def main():
     words = [word for word in sys.argv[1:] if word != "--plain"]
-    profile = tempfile.mkdtemp(prefix="attune-chromium-")
-    try:
-        with AttuneServer() as server:
-            page = browser(profile)
-            try:
-                measure(server, page, words, "--plain" in sys.argv)
-            finally:
-                page.quit()
-    finally:
-        shutil.rmtree(profile, True)
+    server, page = server_and_browser()
+    measure(server, page, words, "--plain" in sys.argv)
 
 
 if __name__ == "__main__":
