@@ -2,7 +2,7 @@
 
 import { count, number } from "./dom.js";
 import { plot } from "./plot.js";
-import { scoreRange } from "./scale.js";
+import { beyondNote, scoreRange } from "./scale.js";
 import { higherIsBetter, words } from "./space.js";
 
 const CURVES = 60; // each drawn by itself, with its own text
@@ -32,9 +32,10 @@ export function bestChart(onpick) {
     const dot = (trial) => [trial.number, trial.metric, `Trial ${trial.number}, ${trial.family}, ${trial.state}\n${words(metric)} ${number(trial.metric)}`];
     if (best.length && list.length) best.push([list[list.length - 1].number, best[best.length - 1][1]]);
     const last = best.length ? best[best.length - 1][1] : null;
+    const range = scoreRange(done.map((trial) => trial.metric), higher);
     chart.set({
-      y: { label: words(metric), ...scoreRange(done.map((trial) => trial.metric), higher) },
-      note: last === null ? "" : `${words(metric)} ${number(last)} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better.`,
+      y: { label: words(metric), ...range },
+      note: last === null ? "" : `${words(metric)} ${number(last)} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better. ${beyondNote([...done, ...pruned].map((trial) => trial.metric), range)}`.trim(),
       marks: [
         { kind: "dots", points: pruned.map(dot), style: "dim", size: 5, name: "stopped early" },
         { kind: "dots", points: beyond.map(dot), style: "s2", size: 6, name: "beyond the limits" },
@@ -88,9 +89,10 @@ export function curvesChart(onpick) {
     const marks = [...groups(curves.filter((curve) => !single.has(curve))), ...[...single].map((curve) => lineOf(curve, isBest(curve)))];
     marks.sort((a, b) => a.order - b.order);
     const values = curves.flatMap(({ points }) => points.map(([, value]) => value));
+    const range = scoreRange(values, !asLoss && higherIsBetter(metric));
     chart.set({
-      y: { label: `validation ${asLoss ? "loss" : words(metric)}`, ...scoreRange(values, !asLoss && higherIsBetter(metric)) },
-      note: [curves.length ? `The first fit of ${curves.length === 1 ? "one trial" : `each of ${curves.length} trials`}; those stopped early are grey.` : "",
+      y: { label: `validation ${asLoss ? "loss" : words(metric)}`, ...range },
+      note: [curves.length ? `The first fit of ${curves.length === 1 ? "one trial" : `each of ${curves.length} trials`}; those stopped early are grey.` : "", beyondNote(values, range),
         left.length ? `Of ${left.length === 1 ? "trial" : "trials"} ${left.slice(0, 8).join(", ")}${left.length > 8 ? ", …" : ""} only the loss is known: choose one below to see it.` : ""]
         .filter(Boolean).join(" "),
       marks,

@@ -98,3 +98,8 @@ export function scoreRange(values, higherIsBetter) {
   if (higherIsBetter) return low > sorted[0] ? { min: low - 0.05 * spread } : {};
   return high < sorted[sorted.length - 1] ? { max: high + 0.05 * spread } : {};
 }
+
+// What a chart on such an axis has to say: that some values are not where they are drawn. "" where all are.
+export function beyondNote(values, { min = -Infinity, max = Infinity }) {
+  return finite(values).some((value) => value < min || value > max) ? "What is worse than the axis shows lies on its edge." : "";
+}

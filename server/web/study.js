@@ -6,7 +6,7 @@ import { rungsView } from "./explain_trials.js";
 import { trialsOf, trialsSince, views } from "./explain.js";
 import { bestSoFar } from "./job_charts.js";
 import { plot } from "./plot.js";
-import { scoreRange } from "./scale.js";
+import { beyondNote, scoreRange } from "./scale.js";
 import { studyParameters, textOf, words } from "./space.js";
 import { virtualTable } from "./virtual.js";
 
@@ -62,8 +62,10 @@ function curvesView(higher, open) {
     for (const mark of [...marks]) if (mark.points?.length === 1) marks.push({ ...mark, kind: "dots", size: 5, unlisted: true });
     marks.sort((a, b) => a.order - b.order);
     const whole = known.every((trial) => curves.get(trial.number).every(([step]) => Number.isInteger(step)));
-    chart.set({ marks, x: { label: "step", integer: whole }, y: { label: "value", ...scoreRange(known.flatMap((trial) => curves.get(trial.number).map(([, value]) => value)), higher) },
-      note: `What was measured of ${count(known.length, "trial")}; those stopped early are grey.` });
+    const values = known.flatMap((trial) => curves.get(trial.number).map(([, value]) => value));
+    const range = scoreRange(values, higher);
+    chart.set({ marks, x: { label: "step", integer: whole }, y: { label: "value", ...range },
+      note: `What was measured of ${count(known.length, "trial")}; those stopped early are grey. ${beyondNote(values, range)}`.trim() });
   } };
 }
 
@@ -97,7 +99,9 @@ function bestView(higher) {
     const infeasible = list.filter((trial) => trial.feasible === false && Number.isFinite(trial.metric));
     const best = bestSoFar(done, higher);
     const dot = (trial) => [trial.number, trial.metric, `Trial ${trial.number}\nvalue ${number(trial.metric)}`];
-    chart.set({ y: { label: "value", ...scoreRange(done.map((trial) => trial.metric), higher) }, note: best.length ? `${number(best[best.length - 1][1])} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better.` : "",
+    const range = scoreRange(done.map((trial) => trial.metric), higher);
+    chart.set({ y: { label: "value", ...range },
+      note: best.length ? `${number(best[best.length - 1][1])} after ${count(done.length, "trial")}; ${higher ? "higher" : "lower"} is better. ${beyondNote([...done, ...infeasible].map((trial) => trial.metric), range)}`.trim() : "",
       marks: [{ kind: "dots", points: infeasible.map(dot), style: "s2", size: 6, name: "breaks a constraint" }, { kind: "dots", points: done.map(dot), style: "s3", size: 6, name: "trial" },
         { kind: "step", points: best, style: "s1", name: "best so far", quiet: true }].filter((mark) => mark.points.length) });
   } };
