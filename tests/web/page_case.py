@@ -59,19 +59,19 @@ class PageCase(unittest.TestCase):
         """Writes over what the field with the focus has."""
         ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).send_keys(text).perform()
 
-    def held(self):
-        """(the element with the focus, whether that can be seen)."""
+    def held(self, selector="*"):
+        """(the element with the focus, whether that can be seen, whether it fits the selector, how it begins)."""
         return self.browser.execute_script("""
           const held = document.activeElement, look = getComputedStyle(held), frame = held.getBoundingClientRect();
           const inside = frame.bottom > 0 && frame.top < innerHeight && frame.right > 0 && frame.left < innerWidth;
-          return [held, held !== document.body && inside && look.outlineStyle !== "none" && parseFloat(look.outlineWidth) >= 1];""")
+          return [held, held !== document.body && inside && look.outlineStyle !== "none" && parseFloat(look.outlineWidth) >= 1,
+            held.matches(arguments[0]), held.outerHTML.slice(0, 200)];""", selector)
 
     def tab_to(self, selector, most=90):
         """Presses Tab until what has the focus fits the selector; on the way each stop shows that it has the focus."""
         for _ in range(most):
             self.press(Keys.TAB)
-            element, seen = self.held()
-            fits, words = self.browser.execute_script("return [arguments[0].matches(arguments[1]), arguments[0].outerHTML.slice(0, 200)]", element, selector)
+            element, seen, fits, words = self.held(selector)
             # After the last one the focus leaves the page for a moment.
             self.assertTrue(seen or words.startswith("<body"), f"the focus is not seen on {words}")
             if fits:
@@ -80,4 +80,4 @@ class PageCase(unittest.TestCase):
 
     def focus_on(self, selector):
         """Waits until the focus is on such an element, and can be seen there."""
-        self.wait(lambda page: page.execute_script("return document.activeElement.matches(arguments[0])", selector) and self.held()[1])
+        self.wait(lambda _: all(self.held(selector)[1:3]))

@@ -92,11 +92,12 @@ class Keyboard(PageCase):
         served = self.server.get("/api/v1/models/every").json["aliases"]["best"]
         self.tab_to("#rollback-best")
         self.press(Keys.SPACE)
-        self.wait(lambda _: self.server.get("/api/v1/models/every").json["aliases"]["best"] != served)
+        other = self.wait(lambda _: next((best for best in [self.server.get("/api/v1/models/every").json["aliases"]["best"]] if best != served), None))
         self.wait(lambda _: f"Back to version {served}" in self.see("#rollback-best").text)
         self.focus_on("#rollback-best")
         self.press(Keys.ENTER)
         self.wait(lambda _: self.server.get("/api/v1/models/every").json["aliases"]["best"] == served)
+        self.wait(lambda _: f"Back to version {other}" in self.see("#rollback-best").text)  # what is drawn anew by then
         self.tab_to("#new-alias [name=alias]")
         self.press("by-keyboard", Keys.ENTER)
         self.wait(lambda _: "by-keyboard → version" in self.see("#aliases").text)
