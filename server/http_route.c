@@ -235,6 +235,7 @@ const struct http_route http_routes[] = {
   ROUTE(GET, "/jobs/{job}", "web.job", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/jobs/{job}/search", "web.search", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/compare", "web.compare", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
+  ROUTE(GET, "/compare/models", "web.compare_models", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/range-tests/{range_test}", "web.range_test", handle_web_page,
         HTTP_PUBLIC | HTTP_FAST, 0),
   ROUTE(GET, "/studies", "web.studies", handle_web_page, HTTP_PUBLIC | HTTP_FAST, 0),

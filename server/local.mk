@@ -58,6 +58,9 @@ web_files = \
   server/web/api.js \
   server/web/audit.js \
   server/web/compare.js \
+  server/web/compare_jobs.js \
+  server/web/compare_models.js \
+  server/web/compare_parts.js \
   server/web/contour.js \
   server/web/dataset_columns.js \
   server/web/dataset_images.js \

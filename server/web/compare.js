@@ -1,112 +1,79 @@
-// Jobs side by side: facts, the best score over trials and over time, and which hyperparameters won. ?jobs=ID,ID,…
+// Side by side: jobs at /compare?jobs=ID,ID,…, models at /compare/models?models=NAME,NAME@VERSION,…
 
 import { all, get } from "./api.js";
-import { bytes, card, el, number, problemBox, query, seconds, setQuery, show, state, table, title } from "./dom.js";
-import { trialsOf } from "./explain.js";
-import { bestSoFar } from "./job_charts.js";
-import { plot } from "./plot.js";
-import { higherIsBetter, textOf, words } from "./space.js";
+import { jobsView, loadJob } from "./compare_jobs.js";
+import { loadModel, modelsView } from "./compare_models.js";
+import { el, number, problemBox, query, setQuery, show, title } from "./dom.js";
+import { words } from "./space.js";
 
 const MOST = 6;
-const STYLES = ["s1", "s2", "s3", "s4", "s5", "s6"];
+const LISTED = 300;
 
-async function load(id) {
-  const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
-  const job = await get(path);
-  const [trials, model] = await Promise.all([trialsOf(path), job.model ? get(`/api/v1/models/${encodeURIComponent(job.model.name)}/versions/${job.model.version}`).catch(() => null) : null]);
-  trials.sort((a, b) => a.number - b.number);
-  return { job, trials, model };
+// What can be chosen: [{id, name, about}].
+async function jobChoices() {
+  const jobs = await all("/api/v1/jobs", LISTED);
+  return jobs.map((job) => ({ id: job.id, name: job.name || job.id, about: `${job.best ? number(job.best.value) : "–"} ${words(job.metric || "")}, ${job.state}` }));
 }
 
-// A cell is marked when it is the best of its row.
-function row(name, items, value, text, better) {
-  const values = items.map(value);
-  const known = values.filter(Number.isFinite);
-  const best = better && new Set(known).size > 1 ? (better > 0 ? Math.max(...known) : Math.min(...known)) : null;
-  return el("tr", {}, el("th", { scope: "row" }, name), values.map((item) => el("td", {}, best !== null && item === best ? el("strong", { title: "the best of the row" }, text(item), " ✓") : text(item))));
+// Each model, and its versions as far as some of them are asked for.
+async function modelChoices(chosen) {
+  const models = await all("/api/v1/models", LISTED);
+  const about = (model) => `${number(model.score)} ${words(model.metric)}, ${model.family || ""}`;
+  const open = new Set([...chosen].map((asked) => asked.split("@")[0]));
+  const lists = await Promise.all(models.map(async (model) => {
+    const item = { id: model.name, name: model.name, about: about(model) };
+    if (!open.has(model.name)) return [item];
+    const { versions } = await get(`/api/v1/models/${encodeURIComponent(model.name)}`);
+    return [item, ...versions.slice(0, LISTED).map((one) => ({ id: `${one.name}@${one.version}`, name: `${one.name}@${one.version}`, about: about(one) }))];
+  }));
+  return lists.flat();
 }
 
-function facts(items) {
-  const same = new Set(items.map(({ job }) => job.metric)).size === 1;
-  const sign = higherIsBetter(items[0].job.metric) ? 1 : -1;
-  const plain = (text) => (text === null || text === undefined || text === "" ? "–" : String(text));
-  const head = el("tr", {}, el("td", {}), items.map(({ job }) => el("th", { scope: "col" }, el("a", { href: `/jobs/${encodeURIComponent(job.id)}` }, job.name || job.id))));
-  const rows = [
-    row("State", items, ({ job }) => job.state, (name) => state(name)),
-    row(same ? `Best ${words(items[0].job.metric)} (validation)` : "Best score (validation)", items, ({ job }) => job.best?.value ?? NaN, (value) => number(value), same ? sign : 0),
-    row("Score of its model (report rows)", items, ({ model }) => model?.score ?? NaN, (value) => number(value), same ? sign : 0),
-    row("Metric", items, ({ job }) => words(job.metric), plain),
-    row("Method", items, ({ job }) => job.spec?.search?.method || "bayes", plain),
-    row("Early stopping", items, ({ job }) => job.spec?.search?.early_stopping || "none", plain),
-    row("Trials done", items, ({ job }) => job.trials?.done ?? NaN, (value) => number(value)),
-    row("Stopped early", items, ({ job }) => job.trials?.pruned ?? 0, (value) => number(value)),
-    row("Failed", items, ({ job }) => job.trials?.failed ?? 0, (value) => number(value)),
-    row("Time", items, ({ job }) => job.elapsed_s, seconds),
-    row("CPU time of its trials", items, ({ trials }) => trials.reduce((sum, trial) => sum + (trial.seconds || 0), 0), (value) => (value < 10 ? `${number(value, 2)} s` : seconds(value))),
-    row("Winner's family", items, ({ job }) => job.best?.family, plain),
-    row("A prediction by its model", items, ({ model }) => model?.us_per_row ?? NaN, (value) => (Number.isFinite(value) ? `${number(value, 2)} µs` : "–"), -1),
-    row("Its size", items, ({ model }) => model?.bytes ?? model?.model_bytes ?? NaN, bytes, -1),
-    row("Dataset", items, ({ job }) => `${job.dataset?.id || "–"}, version ${job.dataset?.version || "–"}`, plain),
-    row("Target", items, ({ job }) => job.target, plain),
-  ];
-  return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Jobs side by side" }, el("table", { id: "compare" }, el("thead", {}, head), el("tbody", {}, rows)));
+const KINDS = {
+  jobs: { heading: "Compare jobs", one: "job", choices: jobChoices, load: loadJob, view: jobsView },
+  models: { heading: "Compare models", one: "model", choices: modelChoices, load: loadModel, view: modelsView },
+};
+
+function choiceBoxes(name, kind, items, chosen, redraw) {
+  const box = (item) => el("label", { class: "check" }, el("input", { type: "checkbox", name: kind.one, value: item.id, checked: chosen.has(item.id), onchange: (event) => {
+    if (event.target.checked && chosen.size < MOST) chosen.add(item.id);
+    else chosen.delete(item.id);
+    event.target.checked = chosen.has(item.id);
+    redraw();
+  } }), el("span", {}, el("strong", {}, item.name), ` ${item.about}`));
+  return el("fieldset", { class: "choices" }, el("legend", {}, `${kind.heading.split(" ")[1].replace(/^./, (letter) => letter.toUpperCase())}, up to ${MOST}`),
+    items.length ? items.map(box) : el("p", { class: "faint" }, `There is no ${kind.one} yet.`));
 }
 
-function warnings(items) {
-  const differs = (value) => new Set(items.map(value)).size > 1;
-  const list = [];
-  if (differs(({ job }) => job.metric)) list.push("They are judged by different metrics, so their scores can't be compared.");
-  else if (differs(({ job }) => `${job.dataset?.id} ${job.target}`)) list.push("They are about different data or targets: a higher score does not mean a better model.");
-  else if (differs(({ job }) => job.dataset?.version)) list.push("They ran on different versions of the dataset.");
-  return list.map((text) => el("p", { class: "warning", role: "note" }, text));
-}
-
-function curves(items, heading, id, x, at) {
-  const metric = items[0].job.metric;
-  const higher = higherIsBetter(metric);
-  const marks = items.map(({ job, trials }, i) => ({ kind: "step", style: STYLES[i], name: job.name || job.id, points: bestSoFar(trials.filter((trial) => trial.state === "done" && trial.ended_at).sort((a, b) => at(a, job) - at(b, job)), higher, (trial) => at(trial, job)) })).filter((mark) => mark.points.length);
-  return plot({ id, title: heading, height: 280, x, y: { label: words(metric) }, marks, empty: "No trial is done yet." }).box;
-}
-
-function winners(items) {
-  const names = [...new Set(items.flatMap(({ job }) => Object.keys(job.best?.params || {})))].sort();
-  const differ = names.filter((name) => new Set(items.map(({ job }) => textOf(job.best?.params?.[name]))).size > 1);
-  if (!differ.length) return null;
-  return card("Hyperparameters of the winners, where they differ", table(["", ...items.map(({ job }) => job.name || job.id)], differ.map((name) => [words(name), ...items.map(({ job }) => textOf(job.best?.params?.[name]))]), { "aria-label": "Hyperparameters of the winners" }));
-}
-
-export async function comparePage() {
-  title("Compare jobs");
-  const jobs = await all("/api/v1/jobs", 300);
-  const chosen = new Set(query("jobs").split(",").filter(Boolean).slice(0, MOST));
+export async function comparePage(name) {
+  const kind = KINDS[name];
+  title(kind.heading);
+  const chosen = new Set(query(name).split(",").filter(Boolean).slice(0, MOST));
   const out = el("div");
-  const boxes = el("fieldset", { class: "choices" }, el("legend", {}, `Jobs, up to ${MOST}`), jobs.map((job) => el("label", { class: "check" },
-    el("input", { type: "checkbox", name: "job", value: job.id, checked: chosen.has(job.id), onchange: (event) => {
-      if (event.target.checked) chosen.add(job.id);
-      else chosen.delete(job.id);
-      if (chosen.size > MOST) {
-        chosen.delete(job.id);
-        event.target.checked = false;
-      }
-      draw();
-    } }), el("span", {}, el("strong", {}, job.name || job.id), ` ${job.best ? number(job.best.value) : "–"} ${words(job.metric || "")}, ${job.state}`))));
+  const choices = el("div");
   let turn = 0;
 
   async function draw() {
     const mine = ++turn;
-    setQuery("jobs", [...chosen].join(","));
-    if (!chosen.size) return out.replaceChildren(el("p", { class: "card" }, "Choose two or more jobs above."));
+    setQuery(name, [...chosen].join(","));
+    if (!chosen.size) return out.replaceChildren(el("p", { class: "card" }, `Choose two or more ${name} above.`));
     try {
-      const items = await Promise.all([...chosen].map(load));
+      const { warnings, nodes } = kind.view(await Promise.all([...chosen].map(kind.load)));
       if (mine !== turn) return undefined;
-      return out.replaceChildren(...warnings(items), card(null, facts(items)),
-        el("div", { class: "even" }, card(null, curves(items, "Best score by trial", "by-trial", { label: "trial", integer: true, min: 1 }, (trial) => trial.number)),
-          card(null, curves(items, "Best score by time", "by-time", { label: "seconds since its start", min: 0 }, (trial, job) => Math.max(0, (new Date(trial.ended_at) - new Date(job.started_at)) / 1000)))),
-        ...[winners(items)].filter(Boolean));
+      return out.replaceChildren(...warnings.map((text) => el("p", { class: "warning", role: "note" }, text)), ...nodes.filter(Boolean));
     } catch (problem) {
-      return out.replaceChildren(problem.status === 404 ? problemBox({ message: "One of these jobs is not here any more. Take it out of the choice above." }) : problemBox(problem));
+      if (mine !== turn) return undefined;
+      return out.replaceChildren(problem.status === 404 ? problemBox({ message: `One of these ${name} is not here any more. Take it out of the choice above.` }) : problemBox(problem));
     }
   }
-  show(el("h1", {}, "Compare jobs"), el("details", { class: "card", open: chosen.size < 2 }, el("summary", {}, "Choose jobs"), boxes), out);
-  await draw();
+
+  const first = kind.choices(chosen);
+  const other = name === "jobs" ? el("a", { href: "/compare/models" }, "Compare models instead") : el("a", { href: "/compare" }, "Compare jobs instead");
+  show(el("h1", {}, kind.heading), el("p", {}, other),
+    el("details", { class: "card", open: chosen.size < 2 }, el("summary", {}, `Choose ${name}`), choices), out);
+  await Promise.all([draw(), first.then((items) => {
+    // What the address asks for can be taken out of the choice even when it is not here any more.
+    const missing = [...chosen].filter((id) => !items.some((item) => item.id === id)).map((id) => ({ id, name: id, about: "not listed" }));
+    choices.replaceChildren(choiceBoxes(name, kind, [...missing, ...items], chosen, draw));
+  })]);
 }

@@ -5,11 +5,12 @@ import { all, get } from "./api.js";
 import { count, el, goneBox, number, query, show, state, title } from "./dom.js";
 import { pairView, sliceView } from "./explain_model.js";
 import { importanceView, methodsView, rungsView, slicesView } from "./explain_trials.js";
-import { hasEnded, loadTrials } from "./job_feed.js";
+import { hasEnded, loadTrials, NO_MORE } from "./job_feed.js";
+import { follow } from "./live.js";
 import { parallelView } from "./parallel.js";
 import { higherIsBetter, jobParameters, words } from "./space.js";
 
-const POLL_MS = 4000;
+const EVERY_MS = 700;
 const LEAST_TRIALS = 4; // before that a model of them says nothing
 
 export async function trialsOf(path) {
@@ -33,9 +34,9 @@ async function gainWords(source) {
     const gain = await get(`${source.path}/gain`);
     if (!Number.isFinite(gain.expected_gain)) return "";
     const tiny = 1e-4 * Math.max(Math.abs(gain.best ?? 0), 1e-3);
-    const amount = (value) => (value < tiny ? `less than ${number(tiny, 1)}` : number(value, 2));
+    const amount = (value, about = "") => (value < tiny ? `less than ${number(tiny, 1)}` : about + number(value, 2));
     const small = gain.expected_gain < Math.max(gain.noise ?? 0, tiny);
-    return `The most promising further trial is expected to add ${amount(gain.expected_gain)}${Number.isFinite(gain.noise) ? `; the same trial run again would differ by about ${amount(gain.noise)}` : ""}. ${small ? "So searching on hardly helps." : "So searching on may help."}`;
+    return `The most promising further trial is expected to add ${amount(gain.expected_gain)}${Number.isFinite(gain.noise) ? `; the same trial run again would differ by ${amount(gain.noise, "about ")}` : ""}. ${small ? "So searching on hardly helps." : "So searching on may help."}`;
   } catch {
     return "";
   }
@@ -89,18 +90,47 @@ async function rangeTestsOf(job) {
       test.suggestion ? ` suggests ${number(test.suggestion.learning_rate, 2)}` : test.note ? ` ${test.note}` : ""))));
 }
 
+// Looks once for each burst of events on trials, one look at a time; not while the tab is hidden, but when it is back.
+function followLooking(path, last, look) {
+  let timer = 0;
+  let busy = false;
+  let waiting = false;
+  async function now() {
+    timer = 0;
+    if (busy || document.hidden) {
+      waiting = true;
+      return;
+    }
+    busy = true;
+    waiting = false;
+    await look().catch(() => { /* told above the page; the next event looks again */ });
+    busy = false;
+    if (waiting) soon();
+  }
+  function soon() {
+    if (!timer) timer = setTimeout(now, EVERY_MS);
+  }
+  // What came between the first reading and the stream is looked at as soon as it is open.
+  follow(`${path}/events`, (kind) => { if (kind !== "epoch") soon(); }, (how) => { if (how !== "away") soon(); }, last);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) soon(); });
+}
+
 export async function jobSearchPage(id) {
   const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
   let job;
   let trials;
+  let last = 0;
   let firstImportance = null;
   try {
+    const newest = get(`${path}/events?after=${NO_MORE}`);
+    newest.catch(() => { /* told by the job's own answer */ });
     const listed = trialsOf(path);
     listed.catch(() => { /* told by the job's own answer, or where it is waited for */ });
     job = await get(path);
     // Asked for beside the trials, as the first views wait for both.
     if (job.trials?.done >= LEAST_TRIALS) firstImportance = firstOf(path);
     trials = await listed;
+    ({ last } = await newest);
   } catch (problem) {
     if (problem.status === 404) return show(goneBox("job", "/jobs", "All jobs"));
     throw problem;
@@ -119,23 +149,17 @@ export async function jobSearchPage(id) {
   beside.append(...(await Promise.all([methodsView(job, source.higher, trialsOf).catch(() => null), rangeTestsOf(job).catch(() => null)]))
     .filter(Boolean));
 
-  async function poll() {
-    if (hasEnded(job)) return;
-    try {
-      const now = document.hidden ? job : await get(path);
-      const grown = now.trials?.done !== job.trials?.done;
-      job = now;
-      if (grown) {
-        trials = await trialsSince(path, trials);
-        tell();
-        await update(trials);
-        if (rungs) await rungs.load(trials);
-      }
-    } catch {
-      // Told above the page; tried again.
-    }
-    setTimeout(poll, POLL_MS);
+  async function look() {
+    const now = await get(path);
+    const grown = now.trials?.done !== job.trials?.done || now.state !== job.state;
+    job = now;
+    if (!grown) return;
+    trials = await trialsSince(path, trials);
+    tell();
+    await update(trials);
+    if (rungs) await rungs.load(trials);
   }
-  setTimeout(poll, POLL_MS);
+
+  if (!hasEnded(job)) followLooking(path, last, look);
   return undefined;
 }

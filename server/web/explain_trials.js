@@ -4,7 +4,7 @@ import { all, get } from "./api.js";
 import { card, el, number, percent, problemBox, query, setQuery, table } from "./dom.js";
 import { bestSoFar } from "./job_charts.js";
 import { plot } from "./plot.js";
-import { scoreRange } from "./scale.js";
+import { beyondNote, scoreRange } from "./scale.js";
 import { axisOf, textOf, valueOf, words } from "./space.js";
 
 const SHOWN = 12;
@@ -49,9 +49,11 @@ export function importanceView(source, choose) {
 export function slicesView(source, choose) {
   const grid = el("div", { class: "small-multiples" });
   const charts = new Map();
+  const beyond = el("span");
   function set(trials, order) {
     const done = trials.filter((trial) => trial.state === "done" && Number.isFinite(trial.metric));
     const range = scoreRange(done.map((trial) => trial.metric), source.higher);
+    beyond.textContent = ` ${beyondNote(done.map((trial) => trial.metric), range)}`;
     const rank = (item) => { const at = order.indexOf(item.name); return at < 0 ? order.length : at; };
     const kept = [...source.parameters].sort((a, b) => rank(a) - rank(b)).slice(0, SHOWN);
     for (const item of kept) {
@@ -64,7 +66,7 @@ export function slicesView(source, choose) {
         points: done.filter((trial) => valueOf(trial, item) !== undefined).map((trial) => [valueOf(trial, item), trial.metric, `Trial ${trial.number}\n${words(item.key)} ${textOf(valueOf(trial, item))}\n${source.metric} ${number(trial.metric)}`]) }] });
     }
   }
-  return { box: el("section", { class: "card", id: "slices" }, el("h2", {}, "Each against the score"), el("p", { class: "plot-note" }, `Every finished trial; the ${SHOWN} that matter most.`), grid), set };
+  return { box: el("section", { class: "card", id: "slices" }, el("h2", {}, "Each against the score"), el("p", { class: "plot-note" }, `Every finished trial; the ${SHOWN} that matter most.`, beyond), grid), set };
 }
 
 /* ---- rungs ---- */
@@ -102,8 +104,9 @@ export function rungsView(source, read = null) {
     const lines = [...scores].map(([number_, reached]) => ({ number: number_, points: [...reached].sort((a, b) => a[0] - b[0]) }));
     const values = lines.flatMap((line) => line.points.map(([, value]) => value));
     const dot = (line) => line.points.map(([rung, value]) => [rung, value, `Trial ${line.number}\nrung ${rung}: ${number(value)}`]);
-    chart.set({ x: { label: "rung", kind: "band", values: rungs }, y: { label: source.metric, ...scoreRange(values, source.higher) },
-      note: "At each rung the best go on; grey ones were stopped there, which is what saves the time.",
+    const range = scoreRange(values, source.higher);
+    chart.set({ x: { label: "rung", kind: "band", values: rungs }, y: { label: source.metric, ...range },
+      note: `At each rung the best go on; grey ones were stopped there, which is what saves the time. ${beyondNote(values, range)}`.trim(),
       marks: [
         { kind: "lines", lines: lines.filter((line) => !whole.has(line.number)).map((line) => line.points), style: "dim thin", name: "stopped early" },
         { kind: "dots", points: lines.filter((line) => !whole.has(line.number)).flatMap(dot), style: "dim", size: 5, name: "stopped early", unlisted: true },

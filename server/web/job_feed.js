@@ -8,7 +8,7 @@ const EVERY_MS = 700;
 const AT_ONCE = 5; // a browser has six connections to a host, and one is the stream's
 const CURVES_PAGE = 500;
 const CURVE_POINTS = 20000; // of all curves together: more can't be told apart
-const NO_MORE = "4611686018427387903";
+export const NO_MORE = "4611686018427387903"; // after it there is no event: only the last one's number is asked for
 
 export const hasEnded = (job) => ENDED.has(job.state);
 

@@ -6,12 +6,12 @@ import { driftView } from "./model_drift.js";
 import { reportView } from "./model_report.js";
 import { versionsView } from "./model_versions.js";
 import { codeCard } from "./snippets.js";
+import { estimateWords } from "./space.js";
 import { tryForm } from "./try.js";
 
-const ESTIMATES = { holdout: "on rows kept apart for the report", bbc_cv: "out of fold, with the choice of the model counted in", validation: "on the rows it was chosen by", cv: "out of fold" };
 const words = (name) => String(name || "").replaceAll("_", " ");
 
-function headCard(model, report, out) {
+function headCard(model, report, asked, out) {
   const range = report.interval ? [[`${percent(report.interval.level, 0)} range`, `${number(report.interval.low, 2)} to ${number(report.interval.high, 2)}`]] : [];
   const facts = [[words(report.metric), number(report.score)], ...range, ["Family", model.family], ["A prediction", model.us_per_row ? `${number(model.us_per_row, 2)} µs` : "–"], ["Size", bytes(model.bytes)], ["Version", String(model.version)]];
   const remove = el("button", { class: "quiet", id: "delete-model", onclick: async () => {
@@ -26,12 +26,12 @@ function headCard(model, report, out) {
   return el("div", { class: "card" },
     el("div", { class: "head" }, el("div", {}, el("h1", {}, model.name), model.final === false ? state("running") : null,
       report.target ? el("span", { class: "faint" }, ` predicts ${report.target}`) : null),
-    el("div", { class: "actions" }, model.job ? el("a", { href: `/jobs/${encodeURIComponent(model.job)}` }, "Its job") : null,
+    el("div", { class: "actions" }, el("a", { href: `/compare/models?models=${encodeURIComponent(asked)}` }, "Compare"), model.job ? el("a", { href: `/jobs/${encodeURIComponent(model.job)}` }, "Its job") : null,
       report.dataset?.id ? el("a", { href: `/datasets/${encodeURIComponent(report.dataset.id)}` }, "Its data") : null, remove)),
     out,
     el("div", { class: "facts" }, facts.map(([label, value]) => el("div", {}, el("span", {}, label), el("strong", {}, value)))),
     report.baseline?.comparison ? el("p", {}, `${words(report.baseline.comparison)}.`) : null,
-    el("p", { class: "faint small" }, `Measured ${ESTIMATES[report.estimate] || words(report.estimate)}.`,
+    el("p", { class: "faint small" }, `Measured ${estimateWords(report.estimate)}.`,
       model.final === false ? " Its job still runs: a better version may come." : ""),
     (report.warnings || []).map((text) => el("p", { class: "warning" }, text)));
 }
@@ -70,5 +70,5 @@ export async function modelPage(name) {
     ["drift", "Drift", () => driftView(model.name, version)],
   ];
   const old = version ? [el("p", { class: "flag" }, `This is version ${shown.version}. `, el("a", { href: location.pathname }, "Show what is served now"))] : [];
-  show(headCard(shown, report, out), ...old, tabs("view", views));
+  show(headCard(shown, report, asked, out), ...old, tabs("view", views));
 }

@@ -82,7 +82,7 @@ export async function versionsView(model) {
     swap(box,
       card("What answers", el("p", { class: "faint" }, `Apps ask for ${model.name}, which is its alias best, or for an alias or a version: ${model.name}@fast, ${model.name}@${now.version}.`),
         el("ul", { class: "plain", id: "aliases" }, aliases.map((alias) => aliasRow(alias, alias.changes || [], shown, { act, look: draw, numbers: model.task === "regression" }))), newAliasForm(shown, act)),
-      card("Versions", table([{ text: "Version", number: true }, { text: "Score", number: true }, { text: "µs a row", number: true }, { text: "Size", number: true }, "Family", "Alias", "Made", "Do"],
+      card("Versions", shown.length > 1 ? el("p", {}, el("a", { href: `/compare/models?models=${encodeURIComponent(shown.slice(0, 2).map((item) => `${model.name}@${item.version}`).join(","))}` }, "Compare the newest two side by side")) : null, table([{ text: "Version", number: true }, { text: "Score", number: true }, { text: "µs a row", number: true }, { text: "Size", number: true }, "Family", "Alias", "Made", "Do"],
         shown.map((item) => versionRow(model, item, aliases, ways)), { id: "versions", "aria-label": "versions" }),
       now.versions.length > shown.length ? el("p", { class: "faint" }, `The newest ${shown.length} of ${now.versions.length}.`) : null));
   }

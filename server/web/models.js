@@ -23,5 +23,5 @@ export async function modelsPage() {
       : el("p", {}, "No model yet: ", el("a", { href: "/jobs/new" }, "a job"), " makes the first one."));
   }
   await load();
-  show(el("div", { class: "card" }, el("h1", {}, "Models"), list, more));
+  show(el("div", { class: "card" }, el("div", { class: "head" }, el("h1", {}, "Models"), el("a", { href: "/compare/models" }, "Compare")), list, more));
 }

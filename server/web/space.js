@@ -5,6 +5,11 @@ const LOWER_IS_BETTER = /^(log_loss|brier_score|rmse|mae|mape|rmsle|quantile_.*)
 export const higherIsBetter = (metric) => !LOWER_IS_BETTER.test(metric || "");
 export const words = (name) => String(name ?? "").replaceAll("_", " ");
 
+const ESTIMATES = { holdout: "on rows kept apart for the report", bbc_cv: "out of fold, with the choice of the model counted in", validation: "on the rows it was chosen by", cv: "out of fold" };
+
+// How a score was measured, after the word "measured".
+export const estimateWords = (name) => ESTIMATES[name] || words(name);
+
 const searched = (item) => item && typeof item === "object" && item.type !== "fixed" && !Array.isArray(item);
 
 function entry(name, key, family, item) {
