@@ -132,7 +132,7 @@ make_admin_key(struct db_conn *conn, const char *data_dir, const char *tenant_id
   char id[40], text[HTTP_TOKEN_SIZE];
   uint8_t hash[32];
   db_id_new("key_", id, sizeof id);
-  http_auth_new_key(id, text, hash);
+  http_secret_new_key(id, text, hash);
   /* The file first: a key that nobody knows would be of no use. */
   enum err err = write_line(data_dir, "admin.key", text, 0600, info);
   if (err)
@@ -186,7 +186,7 @@ find_admin_key(struct db_conn *conn, const char *data_dir, struct arena *arena, 
   const char *tenant_id = NULL;
   size_t count = 0;
   if (read_line(data_dir, "admin.key", header + 7, HTTP_TOKEN_SIZE, NULL) == ERR_OK
-      && http_auth_parse_bearer(header, &credential)
+      && http_secret_parse_bearer(header, &credential)
       && db_key_get(conn, credential.key_id, arena, &key) == DB_ROWS && key.usable)
   {
     *key_id = key.id;
@@ -219,7 +219,7 @@ first_run_sign_in_url(struct db_conn *conn, const char *data_dir, const char *ba
   enum err err = find_admin_key(conn, data_dir, arena, &key_id, info);
   if (!err)
   {
-    http_auth_new_secret(code, hash);
+    http_secret_new(code, hash);
     enum db_status status = db_sign_in_code_insert(conn, hash, key_id, CODE_SECONDS);
     if (status != DB_ROWS)
       err = database_failed(conn, status, info);

@@ -1,7 +1,5 @@
 /* API key or session → tenant and scopes.
  *
- * A key is "atk_" + 20 characters of its id + "_" + 43 characters (256 random bits, base64url); a session is
- * a cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept, compared in constant time.
  * What the database said is cached for a short time: forgotten at once when the event hub hears of a
  * change, looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database
  * is away; and by each thread for a second, until anything is forgotten. What its tenant may use comes with a key. Guessing is slowed down per address and in all. Thread-safe.
@@ -15,12 +13,9 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "server/http_secret.h"
 #include "server/tenant_limits.h"
 #include "sql/db_tenant.h"
-
-#define HTTP_TOKEN_SIZE 72 /* any secret as text, with its NUL */
-#define HTTP_KEY_PREFIX "atk_"
-#define HTTP_COOKIE "attune_session"
 
 struct http_auth;
 
@@ -40,14 +35,6 @@ struct http_identity
   struct tenant_limits limits;
 };
 
-/* What a request carries. */
-struct http_credential
-{
-  bool by_session;
-  char key_id[40]; /* "key_…"; empty for a session */
-  uint8_t hash[32];
-};
-
 enum http_auth_result
 {
   HTTP_AUTH_OK,
@@ -56,17 +43,6 @@ enum http_auth_result
   HTTP_AUTH_SLOW_DOWN,
   HTTP_AUTH_UNAVAILABLE
 };
-
-/* Makes a new secret: the text and what to store; of a key with this id ("key_…"). */
-void http_auth_new_key(const char *id, char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
-void http_auth_new_secret(char text[HTTP_TOKEN_SIZE], uint8_t hash[32]);
-void http_auth_hash(const char *text, uint8_t hash[32]);
-
-/* Reads "Bearer atk_…", "Basic" with the key as user name and any password, or a Cookie header with our session;
- * false when it is none. */
-bool http_auth_parse_bearer(const char *authorization, struct http_credential *credential);
-bool http_auth_parse_basic(const char *authorization, struct http_credential *credential);
-bool http_auth_parse_cookie(const char *cookie, struct http_credential *credential);
 
 struct http_auth *http_auth_new(struct db_pool *db);
 void http_auth_free(struct http_auth *auth);

@@ -237,6 +237,13 @@ void http_gather_add(struct http_exchange *exchange);
 /* When that call comes, or the first one is gone: has all of the turn answered. */
 void http_gather_end(struct http_exchange *leader);
 
+/* http_identity.c: who asks, and whether they may: both may reply. */
+
+/* From memory, on the event thread; false when the database has to be asked. */
+bool http_identity_find(struct http_exchange *exchange);
+/* From the database, where waiting is allowed. */
+void http_identity_ask(struct http_exchange *exchange);
+
 /* http_account.c: what a request takes from its tenant and leaves in the books. */
 
 /* Whether the tenant may ask once more now; replies 429 when not. */

@@ -24,10 +24,12 @@ server_libserver_a_SOURCES = \
   server/http_body.c \
   server/http_daemon.c server/http_daemon.h \
   server/http_gather.c server/http_idempotency.c \
+  server/http_identity.c \
   server/http_path.c \
   server/http_reply.c \
   server/http_request.c \
   server/http_route.c \
+  server/http_secret.c server/http_secret.h \
   server/http_stream.c \
   server/http_upload.c \
   server/http_wait.c server/http_wait.h \

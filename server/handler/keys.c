@@ -153,7 +153,7 @@ handle_keys_post(struct http_request *req)
   if (!read_request(req, &wanted) || !(conn = http_db(req)))
     return HTTP_REPLIED;
   http_new_id(req, "key_", id, sizeof id);
-  http_auth_new_key(id, text, insertion.hash);
+  http_secret_new_key(id, text, insertion.hash);
   enum db_status status = db_tx_run(conn, "key_create", insert_key, &insertion);
   if (insertion.too_many)
   {

@@ -47,7 +47,7 @@ find_key(struct http_request *req, struct db_conn *conn, const char **key_id)
     char header[HTTP_TOKEN_SIZE + 8];
     snprintf(header, sizeof header, "Bearer %s", text);
     enum http_auth_result result = HTTP_AUTH_REFUSED;
-    if (strlen(text) < HTTP_TOKEN_SIZE && http_auth_parse_bearer(header, &credential))
+    if (strlen(text) < HTTP_TOKEN_SIZE && http_secret_parse_bearer(header, &credential))
     {
       const struct sockaddr *peer = http_peer(req);
       result = http_auth_check(req->server->auth, &credential, NULL, peer, &identity);
@@ -76,7 +76,7 @@ find_key(struct http_request *req, struct db_conn *conn, const char **key_id)
     http_reply_error(req, E_TOO_MANY_REQUESTS, "Too many wrong codes came from your address.");
     return false;
   }
-  http_auth_hash(code, hash);
+  http_secret_hash(code, hash);
   enum db_status status = db_sign_in_code_use(conn, hash, req->arena, key_id);
   if (status == DB_NONE)
     http_auth_may_guess(req->server->auth, http_peer(req), true);
@@ -117,8 +117,8 @@ handle_session_post(struct http_request *req)
   struct db_session session;
   char text[HTTP_TOKEN_SIZE], csrf[HTTP_TOKEN_SIZE];
   uint8_t hash[32], unused[32];
-  http_auth_new_secret(text, hash);
-  http_auth_new_secret(csrf, unused);
+  http_secret_new(text, hash);
+  http_secret_new(csrf, unused);
   enum db_status status = db_session_insert(conn, hash, key_id, csrf, SESSION_SECONDS);
   if (status == DB_ROWS)
     status = db_session_get(conn, hash, req->arena, &session);

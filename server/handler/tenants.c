@@ -143,7 +143,7 @@ handle_tenants_post(struct http_request *req)
                                .key_name = "admin"};
   http_new_id(req, "ten_", id, sizeof id);
   http_new_id(req, "key_", key_id, sizeof key_id);
-  http_auth_new_key(key_id, secret, made.key_hash);
+  http_secret_new_key(key_id, secret, made.key_hash);
   enum db_status status = db_tenant_insert(conn, &made);
   if (status == DB_NONE)
   {

@@ -154,32 +154,32 @@ test_keys_are_parsed(void **state)
   for (int i = 0; i < 200; i++)
   {
     db_id_new("key_", id, sizeof id);
-    http_auth_new_key(id, text, hash);
+    http_secret_new_key(id, text, hash);
     snprintf(header, sizeof header, "Bearer %s", text);
-    assert_true(http_auth_parse_bearer(header, &credential));
+    assert_true(http_secret_parse_bearer(header, &credential));
     assert_string_equal(credential.key_id, id);
     assert_memory_equal(credential.hash, hash, 32);
     assert_false(credential.by_session);
     size_t at = 7 + (size_t) i % strlen(text);
     char kept = header[at];
     header[at] = ' ';
-    assert_false(http_auth_parse_bearer(header, &credential));
+    assert_false(http_secret_parse_bearer(header, &credential));
     header[at] = kept;
     header[strlen(header) - 1] = '\0';
-    assert_false(http_auth_parse_bearer(header, &credential));
+    assert_false(http_secret_parse_bearer(header, &credential));
   }
   db_id_new("key_", id, sizeof id);
-  http_auth_new_key(id, text, hash);
+  http_secret_new_key(id, text, hash);
   snprintf(header, sizeof header, "bearer   %s  ", text);
-  assert_true(http_auth_parse_bearer(header, &credential));
+  assert_true(http_secret_parse_bearer(header, &credential));
   snprintf(header, sizeof header, "Basic %s", text);
-  assert_false(http_auth_parse_bearer(header, &credential));
+  assert_false(http_secret_parse_bearer(header, &credential));
   snprintf(header, sizeof header, "Bearer %s x", text);
-  assert_false(http_auth_parse_bearer(header, &credential));
+  assert_false(http_secret_parse_bearer(header, &credential));
   snprintf(header, sizeof header, "Bearer%s", text);
-  assert_false(http_auth_parse_bearer(header, &credential));
-  assert_false(http_auth_parse_bearer("Bearer ", &credential));
-  assert_false(http_auth_parse_bearer("", &credential));
+  assert_false(http_secret_parse_bearer(header, &credential));
+  assert_false(http_secret_parse_bearer("Bearer ", &credential));
+  assert_false(http_secret_parse_bearer("", &credential));
 }
 
 /* "Basic " and the pair in base64. */
@@ -189,7 +189,7 @@ parse_basic(const char *pair, struct http_credential *credential)
   char header[600] = "Basic ";
   sodium_bin2base64(header + 6, sizeof header - 6, (const unsigned char *) pair, strlen(pair),
                     sodium_base64_VARIANT_ORIGINAL);
-  return http_auth_parse_basic(header, credential);
+  return http_secret_parse_basic(header, credential);
 }
 
 static void
@@ -200,7 +200,7 @@ test_user_names_are_keys(void **state)
   struct http_credential credential;
   (void) state;
   db_id_new("key_", id, sizeof id);
-  http_auth_new_key(id, text, hash);
+  http_secret_new_key(id, text, hash);
   static const char *const good[] = {"", ":", ":anything", "::"};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
   {
@@ -216,7 +216,7 @@ test_user_names_are_keys(void **state)
   assert_false(parse_basic("", &credential));
   static const char *const bad[] = {"", "Basic", "Basic ", "Basic %%%", "Bearer YQ==", "BasicYQ=="};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-    assert_false(http_auth_parse_basic(bad[i], &credential));
+    assert_false(http_secret_parse_basic(bad[i], &credential));
 }
 
 static void
@@ -226,7 +226,7 @@ test_cookies_are_parsed(void **state)
   uint8_t hash[32];
   struct http_credential credential;
   (void) state;
-  http_auth_new_secret(text, hash);
+  http_secret_new(text, hash);
   static const char *const good[] = {"attune_session=%s", "a=b; attune_session=%s",
                                      "xattune_session=no;attune_session=%s; z=1"};
   static const char *const bad[] = {"attune_sessio=%s", "attune_session=%s1", "attune_session =%s",
@@ -235,7 +235,7 @@ test_cookies_are_parsed(void **state)
   {
     const char *mark = strstr(good[i], "%s");
     snprintf(header, sizeof header, "%.*s%s%s", (int) (mark - good[i]), good[i], text, mark + 2);
-    assert_true(http_auth_parse_cookie(header, &credential));
+    assert_true(http_secret_parse_cookie(header, &credential));
     assert_true(credential.by_session);
     assert_memory_equal(credential.hash, hash, 32);
   }
@@ -243,7 +243,7 @@ test_cookies_are_parsed(void **state)
   {
     const char *mark = strstr(bad[i], "%s");
     snprintf(header, sizeof header, "%.*s%s%s", (int) (mark - bad[i]), bad[i], text, mark + 2);
-    assert_false(http_auth_parse_cookie(header, &credential));
+    assert_false(http_secret_parse_cookie(header, &credential));
   }
 }
 
