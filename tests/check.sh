@@ -100,6 +100,9 @@ row() { # stages
   done
 }
 
+# Pictures of each page and flow, and of what fails, are kept in logs/screenshots.
+web_tests() { rm -rf "$work/logs/screenshots" && python_tests "$work/gcc" web; }
+
 # Every stored input of the fuzz targets, once.
 fuzz_replay() { ATTUNE_FUZZ_DIR=$work/fuzz timeout -k 10 1200 "$PYTHON3" "$top/tests/accept/fuzz.py" replay; }
 
@@ -118,7 +121,7 @@ run_stage() {
   tsan) stage tsan python_tests "$work/tsan" api test_http.py ;;
   tsan-load) stage tsan-load python_tests "$work/tsan" tsan ;;
   fuzz) stage fuzz fuzz_replay ;;
-  web) stage web python_tests "$work/gcc" web ;;
+  web) stage web web_tests ;;
   kill) stage kill python_tests "$work/gcc" kill ;;
   ops) stage ops python_tests "$work/gcc" ops ;;
   clients) stage clients python_tests "$work/gcc" clients ;;

@@ -27,7 +27,8 @@ export async function jobsPage() {
   const empty = el("div", { hidden: true }, el("p", {}, "No job yet. Start one with the button above, or from a terminal:"), el("pre", {}, example));
   const heads = ["Job", "State", "Progress", "Best score", "Trials done", "Time", "Model"];
   show(el("div", { class: "card" }, el("div", { class: "head" }, el("h1", {}, "Jobs"), el("a", { class: "button", href: "/jobs/new" }, "New job")),
-    el("table", { id: "jobs" }, el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i > 1 && i < 6 ? "number" : "" }, head)))), body),
+    el("div", { class: "wide", role: "region", tabindex: "0", "aria-label": "jobs" },
+      el("table", { id: "jobs" }, el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { class: i > 1 && i < 6 ? "number" : "" }, head)))), body)),
     empty, more));
 
   async function load(fresh) {

@@ -21,7 +21,7 @@ MODULE_END = "---- end of "  # a lane's output is shown up to such a line at onc
 
 
 class Result(unittest.TextTestResult):
-    """Says how long each test took, so that slow ones are seen."""
+    """Says how long each test took, so that slow ones are seen; one that fails may keep what there is to look at."""
 
     def startTest(self, test):
         self.started = time.monotonic()
@@ -31,6 +31,23 @@ class Result(unittest.TextTestResult):
         super().stopTest(test)
         self.stream.writeln(f"    {time.monotonic() - self.started:.1f} s  {test.id()}")
         self.stream.flush()
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        keep(test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        keep(test)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            keep(test)
+
+
+def keep(test):
+    getattr(test, "keep_failure", lambda: None)()
 
 
 def module_of(suite):

@@ -10,11 +10,8 @@ import sys
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), *more) for more in ((), ("..", "harness"))]
 
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
 from attune_server import TOP  # noqa: E402
-from one_server import server_and_browser  # noqa: E402
+from one_server import signed_in  # noqa: E402
 
 TURNS = 3
 CPU_TIMES, BITS, DELAY_MS = 4, 10e6, 40
@@ -73,33 +70,34 @@ def make(server):
     ]
 
 
-def visit(page, base, path, selectors):
-    added = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH % str(list(selectors))})["identifier"]
+def visit(page, chrome, path, selectors):
+    added = chrome.send("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH % str(list(selectors))})["identifier"]
     try:
-        page.get(base + path)
-        times = WebDriverWait(page, 60, 0.05).until(lambda _: page.execute_script("return window.timesOf"))
-        sizes = page.execute_script("return performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
-                                    ".filter((entry) => entry.startTime <= window.timesOf.shown).map((entry) => entry.transferSize)")
+        page.goto(path)
+        times = page.wait_for_function("() => window.timesOf").json_value()
+        sizes = page.evaluate("performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+                              ".filter((entry) => entry.startTime <= window.timesOf.shown).map((entry) => entry.transferSize)")
         return times["shown"], times["answers"], len(sizes), sum(sizes)
     finally:
-        page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
+        chrome.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
 
 
 def measure(server, page, words, plain):
-    base = f"http://127.0.0.1:{server.port}"
     pages = [one for one in make(server) if not words or any(word in one[0] for word in words)]
-    page.execute_cdp_cmd("Network.enable", {})
+    chrome = page.context.new_cdp_session(page)
+    for domain in ("Network.enable", "Page.enable"):
+        chrome.send(domain)
     if not plain:
-        page.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": CPU_TIMES})
-        page.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, "latency": DELAY_MS, "downloadThroughput": BITS / 8, "uploadThroughput": BITS / 8})
+        chrome.send("Emulation.setCPUThrottlingRate", {"rate": CPU_TIMES})
+        chrome.send("Network.emulateNetworkConditions", {"offline": False, "latency": DELAY_MS, "downloadThroughput": BITS / 8, "uploadThroughput": BITS / 8})
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; median of {TURNS}, ms from the navigation on\n")
     print("| page | kB over the wire | requests | content | answers | again, from the cache |\n|---|---:|---:|---:|---:|---:|")
     for name, path, selectors in pages:
         cold, warm = [], []
         for _ in range(TURNS):
-            page.execute_cdp_cmd("Network.clearBrowserCache", {})
-            cold.append(visit(page, base, path, selectors))
-            warm.append(visit(page, base, path, selectors))
+            chrome.send("Network.clearBrowserCache")
+            cold.append(visit(page, chrome, path, selectors))
+            warm.append(visit(page, chrome, path, selectors))
         shown, answers, requests, size = (statistics.median(one[i] for one in cold) for i in range(4))
         again = statistics.median(one[1] for one in warm)
         print(f"| {name} | {size / 1000:.0f} | {requests:.0f} | {shown:.0f} | {answers:.0f} | {again:.0f} |", flush=True)
@@ -107,8 +105,8 @@ def measure(server, page, words, plain):
 
 def main():
     words = [word for word in sys.argv[1:] if word != "--plain"]
-    server, page = server_and_browser()
-    measure(server, page, words, "--plain" in sys.argv)
+    window = signed_in()
+    measure(window.server, window.page, words, "--plain" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,9 @@ shown or come back, are text."""
 import unittest
 from urllib.parse import quote
 
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-
 import axe
 from every_page_data import MARKUP
-from page_case import PageCase
+from page_case import EveryPageCase
 
 # What shows that a page has all it will show; {names} are those of the data. Jobs, their search, comparisons and studies are
 # looked at in test_search_pages.py.
@@ -28,7 +25,7 @@ PAGES = (
     ("model-drift", "/models/every?view=drift", "#view-panel .card"),
     ("try-table", "/models/every?view=try", "form#try", "#code"),
     ("try-images", "/models/every-images?view=try", ".samples button", ".pad canvas"),
-    ("study", "/studies/{study}", "#best-chart svg .line", "#trials .v-row"),
+    ("study", "/studies/{study}", "#best-chart svg:has(.line)", "#trials .v-row"),
     ("settings-keys", "/settings", "#keys tbody tr"),
     ("settings-webhooks", "/settings?section=webhooks", "#new-webhook"),
     ("settings-usage", "/settings?section=usage", "#usage-chart svg"),
@@ -48,24 +45,25 @@ OPENED = {
 }
 
 
-class EveryPage(PageCase):
+class EveryPage(EveryPageCase):
     def unfold(self, *selectors):
         """Opens the first fold of each kind."""
         for selector in selectors:
-            for summary in self.browser.find_elements(By.CSS_SELECTOR, selector)[:1]:
+            summary = self.page.locator(selector).first
+            if summary.count():
                 summary.click()
 
     def check(self, name):
         """The page that is shown: light, then dark, where only colours can be another matter."""
-        self.assertEqual(axe.violations(self.browser), [], name)
+        self.assertEqual(axe.violations(self.page), [], name)
         self.picture(f"{name}-light")
-        axe.colours(self.browser, "dark")
-        self.assertEqual(axe.violations(self.browser, ["color-contrast"]), [], f"{name}, dark")
+        self.page.emulate_media(color_scheme="dark")
+        self.assertEqual(axe.violations(self.page, ["color-contrast"]), [], f"{name}, dark")
         self.picture(f"{name}-dark")
-        axe.colours(self.browser, "light")
-        self.assertNotEqual(self.browser.title, "")
-        found = self.browser.execute_script("return [window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length, document.querySelectorAll('h1').length]")
-        self.assertEqual(found, [0, 0, 1], name)
+        self.page.emulate_media(color_scheme="light")
+        self.assertNotEqual(self.page.title(), "")
+        self.text_only()
+        self.assertEqual(self.page.locator("h1").count(), 1, name)
 
     def test_pages(self):
         for name, path, *there in PAGES:
@@ -78,23 +76,21 @@ class EveryPage(PageCase):
     def test_signed_out(self):
         """The sign-in page, a wrong key, and a session that ends under an open page, which Escape does not get rid of."""
         self.open("/settings", "#keys tbody tr")
-        session = self.browser.get_cookies()
-        self.browser.delete_all_cookies()
-        self.see("#new-key [name=name]").send_keys("kept")
+        session = self.window.context.cookies()
+        self.window.context.clear_cookies()
+        self.see("#new-key [name=name]").fill("kept")
         self.see("#new-key button").click()
         self.see("#expired [name=key]")
-        self.press(Keys.ESCAPE)
-        self.press(Keys.ESCAPE)
+        self.press("Escape", "Escape")
         self.check("expired")
-        self.see("#expired [name=key]").send_keys("no key", Keys.ENTER)
+        self.enter("#expired [name=key]", "no key")
         self.see("#expired .problem")
         self.open("/sign-in?next=javascript:window.owned=1//" + quote(MARKUP), "form#sign-in")
         self.check("sign-in")
-        self.see("[name=key]").send_keys("no key" + MARKUP, Keys.ENTER)
+        self.enter("[name=key]", "no key" + MARKUP)
         self.see("form#sign-in .problem")
         self.check("sign-in-refused")
-        for cookie in session:
-            self.browser.add_cookie(cookie)
+        self.window.context.add_cookies(session)
         self.quiet("401")
 
     def test_reflected_markup(self):
@@ -107,22 +103,36 @@ class EveryPage(PageCase):
                 self.open(path, "#main h1")
                 self.text_only()
         self.open("/models/every?view=versions", "#new-alias")
-        self.browser.execute_script("""
-          const field = document.querySelector("#new-alias [name=alias]");
+        self.page.locator("#new-alias [name=alias]").evaluate("""(field, text) => {
           field.removeAttribute("pattern");
-          field.value = arguments[0];
-          field.form.requestSubmit();""", MARKUP)
+          field.value = text;
+          field.form.requestSubmit();
+        }""", MARKUP)
         self.see(".problem")
         self.text_only()
         self.open("/settings?section=webhooks", "#new-webhook")
-        self.see("#new-webhook [name=url]").send_keys("http://x.invalid/" + MARKUP, Keys.ENTER)
+        self.enter("#new-webhook [name=url]", "http://x.invalid/" + MARKUP)
         self.see(".problem, #webhook-secret")
         self.text_only()
         self.quiet("404", "422", "400")
 
-    def text_only(self):
-        found = self.browser.execute_script("return [window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length]")
-        self.assertEqual(found, [0, 0])
+    def test_nothing_goes_unheard(self):
+        """What `quiet` looks at has what a script throws and writes, a load that failed, and what the page's policy forbids."""
+        self.open("/docs", "details.card")
+        self.quiet()
+        self.page.evaluate("""() => {
+          const script = document.createElement("script"), picture = document.createElement("img");
+          script.textContent = "window.owned = 1";
+          picture.src = "/assets/none.png";
+          document.body.append(script, picture);
+          console.error("written");
+          setTimeout(() => { throw new Error("thrown"); });
+          return new Promise((done) => { picture.onerror = () => setTimeout(done, 100); });
+        }""")
+        told = self.window.went_wrong()
+        for words in ("Content Security Policy", "/assets/none.png", "written", "thrown"):
+            self.assertEqual(sum(words in line for line in told), 1, told)
+        self.assertEqual(self.page.evaluate("window.owned || 0"), 0)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ Durations are printed, and only held to what a loaded machine and a build with s
 
 import json
 import os
+import re
 import subprocess
 import time
 import unittest
 
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
-
 from attune_server import TOP
-from one_server import server_and_browser
+from browser import expect
+from page_case import PageCase
 
 TRIALS = 5000
 SOON_S = 10
+SLOW_S = 90
 FILL = """
 INSERT INTO trial (id, job_id, number, family, params, point, state, metric, objective, seconds, ask_seq, ended_at)
   SELECT 'tr_' || lpad(n::text, 20, '0'), '{job}', n, 'mlp', jsonb_build_object('units', n), '{{0.5}}', CASE WHEN n % 3 = 0 THEN 'pruned' ELSE 'done' END,
@@ -34,10 +34,10 @@ SELECT pg_notify('attune', 'job ' || job_id) FROM made
 """
 
 
-class ManyTrials(unittest.TestCase):
+class ManyTrials(PageCase):
     @classmethod
     def setUpClass(cls):
-        cls.server, cls.browser = server_and_browser()
+        super().setUpClass()
         with open(os.path.join(TOP, "tests", "data", "iris.csv"), "rb") as file:
             dataset = cls.server.upload("/api/v1/datasets", [("file", "iris.csv", file.read())]).json["id"]
         cls.server.wait_dataset(dataset)
@@ -52,7 +52,7 @@ class ManyTrials(unittest.TestCase):
         cls.sql(f"DELETE FROM unit WHERE job_id = '{cls.job}' AND trial_id IN (SELECT id FROM trial WHERE ask_seq > 1000000)")
         cls.sql(f"DELETE FROM trial WHERE job_id = '{cls.job}' AND ask_seq > 1000000")
         cls.server.post(f"/api/v1/jobs/{cls.job}/cancel")
-        cls.browser.get(f"http://127.0.0.1:{cls.server.port}/")
+        cls.window.page.goto("/")
 
     @classmethod
     def sql(cls, statement):
@@ -61,52 +61,48 @@ class ManyTrials(unittest.TestCase):
         done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", statement], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
-    def wait(self, what, seconds=90):
-        return WebDriverWait(self.browser, seconds, 0.05).until(what)
-
     def test_five_thousand(self):
-        page = self.browser
-        page.set_script_timeout(120)
+        page = self.page
         began = time.monotonic()
-        page.get(f"http://127.0.0.1:{self.server.port}/jobs/{self.job}")
-        rows = "#trials [role=grid]"
-        self.wait(lambda _: page.find_elements(By.CSS_SELECTOR, "#trials .v-body .v-row"))
+        page.goto(f"/jobs/{self.job}")
+        self.see("#trials .v-body .v-row", SLOW_S)
         first = time.monotonic() - began
-        self.wait(lambda _: page.find_element(By.CSS_SELECTOR, rows).get_attribute("aria-rowcount") == str(TRIALS + 1))
+        expect(page.locator("#trials [role=grid]")).to_have_attribute("aria-rowcount", str(TRIALS + 1), timeout=1000 * SLOW_S)
         listed = time.monotonic() - began
         # A trial that had begun before the pause may have no curve yet.
-        self.wait(lambda _: any(f"each of {n} trials" in page.find_element(By.ID, "curves-chart").text for n in range(TRIALS - 3, TRIALS + 1)))
+        counts = "|".join(str(n) for n in range(TRIALS - 3, TRIALS + 1))
+        expect(page.locator("#curves-chart")).to_contain_text(re.compile(f"each of ({counts}) trials"), timeout=1000 * SLOW_S)
         print(f"    {TRIALS} trials: the first rows after {first:.2f} s, all after {listed:.2f} s, their curves after {time.monotonic() - began:.2f} s")
-        self.assertGreater(len(page.find_elements(By.CSS_SELECTOR, "#curves-chart svg, #curves-chart canvas")), 0)
+        self.assertGreater(page.locator("#curves-chart svg, #curves-chart canvas").count(), 0)
 
         # From the moment the event is written to the moment its row is in the page.
         waits = []
         for number in range(TRIALS + 1, TRIALS + 6):
-            page.execute_script("""
+            page.evaluate("""(wanted) => {
               window.seenAt = null;
-              const wanted = arguments[0], grid = document.querySelector("#trials [role=grid]");
+              const grid = document.querySelector("#trials [role=grid]");
               const look = () => { if (grid.getAttribute("aria-rowcount") === wanted) window.seenAt = Date.now(); else requestAnimationFrame(look); };
-              requestAnimationFrame(look);""", str(number + 1))
+              requestAnimationFrame(look);
+            }""", str(number + 1))
             data = {"trial": f"tr_{number:020}", "number": number, "family": "mlp", "state": "done", "metric": 0.5, "params": {"units": 1}}
             written = time.time()
             self.sql(END_ONE.format(job=self.job, number=number, data=json.dumps(data)))
-            waits.append(self.wait(lambda _: page.execute_script("return window.seenAt")) / 1000 - written)
+            waits.append(page.wait_for_function("() => window.seenAt", timeout=1000 * SLOW_S).json_value() / 1000 - written)
         print(f"    from an event to its row: {', '.join(f'{wait:.2f}' for wait in waits)} s")
         self.assertLess(sorted(waits)[len(waits) // 2], SOON_S)
 
-        found = page.execute_async_script("""
-          const done = arguments[0], box = document.getElementById("trials"), frame = () => new Promise(requestAnimationFrame);
-          (async () => {
-            box.scrollIntoView(); await frame();
-            const from = performance.now(), end = box.scrollHeight - box.clientHeight;
-            for (let i = 1; i <= 90; i++) { box.scrollTop = end * i / 90; await frame(); }
-            const rate = 90000 / (performance.now() - from);
-            await frame(); await frame();
-            done({rate, rows: box.querySelectorAll(".v-body .v-row").length});
-          })();""")
+        found = page.locator("#trials").evaluate("""async (box) => {
+          const frame = () => new Promise(requestAnimationFrame);
+          box.scrollIntoView(); await frame();
+          const from = performance.now(), end = box.scrollHeight - box.clientHeight;
+          for (let i = 1; i <= 90; i++) { box.scrollTop = end * i / 90; await frame(); }
+          const rate = 90000 / (performance.now() - from);
+          await frame(); await frame();
+          return {rate, rows: box.querySelectorAll(".v-body .v-row").length};
+        }""")
         print(f"    scrolling through them: {found['rate']:.0f} frames/s")
         self.assertLess(found["rows"], 60)
-        self.assertEqual([line for line in page.get_log("browser") if line["level"] in ("SEVERE", "ERROR")], [])
+        self.quiet()
 
 
 if __name__ == "__main__":

@@ -8,14 +8,10 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
-
 import axe
 import test_views
 from attune_server import Client
-from one_server import server_and_browser
+from browser import expect
 from page_case import PageCase
 
 MARKUP = "<img src=x onerror=\"window.owned=1\"><b class=evil>x</b>"
@@ -81,10 +77,7 @@ class Echo(ThreadingHTTPServer):
 class ModelPage(PageCase):
     @classmethod
     def setUpClass(cls):
-        cls.server, cls.browser = server_and_browser()
-        cls.base = f"http://127.0.0.1:{cls.server.port}"
-        cls.browser.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        cls.data = {}
+        super().setUpClass()
         jobs = [cls.train("odd", cls.upload("odd.csv", odd_table()), "answer"), cls.train("many-classes", cls.upload("many.csv", many_table()), "class")]
         jobs += [cls.train("odd", cls.server.get(f"/api/v1/jobs/{jobs[0]}").json["dataset"]["id"], "answer")]
         for job in jobs:
@@ -104,15 +97,12 @@ class ModelPage(PageCase):
             raise AssertionError(answer)
         return answer.json["id"]
 
-    def text(self, selector):
-        return self.see(selector).text
-
     def fair(self):
         """No markup came to life, nothing on the console, nothing that axe finds, light and dark."""
-        self.assertEqual(self.browser.execute_script("return [window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length]"), [0, 0])
+        self.text_only()
         for scheme in ("light", "dark"):
-            axe.colours(self.browser, scheme)
-            self.assertEqual(axe.violations(self.browser), [], scheme)
+            self.page.emulate_media(color_scheme=scheme)
+            self.assertEqual(axe.violations(self.page), [], scheme)
         self.quiet()
 
     # ---- confusions ----
@@ -120,19 +110,18 @@ class ModelPage(PageCase):
     def test_rows_of_each_cell(self):
         self.open("/models/odd", "#confusion")
         report = self.server.get("/api/v1/models/odd/report").json["metrics"]["confusion"]
-        cells = [self.browser.find_elements(By.CSS_SELECTOR, "#confusion tbody td")[2 * i + j] for i in range(2) for j in range(2)]
-        wanted = [(i, j) for i in range(2) for j in range(2)]
-        for cell, (i, j) in zip(cells, wanted):
+        cells, shown = self.page.locator("#confusion tbody td"), self.page.locator("#cell-rows tbody tr")
+        for i, j in ((i, j) for i in range(2) for j in range(2)):
+            cell = cells.nth(2 * i + j)
             rows = report["matrix"][i][j]
             if not rows:
-                self.assertEqual(cell.find_elements(By.TAG_NAME, "button"), [])
+                expect(cell.locator("button")).to_have_count(0)
                 continue
-            cell.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+            cell.locator("button").press("Enter")
             head = report["labels"][i] + (", taken for what it is" if i == j else f" taken for {report['labels'][j]}")
-            self.wait(lambda page, head=head: self.text("#cell-rows h3") == head and page.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr"))
-            shown = self.browser.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr")
-            self.assertEqual(len(shown), min(20, rows))
-            self.assertTrue(all(report["labels"][i] in row.text for row in shown))
+            expect(self.page.locator("#cell-rows h3")).to_have_text(head)
+            expect(shown).to_have_count(min(20, rows))
+            self.assertTrue(all(report["labels"][i] in row for row in shown.all_inner_texts()))
         self.picture("model-cell")
         self.fair()
 
@@ -140,23 +129,23 @@ class ModelPage(PageCase):
         self.open("/models/many-classes", "#matrix-picture", "#pairs", "#confusion")
         report = self.server.get("/api/v1/models/many-classes/report").json
         self.assertEqual(len(report["metrics"]["confusion"]["labels"]), CLASSES)
-        first = self.browser.find_element(By.CSS_SELECTOR, "#pairs tbody tr")
-        truth, predicted = (first.find_elements(By.TAG_NAME, "td")[i].text for i in (0, 1))
-        first.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
-        self.wait(lambda page: self.text("#cell-rows h3") == f"{truth} taken for {predicted}" and page.find_elements(By.CSS_SELECTOR, "#cell-rows tbody tr"))
-        Select(self.see("[name=matrix-class]")).select_by_visible_text("<b class=evil>c137</b>")
-        heads = self.browser.find_elements(By.CSS_SELECTOR, "#confusion tbody th")
-        self.assertIn("<b class=evil>c137</b>", [head.text for head in heads])
-        self.assertLessEqual(len(heads), 12)
-        self.assertLess(self.browser.execute_script("return document.querySelectorAll('#main *').length"), 3000)
-        curves = Select(self.see("[name=curve-class]"))
-        curves.select_by_index(1)
-        self.see("#roc svg .line")
+        first = self.page.locator("#pairs tbody tr").first
+        truth, predicted = (first.locator("td").nth(i).inner_text() for i in (0, 1))
+        first.locator("button").first.press("Enter")
+        expect(self.page.locator("#cell-rows h3")).to_have_text(f"{truth} taken for {predicted}")
+        self.see("#cell-rows tbody tr")
+        self.see("[name=matrix-class]").select_option(label="<b class=evil>c137</b>")
+        heads = self.page.locator("#confusion tbody th")
+        expect(heads.get_by_text("<b class=evil>c137</b>", exact=True)).to_have_count(1)
+        self.assertLessEqual(heads.count(), 12)
+        self.assertLess(self.page.locator("#main *").count(), 3000)
+        self.see("[name=curve-class]").select_option(index=1)
+        self.see("#roc svg:has(.line)")
         self.picture("model-200-classes")
         self.fair()
         self.open("/models/many-classes?view=try")
-        self.see("form#try button[type=submit]").send_keys(Keys.ENTER)
-        self.wait(lambda _: "more with" in self.text("#prediction"))
+        self.see("form#try button[type=submit]").press("Enter")
+        self.says("#prediction", "more with")
         self.fair()
 
     # ---- a shadow ----
@@ -167,36 +156,36 @@ class ModelPage(PageCase):
         older = newest - 1
         self.assertEqual(self.server.call("PUT", path, {"version": older}).status, 200)
         self.open("/models/odd?view=versions", "#aliases")
-        self.see("button[aria-label='Shadow of shown']").send_keys(Keys.ENTER)
-        Select(self.see("[name=shadow]")).select_by_value(str(newest))
-        self.see("[name=shadow]").find_element(By.XPATH, "ancestor::form//button").click()
-        self.wait(lambda _: f"shown → version {older}, version {newest} in its shadow" in self.text("#aliases"))
+        self.see("button[aria-label='Shadow of shown']").press("Enter")
+        self.see("[name=shadow]").select_option(str(newest))
+        self.page.locator("form:has([name=shadow]) button").first.click()
+        self.says("#aliases", f"shown → version {older}, version {newest} in its shadow")
         for number in range(5):
             self.assertEqual(self.server.post("/api/v1/models/odd@shown/predict", {"rows": [{"number": number}]}).status, 200)
 
-        def seen(_):
+        def seen():
             self.see("button[aria-label='look again how the shadow of shown does']").click()
             return re.search(r"Rows that both answered\s+5\s+The same answer\s+100.0 % \(5\)", self.text("#shadow-shown"))
         self.wait(seen)
         self.picture("model-shadow")
         self.fair()
         self.see("button[aria-label='Divide calls of shown']").click()
-        self.see("[name=share]").send_keys(Keys.ENTER)
-        self.wait(lambda _: f"90 % to version {older}, 10 % to version {newest}" in self.text("#aliases"))
+        self.see("[name=share]").press("Enter")
+        self.says("#aliases", f"90 % to version {older}, 10 % to version {newest}")
         self.assertEqual(self.server.get(path).json["shadow"], newest)
         self.see("#rollback-shown").click()
-        self.wait(lambda _: self.server.get(path).json["split"] is None)
-        self.wait(lambda _: f"shown → version {older}, version {newest} in its shadow" in self.text("#aliases"))
+        self.wait(lambda: self.server.get(path).json["split"] is None)
+        self.says("#aliases", f"shown → version {older}, version {newest} in its shadow")
         self.see("button[aria-label='end the shadow of shown']").click()
-        self.wait(lambda page: not page.find_elements(By.ID, "shadow-shown"))
+        expect(self.page.locator("#shadow-shown")).to_have_count(0)
         self.assertIsNone(self.server.get(path).json["shadow"])
         self.quiet()
 
     # ---- the code ----
 
     def code(self, language):
-        next(b for b in self.browser.find_elements(By.CSS_SELECTOR, "[aria-label=language] button") if b.text == language).click()
-        return self.browser.execute_script("return document.getElementById('code').textContent")
+        self.page.locator("[aria-label=language]").get_by_role("button", name=language, exact=True).click()
+        return self.page.locator("#code").text_content()
 
     def run_code(self, language, text, folder):
         """What a program prints that stands as the page shows it."""
@@ -215,8 +204,11 @@ class ModelPage(PageCase):
     def test_code_runs_as_shown(self):
         self.open("/models/odd?view=try", "#make-key")
         for name, value in zip(ODD, ODD[1:] + ODD[:1]):
-            field = self.browser.execute_script("return [...document.querySelectorAll('#try select')].find((one) => one.name === arguments[0])", "column:" + name)
-            self.browser.execute_script("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", field, value)
+            self.page.evaluate("""([name, value]) => {
+              const field = [...document.querySelectorAll("#try select")].find((one) => one.name === name);
+              field.value = value;
+              field.dispatchEvent(new Event("input", {bubbles: true}));
+            }""", ["column:" + name, value])
         self.see("#make-key").click()
         self.see(".flag.ok")
         line = self.code("curl")
@@ -224,7 +216,7 @@ class ModelPage(PageCase):
         asked = Client(self.server.port, key)
         self.assertEqual(asked.get("/api/v1/jobs").status, 403)
         self.assertEqual(asked.post("/api/v1/models/many-classes/predict", {"rows": [{}]}).status, 403)
-        number = int(self.see("[name='column:number']").get_attribute("value"))
+        number = int(self.see("[name='column:number']").input_value())
         wanted = asked.post("/api/v1/models/odd/predict", {"rows": [{"number": number, **dict(zip(ODD, ODD[1:] + ODD[:1]))}]}).json["predictions"][0]
         self.assertNotIn("warnings", wanted)
         bare = asked.post("/api/v1/models/odd/predict", {"rows": [{"number": number}]}).json["predictions"][0]
@@ -267,28 +259,30 @@ class ModelPage(PageCase):
         self.assertEqual(self.server.wait_job(self.train("said", made, "answer"), 120)["state"], "succeeded")
         self.open("/models/said?view=try", "#sample")
         day = self.see("[name='column:day']")
-        self.assertRegex(day.get_attribute("value"), r"^2024-0[67]-\d\dT00:00(:00)?$")
+        self.assertRegex(day.input_value(), r"^2024-0[67]-\d\dT00:00(:00)?$")
         text = self.see("[name='column:said']")
-        self.assertEqual(text.tag_name, "textarea")
-        text.send_keys("good fine happy\nhere")
-        self.wait(lambda _: self.text("#prediction .answer") == "yes")
-        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "#prediction .warning"), [])
+        self.assertEqual(text.evaluate("(field) => field.tagName"), "TEXTAREA")
+        text.press("Control+End")
+        self.type("good fine happy\nhere")
+        expect(self.see("#prediction .answer")).to_have_text("yes")
+        self.assertEqual(self.page.locator("#prediction .warning").count(), 0)
         self.assertIn("2024-0", self.code("curl"))
         self.see("#sample").click()
-        self.wait(lambda _: "In the data answer is" in self.text("#try"))
-        self.assertRegex(day.get_attribute("value"), r"^2024-\d\d-\d\dT00:00(:00)?$")
-        self.browser.execute_script("arguments[0].value = '2031-01-01T00:00:00'; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", day)
-        self.wait(lambda _: "day is above all that was seen" in self.text("#unusual"))
+        self.says("#try", "In the data answer is")
+        self.assertRegex(day.input_value(), r"^2024-\d\d-\d\dT00:00(:00)?$")
+        day.evaluate("(field) => { field.value = '2031-01-01T00:00:00'; field.dispatchEvent(new Event('input', {bubbles: true})); }")
+        self.says("#unusual", "day is above all that was seen")
         self.picture("model-dates")
         self.fair()
 
     def test_code_of_any_row(self):
         """Every odd text as name and as value at once, through each language's quoting."""
         row = {**{name + value: value + name for name in ODD for value in ODD}, "number": 1e21, "small": 1.5e-7, "gone": None, "yes": True, "list": ODD}
-        texts = dict(self.browser.execute_async_script("""
-          const done = arguments[arguments.length - 1];
-          import("/assets/snippets.js").then((code) => done(code.LANGUAGES.map(([name, make]) => [name, make("odd", {rows: [JSON.parse(arguments[0])]}, "KEY")])));""",
-                                                       json.dumps(row)))
+        self.open("/docs", "details.card")
+        texts = dict(self.page.evaluate("""async (row) => {
+          const code = await import("/assets/snippets.js");
+          return code.LANGUAGES.map(([name, make]) => [name, make("odd", {rows: [JSON.parse(row)]}, "KEY")]);
+        }""", json.dumps(row)))
         with Echo() as echo, tempfile.TemporaryDirectory() as folder:
             for language in self.LANGUAGES:
                 with self.subTest(language):
