@@ -1,7 +1,8 @@
 // Parallel coordinates: a line for each trial over all hyperparameters, with a range on any axis to pick some out.
 
 import { el, number, query, setQuery } from "./dom.js";
-import { figure, svg } from "./plot.js";
+import { figure } from "./plot_frame.js";
+import { svg } from "./plot_svg.js";
 import { label, scale, scoreRange } from "./scale.js";
 import { valueOf, words } from "./space.js";
 
