@@ -187,13 +187,13 @@ function optionsOf(now) {
   });
   const across = axis(() => now.place.ticksAcross, () => now.place.nameAcross);
   const up = axis(() => now.place.ticksUp, () => now.place.nameUp);
-  Object.assign(across, { size: 24, gap: 4, labelGap: -1, border: { show: true, stroke: edge, width: 1 }, ticks: { show: true, stroke: edge, width: 1, size: 4 } });
-  Object.assign(up, { size: () => now.place.edge.left - (now.place.nameUp === null ? 0 : NAME), gap: 6, labelGap: -1, grid: { show: true, stroke: () => colour("--line"), width: 1 } });
+  Object.assign(across, { scale: "x", side: 2, size: 24, gap: 4, labelGap: -1, border: { show: true, stroke: edge, width: 1 }, ticks: { show: true, stroke: edge, width: 1, size: 4 } });
+  Object.assign(up, { scale: "y", side: 3, size: () => now.place.edge.left - (now.place.nameUp === null ? 0 : NAME), gap: 6, labelGap: -1, grid: { show: true, stroke: () => colour("--line"), width: 1 } });
   const scaleOf = (name) => ({ time: false, distr: now.place[name].kind === "log" ? 3 : 1, range: () => [now.place[name].low, now.place[name].high] });
   return {
     mode: 2, width: now.place.width, height: now.place.height, padding: [12, 12, 0, 0],
     legend: { show: false }, cursor: { show: false }, select: { show: false },
-    scales: { x: scaleOf("x"), y: scaleOf("y") }, axes: [across, up],
+    scales: { x: scaleOf("x"), y: scaleOf("y") }, axes: [up, across], // the line of the lower one over the grid
     series: [null, ...now.marks.map(() => seriesOf(now))],
     hooks: {
       drawSeries: [(u, at) => { if (now.marks[at - 1].kind === "rule") ruleText(u, now.marks[at - 1]); }],

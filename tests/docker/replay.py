@@ -167,7 +167,7 @@ def bare_debian(work):
                             ignore=shutil.ignore_patterns("*disabled*", "docker*", "20packagekit"))
         elif os.path.exists(path):
             shutil.copy(path, root + path)
-    for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"):
+    for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/npmrc"):
         if os.path.exists(path):
             shutil.copy(path, root + path)
     os.makedirs(root + "/etc/ssl/certs", exist_ok=True)

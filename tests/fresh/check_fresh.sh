@@ -33,7 +33,9 @@ cp -r /etc/apt/sources.list* /etc/apt/apt.conf.d "$root/etc/apt/" 2>/dev/null ||
 rm -f "$root"/etc/apt/sources.list.d/*disabled* "$root"/etc/apt/apt.conf.d/docker* "$root"/etc/apt/apt.conf.d/20packagekit
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 mkdir -p "$root/etc/ssl/certs" && cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-if [ -f /etc/pip.conf ]; then cp /etc/pip.conf "$root/etc/"; fi
+for config in /etc/pip.conf /etc/npmrc; do
+  if [ -f $config ]; then cp $config "$root/etc/"; fi
+done
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --make-rslave "$root/dev"
