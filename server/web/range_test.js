@@ -44,6 +44,8 @@ async function startThree(test) {
   const { items } = await get(`/api/v1/families?kind=${kind === "images" ? "images" : "table"}${test.task ? `&task=${encodeURIComponent(test.task)}` : ""}`);
   const fixed = {};
   for (const [name, item] of Object.entries(items.find((family) => family.name === test.family)?.space || {})) if (!name.startsWith("$") && item?.default !== undefined) fixed[name] = item.default;
+  // Only some optimizers have it, so it is not among the family's defaults; left out it would be searched.
+  if (Number.isFinite(test.momentum)) fixed.momentum = test.momentum;
   const rates = FACTORS.map((factor) => Number((factor * found).toPrecision(6)));
   return call("POST", "/api/v1/jobs", { dataset: test.dataset, target: test.target ?? undefined, name: `rates around ${rate(found)}`, families: [test.family], budget: { trials: 3 },
     search: { method: "grid", space: { [test.family]: { ...fixed, ...test.params, learning_rate: { type: "ordinal", values: rates } } } } });
