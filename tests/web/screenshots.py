@@ -40,9 +40,9 @@ def take(server, page, folder):
     job = server.post("/api/v1/jobs", {"dataset": dataset, "target": "species", "name": "iris", "metric": "log_loss", "families": ["mlp"],
                                        "budget": {"seconds": SECONDS}, "search": {"early_stopping": "asha", "seed": 4}}).json["id"]
     time.sleep(0.6 * SECONDS)
-    picture("job-page", f"/jobs/{job}", "#best-chart svg:has(.line)", "#curves-chart svg:has(.line)", "#trials .v-body .v-row")
+    picture("job-page", f"/jobs/{job}", "#best-chart [data-line]", "#curves-chart [data-line]", "#trials .v-body .v-row")
     server.wait_job(job, 180)
-    picture("search-page", f"/jobs/{job}/search", "#gp svg:has(.line)", "#importance svg:has(.solid)", "#parallel svg:has(.line)")
+    picture("search-page", f"/jobs/{job}/search", "#gp [data-line]", "#importance svg:has(.solid)", "#parallel svg:has(.line)")
     picture("try-page", "/models/iris/try", "form#try")
     see("form#try button[type=submit]").click()
     see("#prediction .answer")

@@ -25,7 +25,7 @@ PAGES = (
     ("model-drift", "/models/every?view=drift", "#view-panel .card"),
     ("try-table", "/models/every?view=try", "form#try", "#code"),
     ("try-images", "/models/every-images?view=try", ".samples button", ".pad canvas"),
-    ("study", "/studies/{study}", "#best-chart svg:has(.line)", "#trials .v-row"),
+    ("study", "/studies/{study}", "#best-chart [data-line]", "#trials .v-row"),
     ("settings-keys", "/settings", "#keys tbody tr"),
     ("settings-webhooks", "/settings?section=webhooks", "#new-webhook"),
     ("settings-usage", "/settings?section=usage", "#usage-chart svg"),

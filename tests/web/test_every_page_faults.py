@@ -196,7 +196,7 @@ class Faults(EveryPageCase):
         """10,000 trials (made up on the way from the server): their page is there in a moment and draws few of them."""
         with self.apart() as page:
             page.add_init_script(MADE_UP)
-            self.open("/jobs/{job}", "#best-chart svg:has(.line)")
+            self.open("/jobs/{job}", "#best-chart [data-line]")
             expect(page.locator("#trials [role=grid]")).to_have_attribute("aria-rowcount", str(TRIALS + 1))
             self.assertLess(page.locator("#trials .v-body .v-row").count(), 60)
             self.assertEqual(axe.violations(page), [])

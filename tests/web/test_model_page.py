@@ -140,7 +140,7 @@ class ModelPage(PageCase):
         self.assertLessEqual(heads.count(), 12)
         self.assertLess(self.page.locator("#main *").count(), 3000)
         self.see("[name=curve-class]").select_option(index=1)
-        self.see("#roc svg:has(.line)")
+        self.see("#roc [data-line]")
         self.picture("model-200-classes")
         self.fair()
         self.open("/models/many-classes?view=try")

@@ -68,22 +68,22 @@ class SearchPages(PageCase):
         self.quiet()
 
     def test_job(self):
-        self.visit("job-ended", f"/jobs/{self.asha}?trial=2", "#best-chart svg:has(.line)", "#curves-chart svg:has(.line)", "#trials .v-body .v-row", "#trial #trial-params", "#model form#try")
+        self.visit("job-ended", f"/jobs/{self.asha}?trial=2", "#best-chart [data-line]", "#curves-chart [data-line]", "#trials .v-body .v-row", "#trial #trial-params", "#model form#try")
         self.says("h1", "<b>bold</b>")
 
     def test_search_explained(self):
-        self.visit("search", f"/jobs/{self.bayes}/search", "#gp svg:has(.band)", "#acquisition svg:has(.line)", "#importance svg:has(.solid)", "#parallel svg:has(.line)", "#pair svg:has(.solid)", "#slices svg:has(.dots)", "#methods svg:has(.line)")
+        self.visit("search", f"/jobs/{self.bayes}/search", "#gp [data-band]", "#acquisition [data-line]", "#importance svg:has(.solid)", "#parallel svg:has(.line)", "#pair svg:has(.solid)", "#slices [data-dots]", "#methods [data-line]")
         self.visit("search-asha", f"/jobs/{self.asha}/search", "#rungs svg:has(.dots)", "#parallel svg")
 
     def test_range_test(self):
-        self.visit("range-test", f"/range-tests/{self.range_test}", "#range svg:has(.line)", "#suggested")
+        self.visit("range-test", f"/range-tests/{self.range_test}", "#range [data-line]", "#suggested")
         self.see("#try-rates").click()
-        expect(self.page.locator("#three svg path.line[class*=' s']").nth(2)).to_be_attached()
+        expect(self.page.locator("#three .plot-legend > span").nth(2)).to_be_attached()
         self.quiet()
 
     def test_studies(self):
         self.visit("studies", "/studies", "#studies tbody tr")
-        self.visit("study", f"/studies/{self.study}", "#best-chart svg:has(.line)", "#gp svg:has(.band)", "#trials .v-row.failed")
+        self.visit("study", f"/studies/{self.study}", "#best-chart [data-line]", "#gp [data-band]", "#trials .v-row.failed")
 
     def test_study_in_steps(self):
         """A study with rungs: curves and rungs are drawn, and what a client tells is seen without a reload."""
@@ -124,17 +124,17 @@ class SearchPages(PageCase):
         expect(page.locator("#main")).to_contain_text(told, use_inner_text=True)
 
     def test_compare(self):
-        self.visit("compare", f"/compare?jobs={self.bayes},{self.random}", "#compare tbody tr", "#by-trial svg:has(.line)", "#by-time svg:has(.line)")
+        self.visit("compare", f"/compare?jobs={self.bayes},{self.random}", "#compare tbody tr", "#by-trial [data-line]", "#by-time [data-line]")
         self.says("#compare", "random")
 
     def test_phone(self):
         with self.phone():
-            self.visit("phone-job", f"/jobs/{self.asha}", "#best-chart svg:has(.line)", "#trials .v-body .v-row")
-            self.visit("phone-search", f"/jobs/{self.bayes}/search", "#gp svg:has(.band)", "#parallel svg:has(.line)")
+            self.visit("phone-job", f"/jobs/{self.asha}", "#best-chart [data-line]", "#trials .v-body .v-row")
+            self.visit("phone-search", f"/jobs/{self.bayes}/search", "#gp [data-band]", "#parallel svg:has(.line)")
 
     def test_first_load(self):
         """Everything that a page fetches over the wire, with nothing in the cache."""
-        for path, there in ((f"/jobs/{self.bayes}", "#best-chart svg:has(.line)"), (f"/jobs/{self.bayes}/search", "#gp svg:has(.band)"), ("/jobs/new", "main form"),
+        for path, there in ((f"/jobs/{self.bayes}", "#best-chart [data-line]"), (f"/jobs/{self.bayes}/search", "#gp [data-band]"), ("/jobs/new", "main form"),
                             ("/", "main .card")):
             with self.apart() as page:
                 self.open(path, there)
@@ -157,7 +157,7 @@ class SearchPages(PageCase):
 
     def test_saved(self):
         """A chart as SVG, PNG and CSV: files that hold it."""
-        self.open(f"/jobs/{self.asha}", "#best-chart svg:has(.line)")
+        self.open(f"/jobs/{self.asha}", "#best-chart [data-line]")
         root = xml.etree.ElementTree.parse(self.save("SVG")).getroot()
         lines = [node for node in root.iter("{http://www.w3.org/2000/svg}path") if node.get("fill") == "none"]
         self.assertTrue(any(node.get("stroke", "none") != "none" for node in lines))
@@ -179,7 +179,7 @@ class SearchPages(PageCase):
         self.assertIn("trial=", page.url)
         self.see("#close-trial").press("Enter")
         expect(page.locator("#trial")).to_be_hidden()
-        self.open(f"/jobs/{self.bayes}/search", "#gp svg")
+        self.open(f"/jobs/{self.bayes}/search", "#gp canvas")
         for key, name in (("End", "linear.l1_ratio"), ("Home", "linear.penalty")):
             page.locator("[name=param]").press(key)
             expect(page).to_have_url(re.compile("param=" + re.escape(name)))
@@ -220,7 +220,7 @@ class SearchPages(PageCase):
 
     def test_session_ended(self):
         """A page that is open when its session ends asks for a key on the spot and goes on."""
-        self.open(f"/jobs/{self.asha}", "#best-chart svg:has(.line)")
+        self.open(f"/jobs/{self.asha}", "#best-chart [data-line]")
         self.page.evaluate("async () => (await import('/assets/api.js')).signOut()")
         self.see("#trials .v-body .v-row").click()
         self.see("#expired input")

@@ -92,7 +92,7 @@ class Views(PageCase):
                 if path == "/models/small":
                     self.says("#confusion", "<b class=evil>")
                     self.page.locator("#dependence-card").scroll_into_view_if_needed()
-                    self.see("#dependence svg")
+                    self.see("#dependence [data-line], #dependence svg .solid")
                 if path.startswith("/datasets/"):
                     self.says("#columns", "<b class=evil>")
                     self.says("#balance", "<b class=evil>")

@@ -39,7 +39,7 @@ class Walk(PageCase):
         first = self.progress(0)
         expect(page.locator("#trials .v-body .v-row").nth(1)).to_be_visible(timeout=30_000)
         self.progress(first)
-        self.see("#best-chart svg:has(.line)", 30)
+        self.see("#best-chart [data-line]", 30)
         self.picture("job-running")
         # Paused, its clock stands still; resumed, it goes on.
         self.see("#pause").click()
