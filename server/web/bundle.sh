@@ -1,18 +1,18 @@
 #!/bin/sh
-# Makes the modules and style sheets that the pages take from the npm registry, as package-lock.json pins them.
+# Bundles the charts with what they take from the npm registry, as package-lock.json pins it: one module, one request.
 #
-# usage: bundle.sh FROM INTO    FROM has package.json and package-lock.json, and is only read; INTO is in the build tree.
+# usage: bundle.sh FROM INTO    FROM has the modules and package-lock.json, and is only read; INTO is in the build tree.
 #
 # The registry is asked once for each lock file: what it gave stays in INTO/node_modules. NPM names the npm to use.
-# uPlot is published minified as a script that makes one name, so a line that exports this name makes it a module, and
-# no bundler is needed. Its license goes with it, in the module and as a file to install.
+# dom.js and scale.js stay modules of their own, for other pages have them too. uPlot's license goes with it, in the
+# module and as a file to install.
 set -eu
-from=$1
+from=$(cd "$1" && pwd)
 into=$2
-library=$into/node_modules/uplot
 pinned=$into/node_modules/fetched-package-lock.json
 
 mkdir -p "$into"
+into=$(cd "$into" && pwd)
 if ! cmp -s "$from/package-lock.json" "$pinned"; then
   for name in package.json package-lock.json; do
     cat "$from/$name" >"$into/$name"
@@ -25,15 +25,13 @@ if ! cmp -s "$from/package-lock.json" "$pinned"; then
   cat "$from/package-lock.json" >"$pinned"
 fi
 
-license() {
-  echo '/*! uPlot'
-  cat "$library/LICENSE"
-  echo '*/'
-}
+license=$into/node_modules/uplot/LICENSE
 put() { # name: what is read goes there, whole or not at all
   cat >"$into/$1.tmp"
   mv "$into/$1.tmp" "$into/$1"
 }
-{ license; cat "$library/dist/uPlot.iife.min.js"; printf '\nexport default uPlot;\n'; } | put uplot.js
-{ license; cat "$library/dist/uPlot.min.css"; echo; } | put uplot.css
-put uplot-license.txt <"$library/LICENSE"
+(cd "$from" && NODE_PATH=$into/node_modules "$into/node_modules/.bin/esbuild" plot.js --bundle --format=esm --minify \
+  '--external:*/dom.js' '--external:*/scale.js' --outfile="$into/bundled.js" --log-level=warning)
+{ printf '/*! uPlot\n'; cat "$license"; printf '*/\n'; cat "$into/bundled.js"; } | put plot.js
+{ printf '/*! uPlot\n'; cat "$license"; printf '*/\n'; cat "$into/node_modules/uplot/dist/uPlot.min.css" "$from/plot.css"; } | put plot.css
+put uplot-license.txt <"$license"

@@ -60,7 +60,7 @@ def needs(found: dict[str, bytes], name: str) -> list[str]:
     met, left = [], [name]
     while left:
         one = left.pop(0)
-        for other in re.findall(r'^import [^;]*?from "\./([\w.]+)"', found[one].decode(), re.M):
+        for other in re.findall(r'(?:^|;)import\b[^;"]*?from ?"\./([\w.]+)"', found[one].decode(), re.M):
             if other in found and other not in met and other != name:
                 met.append(other)
                 left.append(other)

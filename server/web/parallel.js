@@ -1,8 +1,7 @@
 // Parallel coordinates: a line for each trial over all hyperparameters, with a range on any axis to pick some out.
 
 import { el, number, query, setQuery } from "./dom.js";
-import { figure } from "./plot_frame.js";
-import { svg } from "./plot_svg.js";
+import { figure, svg } from "./plot.js";
 import { label, scale, scoreRange } from "./scale.js";
 import { valueOf, words } from "./space.js";
 

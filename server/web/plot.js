@@ -9,13 +9,18 @@
 // Over two axes of numbers uPlot draws them on a canvas: such charts have thousands of points and change while a job
 // runs, which a canvas takes in a few milliseconds. An axis of names, horizontal bars and cells are not what uPlot is
 // made for; they have few elements and seldom change, so they are SVG (plot_marks.js), as is what any chart saves.
+//
+// When the pages are built this module, those of its name (plot_….js) and uPlot become one (bundle.sh).
 
 import { figure } from "./plot_frame.js";
 import { hover } from "./plot_hover.js";
 import { layout } from "./plot_layout.js";
 import { lineChart } from "./plot_lines.js";
 import { drawSvg, legendOf } from "./plot_marks.js";
+import { svg } from "./plot_svg.js";
 import { tableOf } from "./plot_table.js";
+
+export { figure, svg }; // for a chart that draws itself
 
 const isOfNumbers = ({ x, y, marks }) => x.kind !== "band" && y.kind !== "band" && !marks.some((mark) => mark.kind === "cells" || mark.kind === "hbars");
 

@@ -2,8 +2,9 @@
 // that each have an x of their own. Ticks, ends and margins are those of plot_layout.js, so that what is pointed at and
 // what is saved (as SVG, by plot_marks.js) lie where they are drawn.
 
+import uPlot from "uplot";
+
 import { clamp, isRanged } from "./plot_layout.js";
-import uPlot from "./uplot.js";
 
 const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 const NAME = 16;
