@@ -125,13 +125,15 @@ class PageCase(unittest.TestCase):
         self.page.screenshot(path=os.path.join(SHOTS, f"{name}.png"), caret="initial")
 
     def keep_failure(self):
-        """What the page looks like when a test fails: the runner asks for it."""
+        """What the page looks like and what the server said when a test fails: the runner asks for it."""
         self.pictures += 1
         name = os.path.join(SHOTS, f"failed-{self.id()}-{self.pictures}")
         with contextlib.suppress(Exception):  # the failure is what is to be told
             os.makedirs(SHOTS, exist_ok=True)
             with open(name + ".html", "w", encoding="utf-8") as file:
                 file.write(self.page.content())
+            with open(name + ".log", "w", encoding="utf-8") as file:
+                file.write(self.server.log())
             self.page.screenshot(path=name + ".png", caret="initial", timeout=10_000)
 
     # ---- keys ----

@@ -22,6 +22,7 @@ PAGES = (
     ("model-report", "/models/every", "#confusion", "#importance svg"),
     ("model-many-classes", "/models/many", "#confusion"),
     ("model-versions", "/models/every?view=versions", "#aliases"),
+    ("compare-models", "/compare/models?models=every,every@1", "#compare tbody tr"),
     ("model-drift", "/models/every?view=drift", "#view-panel .card"),
     ("try-table", "/models/every?view=try", "form#try", "#code"),
     ("try-images", "/models/every-images?view=try", ".samples button", ".pad canvas"),
@@ -97,7 +98,7 @@ class EveryPage(EveryPageCase):
         """What an address or an answer gives back of what was sent is text."""
         markup = quote(MARKUP, safe="")
         for path in (f"/models/{quote('<img src=x>', safe='')}", f"/models/every?version={markup}", f"/models/every?view={markup}", f"/datasets/{{table}}?target={markup}",
-                     f"/jobs/{{job}}?trial={markup}", f"/jobs/{{job}}/search?param={markup}", f"/jobs/new?dataset={{table}}&target={markup}", f"/compare?jobs={markup}",
+                     f"/jobs/{{job}}?trial={markup}", f"/jobs/{{job}}/search?param={markup}", f"/jobs/new?dataset={{table}}&target={markup}", f"/compare?jobs={markup}", f"/compare/models?models={markup}",
                      f"/settings?section={markup}", f"/{markup.replace('%2F', '')}", f"/docs/{markup.replace('%2F', '')}", f"/studies/{{study}}?trial={markup}"):
             with self.subTest(path):
                 self.open(path, "#main h1")

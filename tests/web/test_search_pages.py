@@ -127,6 +127,38 @@ class SearchPages(PageCase):
         self.visit("compare", f"/compare?jobs={self.bayes},{self.random}", "#compare tbody tr", "#by-trial [data-line]", "#by-time [data-line]")
         self.says("#compare", "random")
 
+    def test_compare_models(self):
+        """Two models, and two versions of one; what is chosen stands in the address and can be changed."""
+        first, second = (self.server.get(f"/api/v1/jobs/{job}").json["model"] for job in (self.bayes, self.random))
+        self.visit("compare-models", f"/compare/models?models={first['name']},{second['name']}@{second['version']}", "#compare tbody tr", "#compare-scores tbody tr",
+                   "#compare-classes tbody tr", "#compare-importance tbody tr", "#compare-calibration [data-line]")
+        for one in (first, second):
+            self.says("#compare thead", f"{one['name']}@{one['version']}")
+        report = self.server.get(f"/api/v1/models/{first['name']}/report").json
+        row = self.page.locator("#compare-scores tr", has_text="log loss").locator("td").first
+        self.assertAlmostEqual(float(row.inner_text().split()[0]), report["metrics"]["metrics"]["log_loss"], 4)
+        self.assertEqual(self.page.locator("#compare-scores tr", has_text="log loss").locator("strong").count(), int(
+            report["metrics"]["metrics"]["log_loss"] != self.server.get(f"/api/v1/models/{second['name']}/report").json["metrics"]["metrics"]["log_loss"]))
+        self.see("details.card summary").click()
+        self.page.locator(f"[name=model][value='{second['name']}@{second['version']}']").uncheck()
+        expect(self.page.locator("#compare thead th")).to_have_count(1)
+        self.assertIn(f"models={first['name']}", self.page.url)
+        self.open("/compare/models?models=no-such-model", ".problem")
+        self.says(".problem", "not here any more")
+        self.quiet("404")
+
+    def test_search_live(self):
+        """The page of a search follows the job: what has ended is there within a second or so, without a reload."""
+        job = self.server.post("/api/v1/jobs", {"dataset": self.dataset, "target": "species", "name": "live", "families": ["mlp"], "budget": {"trials": 7},
+                                                "search": {"seed": 3}}).json["id"]
+        self.open(f"/jobs/{job}/search", "#gain")
+        done = self.server.wait_job(job, 120)["trials"]["done"]
+        expect(self.page.locator("h1 + p")).to_contain_text(f"{done} finished trials", timeout=5000)
+        expect(self.page.locator("h1 + p")).to_contain_text("succeeded", timeout=5000)
+        self.see("#gp [data-band], #gp svg")
+        self.see("#importance svg:has(.solid)")
+        self.quiet()
+
     def test_phone(self):
         with self.phone():
             self.visit("phone-job", f"/jobs/{self.asha}", "#best-chart [data-line]", "#trials .v-body .v-row")
