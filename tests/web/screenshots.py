@@ -44,6 +44,8 @@ def take(server, page, folder):
     server.wait_job(job, 180)
     picture("search-page", f"/jobs/{job}/search", "#gp [data-line]", "#importance svg:has(.solid)", "#parallel svg:has(.line)")
     picture("try-page", "/models/iris/try", "form#try")
+    for field, value in (("sepal_length", "6.3"), ("sepal_width", "2.7"), ("petal_length", "4.9"), ("petal_width", "1.8")):  # between two kinds
+        see(f"form#try [name='column:{field}']").fill(value)
     see("form#try button[type=submit]").click()
     see("#prediction .answer")
     save("try-page")
