@@ -116,14 +116,15 @@ web_files = \
 web_documents = api-docs/guide.md api-docs/pages.md api-docs/datasets.md api-docs/tuning.md api-docs/control.md api-docs/studies.md \
   api-docs/predicting.md api-docs/clients.md api-docs/models.md api-docs/export.md api-docs/keys.md api-docs/webhooks.md \
   api-docs/operations.md api-docs/security.md api-docs/errors.md api-docs/limits.md
-# The charts, bundled with what they take from the npm registry, which is asked once for each lock file.
+# The charts, bundled with what they take from the npm registry, which is asked once for each lock file. A tarball has
+# the bundle, so that to build from one needs no registry.
 web_bundled = server/web_lib/plot.js server/web_lib/plot.css
 web_bundle = server/web/bundle.sh server/web/package.json server/web/package-lock.json \
   server/web/plot.css \
   server/web/plot.js server/web/plot_frame.js server/web/plot_hover.js \
   server/web/plot_layout.js server/web/plot_lines.js server/web/plot_marks.js \
   server/web/plot_save.js server/web/plot_svg.js server/web/plot_table.js
-EXTRA_DIST += $(web_files) $(web_documents) $(web_bundle) server/web/embed.py server/web/yaml_to_json.py server/docs.py \
+EXTRA_DIST += $(web_files) $(web_documents) $(web_bundle) $(web_bundled) server/web_lib/uplot-license.txt server/web/embed.py server/web/yaml_to_json.py server/docs.py \
   api-docs/openapi.yaml
 BUILT_SOURCES += server/web_assets.c
 CLEANFILES += server/web_assets.c server/openapi.json
@@ -133,14 +134,18 @@ server/web_lib/plot.js: $(web_bundle)
 	$(AM_V_GEN)NPM='$(NPM)' $(srcdir)/server/web/bundle.sh $(srcdir)/server/web server/web_lib
 server/web_lib/plot.css server/web_lib/uplot-license.txt: server/web_lib/plot.js
 clean-local:
+	rm -rf server/web_lib/node_modules
+	cd server/web_lib 2>/dev/null && rm -f package.json package-lock.json npm.log bundled.js || true
+maintainer-clean-local:
 	rm -rf server/web_lib
 server/openapi.json: api-docs/openapi.yaml server/web/yaml_to_json.py
 	@$(MKDIR_P) server
 	$(AM_V_GEN)$(PYTHON3) $(srcdir)/server/web/yaml_to_json.py $(srcdir)/api-docs/openapi.yaml > $@.tmp && mv $@.tmp $@
 server/web_assets.c: $(web_files) $(web_bundled) $(web_documents) server/openapi.json server/web/embed.py
 	@$(MKDIR_P) server
-	$(AM_V_GEN)cd $(srcdir) && $(PYTHON3) server/web/embed.py $(abs_builddir)/$@.tmp \
-	  server/web/page.html $(web_files) $(web_bundled:%=$(abs_builddir)/%) $(web_documents) \
+	$(AM_V_GEN)made=$(abs_builddir); test -f server/web_lib/plot.js || made=$(abs_srcdir); \
+	  cd $(srcdir) && $(PYTHON3) server/web/embed.py $(abs_builddir)/$@.tmp \
+	  server/web/page.html $(web_files) $(web_bundled:%=$$made/%) $(web_documents) \
 	  $(abs_builddir)/server/openapi.json && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
 
 bin_PROGRAMS += server/attuned
