@@ -91,7 +91,7 @@ async function rangeTestsOf(job) {
 }
 
 // Looks once for each burst of events on trials, one look at a time; not while the tab is hidden, but when it is back.
-function followLooking(path, last, look) {
+async function followLooking(path, look) {
   let timer = 0;
   let busy = false;
   let waiting = false;
@@ -111,6 +111,7 @@ function followLooking(path, last, look) {
     if (!timer) timer = setTimeout(now, EVERY_MS);
   }
   // What came between the first reading and the stream is looked at as soon as it is open.
+  const { last } = await get(`${path}/events?after=${NO_MORE}`);
   follow(`${path}/events`, (kind) => { if (kind !== "epoch") soon(); }, (how) => { if (how !== "away") soon(); }, last);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) soon(); });
 }
@@ -119,18 +120,14 @@ export async function jobSearchPage(id) {
   const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
   let job;
   let trials;
-  let last = 0;
   let firstImportance = null;
   try {
-    const newest = get(`${path}/events?after=${NO_MORE}`);
-    newest.catch(() => { /* told by the job's own answer */ });
     const listed = trialsOf(path);
     listed.catch(() => { /* told by the job's own answer, or where it is waited for */ });
     job = await get(path);
     // Asked for beside the trials, as the first views wait for both.
     if (job.trials?.done >= LEAST_TRIALS) firstImportance = firstOf(path);
     trials = await listed;
-    ({ last } = await newest);
   } catch (problem) {
     if (problem.status === 404) return show(goneBox("job", "/jobs", "All jobs"));
     throw problem;
@@ -160,6 +157,6 @@ export async function jobSearchPage(id) {
     if (rungs) await rungs.load(trials);
   }
 
-  if (!hasEnded(job)) followLooking(path, last, look);
+  if (!hasEnded(job)) await followLooking(path, look);
   return undefined;
 }

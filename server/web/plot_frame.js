@@ -4,6 +4,8 @@ import { csv, download, el, number } from "./dom.js";
 import { savePng, saveSvg } from "./plot_save.js";
 
 const TABLE_ROWS = 200;
+const IDLE_MS = 300; // at most so long
+const whenIdle = window.requestIdleCallback || requestAnimationFrame;
 
 const fileName = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "chart";
 
@@ -75,11 +77,12 @@ export function figure({ heading = "h2", title, note = "", draw, data, describe,
     if (details.open) fillTable();
   }
 
-  // Many changes in one frame are one drawing.
+  // Many changes in one frame are one drawing; what is below the window waits until there is nothing else to do.
   function update() {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(redraw);
+    if (area.isConnected && area.getBoundingClientRect().top > innerHeight) whenIdle(redraw, { timeout: IDLE_MS });
+    else requestAnimationFrame(redraw);
   }
   new ResizeObserver(() => {
     if (!area.isConnected) {
