@@ -30,18 +30,18 @@ async function modelChoices(chosen) {
 }
 
 const KINDS = {
-  jobs: { heading: "Compare jobs", one: "job", choices: jobChoices, load: loadJob, view: jobsView },
-  models: { heading: "Compare models", one: "model", choices: modelChoices, load: loadModel, view: modelsView },
+  jobs: { heading: "Compare jobs", legend: "Jobs", one: "job", choices: jobChoices, load: loadJob, view: jobsView },
+  models: { heading: "Compare models", legend: "Models", one: "model", choices: modelChoices, load: loadModel, view: modelsView },
 };
 
-function choiceBoxes(name, kind, items, chosen, redraw) {
+function choiceBoxes(kind, items, chosen, redraw) {
   const box = (item) => el("label", { class: "check" }, el("input", { type: "checkbox", name: kind.one, value: item.id, checked: chosen.has(item.id), onchange: (event) => {
     if (event.target.checked && chosen.size < MOST) chosen.add(item.id);
     else chosen.delete(item.id);
     event.target.checked = chosen.has(item.id);
     redraw();
   } }), el("span", {}, el("strong", {}, item.name), ` ${item.about}`));
-  return el("fieldset", { class: "choices" }, el("legend", {}, `${kind.heading.split(" ")[1].replace(/^./, (letter) => letter.toUpperCase())}, up to ${MOST}`),
+  return el("fieldset", { class: "choices" }, el("legend", {}, `${kind.legend}, up to ${MOST}`),
     items.length ? items.map(box) : el("p", { class: "faint" }, `There is no ${kind.one} yet.`));
 }
 
@@ -74,6 +74,6 @@ export async function comparePage(name) {
   await Promise.all([draw(), first.then((items) => {
     // What the address asks for can be taken out of the choice even when it is not here any more.
     const missing = [...chosen].filter((id) => !items.some((item) => item.id === id)).map((id) => ({ id, name: id, about: "not listed" }));
-    choices.replaceChildren(choiceBoxes(name, kind, [...missing, ...items], chosen, draw));
+    choices.replaceChildren(choiceBoxes(kind, [...missing, ...items], chosen, draw));
   })]);
 }

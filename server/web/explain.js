@@ -103,7 +103,8 @@ async function followLooking(path, look) {
     }
     busy = true;
     waiting = false;
-    await look().catch(() => { /* told above the page; the next event looks again */ });
+    // A break is told above the page, and looked past; what is refused stays so.
+    await look().catch((problem) => { waiting = !problem.status || problem.status >= 500; });
     busy = false;
     if (waiting) soon();
   }
@@ -111,7 +112,7 @@ async function followLooking(path, look) {
     if (!timer) timer = setTimeout(now, EVERY_MS);
   }
   // What came between the first reading and the stream is looked at as soon as it is open.
-  const { last } = await get(`${path}/events?after=${NO_MORE}`);
+  const { last } = await get(`${path}/events?after=${NO_MORE}`).catch(() => ({ last: "" })); // then all is told again
   follow(`${path}/events`, (kind) => { if (kind !== "epoch") soon(); }, (how) => { if (how !== "away") soon(); }, last);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) soon(); });
 }
