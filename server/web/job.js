@@ -154,6 +154,7 @@ export async function jobPage(id) {
   let now = "";
   let seen = 0;
   let loadingLog = false;
+  let logAgain = false;
   let drawing = false;
   let charting = false;
   let chartRest = 0;
@@ -211,14 +212,19 @@ export async function jobPage(id) {
     }).then(() => parts.detail.scrollIntoView({ block: "nearest" }));
   }
 
+  // What is asked for while an answer is on its way is looked at after it: a job that has ended is drawn no more.
   async function loadLog() {
+    logAgain = loadingLog;
     if (loadingLog) return;
     loadingLog = true;
     try {
-      const page = await get(`${feed.path}/logs?limit=200&after=${seen}`);
-      if (page.items.length) seen = page.items[page.items.length - 1].seq;
-      parts.log.append(page.items.map(logLine).join(""));
-      parts.more.hidden = !page.next_cursor;
+      do {
+        logAgain = false;
+        const page = await get(`${feed.path}/logs?limit=200&after=${seen}`);
+        if (page.items.length) seen = page.items[page.items.length - 1].seq;
+        parts.log.append(page.items.map(logLine).join(""));
+        parts.more.hidden = !page.next_cursor;
+      } while (logAgain && parts.more.hidden);
     } finally {
       loadingLog = false;
     }

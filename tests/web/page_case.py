@@ -10,15 +10,17 @@ from every_page_data import made
 from one_server import signed_in
 
 WAIT_S = 60
-# Whether an element fits a selector, whether it is seen that it has the focus, and how it begins.
+# Whether an element fits a selector, whether it is seen that it has the focus, and how it begins and stands.
 HELD = """
 (selector) => {
   const held = document.activeElement, look = getComputedStyle(held), frame = held.getBoundingClientRect();
   const inside = frame.bottom > 0 && frame.top < innerHeight && frame.right > 0 && frame.left < innerWidth;
-  return {fits: held.matches(selector), words: held.outerHTML.slice(0, 200),
+  return {fits: held.matches(selector), words: held.outerHTML.slice(0, 100),
+    where: `from ${frame.top} to ${frame.bottom} of ${innerHeight} px, outline ${look.outline}, page ${document.hasFocus() ? "with" : "without"} the focus`,
     seen: held !== document.body && inside && look.outlineStyle !== "none" && parseFloat(look.outlineWidth) >= 1};
 }
 """
+SEEN_S = 2  # within it the page has scrolled to what the focus moved to
 MARKS = "[window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length]"
 
 
@@ -159,12 +161,17 @@ class PageCase(unittest.TestCase):
         """Presses Tab until what has the focus fits the selector; on the way each stop shows that it has the focus."""
         for _ in range(most):
             self.press("Tab")
-            held = self.page.evaluate(HELD, selector)
-            # After the last one the focus leaves the page for a moment.
-            self.assertTrue(held["seen"] or held["words"].startswith("<body"), f"the focus is not seen on {held['words']}")
-            if held["fits"]:
+            if self.shown_stop(selector)["fits"]:
                 return self.held()
         self.fail(f"no Tab leads to {selector}")
+
+    def shown_stop(self, selector):
+        """What has the focus (HELD), once that is seen. After the last one the focus leaves the page for a moment."""
+        deadline = time.monotonic() + SEEN_S
+        while not ((held := self.page.evaluate(HELD, selector))["seen"] or held["words"].startswith("<body")):
+            self.assertLess(time.monotonic(), deadline, f"the focus is not seen on {held['words']}: {held['where']}")
+            self.page.wait_for_timeout(50)
+        return held
 
     def focus_on(self, selector):
         """Waits until the focus is on such an element, and can be seen there."""
