@@ -6,7 +6,7 @@ SEARCH_TESTS = tests/unit/test_search_belief tests/unit/test_gp tests/unit/test_
   tests/unit/test_search_outcome tests/unit/test_search_space tests/unit/test_search_minima \
   tests/unit/test_search_warm tests/unit/test_search_rungs tests/unit/test_search_importance tests/unit/test_search_slice \
   tests/unit/test_search_rules tests/unit/test_search_odd tests/unit/test_search_many \
-  tests/unit/test_search_replay
+  tests/unit/test_search_replay tests/unit/test_search_portfolio
 check_PROGRAMS += $(SEARCH_TESTS)
 TESTS += $(SEARCH_TESTS)
 tests_unit_test_search_belief_SOURCES = tests/unit/test_search_belief.c tests/unit/test_search_near.h
@@ -26,6 +26,9 @@ tests_unit_test_search_warm_SOURCES = tests/unit/test_search_warm.c \
   tests/bench/search_functions.c tests/bench/search_functions.h
 tests_unit_test_search_many_SOURCES = tests/unit/test_search_many.c
 tests_unit_test_search_many_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_search_portfolio_SOURCES = tests/unit/test_search_portfolio.c \
+  tests/unit/test_search_near.h tests/unit/test_search_told.h
+tests_unit_test_search_portfolio_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_replay_SOURCES = tests/unit/test_search_replay.c
 tests_unit_test_search_replay_LDADD = $(SEARCH_TEST_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_search_rungs_SOURCES = tests/unit/test_search_rungs.c $(SEARCH_CURVES)

@@ -1,6 +1,6 @@
 #include <config.h>
 
-#include "search/acquire.h"
+#include "search/acquire_internal.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -9,7 +9,6 @@
 
 #include "search/belief.h"
 #include "search/lbfgs.h"
-#include "search/sobol_sequence.h"
 #include "search/special.h"
 
 #define SPREAD_COUNT 768 /* evenly spread candidates */
@@ -24,6 +23,9 @@
 #define FEW_LEVELS 16    /* so few values are tried one by one; more are also moved by slope */
 #define FULL_SCREEN 300  /* up to so many data every candidate gets its variance */
 #define SHORT_LIST 64    /* beyond, the best of these by a bound */
+#define BOUND_REACH 2.5  /* κ */
+#define BOUND_BELIEF                                                                               \
+  0.5 /* a belief's weight beside the bound, which is in the units of the process */
 
 double
 acquire_log_ei(double mean, double variance, double best)
@@ -48,42 +50,34 @@ acquire_log_ei_gradient(size_t width, double mean, double variance, double best,
   }
 }
 
-struct candidate
+double
+acquire_bound(double mean, double variance)
 {
-  double score;
-  size_t index;
-};
+  return BOUND_REACH * sqrt(variance) - mean;
+}
 
-struct work
+void
+acquire_bound_gradient(size_t width, double variance, const double *mean_gradient,
+                       const double *variance_gradient, double *gradient)
 {
-  const struct acquire_task *task;
-  const struct space *space;
-  size_t width;
-  size_t count;
-  size_t spread;  /* of the candidates, so many are spread evenly, and come first */
-  double *points; /* (count, space->count) */
-  double *rows;   /* (count, width) */
-  double *mean, *variance;
-  struct candidate *order;
-  /* Of the refinement */
-  double *row, *mean_gradient, *variance_gradient, *row_gradient; /* (width) */
-  size_t *moved; /* (width): columns moved by slope */
-  size_t moved_count;
-  double *x, *low, *high; /* (width) */
-  double *trial;          /* (space->count) */
-};
+  double by_variance = BOUND_REACH / (2 * sqrt(variance));
+  for (size_t k = 0; k < width; k++)
+    gradient[k] = by_variance * variance_gradient[k] - mean_gradient[k];
+}
 
 static double
 score(const struct acquire_task *task, const double *row, double mean, double variance)
 {
-  if (task->exploit)
+  if (task->by == ACQUIRE_MEAN)
     return -mean;
-  return acquire_log_ei(mean, variance, task->best)
-         + belief_of_search(task->search, task->features, task->known, row, NULL);
+  double belief = belief_of_search(task->search, task->features, task->known, row, NULL);
+  if (task->by == ACQUIRE_BOUND)
+    return acquire_bound(mean, variance) + BOUND_BELIEF * belief;
+  return acquire_log_ei(mean, variance, task->best) + belief;
 }
 
 static enum err
-work_init(struct work *w, const struct acquire_task *task)
+work_init(struct acquire_work *w, const struct acquire_task *task)
 {
   memset(w, 0, sizeof *w);
   w->task = task;
@@ -93,7 +87,7 @@ work_init(struct work *w, const struct acquire_task *task)
   w->spread = task->gp && gp_count(task->gp) > VERY_MANY ? SPREAD_MANY : SPREAD_COUNT;
   w->count = w->spread + around + task->anchor_count;
   w->points = calloc(w->count * w->space->count, sizeof *w->points);
-  w->rows = calloc(w->count * (w->width + 2) + 7 * w->width + w->space->count, sizeof *w->rows);
+  w->rows = calloc(w->count * (w->width + 2) + 8 * w->width + w->space->count, sizeof *w->rows);
   w->order = calloc(w->count, sizeof *w->order);
   w->moved = calloc(w->width + 1, sizeof *w->moved);
   if (!w->points || !w->rows || !w->order || !w->moved)
@@ -104,7 +98,8 @@ work_init(struct work *w, const struct acquire_task *task)
   w->mean_gradient = w->row + w->width;
   w->variance_gradient = w->mean_gradient + w->width;
   w->row_gradient = w->variance_gradient + w->width;
-  w->x = w->row_gradient + w->width;
+  w->slopes = w->row_gradient + w->width;
+  w->x = w->slopes + w->width;
   w->low = w->x + w->width;
   w->high = w->low + w->width;
   w->trial = w->high + w->width;
@@ -112,7 +107,7 @@ work_init(struct work *w, const struct acquire_task *task)
 }
 
 static void
-work_clear(struct work *w)
+work_clear(struct acquire_work *w)
 {
   free(w->moved);
   free(w->order);
@@ -120,91 +115,17 @@ work_clear(struct work *w)
   free(w->points);
 }
 
-/* A copy of an anchor with some parameters moved: a normal step for numeric ones, another value for
- * nominal ones. */
-static void
-perturb(const struct work *w, const double *anchor, struct rng *rng, double *point)
-{
-  const struct space *space = w->space;
-  double reach = pow(10, -0.5 - 2 * rng_double(rng));
-  double chance = fmin(1, fmax(3.0 / (double) w->width, rng_double(rng)));
-  for (size_t i = 0; i < space->count; i++)
-  {
-    const struct space_param *param = &space->params[i];
-    point[i] = anchor[i];
-    double draw = rng_double(rng), fresh = rng_double(rng), step = rng_normal(rng);
-    if (draw >= chance && !isnan(anchor[i]))
-      continue;
-    if (isnan(anchor[i]))
-      point[i] = space_from_unit(param, fresh);
-    else if (features_is_nominal(param))
-      point[i] = draw < 0.3 * chance ? space_from_unit(param, fresh) : anchor[i];
-    else
-    {
-      double levels = space_param_levels(param);
-      double least = isinf(levels) ? 0 : 1 / levels;
-      double unit = space_to_unit(param, anchor[i]) + step * fmax(reach, least);
-      unit = unit < 0 ? -unit : unit > 1 ? 2 - unit : unit;
-      point[i] = space_from_unit(param, unit);
-    }
-  }
-  space_repair(space, point);
-}
-
-static enum err
-make_candidates(struct work *w)
-{
-  const struct acquire_task *task = w->task;
-  size_t n = w->space->count;
-  struct sobol_sequence *sequence;
-  uint64_t seed = rng_mix(task->search->seed, task->stream);
-  double *unit = calloc(n + 1, sizeof *unit);
-  if (!unit || sobol_sequence_new(n, seed, &sequence))
-  {
-    free(unit);
-    return ERR_MEMORY;
-  }
-  uint32_t index = 0;
-  for (size_t c = 0; c < w->spread; c++)
-  {
-    /* points that break a rule are left out, and only when most do are they moved into the space */
-    double *point = w->points + c * n;
-    bool allowed = false;
-    while (!allowed && index < 4 * w->spread)
-    {
-      sobol_sequence_point(sequence, index++, unit);
-      allowed = space_try_unit(w->space, unit, point);
-    }
-    if (allowed)
-      continue;
-    sobol_sequence_point(sequence, index++, unit);
-    space_point_from_unit(w->space, unit, point);
-  }
-  sobol_sequence_free(sequence);
-  free(unit);
-  struct rng rng;
-  rng_init(&rng, seed, 1);
-  size_t anchored = w->count - task->anchor_count;
-  for (size_t c = w->spread; c < anchored; c++)
-    perturb(w, task->anchors + c % task->anchor_count * n, &rng, w->points + c * n);
-  for (size_t a = 0; a < task->anchor_count; a++)
-    memcpy(w->points + (anchored + a) * n, task->anchors + a * n, n * sizeof *w->points);
-  for (size_t c = 0; c < w->count; c++)
-    features_encode(task->features, w->points + c * n, w->rows + c * w->width);
-  return ERR_OK;
-}
-
 static int
 compare_candidates(const void *a, const void *b)
 {
-  const struct candidate *x = a, *y = b;
+  const struct acquire_candidate *x = a, *y = b;
   if (x->score != y->score)
     return x->score > y->score ? -1 : 1;
   return x->index < y->index ? -1 : x->index > y->index;
 }
 
 static void
-sort_candidates(struct work *w, size_t count)
+sort_candidates(struct acquire_work *w, size_t count)
 {
   for (size_t c = 0; c < count; c++)
     if (isnan(w->order[c].score))
@@ -213,17 +134,17 @@ sort_candidates(struct work *w, size_t count)
 }
 
 static void
-order_by_score(struct work *w)
+order_by_score(struct acquire_work *w)
 {
   for (size_t c = 0; c < w->count; c++)
-    w->order[c] =
-      (struct candidate){score(w->task, w->rows + c * w->width, w->mean[c], w->variance[c]), c};
+    w->order[c] = (struct acquire_candidate){
+      score(w->task, w->rows + c * w->width, w->mean[c], w->variance[c]), c};
   sort_candidates(w, w->count);
 }
 
 /* Scores the candidates that a bound puts in front; the others keep their place behind them. */
 static enum err
-rescore_front(struct work *w)
+rescore_front(struct acquire_work *w)
 {
   size_t count = w->count < SHORT_LIST ? w->count : SHORT_LIST;
   double *rows = calloc(count * (w->width + 2), sizeof *rows);
@@ -243,14 +164,14 @@ rescore_front(struct work *w)
 
 /* Puts the candidates in order, the most promising first. */
 static enum err
-screen(struct work *w)
+screen(struct acquire_work *w)
 {
   const struct acquire_score *other = w->task->score;
   if (other)
   {
     enum err err = other->many(other->context, w->count, w->rows, w->mean);
     for (size_t c = 0; !err && c < w->count; c++)
-      w->order[c] = (struct candidate){w->mean[c], c};
+      w->order[c] = (struct acquire_candidate){w->mean[c], c};
     if (!err)
       sort_candidates(w, w->count);
     return err;
@@ -266,7 +187,7 @@ screen(struct work *w)
 }
 
 static double
-evaluate(struct work *w, const double *point)
+evaluate(struct acquire_work *w, const double *point)
 {
   double mean, variance;
   features_encode(w->task->features, point, w->row);
@@ -276,11 +197,33 @@ evaluate(struct work *w, const double *point)
   return score(w->task, w->row, mean, variance);
 }
 
+/* The gradient of the score at w->row by all columns into w->row_gradient. */
+static void
+score_gradient(struct acquire_work *w, double mean, double variance)
+{
+  const struct acquire_task *task = w->task;
+  double weight = task->by == ACQUIRE_BOUND ? BOUND_BELIEF : 1;
+  for (size_t k = 0; k < w->width; k++)
+    w->row_gradient[k] = 0;
+  if (task->by != ACQUIRE_MEAN)
+    belief_of_search(task->search, task->features, task->known, w->row, w->row_gradient);
+  if (task->by == ACQUIRE_BOUND)
+    acquire_bound_gradient(w->width, variance, w->mean_gradient, w->variance_gradient, w->slopes);
+  else if (task->by == ACQUIRE_IMPROVEMENT)
+    acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
+                            w->variance_gradient, w->slopes);
+  else
+    for (size_t k = 0; k < w->width; k++)
+      w->slopes[k] = -w->mean_gradient[k];
+  for (size_t k = 0; k < w->width; k++)
+    w->row_gradient[k] = weight * w->row_gradient[k] + w->slopes[k];
+}
+
 /* −score and its gradient by the moved columns. */
 static double
 slope_function(const double *x, double *gradient, void *context)
 {
-  struct work *w = context;
+  struct acquire_work *w = context;
   const struct acquire_task *task = w->task;
   double mean, variance;
   for (size_t k = 0; k < w->moved_count; k++)
@@ -293,23 +236,15 @@ slope_function(const double *x, double *gradient, void *context)
     return -value;
   }
   gp_predict_gradient(task->gp, w->row, &mean, &variance, w->mean_gradient, w->variance_gradient);
-  if (task->exploit)
-    memcpy(w->row_gradient, w->mean_gradient, w->width * sizeof *w->row_gradient);
-  else
-  {
-    acquire_log_ei_gradient(w->width, mean, variance, task->best, w->mean_gradient,
-                            w->variance_gradient, w->row_gradient);
-    belief_of_search(task->search, task->features, task->known, w->row, w->row_gradient);
-  }
-  double sign = task->exploit ? 1 : -1;
+  score_gradient(w, mean, variance);
   for (size_t k = 0; k < w->moved_count; k++)
-    gradient[k] = sign * w->row_gradient[w->moved[k]];
+    gradient[k] = -w->row_gradient[w->moved[k]];
   return -score(task, w->row, mean, variance);
 }
 
 /* Climbs along the slope of the numeric parameters; keeps the new point if it is better. */
 static enum err
-climb(struct work *w, double *point, double *value)
+climb(struct acquire_work *w, double *point, double *value)
 {
   const struct space *space = w->space;
   const struct features *features = w->task->features;
@@ -327,8 +262,9 @@ climb(struct work *w, double *point, double *value)
   for (size_t k = 0; k < w->moved_count; k++)
   {
     w->x[k] = w->row[w->moved[k]];
-    w->low[k] = 0;
-    w->high[k] = 1;
+    acquire_limits(w, features->params[w->moved[k]], &w->low[k], &w->high[k]);
+    w->low[k] = fmin(w->low[k], w->x[k]); /* a rule may have moved the point out */
+    w->high[k] = fmax(w->high[k], w->x[k]);
   }
   struct lbfgs_problem problem = {.n = w->moved_count,
                                   .low = w->low,
@@ -360,7 +296,7 @@ climb(struct work *w, double *point, double *value)
 
 /* Tries one value of one parameter; what it newly opens starts at its default. */
 static bool
-try_value(struct work *w, double *point, size_t index, double candidate, double *value)
+try_value(struct acquire_work *w, double *point, size_t index, double candidate, double *value)
 {
   if (candidate == point[index])
     return false;
@@ -377,7 +313,7 @@ try_value(struct work *w, double *point, size_t index, double candidate, double 
 
 /* Tries the values of each discrete parameter in turn; whether any was better. */
 static bool
-sweep(struct work *w, double *point, double *value)
+sweep(struct acquire_work *w, double *point, double *value)
 {
   bool better = false;
   for (size_t k = 0; k < features_own_width(w->task->features); k++)
@@ -405,7 +341,7 @@ sweep(struct work *w, double *point, double *value)
 }
 
 static enum err
-refine(struct work *w, double *point, double *value)
+refine(struct acquire_work *w, double *point, double *value)
 {
   for (int round = 0; round < SWEEPS; round++)
   {
@@ -420,7 +356,7 @@ refine(struct work *w, double *point, double *value)
 
 /* Refines the most promising candidates and keeps the best end that is not taken. */
 static enum err
-refine_best(struct work *w, double *point, bool *found)
+refine_best(struct acquire_work *w, double *point, bool *found)
 {
   size_t n = w->space->count;
   double best = -INFINITY;
@@ -450,11 +386,11 @@ refine_best(struct work *w, double *point, bool *found)
 enum err
 acquire_choose(const struct acquire_task *task, double *point)
 {
-  struct work w;
+  struct acquire_work w;
   bool found = false;
   enum err err = work_init(&w, task);
   if (!err)
-    err = make_candidates(&w);
+    err = acquire_draw_candidates(&w);
   if (!err)
     err = screen(&w);
   if (!err)

@@ -1,10 +1,10 @@
-/* Where to try next: the logarithm of the expected improvement, and its maximum over a space.
+/* Where to try next: an acquisition, and its maximum over a space.
  *
  * Log EI = log σ + log h((best − μ)/σ), h(z) = φ(z) + z·Φ(z), where best is the lowest posterior mean
- * among the points tried; what is believed of good points is added (belief.h). The maximum is looked for among evenly spread points and perturbations of
- * the best ones; the most promising are refined by L-BFGS over their numeric parameters and by sweeps
- * over the discrete ones. Points already taken are never chosen while others are left.
- * Private to engine/search/.
+ * among the points tried; or the confidence bound κσ − μ. What is believed of good points is added (belief.h).
+ * The maximum is looked for among evenly spread points and perturbations of the best ones; the most promising
+ * are refined by L-BFGS over their numeric parameters and by sweeps over the discrete ones. Points already
+ * taken are never chosen while others are left. Private to engine/search/.
  */
 #ifndef ATTUNE_SEARCH_ACQUIRE_H
 #define ATTUNE_SEARCH_ACQUIRE_H
@@ -20,6 +20,11 @@ void acquire_log_ei_gradient(size_t width, double mean, double variance, double 
                              const double *mean_gradient, const double *variance_gradient,
                              double *gradient);
 
+/* The confidence bound κσ − μ, κ = 2.5, and its gradient likewise. */
+double acquire_bound(double mean, double variance);
+void acquire_bound_gradient(size_t width, double variance, const double *mean_gradient,
+                            const double *variance_gradient, double *gradient);
+
 /* Something else to be made as large as possible: its values at `count` rows, and at one row with its
  * gradient by the features (width each; `gradient` may be NULL). */
 struct acquire_score
@@ -27,6 +32,14 @@ struct acquire_score
   enum err (*many)(void *context, size_t count, const double *rows, double *scores);
   double (*one)(void *context, const double *row, double *gradient);
   void *context;
+};
+
+/* What is made as large as possible where the task has no score of its own. */
+enum acquire_by
+{
+  ACQUIRE_IMPROVEMENT, /* log EI */
+  ACQUIRE_BOUND,       /* κσ − μ */
+  ACQUIRE_MEAN,        /* −μ, whatever is believed */
 };
 
 struct acquire_task
@@ -41,8 +54,11 @@ struct acquire_task
   uint64_t stream; /* of the random numbers of this choice */
   size_t
     known; /* trials that say where good points are: what is believed without them fades (belief.h) */
-  bool exploit;                      /* look for the lowest mean instead */
-  const struct acquire_score *score; /* in place of gp, best and exploit; NULL = log EI under gp */
+  enum acquire_by by;
+  double
+    region; /* side, in units of the cube, of a box around the first anchor, in which the numeric parameters
+                  * are looked for; 0, or 1 and more: everywhere */
+  const struct acquire_score *score; /* in place of gp, best and by; NULL = by that under gp */
 };
 
 /* Writes the chosen point. ERR_NOT_FOUND when every point is taken; ERR_MEMORY. */

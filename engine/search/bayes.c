@@ -10,6 +10,7 @@
 #include "search/advance.h"
 #include "search/belief.h"
 #include "search/many.h"
+#include "search/portfolio.h"
 #include "search/sobol.h"
 #include "search/surrogate.h"
 
@@ -128,14 +129,6 @@ append_pending(const struct search *search, const struct features *features, str
   return err;
 }
 
-/* The last trial of a known budget has nothing left to explore for. */
-static bool
-is_last(const struct search *search)
-{
-  return search->expected_trials && !fidelity_pauses(&search->fidelity)
-         && search->count + 1 >= search->expected_trials;
-}
-
 static enum err
 choose_by_process(const struct search *search, struct bayes *bayes, const struct search_seen *seen,
                   double *point)
@@ -154,6 +147,7 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
   if (!err)
   {
     double *anchors = means + data.n;
+    struct portfolio_choice choice = portfolio_choose(search, features_own_width(features));
     struct acquire_task task = {.search = search,
                                 .seen = seen,
                                 .features = features,
@@ -164,7 +158,8 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
                                 .stream = rng_mix(UINT64_C(0x62617965), search->count),
                                 .known = search_known_count(search)
                                          + (features->task != SIZE_MAX ? search->prior_count : 0),
-                                .exploit = is_last(search)};
+                                .by = choice.by,
+                                .region = choice.region};
     for (size_t i = 0; i < data.own; i++)
       if (!isnan(data.values[i]) && means[i] < task.best)
         task.best = means[i];

@@ -2,7 +2,8 @@ noinst_LIBRARIES += engine/libsearch.a
 # The kernel's loops are marked for vectorising (no OpenMP runtime is used).
 engine_libsearch_a_CFLAGS = $(AM_CFLAGS) -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off
 engine_libsearch_a_SOURCES = \
-  engine/search/acquire.c engine/search/acquire.h \
+  engine/search/acquire.c engine/search/acquire.h engine/search/acquire_internal.h \
+  engine/search/acquire_candidates.c \
   engine/search/belief.c engine/search/belief.h \
   engine/search/advance.c engine/search/advance.h \
   engine/search/bayes.c \
@@ -23,6 +24,7 @@ engine_libsearch_a_SOURCES = \
   engine/search/outcome.c engine/search/outcome.h \
   engine/search/pareto.c \
   engine/search/parzen.c engine/search/parzen.h \
+  engine/search/portfolio.c engine/search/portfolio.h \
   engine/search/random.c \
   engine/search/search.c engine/search/search.h engine/search/search_internal.h \
   engine/search/search_log.c \

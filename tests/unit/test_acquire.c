@@ -78,6 +78,22 @@ log_ei_gradient_matches_differences(void **state)
   }
 }
 
+static void
+bound_gradient_matches_differences(void **state)
+{
+  (void) state;
+  const double by_mean = 0.7, by_variance = -0.3, step = 1e-6;
+  for (double variance = 0.01; variance < 5; variance *= 3)
+  {
+    double gradient;
+    acquire_bound_gradient(1, variance, &by_mean, &by_variance, &gradient);
+    double above = acquire_bound(0.4 + step * by_mean, variance + step * by_variance);
+    double below = acquire_bound(0.4 - step * by_mean, variance - step * by_variance);
+    assert_near(gradient, (above - below) / (2 * step), 1e-6 * (1 + fabs(gradient)));
+  }
+  assert_near(acquire_bound(1, 4), 4, 1e-12);
+}
+
 struct counted
 {
   size_t calls;
@@ -202,6 +218,7 @@ main(void)
     cmocka_unit_test(log_ei_matches),
     cmocka_unit_test(log_ei_rises_evenly),
     cmocka_unit_test(log_ei_gradient_matches_differences),
+    cmocka_unit_test(bound_gradient_matches_differences),
     cmocka_unit_test(lbfgs_solves_rosenbrock),
     cmocka_unit_test(lbfgs_stops_at_bounds),
     cmocka_unit_test(lbfgs_meets_infinity),
