@@ -10,8 +10,9 @@ static const struct search_kind *const kinds[] = {
   &search_kind_bayes, &search_kind_random, &search_kind_sobol, &search_kind_grid, &search_kind_tpe};
 
 static const struct search_method_info methods[] = {
-  {"bayes", "a Gaussian process: half of the trials are placed where the results so far promise most, "
-            "half where much may still be hidden"},
+  {"bayes",
+   "a Gaussian process: half of the trials are placed where the results so far promise most, "
+   "half where much may still be hidden"},
   {"tpe", "Parzen estimators: points that are likely among the good trials and unlikely among the "
           "others"},
   {"random", "independent random points"},
