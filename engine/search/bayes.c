@@ -114,6 +114,16 @@ choose_anchors(const struct search *search, const struct surrogate_data *data, c
   return count;
 }
 
+/* How many parameters a point has: of a conditional space most are not there. NULL: all. */
+static size_t
+dimensions_at(const struct features *features, const double *point)
+{
+  size_t count = 0;
+  for (size_t k = 0; k < features_own_width(features); k++)
+    count += !point || !isnan(point[features->params[k]]) ? 1 : 0;
+  return count;
+}
+
 static enum err
 append_pending(const struct search *search, const struct features *features, struct gp *gp)
 {
@@ -147,14 +157,16 @@ choose_by_process(const struct search *search, struct bayes *bayes, const struct
   if (!err)
   {
     double *anchors = means + data.n;
-    struct portfolio_choice choice = portfolio_choose(search, features_own_width(features));
+    size_t anchor_count = choose_anchors(search, &data, means, anchors);
+    struct portfolio_choice choice =
+      portfolio_choose(search, dimensions_at(features, anchor_count ? anchors : NULL));
     struct acquire_task task = {.search = search,
                                 .seen = seen,
                                 .features = features,
                                 .gp = gp,
                                 .best = INFINITY,
                                 .anchors = anchors,
-                                .anchor_count = choose_anchors(search, &data, means, anchors),
+                                .anchor_count = anchor_count,
                                 .stream = rng_mix(UINT64_C(0x62617965), search->count),
                                 .known = search_known_count(search)
                                          + (features->task != SIZE_MAX ? search->prior_count : 0),

@@ -21,7 +21,7 @@ struct portfolio_choice
   double region; /* as in struct acquire_task */
 };
 
-/* For the next trial of a search over so many dimensions. */
+/* For the next trial of a search whose best trial has so many parameters. */
 struct portfolio_choice portfolio_choose(const struct search *search, size_t dimensions);
 
 /* The side of the trust region after the trials that have ended, in units of the cube: it doubles after three in a row
