@@ -7,6 +7,8 @@
 #include "base/rng.h"
 
 #define ELSEWHERE 0.5      /* the share of choices that do not go by expected improvement alone */
+#define SHORT 10.0         /* a budget of so few trials has no time for that */
+#define LONG 25.0          /* one of so many has, in between some */
 #define BOUND_DIMENSIONS 8 /* up to so many all of these go by the bound */
 #define REGION_START 0.8   /* Eriksson et al. 2019 */
 #define REGION_MOST 1.6    /* the same */
@@ -57,11 +59,13 @@ portfolio_choose(const struct search *search, size_t dimensions)
     return choice;
   }
   rng_init(&rng, rng_mix(search->seed, UINT64_C(0x706f7274)), search->count);
-  double draw = rng_double(&rng);
-  double bound = ELSEWHERE * fmin(1, BOUND_DIMENSIONS / (double) dimensions);
+  double draw = rng_double(&rng), elsewhere = ELSEWHERE;
+  if (search->expected_trials)
+    elsewhere *= fmin(1, fmax(0, ((double) search->expected_trials - SHORT) / (LONG - SHORT)));
+  double bound = elsewhere * fmin(1, BOUND_DIMENSIONS / (double) dimensions);
   if (draw < bound)
     choice.by = ACQUIRE_BOUND;
-  else if (draw < ELSEWHERE)
+  else if (draw < elsewhere)
     choice.region = portfolio_region(search, dimensions);
   return choice;
 }

@@ -6,8 +6,9 @@
  * trial, the trust region of Eriksson et al. 2019 (TuRBO). The bound has its strength where a few dimensions can be
  * looked over, the region where they can't: beyond eight dimensions it takes over share by share. The shares, κ and the
  * region were chosen on the half of the bench's problems that may be tuned on. Which choice goes by what is
- * drawn from the seed and the number of the trial; the region follows from the log. Where trials pause at rungs every
- * choice goes by expected improvement: beginning a trial is cheap there, and its rungs explore. Pure. Private to engine/search/.
+ * drawn from the seed and the number of the trial; the region follows from the log. Where the budget is a few trials, or
+ * trials pause at rungs, which explore by themselves, (almost) every choice goes by expected improvement. Pure. Private
+ * to engine/search/.
  */
 #ifndef ATTUNE_SEARCH_PORTFOLIO_H
 #define ATTUNE_SEARCH_PORTFOLIO_H

@@ -41,6 +41,24 @@ shares_follow_the_dimensions(void **state)
 }
 
 static void
+short_budgets_look_elsewhere_less(void **state)
+{
+  (void) state;
+  static const size_t budgets[] = {8, 10, 16, 25, 100};
+  static const double shares[] = {0, 0, 0.2, 0.5, 0.5};
+  for (size_t k = 0; k < sizeof budgets / sizeof *budgets; k++)
+  {
+    size_t bound = 0;
+    for (uint64_t seed = 0; seed < DRAWS; seed++)
+    {
+      struct search search = {.seed = seed, .count = 5, .expected_trials = budgets[k]};
+      bound += portfolio_choose(&search, 4).by == ACQUIRE_BOUND;
+    }
+    assert_near((double) bound / DRAWS, shares[k], 0.03);
+  }
+}
+
+static void
 the_last_of_a_budget_goes_by_the_mean(void **state)
 {
   (void) state;
@@ -138,6 +156,7 @@ main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(shares_follow_the_dimensions),
+    cmocka_unit_test(short_budgets_look_elsewhere_less),
     cmocka_unit_test(the_last_of_a_budget_goes_by_the_mean),
     cmocka_unit_test(the_region_follows_the_log),
     cmocka_unit_test(choices_stay_in_the_region),
