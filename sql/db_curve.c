@@ -26,11 +26,16 @@ db_curve_list(struct db_conn *conn, const char *tenant_id, const char *job_id, i
     " (SELECT t.id, t.number FROM trial t JOIN job j ON j.id = t.job_id WHERE j.tenant_id = $1"
     "   AND j.id = $2 AND t.number > $3 ORDER BY t.number LIMIT $4) t"
     " LEFT JOIN LATERAL (SELECT u.fold, u.rung, e.epoch, e.epoch_count, e.valid_loss,"
-    "   e.valid_metric FROM unit u JOIN unit_epoch e ON e.unit_id = u.id"
+    "   e.valid_metric FROM unit u, LATERAL (SELECT o.epoch, o.epoch_count, o.valid_loss,"
+    "       o.valid_metric, row_number() OVER (ORDER BY o.epoch) AS place, count(*) OVER () AS "
+    "places"
+    "     FROM unit_epoch o WHERE o.unit_id = u.id) e"
     "   WHERE u.trial_id = t.id AND u.fold = (SELECT min(v.fold) FROM unit v"
     "       WHERE v.trial_id = t.id AND EXISTS (SELECT FROM unit_epoch o WHERE o.unit_id = v.id))"
-    "     AND (e.epoch = 1 OR e.epoch % greatest(1, ceil(e.epoch_count::float8 / $5)::integer) = 0"
-    "       OR e.epoch = (SELECT max(m.epoch) FROM unit_epoch m WHERE m.unit_id = u.id))) u ON true"
+    "     AND (e.place = 1 OR e.place = e.places"
+    "       OR CASE WHEN e.epoch_count > 0"
+    "         THEN e.epoch % greatest(1, ceil(e.epoch_count::float8 / $5)::integer)"
+    "         ELSE e.place % greatest(1, ceil(e.places::float8 / $5)::integer) END = 0)) u ON true"
     " ORDER BY t.number, u.rung, u.epoch"};
   static const struct db_column columns[] = {
     {DB_INT4, offsetof(struct db_epoch, trial_number), 0},

@@ -30,11 +30,14 @@ class Curves(ApiTest):
 
     def test_job(self):
         dataset = self.upload(iris())["id"]
+        # With hardly a penalty a linear model takes long to converge: a curve of which nobody knew the length.
         job = self.run_job({"dataset": dataset, "target": "species", "budget": {"trials": 4}, "families": ["mlp", "linear"],
-                            "search": {"seed": 2, "space": {"mlp": {"epochs": 12, "units": 8}}}})
+                            "search": {"seed": 2, "space": {"mlp": {"epochs": 12, "units": 8}, "linear": {"penalty": 1e-5, "l1_ratio": 0}}}})
         path = f"/api/v1/jobs/{job['id']}"
         trials = self.api.get(f"{path}/trials").json["items"]
         items = self.check(path, "epochs", ("valid_metric", "valid_loss"))
+        linear = {trial["number"] for trial in trials if trial["family"] == "linear"}
+        self.assertGreater(max(len(item["epochs"]) for item in items if item["number"] in linear), 8)
         self.assertEqual([(item["number"], item["trial"]) for item in items], [(trial["number"], trial["id"]) for trial in trials])
         for item, trial in zip(items, trials):
             epochs = self.api.get(f"{path}/trials/{trial['id']}").json["epochs"]
