@@ -24,8 +24,7 @@
 #define FULL_SCREEN 300  /* up to so many data every candidate gets its variance */
 #define SHORT_LIST 64    /* beyond, the best of these by a bound */
 #define BOUND_REACH 2.5  /* κ */
-#define BOUND_BELIEF                                                                               \
-  0.5 /* a belief's weight beside the bound, which is in the units of the process */
+#define BOUND_BELIEF 0.5 /* the weight of beliefs beside it; it is in the units of the process */
 
 double
 acquire_log_ei(double mean, double variance, double best)

@@ -55,9 +55,9 @@ struct acquire_task
   size_t
     known; /* trials that say where good points are: what is believed without them fades (belief.h) */
   enum acquire_by by;
-  double
-    region; /* side, in units of the cube, of a box around the first anchor, in which the numeric parameters
-                  * are looked for; 0, or 1 and more: everywhere */
+  /* The side of a box around the first anchor, in units of the cube, that numeric parameters are looked for
+   * in; 0, or 1 and more: everywhere. */
+  double region;
   const struct acquire_score *score; /* in place of gp, best and by; NULL = by that under gp */
 };
 

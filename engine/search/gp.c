@@ -271,12 +271,6 @@ gp_count(const struct gp *gp)
   return gp->n;
 }
 
-const double *
-gp_row(const struct gp *gp, size_t index)
-{
-  return gp->rows + index * gp->layout->width;
-}
-
 double
 gp_noise(const struct gp *gp)
 {

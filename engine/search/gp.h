@@ -84,7 +84,6 @@ void gp_set_values(struct gp *gp, const double *y);
 enum err gp_append(struct gp *gp, const double *row);
 
 size_t gp_count(const struct gp *gp);
-const double *gp_row(const struct gp *gp, size_t index);
 
 /* Variance of the noise. */
 double gp_noise(const struct gp *gp);

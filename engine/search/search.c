@@ -11,8 +11,8 @@ static const struct search_kind *const kinds[] = {
 
 static const struct search_method_info methods[] = {
   {"bayes",
-   "a Gaussian process: half of the trials are placed where the results so far promise most, "
-   "half where much may still be hidden"},
+   "a Gaussian process: trials are placed where the results so far promise most, and some where "
+   "much may still be hidden"},
   {"tpe", "Parzen estimators: points that are likely among the good trials and unlikely among the "
           "others"},
   {"random", "independent random points"},

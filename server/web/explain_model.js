@@ -79,7 +79,7 @@ export function sliceView(source) {
     second.set({ x, y: { label: "share of its peak", min: 0, max: 1 },
       marks: hasBest ? [{ kind: parameter.kind === "band" ? "bars" : "line", points: gainPoints(slice), style: "s2", name: "expected improvement" },
         ...marks.filter((mark) => mark.kind === "rule")] : [],
-      note: slice.next ? slice.next.at === null || slice.next.at === undefined ? "The trial that the search would make next does not have this one." : `The search would try ${words(parameter.key)} ${textOf(slice.next.at)} next. Half of its trials go where improvement is expected, the others where less is known.` : "This method does not choose by what it has learned." });
+      note: slice.next ? slice.next.at === null || slice.next.at === undefined ? "The trial that the search would make next does not have this one." : `The search would try ${words(parameter.key)} ${textOf(slice.next.at)} next; it does not go by this curve alone.` : "This method does not choose by what it has learned." });
   }
 
   async function load() {
