@@ -11,6 +11,8 @@ a random point, the same for all methods of a seed:
 Time is CPU time of the fits, by which the events of a job tell when each trial ended: a busy machine does not
 change it. Printed is each method's time until a whole trial is within 0.2 points of accuracy (1% of RMSE) of the
 target, as a share of the sequential search's whole time: the geometric mean over seeds, and in how many it got there.
+asha and first are cancelled once they are there, or have taken as long as the sequential search; one that did not
+get there counts as if it had taken as long.
 A finished (task, seed, method) is one row of a CSV file in the build directory and is not run again.
 """
 
@@ -22,6 +24,7 @@ import os
 import random
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "harness"))
 from attune_server import AttuneServer  # noqa: E402
@@ -111,8 +114,9 @@ class Bench:
                 point[name] = {"default": rng.choice(param.get("values") or param["choices"])}
         return point
 
-    def job(self, task, trials, search, epochs=EPOCHS, params=None):
-        """The trials' ends in order: (CPU seconds of the job until then, trial, is whole, score, parameters)."""
+    def job(self, task, trials, search, epochs=EPOCHS, params=None, enough=None):
+        """The trials' ends in order: (CPU seconds of the job until then, trial, is whole, score, parameters). The job is
+        cancelled once enough(ends) holds."""
         space = dict(params or self.start(task, search["seed"]), epochs=epochs)
         body = {"dataset": self.dataset(task), "families": ["mlp"], "metric": TASKS[task][2], "budget": {"trials": trials},
                 "validation": {"holdout": 0.25}, "search": dict(search, space={"mlp": space})}
@@ -120,11 +124,25 @@ class Bench:
             body["target"] = TASKS[task][1]
         answer = self.server.post("/api/v1/jobs", body)
         assert answer.status == 202, answer
-        job = self.server.wait_job(answer.json["id"], 36000)
-        assert job["state"] == "succeeded", job
+        job, ends = answer.json["id"], []
+        while enough:
+            state = self.server.get(f"/api/v1/jobs/{job}").json["state"]
+            ends = self.ends(job)
+            if state in ("succeeded", "failed"):
+                break
+            if enough(ends):
+                self.server.post(f"/api/v1/jobs/{job}/cancel", {})
+                self.server.wait_job(job, 600)
+                return ends
+            time.sleep(0.5)
+        state = self.server.wait_job(job, 36000)["state"]
+        assert state == "succeeded", (job, state)
+        return self.ends(job)
+
+    def ends(self, job):
         spent, ends, before, after, more = 0.0, [], {}, 0, True
         while more:
-            page = self.server.get(f"/api/v1/jobs/{job['id']}/events?after={after}").json
+            page = self.server.get(f"/api/v1/jobs/{job}/events?after={after}").json
             after, more = page["last"], page["more"]
             for event in page["items"]:
                 if event["event"] != "trial" or event["state"] == "pruned" or event["seconds"] is None:
@@ -135,21 +153,23 @@ class Bench:
         return ends
 
 
-def whole(bench, task, seed, trials):
+def whole(bench, task, seed, trials, _):
     return bench.job(task, trials, {"method": "bayes", "early_stopping": "none", "seed": seed})
 
 
-def asha(bench, task, seed, trials):
-    return bench.job(task, MORE * trials, {"method": "bayes", "early_stopping": "asha", "seed": seed})
+def asha(bench, task, seed, trials, enough):
+    return bench.job(task, MORE * trials, {"method": "bayes", "early_stopping": "asha", "seed": seed}, enough=enough)
 
 
-def first(bench, task, seed, trials):
+def first(bench, task, seed, trials, enough):
     ends = [(spent, number, False, score, params) for spent, number, _, score, params in bench.job(
         task, MORE * trials, {"method": "random", "early_stopping": "none", "seed": seed}, epochs=1)]
     sign = 1 if TASKS[task][2] == "rmse" else -1
     spent = ends[-1][0]
     scored = sorted((end for end in ends if end[3] is not None), key=lambda end: sign * end[3])
     for _, number, _, _, params in scored[:FINISHED]:
+        if enough(ends):
+            break
         params = {name: value for name, value in params.items() if name != "epochs"}
         last = bench.job(task, 1, {"method": "random", "seed": seed}, params=params)[-1]
         spent += last[0]
@@ -157,7 +177,7 @@ def first(bench, task, seed, trials):
     return ends
 
 
-METHODS = {"whole": whole, "asha": asha, "first": first}
+METHODS = {"whole": whole, "asha": asha, "first": first}  # whole before what is measured by it
 
 
 # ---- cells ------------------------------------------------------------------------------------------
@@ -190,12 +210,26 @@ def keep(cell, ends, metric):
         writer.writerow(dict(zip(FIELDS, (*cell[:3], cell[3], best, " ".join(trace), results.machine()))))
 
 
+def is_near(score, target, metric):
+    return score <= target * 1.01 if metric == "rmse" else score >= target - 0.002
+
+
+def whole_time(row):
+    return float(row["trace"].split()[-1].split(":")[0])
+
+
+def enough_for(base, metric):
+    """Whether a method is as good as the sequential search, of which `base` is the row, or has taken as long."""
+    target, most = float(base["score"]), whole_time(base)
+    return lambda ends: bool(ends) and (ends[-1][0] >= most or any(
+        end[2] and end[3] is not None and is_near(end[3], target, metric) for end in ends))
+
+
 def time_to(row, target, metric):
     """Seconds until the target is as good as reached, or None."""
-    near = (lambda score: score <= target * 1.01) if metric == "rmse" else (lambda score: score >= target - 0.002)
     for part in row["trace"].split():
         spent, score = part.split(":")
-        if score != "end" and near(float(score)):
+        if score != "end" and is_near(float(score), target, metric):
             return float(spent)
     return None
 
@@ -210,15 +244,12 @@ def report(cells, tasks, seeds, trials):
                 base, row = cells.get((task, seed, "whole", trials)), cells.get((task, seed, method, trials))
                 if base is None or row is None:
                     continue
-                total = float(base["trace"].split()[-1].split(":")[0])
                 reached = time_to(row, float(base["score"]), metric)
-                if reached is None:
-                    missed += 1
-                else:
-                    shares.append(reached / total)
+                missed += reached is None
+                shares.append(1 if reached is None else reached / whole_time(base))
             mean = math.exp(sum(map(math.log, shares)) / len(shares)) if shares else math.nan
             print(f"{task:8s} {method:6s}  {mean:.3f} ({', '.join(f'{s:.2f}' for s in shares)})"
-                  f"   {len(shares)} of {len(shares) + missed}")
+                  f"   {len(shares) - missed} of {len(shares)}")
 
 
 def main():
@@ -237,7 +268,8 @@ def main():
         with AttuneServer(engines=1) as server:
             bench = Bench(server)
             for cell in missing:
-                keep(cell, METHODS[cell[2]](bench, cell[0], cell[1], cell[3]), TASKS[cell[0]][2])
+                metric, base = TASKS[cell[0]][2], read().get((cell[0], cell[1], "whole", cell[3]))
+                keep(cell, METHODS[cell[2]](bench, cell[0], cell[1], cell[3], base and enough_for(base, metric)), metric)
                 print(*cell[:3], flush=True)
     report(read(), tasks, args.seeds, args.trials)
 
