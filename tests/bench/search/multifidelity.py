@@ -11,8 +11,8 @@ a random point, the same for all methods of a seed:
 Time is CPU time of the fits, by which the events of a job tell when each trial ended: a busy machine does not
 change it. Printed is each method's time until a whole trial is within 0.2 points of accuracy (1% of RMSE) of the
 target, as a share of the sequential search's whole time: the geometric mean over seeds, and in how many it got there.
-asha and first are cancelled once they are there, or have taken as long as the sequential search; one that did not
-get there counts as if it had taken as long.
+asha and first are cancelled once they are there, or have taken as long as the sequential search; one that was not
+there by then counts as if it had taken as long.
 A finished (task, seed, method) is one row of a CSV file in the build directory and is not run again.
 """
 
@@ -128,7 +128,7 @@ class Bench:
         while enough:
             state = self.server.get(f"/api/v1/jobs/{job}").json["state"]
             ends = self.ends(job)
-            if state in ("succeeded", "failed"):
+            if state in ("succeeded", "failed", "cancelled"):
                 break
             if enough(ends):
                 self.server.post(f"/api/v1/jobs/{job}/cancel", {})
@@ -244,9 +244,10 @@ def report(cells, tasks, seeds, trials):
                 base, row = cells.get((task, seed, "whole", trials)), cells.get((task, seed, method, trials))
                 if base is None or row is None:
                     continue
-                reached = time_to(row, float(base["score"]), metric)
-                missed += reached is None
-                shares.append(1 if reached is None else reached / whole_time(base))
+                reached, most = time_to(row, float(base["score"]), metric), whole_time(base)
+                late = reached is None or reached > most
+                missed += late
+                shares.append(1 if late else reached / most)
             mean = math.exp(sum(map(math.log, shares)) / len(shares)) if shares else math.nan
             print(f"{task:8s} {method:6s}  {mean:.3f} ({', '.join(f'{s:.2f}' for s in shares)})"
                   f"   {len(shares) - missed} of {len(shares)}")
