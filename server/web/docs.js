@@ -1,7 +1,7 @@
 // The pages of the guide, and every call of the API with a form that tries it; all of it from this server.
 
 import { headers as secured, session } from "./api.js";
-import { el, show } from "./dom.js";
+import { el, onFirstOpening, show } from "./dom.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
@@ -115,9 +115,7 @@ function card(contract, method, path, item, operation) {
   const box = el("details", { class: "card", id: operation.operationId },
     el("summary", {}, el("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary || ""}`), inside);
   // Built when it is opened: there are many, and most stay closed.
-  box.addEventListener("toggle", () => {
-    if (box.open && !inside.firstChild) inside.append(...details(contract, method.toUpperCase(), path, item, operation).filter(Boolean));
-  });
+  onFirstOpening(box, () => inside.append(...details(contract, method.toUpperCase(), path, item, operation).filter(Boolean)));
   return box;
 }
 

@@ -42,6 +42,19 @@ export function hideSome(row, gone) {
   if (held) row.find((button) => !button.hidden && !button.disabled)?.focus({ preventScroll: true });
 }
 
+// Calls `fill` once, before a fold first opens: with the press, so that the next Tab leads into what it holds, and where
+// a script or a search in the page opens it, right after.
+export function onFirstOpening(fold, fill) {
+  let filled = false;
+  const once = () => {
+    if (filled) return;
+    filled = true;
+    fill();
+  };
+  fold.querySelector("summary").addEventListener("click", once);
+  fold.addEventListener("toggle", () => { if (fold.open) once(); });
+}
+
 // What the tab and the history call the page.
 export function title(text) {
   document.title = text ? `${text} · Attune` : "Attune";

@@ -1,6 +1,6 @@
 // The search space as a table that can be edited: each hyperparameter with its sentence, its range or its one value.
 
-import { el, number } from "./dom.js";
+import { el, number, onFirstOpening } from "./dom.js";
 
 const SCALES = ["linear", "log", "logit"];
 
@@ -107,8 +107,7 @@ export function spaceTables(families, changed, tell) {
       el("div", { class: "wide", role: "region", tabindex: "0", "aria-label": `search space of ${family.name}` },
         el("table", { id: `space-${family.name}` }, el("thead", {}, el("tr", {}, ["Hyperparameter", "", "Values"].map((head) => (head ? el("th", { scope: "col" }, head) : el("td"))))), body)));
     // Built when it is opened: a network has some thirty.
-    fold.addEventListener("toggle", () => {
-      if (!fold.open || body.firstChild) return;
+    onFirstOpening(fold, () => {
       body.append(...(family.hyperparameters || []).map((parameter) => parameterRow(family.name, parameter, family.space?.[parameter.name], (spec) => {
         const mine = (changed[family.name] ||= {});
         if (spec === undefined) delete mine[parameter.name];

@@ -2,7 +2,7 @@
 // they rest on.
 
 import { call, get, Problem } from "./api.js";
-import { el, number, problemBox } from "./dom.js";
+import { el, number, onFirstOpening, problemBox } from "./dom.js";
 import { curlOf } from "./snippets.js";
 import { answerView } from "./try_answer.js";
 import { imageFields } from "./try_image.js";
@@ -96,8 +96,7 @@ function tableFields(schema, report, changed) {
   const hidden = columns.slice(COLUMNS_SHOWN);
   const summary = el("summary", {}, `${hidden.length} more columns (missing unless filled in)`);
   const rest = hidden.length ? el("details", {}, summary, el("div", { class: "try-fields" })) : null;
-  if (rest) rest.addEventListener("toggle", () => {
-    if (!rest.open || rest.lastChild.firstChild) return;
+  if (rest) onFirstOpening(rest, () => {
     rest.lastChild.append(...hidden.map(make));
     for (const column of hidden) fields.get(column.name).write(kept[column.name]);
     kept = {};

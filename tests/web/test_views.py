@@ -148,6 +148,21 @@ class Views(PageCase):
         self.assertEqual(made["spec"]["search"]["space"]["trees"]["max_depth"]["high"], 3)
         self.server.post(f"/api/v1/jobs/{made['id']}/cancel")
 
+    def test_fold_is_filled_by_the_press(self):
+        """However soon the next Tab comes, it leads into what was opened."""
+        for path, fold in (("/jobs/new?dataset=" + self.table, "details.space:has(#space-trees)"), ("/docs", "details.card")):
+            with self.subTest(path):
+                self.open(path)
+                self.page.wait_for_selector(fold, state="attached")
+                fields = self.page.evaluate("""(selector) => {
+                  const fold = document.querySelector(selector), count = () => fold.querySelectorAll("input, select, button").length, before = count();
+                  fold.querySelector("summary").click();
+                  return [before, count()];
+                }""", fold)
+                self.assertEqual(fields[0], 0)
+                self.assertGreater(fields[1], 0)
+        self.quiet()
+
     # ---- a broken upload, an ended session, what is gone ----
 
     def test_upload_breaks_off(self):
