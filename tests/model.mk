@@ -39,7 +39,7 @@ tests_bench_train_train_speed_LDADD = $(MODEL_TEST_LIBS)
 EXTRA_DIST += tests/num/gen_net.py tests/num/gen_shap.py tests/data/model-v1.bin tests/data/model-v1.json
 
 if HAVE_CMOCKA
-model_tests = tests/unit/test_export_c tests/unit/test_export_json tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/num/test_net_parts tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_spec tests/unit/test_job_stop \
+model_tests = tests/unit/test_export_c tests/unit/test_export_json tests/num/test_convnet_gradient tests/num/test_net_golden tests/num/test_net_gradient tests/num/test_net_parts tests/unit/test_family tests/unit/test_job_cost tests/unit/test_job_space tests/unit/test_job_spec tests/unit/test_job_stop \
   tests/unit/test_conv_direct tests/unit/test_conv_loops tests/unit/test_kernel_conv tests/unit/test_kernel_dense tests/unit/test_kernel_row tests/unit/test_predict_rows \
   tests/unit/test_model_file tests/unit/test_score_csv tests/unit/test_score_images tests/unit/test_explain tests/unit/test_trees_shap tests/unit/test_model_calibrated tests/unit/test_model_versions tests/unit/test_train tests/unit/test_train_base tests/unit/test_train_cnn tests/unit/test_fit_head tests/unit/test_range_test tests/unit/test_train_parts tests/unit/test_train_text tests/unit/test_train_rungs \
   tests/unit/test_train_weights tests/unit/test_trees
@@ -73,7 +73,9 @@ tests_unit_test_family_SOURCES = tests/unit/test_family.c tests/harness/test_sup
 tests_unit_test_family_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_job_stop_SOURCES = tests/unit/test_job_stop.c tests/harness/test_support.h
 tests_unit_test_job_stop_LDADD = $(MODEL_TEST_LIBS)
-tests_unit_test_job_spec_SOURCES = tests/unit/test_job_spec.c tests/harness/test_support.h
+tests_unit_test_job_space_SOURCES = tests/unit/test_job_space.c tests/harness/job_reading.h tests/harness/test_support.h
+tests_unit_test_job_space_LDADD = $(MODEL_TEST_LIBS)
+tests_unit_test_job_spec_SOURCES = tests/unit/test_job_spec.c tests/harness/job_reading.h tests/harness/test_support.h
 tests_unit_test_job_spec_LDADD = $(MODEL_TEST_LIBS)
 tests_unit_test_conv_direct_SOURCES = tests/unit/test_conv_direct.c tests/harness/test_support.h
 tests_unit_test_conv_direct_LDADD = $(MODEL_TEST_LIBS)
