@@ -129,7 +129,7 @@ run_stage() {
   ops) stage ops python_tests "$work/gcc" ops ;;
   clients) stage clients python_tests "$work/gcc" clients ;;
   contract) stage contract python_tests "$work/gcc" contract ;;
-  system) beside 'kill ops clients' 'web contract' ;;
+  system) beside 'kill ops contract' 'web clients' ;;
   # Compilers give way: beside tests, they take what is idle.
   asan-api) beside api-asan 'build-clang build-tsan' ;;
   tsan-fuzz) beside 'tsan tsan-load' fuzz ;;
