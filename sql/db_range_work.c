@@ -128,18 +128,5 @@ db_range_end_worker(struct db_conn *conn, const char *worker, const char *reason
   static const struct db_statement list = {
     "range_of_worker",
     "SELECT number, lease_token FROM lr_range_test WHERE state = 'running' AND worker = $1"};
-  static const struct db_column columns[] = {
-    {DB_INT8, offsetof(struct db_work_lease, unit_id), 0},
-    {DB_INT8, offsetof(struct db_work_lease, lease_token), 0}};
-  struct arena *arena = arena_new(0);
-  struct db_work_lease *leases = NULL;
-  size_t count = 0;
-  if (arena == NULL)
-    return DB_HARD;
-  enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(worker)), DB_COLUMNS(columns),
-                                       arena, sizeof *leases, &leases, &count);
-  for (size_t i = 0; i < count && status >= DB_NONE; i++)
-    status = db_range_end(conn, &leases[i], DB_WORK_RETRY, reason);
-  arena_free(arena);
-  return status < DB_NONE ? status : count > 0 ? DB_ROWS : DB_NONE;
+  return work_end_held(conn, &list, worker, db_range_end, reason);
 }

@@ -420,10 +420,11 @@ db_work_end_unit(struct db_conn *conn, const struct db_work_lease *lease, enum d
 }
 
 enum db_status
-db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason)
+work_end_held(struct db_conn *conn, const struct db_statement *list, const char *worker,
+              enum db_status (*end)(struct db_conn *conn, const struct db_work_lease *lease,
+                                    enum db_work_end how, const char *reason),
+              const char *reason)
 {
-  static const struct db_statement list = {
-    "work_of_worker", "SELECT id, lease_token FROM unit WHERE state = 'leased' AND worker = $1"};
   static const struct db_column columns[] = {
     {DB_INT8, offsetof(struct db_work_lease, unit_id), 0},
     {DB_INT8, offsetof(struct db_work_lease, lease_token), 0}};
@@ -432,10 +433,18 @@ db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason)
   size_t count = 0;
   if (arena == NULL)
     return DB_HARD;
-  enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(worker)), DB_COLUMNS(columns),
+  enum db_status status = db_exec_many(conn, list, DB_PARAMS(db_text(worker)), DB_COLUMNS(columns),
                                        arena, sizeof *leases, &leases, &count);
   for (size_t i = 0; i < count && status >= DB_NONE; i++)
-    status = db_work_end_unit(conn, &leases[i], DB_WORK_RETRY, reason);
+    status = end(conn, &leases[i], DB_WORK_RETRY, reason);
   arena_free(arena);
   return status < DB_NONE ? status : count > 0 ? DB_ROWS : DB_NONE;
+}
+
+enum db_status
+db_work_end_worker(struct db_conn *conn, const char *worker, const char *reason)
+{
+  static const struct db_statement list = {
+    "work_of_worker", "SELECT id, lease_token FROM unit WHERE state = 'leased' AND worker = $1"};
+  return work_end_held(conn, &list, worker, db_work_end_unit, reason);
 }
