@@ -1,7 +1,7 @@
 # Tests of sql: each program gets a PostgreSQL cluster of its own from tests/harness/with_postgres.sh.
 check_LIBRARIES = tests/harness/libtestdb.a
 tests_harness_libtestdb_a_SOURCES = tests/harness/test_db.c tests/harness/test_db.h \
-  tests/harness/test_stage.h tests/harness/test_stage_engine.h tests/harness/test_stage_tenants.h \
+  tests/harness/test_stage.h tests/harness/test_stage_engine.h tests/harness/test_stage_jobs.h tests/harness/test_stage_tenants.h \
   tests/harness/test_stage_workers.h
 tests_harness_libtestdb_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) \
   -DTEST_HARNESS_DIR='"$(abs_top_srcdir)/tests/harness"'

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "tests/harness/test_support.h"
 
 #include "data/dataset.h"
@@ -99,6 +100,22 @@ fixture_described(const struct fixture *fixture, const char *name)
 {
   const json_t *columns = json_object_get(dataset_schema(fixture->dataset), "columns");
   return json_array_get(columns, table_find(dataset_table(fixture->dataset), name));
+}
+
+/* The issue of that code which was found in a column, or in none if that is NULL. */
+static inline const json_t *
+fixture_issue(const json_t *found, const char *code, const char *column)
+{
+  size_t index;
+  json_t *issue;
+  json_array_foreach(json_object_get(found, "issues"), index, issue)
+  {
+    const char *own = json_string_value(json_object_get(issue, "column"));
+    if (strcmp(json_get_string(issue, "code", ""), code) == 0
+        && (column == NULL ? own == NULL : own != NULL && strcmp(own, column) == 0))
+      return issue;
+  }
+  return NULL;
 }
 
 #endif

@@ -25,25 +25,10 @@ find(const struct dataset *dataset, const char *target)
   return found;
 }
 
-static const json_t *
-issue_of(const json_t *found, const char *code, const char *column)
-{
-  size_t index;
-  json_t *issue;
-  json_array_foreach(json_object_get(found, "issues"), index, issue)
-  {
-    const char *own = json_string_value(json_object_get(issue, "column"));
-    if (strcmp(json_get_string(issue, "code", ""), code) == 0
-        && (column == NULL ? own == NULL : own != NULL && strcmp(own, column) == 0))
-      return issue;
-  }
-  return NULL;
-}
-
 static void
 check_issue(const json_t *found, const char *code, const char *column, size_t rows, size_t first)
 {
-  const json_t *issue = issue_of(found, code, column);
+  const json_t *issue = fixture_issue(found, code, column);
   if (issue == NULL)
     fail_msg("%s of %s: %s", code, column != NULL ? column : "all", json_dumps(found, 0));
   assert_int_equal(json_get_integer(issue, "rows_count", -1), rows);
@@ -78,7 +63,8 @@ test_columns(void **state)
   check_issue(found, "missing_target", "y", 5, 1);
   check_issue(found, "missing", "hole", 200, 1);
   check_issue(found, "mixed_types", "mixed", 8, 5);
-  assert_true(issue_of(found, "small_class", "y") != NULL || issue_of(found, "imbalance", "y"));
+  assert_true(fixture_issue(found, "small_class", "y") != NULL
+              || fixture_issue(found, "imbalance", "y"));
   json_decref(found);
   fixture_free(&fixture);
 }
@@ -101,11 +87,11 @@ test_copies(void **state)
   json_decref(found);
   /* Of a regression only equal numbers are copies; without a target there is no conflict. */
   found = find(fixture.dataset, "a");
-  assert_null(issue_of(found, "duplicate_conflict", NULL));
-  assert_non_null(issue_of(found, "duplicates", NULL));
+  assert_null(fixture_issue(found, "duplicate_conflict", NULL));
+  assert_non_null(fixture_issue(found, "duplicates", NULL));
   json_decref(found);
   found = find(fixture.dataset, NULL);
-  assert_null(issue_of(found, "duplicate_conflict", NULL));
+  assert_null(fixture_issue(found, "duplicate_conflict", NULL));
   json_decref(found);
   buf_free(&csv);
   fixture_free(&fixture);

@@ -19,21 +19,6 @@ find(const struct fixture *fixture, const char *target, size_t row_limit, double
   return found;
 }
 
-static const json_t *
-issue_of(const json_t *found, const char *code, const char *column)
-{
-  size_t index;
-  json_t *issue;
-  json_array_foreach(json_object_get(found, "issues"), index, issue)
-  {
-    const char *own = json_string_value(json_object_get(issue, "column"));
-    if (strcmp(json_get_string(issue, "code", ""), code) == 0
-        && (column == NULL ? own == NULL : own != NULL && strcmp(own, column) == 0))
-      return issue;
-  }
-  return NULL;
-}
-
 /* Numbers without any fault, and what each test adds: a column, by row. */
 static void
 make_table(struct fixture *fixture, size_t rows, const char *name,
@@ -117,11 +102,11 @@ test_leaks(void **state)
     struct fixture fixture;
     make_table(&fixture, 400, "w", cells[i]);
     json_t *found = find(&fixture, "y", 0, INFINITY);
-    assert_non_null(issue_of(found, "leak", "w"));
-    assert_null(issue_of(found, "leak", "u"));
+    assert_non_null(fixture_issue(found, "leak", "w"));
+    assert_null(fixture_issue(found, "leak", "u"));
     json_decref(found);
     found = find(&fixture, NULL, 0, INFINITY);
-    assert_null(issue_of(found, "leak", "w"));
+    assert_null(fixture_issue(found, "leak", "w"));
     json_decref(found);
     fixture_free(&fixture);
   }
@@ -134,8 +119,8 @@ test_odd_values(void **state)
   struct fixture fixture;
   make_table(&fixture, 400, "w", cell_odd);
   json_t *found = find(&fixture, "y", 0, INFINITY);
-  assert_int_equal(json_get_integer(issue_of(found, "placeholder", "w"), "rows_count", 0), 8);
-  const json_t *outliers = issue_of(found, "outliers", "w");
+  assert_int_equal(json_get_integer(fixture_issue(found, "placeholder", "w"), "rows_count", 0), 8);
+  const json_t *outliers = fixture_issue(found, "outliers", "w");
   assert_int_equal(json_get_integer(outliers, "rows_count", 0), 1);
   assert_int_equal(json_integer_value(json_array_get(json_object_get(outliers, "rows"), 0)), 77);
   assert_int_equal(json_array_size(json_object_get(found, "issues")), 2);
@@ -152,11 +137,11 @@ test_sample_and_time(void **state)
   json_t *found = find(&fixture, "y", 500, INFINITY);
   assert_int_equal(json_get_integer(found, "rows", 0), 2000);
   assert_int_equal(json_get_integer(found, "rows_looked_at", 0), 500);
-  assert_non_null(issue_of(found, "leak", "w"));
+  assert_non_null(fixture_issue(found, "leak", "w"));
   json_decref(found);
   found = find(&fixture, "y", 0, -1);
   assert_true(json_is_false(json_object_get(found, "complete")));
-  assert_null(issue_of(found, "leak", "w"));
+  assert_null(fixture_issue(found, "leak", "w"));
   json_decref(found);
   /* A target that can't be one is told, and the rest is there. */
   found = find(&fixture, "w", 0, INFINITY);
@@ -165,7 +150,8 @@ test_sample_and_time(void **state)
     .dataset = fixture.dataset, .target = "y", .task_name = "regression", .seconds = INFINITY};
   struct err_info info = {0};
   assert_int_equal(issues_find(&request, &found, &info), ERR_OK);
-  assert_string_equal(json_get_string(issue_of(found, "target", "y"), "severity", ""), "error");
+  assert_string_equal(json_get_string(fixture_issue(found, "target", "y"), "severity", ""),
+                      "error");
   json_decref(found);
   request.target = "nothing";
   assert_int_equal(issues_find(&request, &found, &info), ERR_INVALID);
