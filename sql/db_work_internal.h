@@ -72,12 +72,11 @@ work_logged(enum db_status status)
 
 /* Ends, to be tried again, all that a worker holds: what `list` gives for its name ($1) as numbers and lease tokens.
  * DB_NONE when that is nothing. */
-enum db_status work_end_held(struct db_conn *conn, const struct db_statement *list,
-                             const char *worker,
-                             enum db_status (*end)(struct db_conn *conn,
-                                                   const struct db_work_lease *lease,
-                                                   enum db_work_end how, const char *reason),
-                             const char *reason);
+enum db_status
+work_end_held(struct db_conn *conn, const struct db_statement *list, const char *worker,
+              enum db_status (*end)(struct db_conn *conn, const struct db_work_lease *lease,
+                                    enum db_work_end how, const char *reason),
+              const char *reason);
 
 /* Inserts an event and drops the reference to `data` (NULL = out of memory = DB_HARD). */
 enum db_status work_event(struct db_conn *conn, const char *job_id, const char *kind, json_t *data);
