@@ -135,6 +135,7 @@ class Views(PageCase):
         expect(self.held()).to_have_text("Search space of trees")
         self.press("Enter")
         self.see("#space-trees")
+        self.assertEqual(self.page.evaluate("(box => box.scrollWidth - box.clientWidth)(document.querySelector('#space-trees').parentNode)"), 0)
         self.tab_to("[aria-label='trees max_depth: to']")
         self.retype("3")
         self.says("#curl", '"high": 3')
