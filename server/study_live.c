@@ -85,8 +85,7 @@ fold_tell(struct study_live *live, const struct db_study_entry *entry, struct er
                    entry->number);
   for (size_t i = 0; i < entry->value_count; i++)
     values[i] = study_live_sign(live, i) * entry->values[i];
-  struct search_result result = {
-    .values = values, .constraints = entry->constraints, .seconds = entry->seconds};
+  struct search_result result = {.values = values, .constraints = entry->constraints};
   return search_tell_result(live->search, (uint64_t) entry->number, &result, info);
 }
 

@@ -171,7 +171,6 @@ struct search_result
 {
   const double *values;      /* (objective_count) */
   const double *constraints; /* (constraint_count), may be NULL when there is none */
-  double seconds;            /* what it cost, NaN if unknown */
 };
 
 /* Ends a pending or paused trial with its result. A number in it that is not finite makes the trial a
@@ -180,8 +179,7 @@ enum err search_tell_result(struct search *search, uint64_t trial,
                             const struct search_result *result, struct err_info *info);
 
 /* The same for a search of one objective without constraints; ERR_INVALID for any other. */
-enum err search_tell(struct search *search, uint64_t trial, double value, double seconds,
-                     struct err_info *info);
+enum err search_tell(struct search *search, uint64_t trial, double value, struct err_info *info);
 
 /* Ends a pending or paused trial that gave no value: bad there (failed = true, is avoided from now on),
  * or unknown (failed = false: cancelled, lost; it is just forgotten, or counts as pruned if it has

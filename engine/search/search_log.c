@@ -421,12 +421,11 @@ search_tell_result(struct search *search, uint64_t trial, const struct search_re
 }
 
 enum err
-search_tell(struct search *search, uint64_t trial, double value, double seconds,
-            struct err_info *info)
+search_tell(struct search *search, uint64_t trial, double value, struct err_info *info)
 {
   if (search->objective_count > 1 || search->constraint_count)
     return err_set(info, ERR_INVALID, "this search has more than one value for each trial");
-  struct search_result result = {.values = &value, .seconds = seconds};
+  struct search_result result = {.values = &value};
   return search_tell_result(search, trial, &result, info);
 }
 

@@ -401,8 +401,7 @@ static enum err
 tell(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
   double constraints[TUNE_LIMITS_MOST];
-  struct search_result result = {
-    .values = &entry->objective, .constraints = constraints, .seconds = entry->seconds};
+  struct search_result result = {.values = &entry->objective, .constraints = constraints};
   double bad = bad_objective(study);
   if (!is_comparable(study, entry->trial))
     result.values = &bad;

@@ -49,7 +49,7 @@ tell_trial(struct search *search, size_t width, const struct db_insight_trial *t
   if (err)
     return err == ERR_INVALID ? ERR_OK : err;
   if (strcmp(trial->state, "done") == 0)
-    return search_tell(search, id, trial->objective, NAN, info);
+    return search_tell(search, id, trial->objective, info);
   return strcmp(trial->state, "failed") == 0 ? search_tell_failed(search, id, true, info) : ERR_OK;
 }
 

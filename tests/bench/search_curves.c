@@ -141,7 +141,7 @@ run_suggestion(const struct curves *curves, struct search *search,
       break;
   }
   if (step >= steps)
-    search_tell(search, s->trial, curves_measure(curves, point, steps, seed, s->trial), NAN, NULL);
+    search_tell(search, s->trial, curves_measure(curves, point, steps, seed, s->trial), NULL);
   else if (step < s->until_step)
     search_prune(search, s->trial, NULL);
   return step - s->from_step;

@@ -94,7 +94,7 @@ run_one(const struct options *options, const struct search_function *function, s
       return 1;
     }
     double value = function->value(point, function->dims);
-    search_tell(search, t, value, NAN, &info);
+    search_tell(search, t, value, &info);
     double spent = 1e3 * (now() - start);
     result->milliseconds += spent / (double) (trials * options->seeds);
     result->slowest = fmax(result->slowest, spent);

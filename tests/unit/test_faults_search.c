@@ -36,7 +36,7 @@ told(const char *method, double size)
       done = search_tell_failed(search, trial, true, NULL) == ERR_OK;
     else if (done && trial > 0)
       done =
-        search_tell(search, trial, (trial % 2 ? size : -size) * (point[2] / 6), 1, NULL) == ERR_OK;
+        search_tell(search, trial, (trial % 2 ? size : -size) * (point[2] / 6), NULL) == ERR_OK;
   }
   if (done)
     return search;

@@ -267,7 +267,7 @@ run_search(void)
   done = done && search_new(&spec, &search, NULL) == ERR_OK;
   for (uint64_t trial = 1; done && trial <= 8; trial++)
     done = search_ask(search, trial, point, NULL) == ERR_OK
-           && search_tell(search, trial, point[0] * point[1], 1, NULL) == ERR_OK;
+           && search_tell(search, trial, point[0] * point[1], NULL) == ERR_OK;
   search_free(search);
   json_decref(value);
   arena_free(arena);
@@ -309,7 +309,7 @@ search_by(const char *method, const struct space *space)
     else if (done && trial == 5)
       done = search_tell_failed(search, trial, false, NULL) == ERR_OK;
     else if (done && trial != 6) /* which stays pending */
-      done = search_tell(search, trial, point[0] + 0.1 * (double) (trial % 3), 1, NULL) == ERR_OK;
+      done = search_tell(search, trial, point[0] + 0.1 * (double) (trial % 3), NULL) == ERR_OK;
   }
   if (done)
     done = search_note_ask(search, 20, first, NULL) == ERR_OK;

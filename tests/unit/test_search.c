@@ -87,7 +87,7 @@ replay(struct search *search, const struct event *events, size_t count)
       assert_int_equal(search_note_ask(search, events[e].trial, events[e].point, NULL), ERR_OK);
       break;
     case TELL:
-      assert_int_equal(search_tell(search, events[e].trial, events[e].value, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, events[e].trial, events[e].value, NULL), ERR_OK);
       break;
     case FAIL:
     case FORGET:
@@ -203,14 +203,14 @@ large_logs_replay_the_same(void **state)
       for (size_t u = 0; u < t; u++)
       {
         assert_int_equal(search_note_ask(cold, u, points[u], NULL), ERR_OK);
-        assert_int_equal(search_tell(cold, u, mixed_value(points[u]), 1, NULL), ERR_OK);
+        assert_int_equal(search_tell(cold, u, mixed_value(points[u]), NULL), ERR_OK);
       }
       assert_int_equal(search_ask(cold, t, point, NULL), ERR_OK);
       assert_memory_equal(point, points[t], sizeof point);
       search_free(cold);
     }
     double value = mixed_value(points[t]);
-    assert_int_equal(search_tell(warm, t, value, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(warm, t, value, NULL), ERR_OK);
     if (t >= TOLD)
       best = fmin(best, value);
   }
@@ -255,7 +255,7 @@ pending_trials_get_different_points(void **state)
       for (size_t u = 0; u < t; u++)
         assert_true(points[u] != points[t]);
       if (t < TOLD)
-        assert_int_equal(search_tell(search, t, points[t] * points[t], 1, NULL), ERR_OK);
+        assert_int_equal(search_tell(search, t, points[t] * points[t], NULL), ERR_OK);
     }
     search_free(search);
   }
@@ -268,14 +268,14 @@ unknown_trials_are_refused(void **state)
   struct search *search = start("bayes", &mixed, 1);
   double point[WIDTH];
   struct err_info info;
-  assert_int_equal(search_tell(search, 5, 1, 1, &info), ERR_NOT_FOUND);
+  assert_int_equal(search_tell(search, 5, 1, &info), ERR_NOT_FOUND);
   assert_int_equal(search_tell_failed(search, 5, true, &info), ERR_NOT_FOUND);
   assert_int_equal(search_ask(search, 5, point, &info), ERR_OK);
   double other[WIDTH];
   assert_int_equal(search_ask(search, 5, other, &info), ERR_CONFLICT);
   assert_int_equal(search_note_ask(search, 5, point, &info), ERR_CONFLICT);
-  assert_int_equal(search_tell(search, 5, 1, 1, &info), ERR_OK);
-  assert_int_equal(search_tell(search, 5, 1, 1, &info), ERR_NOT_FOUND);
+  assert_int_equal(search_tell(search, 5, 1, &info), ERR_OK);
+  assert_int_equal(search_tell(search, 5, 1, &info), ERR_NOT_FOUND);
   point[1] = 99;
   assert_int_equal(search_note_ask(search, 6, point, &info), ERR_INVALID);
   assert_true(strlen(info.text) > 10);
@@ -294,7 +294,7 @@ best_is_the_lowest_told(void **state)
   for (size_t t = 0; t < COUNT(values); t++)
   {
     assert_int_equal(search_ask(search, t + 10, &point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t + 10, values[t], NAN, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t + 10, values[t], NULL), ERR_OK);
     if (t == 2)
       best_point = point;
   }
@@ -345,7 +345,7 @@ odd_values_are_survived(void **state)
       default:
         value = point[2] == 1 ? NAN : value;
       }
-      assert_int_equal(search_tell(search, t, value, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, value, NULL), ERR_OK);
     }
     search_free(search);
   }
@@ -368,7 +368,7 @@ failures_are_avoided(void **state)
       assert_int_equal(search_tell_failed(search, t, true, NULL), ERR_OK);
     }
     else
-      assert_int_equal(search_tell(search, t, mixed_value(point), 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, mixed_value(point), NULL), ERR_OK);
   }
   assert_true(late <= 3);
   search_free(search);
@@ -425,7 +425,7 @@ discrete_spaces_end(void **state)
         assert_false(*cell);
         *cell = true;
         if (told)
-          assert_int_equal(search_tell(search, t, point[0], 1, NULL), ERR_OK);
+          assert_int_equal(search_tell(search, t, point[0], NULL), ERR_OK);
       }
       assert_int_equal(search_ask(search, 8, point, &info), ERR_NOT_FOUND);
       assert_true(strlen(info.text) > 10);
@@ -483,7 +483,7 @@ a_space_without_a_choice_has_one_point(void **state)
       assert_int_equal(search_ask(search, 1, point, &info), ERR_OK);
       assert_true(space.count == 0 || (point[0] == 0 && point[1] == 3));
       assert_int_equal(search_ask(search, 2, point, &info), ERR_NOT_FOUND);
-      assert_int_equal(search_tell(search, 1, 0.5, 1, &info), ERR_OK);
+      assert_int_equal(search_tell(search, 1, 0.5, &info), ERR_OK);
       assert_int_equal(search_ask(search, 2, point, &info), ERR_NOT_FOUND);
       search_free(search);
     }
@@ -501,7 +501,7 @@ predictions_follow_the_values(void **state)
   {
     assert_int_equal(search_ask(search, t, &point, NULL), ERR_OK);
     double value = 1000 + 50 * (point - 0.7) * (point - 0.7);
-    assert_int_equal(search_tell(search, t, value, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, value, NULL), ERR_OK);
   }
   point = 0.5;
   assert_int_equal(search_predict(search, &point, &mean, &sd), ERR_OK);
@@ -529,8 +529,8 @@ many_trials_are_left_to_densities(void **state)
     space_sample(&mixed, &rng, point);
     assert_int_equal(search_note_ask(process, t, point, NULL), ERR_OK);
     assert_int_equal(search_note_ask(densities, t, point, NULL), ERR_OK);
-    assert_int_equal(search_tell(process, t, mixed_value(point), 1, NULL), ERR_OK);
-    assert_int_equal(search_tell(densities, t, mixed_value(point), 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(process, t, mixed_value(point), NULL), ERR_OK);
+    assert_int_equal(search_tell(densities, t, mixed_value(point), NULL), ERR_OK);
   }
   for (size_t t = 3000; t < 3003; t++)
   {

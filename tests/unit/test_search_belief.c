@@ -99,7 +99,7 @@ near_belief(const struct space *searched, uint64_t seed)
   for (uint64_t t = 0; t < 20; t++)
   {
     assert_int_equal(search_ask(search, t, point, &info), ERR_OK);
-    assert_int_equal(search_tell(search, t, 0.001 * (double) (t % 3), NAN, &info), ERR_OK);
+    assert_int_equal(search_tell(search, t, 0.001 * (double) (t % 3), &info), ERR_OK);
     near += fabs(log10(point[1]) + 3) < 0.5;
   }
   search_free(search);
@@ -266,7 +266,7 @@ near_linked(uint64_t seed, bool told, bool late)
     if (told && late && t == 3)
       assert_int_equal(search_believe(search, &belief, NULL), ERR_OK);
     assert_int_equal(search_ask(search, t, points[t], NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, 0.001 * (double) (t % 3), NAN, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, 0.001 * (double) (t % 3), NULL), ERR_OK);
     const double *p = points[t];
     double mean = -3 + log10(p[2] / 8) + log10((1 - p[1]) / 0.5);
     near += p[3] == 1 && fabs(log10(p[0]) - mean) < 1;
@@ -278,7 +278,7 @@ near_linked(uint64_t seed, bool told, bool late)
     if (told && late && t == 3)
       assert_int_equal(search_believe(again, &belief, NULL), ERR_OK);
     assert_int_equal(search_note_ask(again, t, points[t], NULL), ERR_OK);
-    assert_int_equal(search_tell(again, t, 0.001 * (double) (t % 3), NAN, NULL), ERR_OK);
+    assert_int_equal(search_tell(again, t, 0.001 * (double) (t % 3), NULL), ERR_OK);
   }
   double point[COUNT(linked_params)];
   assert_int_equal(search_ask(again, 15, point, NULL), ERR_OK);

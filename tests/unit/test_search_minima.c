@@ -28,12 +28,12 @@ regret(const char *name, const char *method, size_t trials, size_t workers, uint
   {
     double point[SEARCH_FUNCTION_DIMS_MAX];
     if (t >= workers)
-      assert_int_equal(search_tell(search, t - workers, values[t % workers], 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t - workers, values[t % workers], NULL), ERR_OK);
     assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
     values[t % workers] = function->value(point, function->dims);
   }
   for (size_t t = trials - workers; t < trials; t++)
-    assert_int_equal(search_tell(search, t, values[t % workers], 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, values[t % workers], NULL), ERR_OK);
   double best;
   assert_true(search_best(search, NULL, &best, NULL));
   search_free(search);

@@ -147,7 +147,7 @@ run(const struct space *space, const char *method, size_t budget, objective *val
         fail_msg("%s, %s: ask %zu repeats %zu", method, what, t, u);
     double told = value(space, points[t], t);
     err = isnan(told) ? search_tell_failed(search, t, true, &info)
-                      : search_tell(search, t, told, 1, &info);
+                      : search_tell(search, t, told, &info);
     assert_int_equal(err, ERR_OK);
     double mean = 0, sd = 0;
     if (t % 6 == 5 && search_predict(search, points[t], &mean, &sd) == ERR_OK
@@ -190,14 +190,14 @@ the_same_point_may_be_told_often(void **state)
     {
       assert_int_equal(search_note_ask(search, t, first, NULL), ERR_OK);
       double told = t < 10 ? 1 + 0.01 * (double) (t % 3) : 1;
-      assert_int_equal(search_tell(search, t, told, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, told, NULL), ERR_OK);
     }
     for (uint64_t t = 20; t < 24; t++)
     {
       assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
       assert_true(space_contains(built.space, point));
       assert_false(space_points_equal(built.space, first, point));
-      assert_int_equal(search_tell(search, t, 2, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, 2, NULL), ERR_OK);
     }
     search_free(search);
   }
@@ -225,7 +225,7 @@ many_may_be_pending(void **state)
         assert_false(space_points_equal(built.space, points[u], points[t]));
       if (t == 15)
         for (size_t k = 0; k < 12; k++)
-          assert_int_equal(search_tell(search, k, k == 3 ? 1e12 : 1, 1, NULL), ERR_OK);
+          assert_int_equal(search_tell(search, k, k == 3 ? 1e12 : 1, NULL), ERR_OK);
     }
     search_free(search);
   }

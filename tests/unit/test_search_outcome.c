@@ -215,7 +215,7 @@ families_are_searched_together(void **state)
       if (t < 3)
         assert_true(point[0] == (double) t);
       asked[(size_t) point[0]]++;
-      assert_int_equal(search_tell(search, t, family_value(point), 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, family_value(point), NULL), ERR_OK);
     }
     assert_true(search_best(search, NULL, &best, point));
     assert_true(point[0] == 1 && best < 0.21);

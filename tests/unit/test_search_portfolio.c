@@ -85,7 +85,7 @@ side_after(size_t count, const double *values, size_t dimensions)
     if (isnan(values[t]))
       assert_int_equal(search_tell_failed(search, t, true, NULL), ERR_OK);
     else
-      assert_int_equal(search_tell(search, t, values[t], 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, values[t], NULL), ERR_OK);
   }
   double side = portfolio_region(search, dimensions);
   search_free(search);
@@ -144,7 +144,7 @@ choices_stay_in_the_region(void **state)
         assert_true(nearest <= choice.region / 2 + 1e-9);
         regions++;
       }
-      assert_int_equal(search_tell(search, t, rng_normal(&noise), 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, rng_normal(&noise), NULL), ERR_OK);
     }
     search_free(search);
   }

@@ -69,7 +69,7 @@ static void
 take(struct search *search, const struct event *e)
 {
   double values[2] = {e->value, 3 - e->value + 0.1 * e->step}, constraint = 1.5 - e->value;
-  struct search_result result = {.values = values, .constraints = &constraint, .seconds = 1};
+  struct search_result result = {.values = values, .constraints = &constraint};
   enum err err = ERR_INTERNAL;
   switch (e->kind)
   {

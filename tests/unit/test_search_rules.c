@@ -210,7 +210,7 @@ search_space(const struct random_space *r, const struct space *space, const char
     if (t % 7 == 3)
       assert_int_equal(search_tell_failed(search, t, true, NULL), ERR_OK);
     else if (t % 5 != 4)
-      assert_int_equal(search_tell(search, t, value, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, value, NULL), ERR_OK);
     tally->asked++;
   }
   search_free(search);
@@ -260,7 +260,7 @@ optima_on_an_edge_are_found(void **state)
     assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
     assert_true(space_contains(built.space, point));
     double value = pow(point[0] - 0.7, 2) + pow(point[1] - 0.5, 2) + pow(point[2] - 0.1, 2);
-    assert_int_equal(search_tell(search, t, value, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, value, NULL), ERR_OK);
   }
   assert_true(search_best(search, NULL, &best, NULL));
   assert_true(best < 0.03 + 0.004); /* the least is 0.3²/3 */

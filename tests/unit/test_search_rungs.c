@@ -116,7 +116,7 @@ asha_promotes_by_thirds(void **state)
     assert_true(search_should_stop(search, s.trial) == (to < 2));
     if (to < 2)
       continue;
-    assert_int_equal(search_tell(search, s.trial, point, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, s.trial, point, NULL), ERR_OK);
     best = fmin(best, point);
   }
   assert_true(through >= 1 && through <= 4 && continued > 15);
@@ -322,7 +322,7 @@ measurements_are_checked(void **state)
   assert_int_equal(search_measure(search, 1, 3, INFINITY, &info), ERR_OK);
   assert_true(search_should_stop(search, 1));
   assert_int_equal(search_measure(search, 1, 4, 1, &info), ERR_NOT_FOUND);
-  assert_int_equal(search_tell(search, 1, 1, 1, &info), ERR_NOT_FOUND);
+  assert_int_equal(search_tell(search, 1, 1, &info), ERR_NOT_FOUND);
   assert_false(search_best(search, NULL, NULL, NULL));
   assert_int_equal(search_count(search), 1);
   search_free(search);
@@ -379,7 +379,7 @@ an_exhausted_space_continues_the_paused(void **state)
     assert_int_equal(search_measure(search, s.trial, s.until_step, point, NULL), ERR_OK);
     if (s.until_step == 9)
     {
-      assert_int_equal(search_tell(search, s.trial, point, 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, s.trial, point, NULL), ERR_OK);
       ended++;
     }
     assert_true(++turns < 10);
@@ -401,9 +401,9 @@ results_have_fronts_and_limits(void **state)
   uint64_t trial, front[8];
   for (uint64_t t = 0; t < COUNT(told); t++)
   {
-    struct search_result result = {.values = told[t], .constraints = told[t] + 2, .seconds = 1};
+    struct search_result result = {.values = told[t], .constraints = told[t] + 2};
     assert_int_equal(search_ask(search, t, &point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, 1, 1, NULL), ERR_INVALID);
+    assert_int_equal(search_tell(search, t, 1, NULL), ERR_INVALID);
     assert_int_equal(search_tell_result(search, t, &result, NULL), ERR_OK);
   }
   const double lost[3] = {-1, NAN, -1};
@@ -431,7 +431,7 @@ what_is_left_to_gain_is_known(void **state)
   {
     struct search_suggestion s = run_one(search, search_count(search), bowl, &point);
     if (s.until_step == 9)
-      assert_int_equal(search_tell(search, s.trial, bowl(point, 9), 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, s.trial, bowl(point, 9), NULL), ERR_OK);
   }
   struct search_gain gain;
   struct err_info info;

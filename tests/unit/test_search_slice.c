@@ -204,7 +204,7 @@ rungs_do_not_mislead(void **state)
       paused++;
       continue;
     }
-    assert_int_equal(search_tell(search, s.trial, value, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, s.trial, value, NULL), ERR_OK);
     least = fmin(least, value);
     full++;
   }
@@ -249,7 +249,7 @@ the_gain_shrinks_as_a_problem_is_solved(void **state)
     {
       double point[2];
       assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
-      assert_int_equal(search_tell(search, t, branin->value(point, 2), 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(search, t, branin->value(point, 2), NULL), ERR_OK);
       if (t == 9)
         assert_int_equal(search_gain_left(search, &early, NULL), ERR_OK);
     }

@@ -34,7 +34,7 @@ searched(const struct space *space, const char *method, uint64_t seed, size_t tr
   {
     double point[DIMS_MAX];
     assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, value(point), 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, value(point), NULL), ERR_OK);
   }
   return search;
 }
@@ -53,7 +53,7 @@ told(const struct space *space, const char *method, uint64_t seed, size_t trials
     double point[DIMS_MAX];
     space_sample(space, &rng, point);
     assert_int_equal(search_note_ask(search, t, point, NULL), ERR_OK);
-    assert_int_equal(search_tell(search, t, value(point), 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, value(point), NULL), ERR_OK);
   }
   return search;
 }

@@ -57,7 +57,7 @@ run(const struct search_function *function, const struct search_spec *spec, size
     double point[SEARCH_FUNCTION_DIMS_MAX];
     assert_int_equal(search_ask(search, t, point, NULL), ERR_OK);
     double value = value_of(function, &space, point, task);
-    assert_int_equal(search_tell(search, t, value, 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, value, NULL), ERR_OK);
     least = fmin(least, value);
     if (best)
       best[t] = least;
@@ -190,14 +190,14 @@ test_replay(void **state)
     for (size_t i = 0; i < t; i++)
     {
       assert_int_equal(search_note_ask(again, i, log_points[i], NULL), ERR_OK);
-      assert_int_equal(search_tell(again, i, log_values[i], 1, NULL), ERR_OK);
+      assert_int_equal(search_tell(again, i, log_values[i], NULL), ERR_OK);
     }
     assert_int_equal(search_ask(again, t, point, NULL), ERR_OK);
     assert_int_equal(search_ask(search, t, log_points[t], NULL), ERR_OK);
     assert_memory_equal(point, log_points[t], function->dims * sizeof *point);
     search_free(again);
     log_values[t] = t == 5 ? (double) NAN : function->value(log_points[t], function->dims);
-    assert_int_equal(search_tell(search, t, log_values[t], 1, NULL), ERR_OK);
+    assert_int_equal(search_tell(search, t, log_values[t], NULL), ERR_OK);
     if (t < FIRST)
       assert_memory_equal(log_points[t], found.first + t * function->dims,
                           function->dims * sizeof *point);

@@ -137,7 +137,7 @@ session_tell(struct session *session, uint64_t trial, bool failed, double value)
   struct err_info info;
   double start = now_us();
   enum err err = failed ? search_tell_failed(session->search, trial, true, &info)
-                        : search_tell(session->search, trial, value, NAN, &info);
+                        : search_tell(session->search, trial, value, &info);
   double us = now_us() - start;
   if (err)
     answer_error(info.text);

@@ -86,7 +86,7 @@ run_seed(const struct options *options, size_t seed_index, struct times *times)
   {
     double value = levy(point, options->dims);
     double start = now_ms(options);
-    err = search_tell(search, t, value, NAN, &info);
+    err = search_tell(search, t, value, &info);
     if (!err)
       err = search_ask(search, t + 1, point, &info);
     times->milliseconds[seed_index * times->trials + t] = now_ms(options) - start;
