@@ -70,7 +70,6 @@ struct http_exchange
 
   const char *path; /* raw, of MHD, valid as long as the request */
   const char *method_text;
-  bool head_only; /* HEAD, answered as GET */
   struct http_name_value args[HTTP_ARGS_MAX];
   size_t arg_count;
   struct http_name_value *query;

@@ -153,7 +153,6 @@ http_exchange_new(struct http_daemon *daemon, struct MHD_Connection *connection,
   exchange->connection = connection;
   exchange->path = url;
   exchange->method_text = method;
-  exchange->head_only = strcmp(method, "HEAD") == 0;
   exchange->started_s = clock_monotonic_s();
   set_id(exchange);
   atomic_fetch_add(&lane->open, 1);

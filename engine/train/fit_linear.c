@@ -32,7 +32,6 @@ struct problem
   float *dw;    /* (inputs, outputs) */
   float *z, *d; /* (BLOCK_ROWS, outputs) */
   size_t last_iteration, iterations_before;
-  double last_loss;
   enum err failure; /* the report's answer */
   struct err_info *info;
   bool out_of_time;
@@ -141,7 +140,6 @@ on_iteration(void *context, size_t iteration, double objective)
 
   iteration += problem->iterations_before;
   problem->last_iteration = iteration;
-  problem->last_loss = objective;
   if (fit_seconds_left(problem->fit) < 0.1 * problem->fit->request->max_seconds)
   {
     problem->out_of_time = true;
