@@ -6,6 +6,12 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 name=${1:?usage: run.sh NAME}
 program=$here/$name.py
 case $name in serve) program=$here/../bench/serve/serve.py ;; esac
+case $name in
+search_peers)
+  program=$here/../bench/search/peers.py
+  make -s -C "${ATTUNE_BUILD:?}" tests/bench/search/attune_ask
+  ;;
+esac
 case $name in train_*) program=$here/../bench/train/${name#train_}.py ;; esac
 [ -f "$program" ] || { echo "no acceptance run $name; there are:" && ls "$here" | sed -n 's/\.py$//p'; exit 2; }
 python=python3

@@ -20,7 +20,7 @@ part() { # name, command…
 missed=0
 
 # ATTUNE_BENCH_PARTS picks some of them.
-parts=${ATTUNE_BENCH_PARTS:-kernels search upload listeners bayes_real train_speed train_fashion train_tables
+parts=${ATTUNE_BENCH_PARTS:-kernels search search_peers upload listeners bayes_real train_speed train_fashion train_tables
   train_transfer train_range_prior train_ensemble json_scan serve serve_trees serve_nets}
 
 # What has been measured so far, also when a later part fails or is interrupted.

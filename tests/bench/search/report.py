@@ -104,6 +104,25 @@ def gather(engines, names, mark, scale):
     return table
 
 
+def count_first(means):
+    """On how many problems the first engine is first or tied; means: one list of regrets per engine."""
+    count = 0
+    for own, *others in zip(*means):
+        best = min(others)
+        count += own <= best + max(TIE, TIE_SHARE * best)
+    return count
+
+
+def far_worse(table, k):
+    """The problems on which the first engine's median is far above that of engine k, with both, the worst first."""
+    worse = []
+    for name, regrets in table.items():
+        own, peer = statistics.median(regrets[0]), statistics.median(regrets[k])
+        if own > WORST * peer + WORST_MORE:
+            worse.append((own / max(peer, 1e-9), f"{name} ({own:.3f} against {peer:.3f})"))
+    return [text for _, text in sorted(worse, reverse=True)]
+
+
 def print_mark(engines, table, mark):
     """Prints one mark; returns the ratio to the best peer, the share of problems on which the first engine is
     first or tied, and the number of those on which it is far worse than GPSampler (None: nothing to print)."""
@@ -129,21 +148,13 @@ def print_mark(engines, table, mark):
         return None
     best_peer = min(statistics.fmean(m) for m in means[1:])
     ratio = statistics.fmean(means[0]) / best_peer if best_peer else math.inf
-    first = 0
-    for i in range(len(names)):
-        best = min(means[k][i] for k in range(1, len(engines)))
-        first += means[0][i] <= best + max(TIE, TIE_SHARE * best)
+    first = count_first(means)
     print(f"  first or tied on {first} of {len(names)} ({first / len(names):.0%})")
     far = 0
     for k in range(1, len(engines)):
         if engines[k].name != "optuna-gp":
             continue
-        worse = []
-        for n in names:
-            own, peer = statistics.median(table[n][0]), statistics.median(table[n][k])
-            if own > WORST * peer + WORST_MORE:
-                worse.append((own / max(peer, 1e-9), f"{n} ({own:.3f} against {peer:.3f})"))
-        worse = [text for _, text in sorted(worse, reverse=True)]
+        worse = far_worse(table, k)
         print(f"  median above {WORST} x {engines[k].name}'s + {WORST_MORE} on {len(worse)}: "
               f"{', '.join(worse) or 'none'}")
         far += len(worse)
