@@ -7,10 +7,7 @@
 #include <math.h>
 
 #include "base/space_json.h"
-#include "model/job_spec.h"
-#include "tests/harness/test_support.h"
-
-static const char *const methods[] = {"bayes", "random", "grid", "sobol", NULL};
+#include "tests/harness/job_reading.h"
 
 static const char schema_text[] =
   "{\"kind\": \"table\", \"rows\": 569, \"columns\": ["
@@ -21,38 +18,6 @@ static const char schema_text[] =
   "{\"name\": \"story\", \"type\": \"text\", \"missing\": 0, \"distinct\": 500},"
   "{\"name\": \"kind\", \"type\": \"categorical\", \"missing\": 0, \"distinct\": 3}],"
   "\"warnings\": []}";
-
-struct reading
-{
-  struct arena *arena;
-  json_t *schema, *request;
-  struct job_spec *spec;
-  struct json_faults faults;
-};
-
-static void
-read_good(struct reading *reading, const char *request)
-{
-  struct job_spec_context context = {.methods = methods, .max_seconds = 86400, .max_trials = 10000};
-  reading->arena = arena_new(0);
-  reading->schema = json_loads(schema_text, 0, NULL);
-  reading->request = json_loads(request, 0, NULL);
-  assert_non_null(reading->request);
-  context.dataset_schema = reading->schema;
-  json_faults_init(&reading->faults, reading->arena);
-  if (job_spec_from_json(reading->request, &context, reading->arena, &reading->spec,
-                         &reading->faults)
-      != ERR_OK)
-    fail_msg("%s: %s", reading->faults.items[0].pointer, reading->faults.items[0].message);
-}
-
-static void
-done(struct reading *reading)
-{
-  json_decref(reading->schema);
-  json_decref(reading->request);
-  arena_free(reading->arena);
-}
 
 /* More of anything never costs less, and nothing is free or endless. */
 static void
@@ -160,9 +125,10 @@ test_job_costs(void **state)
   struct model_data_shape shape = {
     .kind = DATASET_TABLE, .task = TASK_MULTICLASS, .rows = 569, .columns = 5, .classes = 3};
   struct reading plain, large;
-  read_good(&plain, "{\"target\": \"kind\", \"families\": [\"mlp\"]}");
-  read_good(&large, "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {"
-                    "\"units\": 2048, \"layers\": 6}}}");
+  read_good(&plain, schema_text, "{\"target\": \"kind\", \"families\": [\"mlp\"]}");
+  read_good(&large, schema_text,
+            "{\"target\": \"kind\", \"families\": [\"mlp\"], \"search\": {\"space\": {"
+            "\"units\": 2048, \"layers\": 6}}}");
   struct family_cost_range usual = family_cost_of_job(plain.spec, 0, &shape, 455);
   struct family_cost_range more = family_cost_of_job(large.spec, 0, &shape, 455);
   assert_true(usual.least_s < usual.usual_s);
@@ -189,7 +155,7 @@ test_warm_start(void **state)
   (void) state;
   struct reading reading;
   read_good(
-    &reading,
+    &reading, schema_text,
     "{\"target\": \"kind\", \"families\": [\"linear\", \"mlp\"], \"search\": {\"space\": "
     "{\"mlp\": {\"units\": {\"low\": 32, \"high\": 100}, \"optimizer\": {\"choices\": [\"adamw\", "
     "\"sgd\"]}, \"batch_size\": {\"values\": [32, 128, 256]}}}, \"warm_start_from\": \"job_1\", "
@@ -213,7 +179,7 @@ test_warm_start(void **state)
   json_decref(first);
   /* and the normal form says the same */
   json_t *form = job_spec_to_json(spec);
-  struct job_spec_context context = {.methods = methods,
+  struct job_spec_context context = {.methods = job_methods,
                                      .max_seconds = 86400,
                                      .max_trials = 10000,
                                      .dataset_schema = reading.schema};

@@ -1,51 +1,18 @@
 /* The rule by which a job's search ends for want of gain: how it is asked for and kept. */
 #include <config.h>
 
-#include "model/job_spec.h"
-
-#include "tests/harness/test_support.h"
-
-static const char *const methods[] = {"bayes", NULL};
-
-static const char schema_text[] =
-  "{\"kind\": \"table\", \"rows\": 569, \"columns\": ["
-  "{\"name\": \"x\", \"type\": \"numeric\", \"missing\": 0, \"distinct\": 500, \"examples\": []},"
-  "{\"name\": \"sold\", \"type\": \"boolean\", \"missing\": 0, \"distinct\": 2, \"examples\": []}],"
-  "\"warnings\": []}";
-
-struct reading
-{
-  struct arena *arena;
-  json_t *schema, *request;
-  struct job_spec *spec;
-  struct json_faults faults;
-  enum err rc;
-};
+#include "tests/harness/job_reading.h"
 
 /* Reads a job's spec, or its normal form, whose search.stop_when is `rule` (NULL = left out). */
 static void
 read_rule(struct reading *reading, const char *rule)
 {
-  struct job_spec_context context = {.methods = methods, .max_seconds = 86400, .max_trials = 10000};
+  char request[500];
+  int length = snprintf(request, sizeof request, "{\"target\": \"sold\", \"search\": {%s%s}}",
+                        rule ? "\"stop_when\": " : "", rule ? rule : "");
 
-  reading->arena = arena_new(0);
-  reading->schema = json_loads(schema_text, 0, NULL);
-  reading->request = json_pack("{s:s, s:{}}", "target", "sold", "search");
-  if (rule)
-    json_object_set_new(json_object_get(reading->request, "search"), "stop_when",
-                        json_loads(rule, JSON_DECODE_ANY, NULL));
-  context.dataset_schema = reading->schema;
-  json_faults_init(&reading->faults, reading->arena);
-  reading->rc = job_spec_from_json(reading->request, &context, reading->arena, &reading->spec,
-                                   &reading->faults);
-}
-
-static void
-done(struct reading *reading)
-{
-  json_decref(reading->schema);
-  json_decref(reading->request);
-  arena_free(reading->arena);
+  assert_true(length > 0 && (size_t) length < sizeof request);
+  read_spec(reading, table_schema, request);
 }
 
 static void
