@@ -23,6 +23,13 @@
 /* A temperature of the single choice and one of the mix take as long as scoring about so many configurations. */
 #define CALIBRATION_SCORINGS 200
 
+/* How a choice did on the rows that it was not made on. */
+struct outside
+{
+  double metric;
+  double log_loss; /* 0 with numbers */
+};
+
 /* Rows chosen for one bootstrap, with their labels. */
 struct part
 {
@@ -282,18 +289,23 @@ temper_inside(const struct bbc *bbc, float *inside)
 }
 
 /* Of the out-of-bag predictions in `scored`. */
-static double
+static struct outside
 score_outside(struct bbc *bbc, double temperature, const struct decision *decision)
 {
   const struct bbc_request *request = bbc->request;
+  const struct labels *labels = &bbc->out.labels;
+  struct outside outside = {.metric = NAN};
   if (isnan(temperature))
-    return NAN;
+    return outside;
   if (temperature != 1)
     model_temper(temperature, bbc->outputs, bbc->out.count, bbc->scored);
-  return metric_compute_at(request->metric, request->task, &bbc->out.labels, bbc->scored, decision);
+  outside.metric = metric_compute_at(request->metric, request->task, labels, bbc->scored, decision);
+  if (request->task->kind != TASK_REGRESSION && request->ensemble_count > 1)
+    outside.log_loss = metric_compute(METRIC_LOG_LOSS, request->task, labels, bbc->scored);
+  return outside;
 }
 
-static double
+static struct outside
 score_single(struct bbc *bbc, size_t choice)
 {
   const struct bbc_request *request = bbc->request;
@@ -304,9 +316,10 @@ score_single(struct bbc *bbc, size_t choice)
   return score_outside(bbc, temperature, &decision);
 }
 
-/* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. */
-static double
-score_ensemble(struct bbc *bbc, uint64_t seed)
+/* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. The rows in the bag are a sample already: one
+ * selection stands for the average over samples that is served, and is no better than that. */
+static struct outside
+score_ensemble(struct bbc *bbc)
 {
   const struct bbc_request *request = bbc->request;
   size_t count = request->ensemble_count;
@@ -323,10 +336,9 @@ score_ensemble(struct bbc *bbc, uint64_t seed)
                                   .metric = request->metric,
                                   .decision = request->decision,
                                   .max_picks = request->max_picks,
-                                  .selections = request->selections,
-                                  .seed = seed};
+                                  .selections = 1};
   if (greedy_select(&greedy, bbc->weights) != ERR_OK)
-    return NAN;
+    return (struct outside){.metric = NAN};
   greedy_mix(bbc->candidates, bbc->weights, count, bbc->in.count * bbc->outputs, bbc->scored);
   double temperature = temper_inside(bbc, bbc->scored);
   struct decision decision = decide(bbc, bbc->scored);
@@ -393,10 +405,9 @@ bbc_bootstraps(const struct bbc_request *request)
   double scorings = (double) request->count;
   if (request->ensemble_count > 1)
   {
-    /* About half of the allowed picks are made, over half of the models when selections are bagged. */
+    /* About half of the allowed picks are made. */
     double picks = (double) request->max_picks / 2 + 2;
-    double share = request->selections > 1 ? (double) request->selections / 2 : 1;
-    scorings += picks * share * (double) request->ensemble_count;
+    scorings += picks * (double) request->ensemble_count;
   }
   if (request->calibrate && calibrate_matters(request->metric, request->task, request->decision))
     scorings += CALIBRATION_SCORINGS;
@@ -404,10 +415,13 @@ bbc_bootstraps(const struct bbc_request *request)
   return (size_t) fmin(fmax(count, FEWEST_BOOTSTRAPS), MOST_BOOTSTRAPS);
 }
 
+/* Counting metrics are often equal on few rows. */
 static bool
-better(enum metric metric, double a, double b)
+better(const struct bbc_request *request, const struct outside *a, const struct outside *b)
 {
-  return metric_higher_is_better(metric) ? a > b : a < b;
+  if (a->metric == b->metric)
+    return a->log_loss < b->log_loss;
+  return metric_higher_is_better(request->metric) ? a->metric > b->metric : a->metric < b->metric;
 }
 
 enum err
@@ -431,17 +445,17 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
     draw(&bbc, &rng);
     if (bbc.out.count == 0 || bbc.in.count == 0)
       continue;
-    double single = score_single(&bbc, choose_single(&bbc)), ensemble = NAN;
+    struct outside single = score_single(&bbc, choose_single(&bbc)), ensemble = {.metric = NAN};
     if (request->ensemble_count > 1)
-      ensemble = score_ensemble(&bbc, rng_mix(request->seed, done));
-    if (isfinite(single))
-      bbc.single[singles++] = single;
-    if (isfinite(ensemble))
-      bbc.ensemble[ensembles++] = ensemble;
-    if (isfinite(single) && isfinite(ensemble))
+      ensemble = score_ensemble(&bbc);
+    if (isfinite(single.metric))
+      bbc.single[singles++] = single.metric;
+    if (isfinite(ensemble.metric))
+      bbc.ensemble[ensembles++] = ensemble.metric;
+    if (isfinite(single.metric) && isfinite(ensemble.metric))
     {
       bbc.compared++;
-      bbc.wins += better(request->metric, ensemble, single);
+      bbc.wins += better(request, &ensemble, &single);
     }
   }
   result->single = summarise(bbc.single, singles);

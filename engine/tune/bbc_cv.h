@@ -31,8 +31,8 @@ struct bbc_request
   /* (count): the first entry with the same configuration, itself if there is none before it. The single best is
    * chosen by the mean over those of its configuration. NULL = all differ. */
   const size_t *same_as;
-  size_t ensemble_count;        /* the first so many may be mixed; < 2 = no ensembles */
-  size_t max_picks, selections; /* of the greedy selection */
+  size_t ensemble_count; /* the first so many may be mixed; < 2 = no ensembles */
+  size_t max_picks;      /* of the greedy selection, one in each bootstrap */
   const struct labels *labels;
   const struct task *task;
   enum metric metric;
@@ -53,7 +53,8 @@ struct bbc_result
 {
   struct bbc_score single, ensemble;
   double
-    ensemble_wins; /* share of bootstraps in which the ensemble scored better than the single one */
+    ensemble_wins; /* share of bootstraps in which the ensemble scored better than the single one, or with
+                      classes the same at a lower log loss */
   size_t bootstraps; /* done */
 };
 

@@ -14,39 +14,38 @@
 struct greedy
 {
   const struct greedy_request *request;
-  size_t values;   /* rows × outputs */
-  float *sum;      /* of the picks so far */
-  float *trial;    /* mean with one more */
-  size_t *picks;   /* how often each model was picked */
-  size_t *best;    /* the same at the best length so far */
-  bool *candidate; /* models of this selection */
+  struct labels labels; /* as weighted in this selection */
+  double *row_weights;
+  size_t values; /* rows × outputs */
+  float *sum;    /* of the picks so far */
+  float *trial;  /* mean with one more */
+  size_t *picks; /* how often each model was picked */
+  size_t *best;  /* the same at the best length so far */
 };
 
 static double
 objective_of(const struct greedy *greedy, const float *predictions)
 {
   const struct greedy_request *request = greedy->request;
-  double value = metric_objective(request->metric, request->task, request->labels, predictions,
+  double value = metric_objective(request->metric, request->task, &greedy->labels, predictions,
                                   request->decision);
   return isfinite(value) ? value : INFINITY;
 }
 
-/* The model whose addition is best; SIZE_MAX when there is no candidate. */
+/* The model whose addition is best. */
 static size_t
 best_addition(struct greedy *greedy, size_t pick_count, double *objective)
 {
-  size_t best = SIZE_MAX;
+  size_t best = 0;
   float scale = 1.0f / (float) (pick_count + 1);
   *objective = INFINITY;
   for (size_t k = 0; k < greedy->request->count; k++)
   {
-    if (!greedy->candidate[k])
-      continue;
     const float *predictions = greedy->request->predictions[k];
     for (size_t i = 0; i < greedy->values; i++)
       greedy->trial[i] = (greedy->sum[i] + predictions[i]) * scale;
     double value = objective_of(greedy, greedy->trial);
-    if (best == SIZE_MAX || value < *objective)
+    if (value < *objective)
     {
       best = k;
       *objective = value;
@@ -55,7 +54,7 @@ best_addition(struct greedy *greedy, size_t pick_count, double *objective)
   return best;
 }
 
-/* One selection over the candidates; adds its weights, summing to `share`. */
+/* One selection; adds its weights, summing to `share`. */
 static void
 select_once(struct greedy *greedy, double share, double *weights)
 {
@@ -68,8 +67,6 @@ select_once(struct greedy *greedy, double share, double *weights)
   {
     double objective;
     size_t pick = best_addition(greedy, length, &objective);
-    if (pick == SIZE_MAX)
-      break;
     for (size_t i = 0; i < greedy->values; i++)
       greedy->sum[i] += greedy->request->predictions[pick][i];
     greedy->picks[pick]++;
@@ -86,23 +83,25 @@ select_once(struct greedy *greedy, double share, double *weights)
     weights[k] += share * (double) greedy->best[k] / (double) best_length;
 }
 
+/* A bootstrap sample of the rows: each counts as often as it is drawn, for what it counted before. */
 static void
-draw_candidates(struct greedy *greedy, struct rng *rng)
+draw_rows(struct greedy *greedy, struct rng *rng)
 {
-  size_t drawn = 0, count = greedy->request->count;
-  for (size_t k = 0; k < count; k++)
+  const double *weights = greedy->request->labels->weights;
+  size_t rows = greedy->labels.count;
+  memset(greedy->row_weights, 0, rows * sizeof *greedy->row_weights);
+  for (size_t i = 0; i < rows; i++)
   {
-    greedy->candidate[k] = greedy->request->selections <= 1 || rng_below(rng, 2) == 0;
-    drawn += greedy->candidate[k];
+    size_t row = (size_t) rng_below(rng, rows);
+    greedy->row_weights[row] += weights != NULL ? weights[row] : 1;
   }
-  if (drawn == 0)
-    greedy->candidate[rng_below(rng, count)] = true;
+  greedy->labels.weights = greedy->row_weights;
 }
 
 enum err
 greedy_select(const struct greedy_request *request, double *weights)
 {
-  struct greedy greedy = {.request = request};
+  struct greedy greedy = {.request = request, .labels = *request->labels};
   size_t count = request->count;
   struct rng rng;
   enum err err = ERR_MEMORY;
@@ -114,21 +113,22 @@ greedy_select(const struct greedy_request *request, double *weights)
   greedy.trial = malloc((greedy.values + 1) * sizeof *greedy.trial);
   greedy.picks = calloc(count + 1, sizeof *greedy.picks);
   greedy.best = calloc(count + 1, sizeof *greedy.best);
-  greedy.candidate = calloc(count + 1, sizeof *greedy.candidate);
+  greedy.row_weights = calloc(request->labels->count + 1, sizeof *greedy.row_weights);
   if (greedy.sum == NULL || greedy.trial == NULL || greedy.picks == NULL || greedy.best == NULL
-      || greedy.candidate == NULL)
+      || greedy.row_weights == NULL)
     goto out;
   size_t selections = request->selections > 1 ? request->selections : 1;
   memset(weights, 0, count * sizeof *weights);
   rng_init(&rng, request->seed, GREEDY_STREAM);
   for (size_t s = 0; s < selections && count > 0; s++)
   {
-    draw_candidates(&greedy, &rng);
+    if (selections > 1)
+      draw_rows(&greedy, &rng);
     select_once(&greedy, 1.0 / (double) selections, weights);
   }
   err = ERR_OK;
 out:
-  free(greedy.candidate);
+  free(greedy.row_weights);
   free(greedy.best);
   free(greedy.picks);
   free(greedy.trial);

@@ -1,7 +1,9 @@
-/* Greedy ensemble selection with replacement (Caruana et al., ICML 2004; bagged as in their 2006 paper).
+/* Greedy ensemble selection with replacement (Caruana et al., ICML 2004), averaged over bootstrap samples of the rows.
  *
  * From the predictions of many models on the same rows, picks a multiset whose mean minimises the
- * objective (metric_objective). Deterministic for a seed. Allocates only scratch; any thread.
+ * objective (metric_objective). Caruana's later paper (2006) averages over samples of the models instead: where few of
+ * them are good, some of its selections have none to choose. Deterministic for a seed. Allocates only scratch; any
+ * thread.
  */
 #ifndef ATTUNE_TUNE_GREEDY_H
 #define ATTUNE_TUNE_GREEDY_H
@@ -21,7 +23,8 @@ struct greedy_request
   enum metric metric;
   const struct decision *decision; /* of metric_objective */
   size_t max_picks;                /* of each selection */
-  size_t selections; /* 1 = one over all models; more = each over a random half, weights averaged */
+  size_t
+    selections; /* 1 = one on the rows as they are; more = each on a sample of them, weights averaged */
   uint64_t seed;
 };
 

@@ -14,7 +14,7 @@
 
 #define MOST_MIXED 12 /* trials an ensemble may be made of */
 #define MAX_PICKS 25
-#define SELECTIONS 3
+#define SELECTIONS 5
 #define WINS_NEEDED 0.7
 #define COST_SECONDS 0.1
 #define CHOOSING_SHARE 0.5 /* of the time there is */
@@ -79,7 +79,6 @@ finish_bbc_request(const struct finishing *work, struct bbc_request *request)
     .same_as = work->same_as,
     .ensemble_count = work->mixed,
     .max_picks = MAX_PICKS,
-    .selections = SELECTIONS,
     .labels = &work->library.labels.labels,
     .task = &data->task,
     .metric = data->metric,

@@ -118,6 +118,40 @@ test_greedy_keeps_one_that_is_enough(void **state)
   assert_near(weights[0] + weights[1] + weights[2], 1, 1e-12);
 }
 
+/* With a sample of the rows for each, every selection has the good models to choose from. */
+static void
+test_greedy_samples_leave_bad_models_out(void **state)
+{
+  struct fixture *fixture = *state;
+  static const double spread[] = {9.0, 1.0, 9.0, 1.0, 9.0, 9.0};
+  double weights[6], doubled[ROWS];
+  make_regressors(fixture, 5, spread, 6);
+  struct greedy_request request = {.predictions = fixture->predictions,
+                                   .count = 6,
+                                   .labels = &fixture->labels,
+                                   .task = &regression,
+                                   .metric = METRIC_RMSE,
+                                   .max_picks = 25,
+                                   .selections = 5};
+  for (uint64_t seed = 1; seed <= 10; seed++)
+  {
+    request.seed = seed;
+    assert_int_equal(greedy_select(&request, weights), ERR_OK);
+    assert_true(weights[1] > 0.35 && weights[3] > 0.35);
+    assert_true(weights[1] + weights[3] > 0.95);
+  }
+  /* Rows that weigh nothing are not learned from: here those where the good ones are good. */
+  for (size_t i = 0; i < ROWS; i++)
+  {
+    doubled[i] = i % 2 == 0 ? 2 : 0;
+    if (i % 2 == 0)
+      fixture->memory[1][i] += 20;
+  }
+  fixture->labels.weights = doubled;
+  assert_int_equal(greedy_select(&request, weights), ERR_OK);
+  assert_true(weights[1] < 0.05);
+}
+
 /* All models are equally good, so whatever the best shows on the rows it was chosen on is luck. */
 static void
 test_bbc_is_less_optimistic(void **state)
@@ -165,7 +199,6 @@ test_ensemble_wins_where_it_should(void **state)
                                 .count = 12,
                                 .ensemble_count = 12,
                                 .max_picks = 25,
-                                .selections = 1,
                                 .labels = &fixture->labels,
                                 .task = &binary,
                                 .metric = METRIC_ACCURACY,
@@ -185,6 +218,40 @@ test_ensemble_wins_where_it_should(void **state)
   request.metric = METRIC_RMSE;
   assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
   assert_true(result.ensemble_wins < 0.3);
+}
+
+/* Both name every class, each is sure of other rows: as many errors as their mix, which is sure of more. */
+static void
+test_equal_scores_go_by_log_loss(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_result result;
+  make_classifiers(fixture, 13, 1);
+  for (size_t k = 0; k < 2; k++)
+    for (size_t i = 0; i < ROWS; i++)
+    {
+      float sure = i % 2 == k ? 0.99f : 0.51f;
+      fixture->memory[k][2 * i + (size_t) fixture->classes[i]] = sure;
+      fixture->memory[k][2 * i + (size_t) (1 - fixture->classes[i])] = 1 - sure;
+    }
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = 2,
+                                .ensemble_count = 2,
+                                .max_picks = 25,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ACCURACY,
+                                .bootstraps = 40,
+                                .seed = 6,
+                                .deadline_s = INFINITY};
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_near(result.single.mean, 1, 1e-12);
+  assert_near(result.ensemble.mean, 1, 1e-12);
+  assert_near(result.ensemble_wins, 1, 1e-12);
+  /* With one model alone there is nothing to choose. */
+  fixture->predictions[1] = fixture->predictions[0];
+  assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+  assert_near(result.ensemble_wins, 0, 1e-12);
 }
 
 static void
@@ -337,8 +404,10 @@ main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_greedy_mixes_what_helps),
     cmocka_unit_test(test_greedy_keeps_one_that_is_enough),
+    cmocka_unit_test(test_greedy_samples_leave_bad_models_out),
     cmocka_unit_test(test_bbc_is_less_optimistic),
     cmocka_unit_test(test_ensemble_wins_where_it_should),
+    cmocka_unit_test(test_equal_scores_go_by_log_loss),
     cmocka_unit_test(test_bbc_limits),
     cmocka_unit_test(test_thresholds_are_chosen_again),
     cmocka_unit_test(test_groups),
