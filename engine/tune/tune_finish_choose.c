@@ -15,6 +15,8 @@
 #define MOST_MIXED 12 /* trials an ensemble may be made of */
 #define MAX_PICKS 25
 #define SELECTIONS 5
+#define LEAST_WEIGHT                                                                               \
+  0.05 /* of a member: half of them are below it, and take half of the time for nothing */
 #define WINS_NEEDED 0.7
 #define COST_SECONDS 0.1
 #define CHOOSING_SHARE 0.5 /* of the time there is */
@@ -106,6 +108,21 @@ estimate(struct finishing *work, struct err_info *info)
   return ERR_OK;
 }
 
+/* Members that hardly count are left out, the others' weights again sum to 1. */
+static void
+drop_light(double *weights, size_t count)
+{
+  double sum = 0;
+  for (size_t k = 0; k < count; k++)
+  {
+    if (weights[k] < LEAST_WEIGHT)
+      weights[k] = 0;
+    sum += weights[k];
+  }
+  for (size_t k = 0; k < count && sum > 0; k++)
+    weights[k] /= sum;
+}
+
 static enum err
 choose_ensemble(struct finishing *work, const bool *banned, struct err_info *info)
 {
@@ -134,6 +151,7 @@ choose_ensemble(struct finishing *work, const bool *banned, struct err_info *inf
   enum err err = greedy_select(&request, weights);
   if (err != ERR_OK)
     return err_set(info, err, "out of memory for the ensemble");
+  drop_light(weights, count);
   for (size_t i = 0; i < count; i++)
     work->weights[index[i]] = weights[i];
   return ERR_OK;
