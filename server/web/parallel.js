@@ -24,7 +24,7 @@ export function parallelView(source, onpick) {
   let picked = [];
   const told = el("p", { class: "plot-note", role: "status" });
   const frame = figure({ id: "parallel", title: "All at once", draw, empty: "No finished trial yet.",
-    note: "A line for each finished trial; the best quarter is strongest. Drag along an axis to pick a range, click its name to take it away.",
+    note: "A line for each finished trial; the best quarter is strongest. It passes below the axis of a hyperparameter that its family does not have. Drag along an axis to pick a range, click its name to take it away.",
     describe: () => `${picked.length} of ${shown.length} trials over ${axes.length} axes.`,
     data: () => ({ columns: ["trial", ...axes.map((axis) => axis.name)], rows: picked.map((trial) => [trial.number, ...axes.map((axis) => axis.of(trial) ?? null)]) }) });
 
@@ -76,7 +76,6 @@ export function parallelView(source, onpick) {
     for (const axis of axes) {
       const value = axis.of(trial);
       const y = value === undefined || value === null ? NaN : Math.max(30, Math.min(HEIGHT - 18, axis.at(value)));
-      // Without a value on an axis the line passes below it.
       text += `${text ? "L" : "M"}${axis.x.toFixed(1)} ${(Number.isFinite(y) ? y : HEIGHT - 8).toFixed(1)}`;
     }
     return text;
