@@ -3,10 +3,10 @@
  * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median
  * and scaled by the interquartile range (fallbacks for constants) then smoothly clipped, missing →
  * 0 plus a missing indicator where training rows had any; categories one-hot (the rare and the
- * unknown share one slot; above ENCODE_ONE_HOT_DENSE smoothed target statistics, out-of-fold on the
- * training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
- * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot up to ENCODE_ONE_HOT_TREE, else
- * target statistics, datetime parts as numbers. A text column gives in both views
+ * unknown share one slot; of columns with more categories than encode_one_hot_limit smoothed target statistics,
+ * out-of-fold on the training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
+ * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot or target statistics in the same
+ * way, datetime parts as numbers. A text column gives in both views
  * what it looks like (characters, words, shares of digits, capitals, marks) and the scores of ridge regressions of
  * the target on its hashed character n-grams (tf-idf), out-of-fold on the training rows. Identifier columns, those
  * that the task leaves out, and those without two different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything;
@@ -29,9 +29,11 @@ enum encode_view
   ENCODE_TREE
 };
 
-/* More categories than this (after the rare ones are put together) become target statistics. */
+/* A column with up to so many categories (after the rare ones are put together) is one-hot in any case, one with more
+ * than ENCODE_ONE_HOT_MOST never. */
 #define ENCODE_ONE_HOT_DENSE 40
 #define ENCODE_ONE_HOT_TREE 10
+#define ENCODE_ONE_HOT_MOST 256
 
 /* Features of a text's look, before its scores: characters and words (logarithms), shares of digits, capitals and
  * marks. */
@@ -41,6 +43,12 @@ enum encode_view
 #define ENCODE_MAX_SCORES 32
 
 struct encoder;
+
+/* Most categories that a column may have to be one-hot, when the table's categorical columns have `categories`
+ * (column_count) and there are so many rows: the more, the better a model tells them apart, within what features and
+ * memory they may take all together. */
+size_t encode_one_hot_limit(enum encode_view view, const size_t *categories, size_t column_count,
+                            size_t row_count);
 
 /* Fits on `rows` (count) of a table dataset. ERR_INVALID if no usable column is left. */
 enum err encoder_fit(const struct dataset *dataset, const struct task *task, enum encode_view view,

@@ -8,6 +8,10 @@
 
 #include "data/encode_internal.h"
 
+/* What one-hot columns beyond the always allowed ones may come to: features, and numbers in the matrix of all rows. */
+#define ONE_HOT_FEATURES 1024
+#define ONE_HOT_CELLS ((size_t) 1 << 26)
+
 /* A category of the training rows while the kept ones are chosen. */
 struct seen_category
 {
@@ -268,6 +272,48 @@ keep_common(struct seen_category *seen, size_t distinct, size_t count)
   return kept;
 }
 
+size_t
+encode_one_hot_limit(enum encode_view view, const size_t *categories, size_t column_count,
+                     size_t row_count)
+{
+  size_t least = view == ENCODE_DENSE ? ENCODE_ONE_HOT_DENSE : ENCODE_ONE_HOT_TREE;
+  for (size_t limit = ENCODE_ONE_HOT_MOST; limit > least; limit /= 2)
+  {
+    size_t features = 0;
+    for (size_t c = 0; c < column_count; c++)
+      features += categories[c] <= limit ? categories[c] : 0;
+    if (features <= ONE_HOT_FEATURES && features <= ONE_HOT_CELLS / (row_count + 1))
+      return limit;
+  }
+  return least;
+}
+
+/* The limit for the columns of this table. */
+static enum err
+set_limit(struct encode_fit *fit, const struct table *table)
+{
+  size_t *kept = calloc(table->column_count + 1, sizeof *kept), columns = 0;
+  enum err err = kept != NULL ? ERR_OK : ERR_MEMORY;
+  for (size_t c = 0; c < table->column_count && err == ERR_OK; c++)
+  {
+    const struct column *column = &table->columns[c];
+    size_t distinct, missing;
+    if (column->type != COLUMN_CATEGORICAL || c == fit->task->target_column
+        || !task_takes_column(fit->task, table, c))
+      continue;
+    struct seen_category *seen = count_categories(fit, column, &distinct, &missing);
+    if (seen == NULL)
+      err = ERR_MEMORY;
+    else
+      kept[columns++] = keep_common(seen, distinct, fit->count);
+    free(seen);
+  }
+  if (err == ERR_OK)
+    fit->one_hot_limit = encode_one_hot_limit(fit->encoder->view, kept, columns, fit->count);
+  free(kept);
+  return err;
+}
+
 static enum err
 fit_two(struct encoder *encoder, const struct column *column, struct seen_category *seen,
         struct encode_column *out)
@@ -300,7 +346,6 @@ fit_categories(const struct encode_fit *fit, const struct column *column, struct
     err = keep_categories(encoder, seen, 1, out);
     goto out;
   }
-  size_t limit = dense ? ENCODE_ONE_HOT_DENSE : ENCODE_ONE_HOT_TREE;
   if (distinct == 2)
   {
     err = fit_two(encoder, column, seen, out);
@@ -314,7 +359,7 @@ fit_categories(const struct encode_fit *fit, const struct column *column, struct
   }
   memcpy(common, seen, distinct * sizeof *common);
   size_t kept = keep_common(common, distinct, fit->count);
-  if (kept <= limit)
+  if (kept <= fit->one_hot_limit)
   {
     out->kind = kept > 0 || distinct > kept ? ENCODE_ONE_HOT : ENCODE_NONE;
     out->has_other = kept < distinct;
@@ -398,7 +443,9 @@ encoder_fit(const struct dataset *dataset, const struct task *task, enum encode_
   encoder->dropped = arena_array(encoder->arena, table->column_count, sizeof(char *));
   if (encoder->columns == NULL || encoder->dropped == NULL)
     goto out;
-  err = fit_columns(&fit, table);
+  err = set_limit(&fit, table);
+  if (err == ERR_OK)
+    err = fit_columns(&fit, table);
   if (err == ERR_OK)
     err = encode_lay_out(encoder, info);
 out:

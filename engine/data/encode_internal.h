@@ -115,6 +115,7 @@ struct encode_fit
   size_t count;
   struct encoder *encoder;
   double *scratch; /* count doubles */
+  size_t one_hot_limit;
 };
 
 /* Nearly linear around 0, never beyond ±3. */

@@ -329,10 +329,34 @@ family_text_characters(const json_t *schema, const char *target)
   return total;
 }
 
+/* The most categories of a column that is one-hot; without memory what is so in any case. */
+static size_t
+one_hot_limit(const json_t *schema, const char *target)
+{
+  size_t index, count = 0, limit = ENCODE_ONE_HOT_DENSE;
+  const json_t *column, *columns = json_object_get(schema, "columns");
+  size_t *categories = calloc(json_array_size(columns) + 1, sizeof *categories);
+  json_int_t rows = json_integer_value(json_object_get(schema, "rows"));
+
+  json_array_foreach(columns, index, column)
+  {
+    const char *name = json_string_value(json_object_get(column, "name"));
+    const char *type = json_string_value(json_object_get(column, "type"));
+    json_int_t distinct = json_integer_value(json_object_get(column, "distinct"));
+    if (categories && name && type && strcmp(type, "categorical") == 0 && distinct > 0
+        && !(target && strcmp(name, target) == 0))
+      categories[count++] = (size_t) distinct;
+  }
+  if (categories)
+    limit = encode_one_hot_limit(ENCODE_DENSE, categories, count, rows > 0 ? (size_t) rows : 0);
+  free(categories);
+  return limit;
+}
+
 size_t
 family_encoded_columns(const json_t *schema, const char *target)
 {
-  size_t total = 0, index;
+  size_t total = 0, index, limit = one_hot_limit(schema, target);
   const json_t *column;
 
   json_array_foreach(json_object_get(schema, "columns"), index, column)
@@ -343,7 +367,7 @@ family_encoded_columns(const json_t *schema, const char *target)
     if (!name || !type || (target && strcmp(name, target) == 0))
       continue;
     if (strcmp(type, "categorical") == 0)
-      total += distinct > ENCODE_ONE_HOT_DENSE ? 1 : distinct > 1 ? (size_t) distinct : 1;
+      total += distinct > (json_int_t) limit ? 1 : distinct > 1 ? (size_t) distinct : 1;
     else if (strcmp(type, "datetime") == 0)
       total += DATETIME_PARTS;
     else if (strcmp(type, "text") == 0)

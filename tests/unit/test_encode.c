@@ -188,7 +188,7 @@ test_no_leak(void **state)
   buf_free(&two);
 }
 
-/* 2,000 rows of a category of 200 values that says nothing about the target. */
+/* 2,000 rows of a category of 600 values that says nothing about the target. */
 static struct buf
 noise_csv(bool regression)
 {
@@ -199,7 +199,7 @@ noise_csv(bool regression)
   for (int i = 0; i < 2000; i++)
   {
     double u = rng_double(&rng);
-    buf_printf(&csv, "c%d,%g,", (int) rng_below(&rng, 200), rng_normal(&rng));
+    buf_printf(&csv, "c%d,%g,", (int) rng_below(&rng, 600), rng_normal(&rng));
     if (regression)
       buf_printf(&csv, "%g\n", 10 + u);
     else
@@ -266,6 +266,45 @@ test_target_statistics(void **state)
   (void) state;
   check_target_statistics(false);
   check_target_statistics(true);
+}
+
+/* Categories are told apart as long as there is room for them, columns with few of them first. */
+static void
+test_one_hot_limit(void **state)
+{
+  (void) state;
+  static const size_t few[] = {3, 48, 256, 257}, many[] = {250, 250, 250, 250, 250, 60};
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 1000), 256);
+  assert_int_equal(encode_one_hot_limit(ENCODE_DENSE, few, 4, 1000), 256);
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, NULL, 0, 1000), 256);
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, many, 6, 1000), 128);
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 1000000), 128);
+  assert_int_equal(encode_one_hot_limit(ENCODE_DENSE, few, 4, 2000000), 40);
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 2000000), 32);
+  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 100000000), 10);
+}
+
+static void
+test_one_hot_of_many(void **state)
+{
+  (void) state;
+  struct buf csv = {0};
+  buf_append_text(&csv, "state,x,y\n");
+  for (int i = 0; i < 500; i++)
+    buf_printf(&csv, "s%02d,%d.5,%d.25\n", i % 50, i * 7 % 83, i % 50 * 3 + i % 7);
+  for (int view = ENCODE_DENSE; view <= ENCODE_TREE; view++)
+  {
+    struct rig rig;
+    set_up(&rig, &csv, "y", (enum encode_view) view, 500);
+    size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "state=s07");
+    assert_int_equal(width, 51);
+    float *x = apply(&rig, rig.encoder, 0, 500, false);
+    for (size_t i = 0; i < 500; i++)
+      assert_near(x[i * width + at], i % 50 == 7, 0);
+    free(x);
+    tear_down(&rig);
+  }
+  buf_free(&csv);
 }
 
 static void
@@ -566,6 +605,7 @@ main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
     cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
+    cmocka_unit_test(test_one_hot_limit), cmocka_unit_test(test_one_hot_of_many),
     cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
     cmocka_unit_test(test_bound),         cmocka_unit_test(test_bound_numbers),
     cmocka_unit_test(test_refusals),      cmocka_unit_test(test_extreme_numbers),
