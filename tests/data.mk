@@ -1,6 +1,6 @@
 # Tests of data
 if HAVE_CMOCKA
-DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode tests/unit/test_encode_text \
+DATA_TESTS = tests/unit/test_archive tests/unit/test_sandbox tests/unit/test_csv tests/unit/test_data_odd tests/unit/test_dataset tests/unit/test_encode tests/unit/test_encode_categories tests/unit/test_encode_text \
   tests/unit/test_drift tests/unit/test_drift_reference tests/unit/test_infer_types tests/unit/test_ingest tests/unit/test_issues tests/unit/test_metric tests/unit/test_metric_weights \
   tests/unit/test_novelty tests/unit/test_row_batch tests/unit/test_schema_edit tests/unit/test_split \
   tests/unit/test_task tests/unit/test_values
@@ -19,8 +19,10 @@ tests_unit_test_drift_reference_SOURCES = tests/unit/test_drift_reference.c
 tests_unit_test_drift_reference_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_drift_SOURCES = tests/unit/test_drift.c
 tests_unit_test_drift_LDADD = $(DATA_TEST_LIBS)
-tests_unit_test_encode_SOURCES = tests/unit/test_encode.c $(DATA_FIXTURE)
+tests_unit_test_encode_SOURCES = tests/unit/test_encode.c tests/unit/test_encode.h $(DATA_FIXTURE)
 tests_unit_test_encode_LDADD = $(DATA_TEST_LIBS)
+tests_unit_test_encode_categories_SOURCES = tests/unit/test_encode_categories.c tests/unit/test_encode.h $(DATA_FIXTURE)
+tests_unit_test_encode_categories_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_encode_text_SOURCES = tests/unit/test_encode_text.c tests/num/ngram_numbers.h $(DATA_FIXTURE)
 tests_unit_test_encode_text_LDADD = $(DATA_TEST_LIBS)
 tests_unit_test_infer_types_SOURCES = tests/unit/test_infer_types.c $(DATA_FIXTURE)

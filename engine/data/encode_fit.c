@@ -10,7 +10,7 @@
 
 /* What one-hot columns beyond the always allowed ones may come to: features, and numbers in the matrix of all rows. */
 #define ONE_HOT_FEATURES 1024
-#define ONE_HOT_CELLS ((size_t) 1 << 26)
+#define ONE_HOT_CELLS ((size_t) 1 << 25)
 
 /* A category of the training rows while the kept ones are chosen. */
 struct seen_category

@@ -1,69 +1,7 @@
-/* Columns to features: values by hand, training rows only, target statistics out of fold, bytes and back. */
+/* Columns to features: values by hand, training rows only, bytes and back. */
 #include <config.h>
 
-#include "tests/harness/data_fixture.h"
-
-#include "base/rng.h"
-#include "data/encode.h"
-
-struct rig
-{
-  struct fixture fixture;
-  struct task task;
-  struct encoder *encoder;
-  size_t *rows;
-  size_t count;
-};
-
-static void
-set_up(struct rig *rig, const struct buf *csv, const char *target, enum encode_view view,
-       size_t train)
-{
-  struct err_info info = {0};
-  memset(rig, 0, sizeof *rig);
-  assert_int_equal(fixture_bytes(&rig->fixture, csv->data, csv->length), ERR_OK);
-  assert_int_equal(
-    task_make(rig->fixture.dataset, target, NULL, rig->fixture.arena, &rig->task, &info), ERR_OK);
-  rig->count = train;
-  rig->rows = arena_array(rig->fixture.arena, train, sizeof(size_t));
-  for (size_t i = 0; i < train; i++)
-    rig->rows[i] = i;
-  assert_int_equal(
-    encoder_fit(rig->fixture.dataset, &rig->task, view, rig->rows, train, &rig->encoder, &info),
-    ERR_OK);
-}
-
-static void
-tear_down(struct rig *rig)
-{
-  encoder_free(rig->encoder);
-  fixture_free(&rig->fixture);
-}
-
-static float *
-apply(const struct rig *rig, const struct encoder *encoder, size_t first, size_t count,
-      bool training)
-{
-  size_t *rows = arena_array(rig->fixture.arena, count, sizeof *rows);
-  float *x = malloc(count * encoder_width(encoder) * sizeof *x + 1);
-  struct err_info info = {0};
-  for (size_t i = 0; i < count; i++)
-    rows[i] = first + i;
-  assert_int_equal(
-    encoder_apply(encoder, dataset_table(rig->fixture.dataset), rows, count, training, x, &info),
-    ERR_OK);
-  return x;
-}
-
-static size_t
-feature(const struct encoder *encoder, const char *name)
-{
-  for (size_t f = 0; f < encoder_width(encoder); f++)
-    if (strcmp(encoder_feature_name(encoder, f), name) == 0)
-      return f;
-  fail_msg("there is no feature %s", name);
-  return 0;
-}
+#include "tests/unit/test_encode.h"
 
 /* 12 training rows, then 3 others. */
 static const char small[] = "id,n,holes,city,flag,when,same,y\n"
@@ -186,125 +124,6 @@ test_no_leak(void **state)
   tear_down(&b);
   buf_free(&one);
   buf_free(&two);
-}
-
-/* 2,000 rows of a category of 600 values that says nothing about the target. */
-static struct buf
-noise_csv(bool regression)
-{
-  struct buf csv = {0};
-  struct rng rng;
-  rng_init(&rng, 1, 0);
-  buf_append_text(&csv, "cat,x,y\n");
-  for (int i = 0; i < 2000; i++)
-  {
-    double u = rng_double(&rng);
-    buf_printf(&csv, "c%d,%g,", (int) rng_below(&rng, 600), rng_normal(&rng));
-    if (regression)
-      buf_printf(&csv, "%g\n", 10 + u);
-    else
-      buf_printf(&csv, "%s\n", u < 0.5 ? "no" : "yes");
-  }
-  return csv;
-}
-
-static double
-correlation(const float *x, size_t width, size_t at, const double *y, size_t count)
-{
-  double sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0, n = (double) count;
-  for (size_t i = 0; i < count; i++)
-  {
-    double v = x[i * width + at];
-    sx += v;
-    sy += y[i];
-    sxx += v * v;
-    syy += y[i] * y[i];
-    sxy += v * y[i];
-  }
-  return (sxy - sx * sy / n) / sqrt((sxx - sx * sx / n) * (syy - sy * sy / n));
-}
-
-static void
-check_target_statistics(bool regression)
-{
-  struct rig rig;
-  struct buf csv = noise_csv(regression);
-  set_up(&rig, &csv, "y", ENCODE_TREE, 2000);
-  size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "cat (target mean)");
-  double *y = malloc(2000 * sizeof *y), mean = 0;
-  for (size_t i = 0; i < 2000; i++)
-  {
-    y[i] = regression ? task_value_of(&rig.task, rig.fixture.dataset, i)
-                      : (double) task_class_of(&rig.task, rig.fixture.dataset, i);
-    mean += y[i] / 2000;
-  }
-  float *inside = apply(&rig, rig.encoder, 0, 2000, true);
-  float *outside = apply(&rig, rig.encoder, 0, 2000, false);
-  /* In sample a noise category looks like a find; out of fold it must not. */
-  assert_true(correlation(outside, width, at, y, 2000) > 0.2);
-  assert_true(correlation(inside, width, at, y, 2000) < 0.1);
-  /* One row by hand. */
-  const struct column *cat = fixture_column(&rig.fixture, "cat");
-  double sum = 0, count = 0;
-  for (size_t i = 0; i < 2000; i++)
-    if (cat->code[i] == cat->code[17])
-    {
-      sum += y[i];
-      count++;
-    }
-  assert_near(outside[17 * width + at], (sum + 10 * mean) / (count + 10), 1e-5);
-  free(inside);
-  free(outside);
-  free(y);
-  tear_down(&rig);
-  buf_free(&csv);
-}
-
-static void
-test_target_statistics(void **state)
-{
-  (void) state;
-  check_target_statistics(false);
-  check_target_statistics(true);
-}
-
-/* Categories are told apart as long as there is room for them, columns with few of them first. */
-static void
-test_one_hot_limit(void **state)
-{
-  (void) state;
-  static const size_t few[] = {3, 48, 256, 257}, many[] = {250, 250, 250, 250, 250, 60};
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 1000), 256);
-  assert_int_equal(encode_one_hot_limit(ENCODE_DENSE, few, 4, 1000), 256);
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, NULL, 0, 1000), 256);
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, many, 6, 1000), 128);
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 1000000), 128);
-  assert_int_equal(encode_one_hot_limit(ENCODE_DENSE, few, 4, 2000000), 40);
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 2000000), 32);
-  assert_int_equal(encode_one_hot_limit(ENCODE_TREE, few, 4, 100000000), 10);
-}
-
-static void
-test_one_hot_of_many(void **state)
-{
-  (void) state;
-  struct buf csv = {0};
-  buf_append_text(&csv, "state,x,y\n");
-  for (int i = 0; i < 500; i++)
-    buf_printf(&csv, "s%02d,%d.5,%d.25\n", i % 50, i * 7 % 83, i % 50 * 3 + i % 7);
-  for (int view = ENCODE_DENSE; view <= ENCODE_TREE; view++)
-  {
-    struct rig rig;
-    set_up(&rig, &csv, "y", (enum encode_view) view, 500);
-    size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "state=s07");
-    assert_int_equal(width, 51);
-    float *x = apply(&rig, rig.encoder, 0, 500, false);
-    for (size_t i = 0; i < 500; i++)
-      assert_near(x[i * width + at], i % 50 == 7, 0);
-    free(x);
-    tear_down(&rig);
-  }
-  buf_free(&csv);
 }
 
 static void
@@ -603,12 +422,11 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_dense),         cmocka_unit_test(test_tree),
-    cmocka_unit_test(test_no_leak),       cmocka_unit_test(test_target_statistics),
-    cmocka_unit_test(test_one_hot_limit), cmocka_unit_test(test_one_hot_of_many),
-    cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_damaged_bytes),
-    cmocka_unit_test(test_bound),         cmocka_unit_test(test_bound_numbers),
-    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_extreme_numbers),
+    cmocka_unit_test(test_dense),           cmocka_unit_test(test_tree),
+    cmocka_unit_test(test_no_leak),         cmocka_unit_test(test_save_and_load),
+    cmocka_unit_test(test_damaged_bytes),   cmocka_unit_test(test_bound),
+    cmocka_unit_test(test_bound_numbers),   cmocka_unit_test(test_refusals),
+    cmocka_unit_test(test_extreme_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
