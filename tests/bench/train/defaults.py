@@ -59,7 +59,11 @@ TABLES = {
     "wages-panel": ("Ecdat/Wages", "lwage", (), False), "computers": ("Ecdat/Computers", "price", (), False),
     "deliveries": ("modeldata/deliveries", "time_to_delivery", (), False),
     "hotel": ("modeldata/hotel_rates", "avg_price_per_room", ("arrival_date",), False),
-    "food-share": ("Ecdat/BudgetFood", "wfood", (), False), "wages-1988": ("AER/CPS1988", "wage", (), False)}
+    "food-share": ("Ecdat/BudgetFood", "wfood", (), False), "wages-1988": ("AER/CPS1988", "wage", (), False),
+    # columns of 48 to 258 categories
+    "storms": ("dplyr/storms", "status", ("category",), True), "states": ("plm/Produc", "gsp", (), False),
+    "fatalities": ("AER/Fatalities", "fatal", (), False), "countries": ("plm/SumHes", "gdp", (), False),
+    "life-expectancy": ("dslabs/gapminder", "life_expectancy", ("region",), False)}
 
 
 def write(name):
