@@ -227,12 +227,13 @@ start_server(struct program *program, struct err_info *info)
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   unsigned parsers = cores > 1 ? (unsigned) cores / 2 : 1;
   enum err err = ingest_queue_new(server, parsers, &server->ingest, info);
+  /* Before anything is answered: a server whose options are of no use must not say that it is ready. */
+  if (!err)
+    err = webhook_sender_start(server, &server->webhooks, info);
   if (!err)
     err = http_daemon_start(server, &program->http, &server->http, info);
   if (!err)
     err = event_hub_start(server->events, info);
-  if (!err)
-    err = webhook_sender_start(server, &server->webhooks, info);
   if (!err && program->standalone)
   {
     unsigned engines = cores > 0 ? (unsigned) cores : 1;

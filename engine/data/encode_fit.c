@@ -8,7 +8,8 @@
 
 #include "data/encode_internal.h"
 
-/* What one-hot columns beyond the always allowed ones may come to: features, and numbers in the matrix of all rows. */
+/* What one-hot columns may come to, or only those that always are remain: features, and numbers in the matrix of all
+ * rows. */
 #define ONE_HOT_FEATURES 1024
 #define ONE_HOT_CELLS ((size_t) 1 << 25)
 
