@@ -1,10 +1,8 @@
 /* Text to features: n-grams by known values, the regressions by their optimum, no leak, bytes and back. */
 #include <config.h>
 
-#include "tests/harness/data_fixture.h"
+#include "tests/unit/test_encode.h"
 
-#include "base/rng.h"
-#include "data/encode.h"
 #include "data/ngram.h"
 #include "data/sparse_ridge.h"
 #include "tests/num/ngram_numbers.h"
@@ -139,59 +137,12 @@ test_ridge_optimum(void **state)
 
 /* ---- text tables ------------------------------------------------------------------------------------- */
 
-struct rig
-{
-  struct fixture fixture;
-  struct task task;
-  struct encoder *encoder;
-  size_t *rows;
-};
-
+/* The target is y; frees the text. */
 static void
-set_up(struct rig *rig, struct buf *csv, enum encode_view view, size_t train)
+set_up_text(struct rig *rig, struct buf *csv, enum encode_view view, size_t train)
 {
-  struct err_info info = {0};
-  memset(rig, 0, sizeof *rig);
-  assert_int_equal(fixture_bytes(&rig->fixture, csv->data, csv->length), ERR_OK);
-  assert_int_equal(
-    task_make(rig->fixture.dataset, "y", NULL, rig->fixture.arena, &rig->task, &info), ERR_OK);
-  size_t count = dataset_row_count(rig->fixture.dataset);
-  rig->rows = arena_array(rig->fixture.arena, count, sizeof(size_t));
-  for (size_t i = 0; i < count; i++)
-    rig->rows[i] = i;
-  assert_int_equal(
-    encoder_fit(rig->fixture.dataset, &rig->task, view, rig->rows, train, &rig->encoder, &info),
-    ERR_OK);
+  set_up(rig, csv, "y", view, train);
   buf_free(csv);
-}
-
-static void
-tear_down(struct rig *rig)
-{
-  encoder_free(rig->encoder);
-  fixture_free(&rig->fixture);
-}
-
-static float *
-apply(const struct rig *rig, const struct encoder *encoder, size_t first, size_t count,
-      bool training)
-{
-  struct err_info info = {0};
-  float *x = malloc(count * encoder_width(encoder) * sizeof *x + 1);
-  assert_int_equal(encoder_apply(encoder, dataset_table(rig->fixture.dataset), rig->rows + first,
-                                 count, training, x, &info),
-                   ERR_OK);
-  return x;
-}
-
-static size_t
-feature(const struct encoder *encoder, const char *name)
-{
-  for (size_t f = 0; f < encoder_width(encoder); f++)
-    if (strcmp(encoder_feature_name(encoder, f), name) == 0)
-      return f;
-  fail_msg("there is no feature %s", name);
-  return 0;
 }
 
 /* Area under the curve of a feature for class 1. */
@@ -248,7 +199,7 @@ test_no_leak(void **state)
       }
       buf_append_text(&csv, rng_below(&rng, 2) ? "yes\n" : "no\n");
     }
-    set_up(&rig, &csv, (enum encode_view) view, 1200);
+    set_up_text(&rig, &csv, (enum encode_view) view, 1200);
     assert_int_equal(fixture_column(&rig.fixture, "again")->type, COLUMN_TEXT);
     size_t width = encoder_width(rig.encoder);
     float *inside = apply(&rig, rig.encoder, 0, 1200, true);
@@ -307,7 +258,7 @@ test_scores_tell_the_classes(void **state)
   (void) state;
   struct rig rig;
   struct buf csv = mood_csv(2);
-  set_up(&rig, &csv, ENCODE_DENSE, 600);
+  set_up_text(&rig, &csv, ENCODE_DENSE, 600);
   const struct encoder *e = rig.encoder;
   size_t width = encoder_width(e), at = feature(e, "note (score)");
   float *inside = apply(&rig, e, 0, 600, true), *outside = apply(&rig, e, 600, 400, false);
@@ -343,7 +294,7 @@ check_round_trip(int classes, enum encode_view view)
   struct encoder *loaded, *twin;
   struct err_info info = {0};
   size_t used;
-  set_up(&rig, &csv, view, 700);
+  set_up_text(&rig, &csv, view, 700);
   assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
   assert_int_equal(bytes.data[4], 2);
   assert_int_equal(encoder_load(bytes.data, bytes.length, &used, &loaded, &info), ERR_OK);
@@ -400,7 +351,7 @@ test_damaged_bytes(void **state)
   buf_append_text(&csv, "note,y\n");
   for (int i = 0; i < 30; i++)
     buf_printf(&csv, "some words in row %d,%s\n", i, i % 3 ? "a" : "b");
-  set_up(&rig, &csv, ENCODE_DENSE, 30);
+  set_up_text(&rig, &csv, ENCODE_DENSE, 30);
   assert_int_equal(encoder_save(rig.encoder, &bytes), ERR_OK);
   for (size_t cut = 0; cut < bytes.length; cut += 1 + cut / 100)
     assert_int_equal(encoder_load(bytes.data, cut, &used, &loaded, &info), ERR_INVALID);
@@ -442,7 +393,7 @@ test_odd_columns(void **state)
   buf_append_text(&csv, "note,y\n");
   for (int i = 0; i < 400; i++)
     buf_printf(&csv, "row %d says word%d here,k%d\n", i, i % 40 * 7919, i % 40);
-  set_up(&rig, &csv, ENCODE_TREE, 400);
+  set_up_text(&rig, &csv, ENCODE_TREE, 400);
   assert_int_equal(encoder_width(rig.encoder), ENCODE_LOOKS + ENCODE_MAX_SCORES);
   tear_down(&rig);
 
@@ -451,7 +402,7 @@ test_odd_columns(void **state)
   for (int i = 0; i < 400; i++)
     buf_printf(&csv, "%s thing number %d,%g\n", i % 2 ? "large" : "small", i,
                (i % 2 ? 1e12 : 1.0) + rng_normal(&rng));
-  set_up(&rig, &csv, ENCODE_DENSE, 300);
+  set_up_text(&rig, &csv, ENCODE_DENSE, 300);
   float *x = apply(&rig, rig.encoder, 300, 100, false);
   size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "note (score)");
   for (size_t i = 0; i < 100; i++)
@@ -464,7 +415,7 @@ test_odd_columns(void **state)
   for (int i = 0; i < 40; i++)
     buf_printf(&csv, "%d,%s %d,%s\n", i % 7, "all these are the same", i < 20 ? 0 : i,
                i % 2 ? "a" : "b");
-  set_up(&rig, &csv, ENCODE_DENSE, 20);
+  set_up_text(&rig, &csv, ENCODE_DENSE, 20);
   assert_int_equal(encoder_width(rig.encoder), 1);
   assert_string_equal(encoder_dropped_name(rig.encoder, 0), "note");
   tear_down(&rig);
