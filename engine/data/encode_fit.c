@@ -10,7 +10,7 @@
 
 /* What one-hot columns may come to, or only those that always are remain: features, and numbers in the matrix of all
  * rows. */
-#define ONE_HOT_FEATURES 1024
+#define ONE_HOT_FEATURES 512
 #define ONE_HOT_CELLS ((size_t) 1 << 25)
 
 /* A category of the training rows while the kept ones are chosen. */
