@@ -21,6 +21,7 @@ hold(struct http_exchange *exchange, const struct db_stored_answer *answer)
   struct http_daemon *daemon = exchange->daemon;
   snprintf(claim->seed, sizeof claim->seed, "%s", answer->seed ? answer->seed : "");
   claim->taken_over = answer->taken_over;
+  claim->held = true;
   pthread_mutex_lock(&daemon->lock);
   claim->next = daemon->claims;
   claim->back = &daemon->claims;
@@ -34,13 +35,13 @@ void
 http_claim_let_go(struct http_exchange *exchange)
 {
   struct http_claim *claim = &exchange->claim;
-  if (!claim->back)
+  if (!claim->held)
     return;
+  claim->held = false;
   pthread_mutex_lock(&exchange->daemon->lock);
   *claim->back = claim->next;
   if (claim->next)
     claim->next->back = claim->back;
-  claim->back = NULL;
   pthread_mutex_unlock(&exchange->daemon->lock);
 }
 

@@ -51,7 +51,8 @@ struct http_sse;
 /* A claim on an idempotency key; in the daemon's list while it is held, under the daemon's lock. */
 struct http_claim
 {
-  struct http_claim *next, **back; /* back: NULL = not held */
+  struct http_claim *next, **back; /* under the daemon's lock: its neighbours write them, too */
+  bool held;                       /* is in the list; of the exchange's own thread */
   char holder[80];
   char seed[40];
   bool taken_over;
