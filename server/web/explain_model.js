@@ -76,7 +76,7 @@ export function sliceView(source) {
       note: `${parameter.help ? `${parameter.help} ` : ""}${byBest ? "The others are as in the best trial." : `${wanted && !hasBest ? "The best trial does not have this one, so the" : "The"} others are averaged over ${slice.averaged} configurations.`} Dots are trials, which differ in the others too${seen.some((item) => item.value < range.min || item.value > range.max) ? "; those on the edge lie beyond it" : ""}.`,
       describe: `The Gaussian process along ${parameter.name}: expected score with a band of two standard deviations, and the trials.`,
     });
-    second.set({ x, y: { label: "share of its peak", min: 0, max: 1 },
+    second.set({ x, y: { label: "share of its peak", min: 0, max: parameter.kind === "band" ? 1.3 : 1 }, // over bars, room for "next"
       marks: hasBest ? [{ kind: parameter.kind === "band" ? "bars" : "line", points: gainPoints(slice), style: "s2", name: "expected improvement" },
         ...marks.filter((mark) => mark.kind === "rule")] : [],
       note: slice.next ? slice.next.at === null || slice.next.at === undefined ? "The trial that the search would make next does not have this one." : `The search would try ${words(parameter.key)} ${textOf(slice.next.at)} next; it does not go by this curve alone.` : "This method does not choose by what it has learned." });
