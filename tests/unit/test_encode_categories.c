@@ -102,6 +102,36 @@ test_one_hot_of_many(void **state)
   buf_free(&csv);
 }
 
+/* Targets up to the largest that a job takes, from one row to the next. */
+static void
+test_huge_targets(void **state)
+{
+  (void) state;
+  struct buf csv = {0};
+  buf_append_text(&csv, "cat,x,y\n");
+  for (int i = 0; i < 1200; i++)
+    buf_printf(&csv, "c%d,%d.5,%s\n", i % 300, i * 7 % 83,
+               i % 3 == 0   ? "1e30"
+               : i % 3 == 1 ? "-1e30"
+                            : "1e-30");
+  for (int view = ENCODE_DENSE; view <= ENCODE_TREE; view++)
+  {
+    struct rig rig;
+    set_up(&rig, &csv, "y", (enum encode_view) view, 1000);
+    size_t width = encoder_width(rig.encoder), at = feature(rig.encoder, "cat (target mean)");
+    float most = view == ENCODE_DENSE ? 1e3F : 1e30F;
+    for (int training = 0; training <= 1; training++)
+    {
+      float *x = apply(&rig, rig.encoder, 0, training ? 1000 : 1200, training);
+      for (size_t i = 0; i < (training ? 1000U : 1200U); i++)
+        assert_true(fabsf(x[i * width + at]) <= most);
+      free(x);
+    }
+    tear_down(&rig);
+  }
+  buf_free(&csv);
+}
+
 int
 main(void)
 {
@@ -109,6 +139,7 @@ main(void)
     cmocka_unit_test(test_target_statistics),
     cmocka_unit_test(test_one_hot_limit),
     cmocka_unit_test(test_one_hot_of_many),
+    cmocka_unit_test(test_huge_targets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
