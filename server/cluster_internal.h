@@ -4,8 +4,8 @@
 
 #include "server/cluster.h"
 
-/* Runs one of PostgreSQL's programs to its end as the cluster's owner, its output going to the cluster's log; argv[0] is
- * filled in. ERR_UNAVAILABLE with a sentence when it failed. */
+/* Runs one of PostgreSQL's programs to its end as the cluster's owner, its output going to the cluster's log;
+ * argv[0] is filled in. ERR_UNAVAILABLE with a sentence when it failed. */
 enum err cluster_run(const struct cluster *cluster, const char *program, char *argv[],
                      struct err_info *info);
 

@@ -44,8 +44,8 @@ enum http_outcome
   HTTP_PARK /* call again on the waiting pool when http_park says so; no thread is held meanwhile */
 };
 
-/* For a handler that could return HTTP_GATHER: whether there may be company. Where the last turns brought a single call each,
- * fewer and fewer wait for others, so that a lone caller is answered at once. */
+/* For a handler that could return HTTP_GATHER: whether there may be company. Where the last turns brought a
+ * single call each, fewer and fewer wait for others, so that a lone caller is answered at once. */
 bool http_gather_worth(void);
 
 /* handle_gathered gets at most so many; more in a turn make several calls. */

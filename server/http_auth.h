@@ -1,8 +1,9 @@
 /* API key or session → tenant and scopes.
  *
- * What the database said is cached for a short time: forgotten at once when the event hub hears of a
- * change, looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database
- * is away; and by each thread for a second, until anything is forgotten. What its tenant may use comes with a key. Guessing is slowed down per address and in all. Thread-safe.
+ * What the database said is cached for a short time: forgotten at once when the event hub hears of a change,
+ * looked at again after 30 s (after 1 s while nobody listens), good for 60 s at most while the database is
+ * away; and by each thread for a second, until anything is forgotten. What its tenant may use comes with a key.
+ * Guessing is slowed down per address and in all. Thread-safe.
  */
 #ifndef ATTUNE_SERVER_HTTP_AUTH_H
 #define ATTUNE_SERVER_HTTP_AUTH_H

@@ -171,7 +171,8 @@ size_t http_daemon_open(const struct http_daemon *daemon);
 /* Gives the database connection of the request back. */
 void http_request_release_db(struct http_request *req);
 
-/* http_request.c: decodes the query parameters; false when one is malformed, or with errno ENOMEM for want of memory. */
+/* http_request.c: decodes the query parameters; false when one is malformed, or with errno ENOMEM for want of
+ * memory. */
 bool http_query_read(struct http_exchange *exchange);
 
 /* http_path.c: "%2F" and the like. Decodes a segment or a query part into the arena; NULL when it is not

@@ -1,7 +1,8 @@
 /* API keys and sessions as text: made, and read from a request's headers.
  *
- * A key is "atk_" + 20 characters of its id + "_" + 43 characters (256 random bits, base64url); a session is
- * a cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept. Pure but for the random numbers; any thread.
+ * A key is "atk_" + 20 characters of its id + "_" + 43 characters (256 random bits, base64url); a session is a
+ * cookie of 43 such characters. Only BLAKE2b-256 of the whole text is kept. Pure but for the random numbers;
+ * any thread.
  */
 #ifndef ATTUNE_SERVER_HTTP_SECRET_H
 #define ATTUNE_SERVER_HTTP_SECRET_H

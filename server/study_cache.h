@@ -28,9 +28,9 @@ void study_cache_leave(struct study_cache *cache, struct study_entry *entry);
 #define STUDY_KEY_SIZE 32
 void study_cache_key(uint64_t ticket, char key[STUDY_KEY_SIZE]);
 
-/* Calls fn in a transaction in which the study is locked and *live has all of its log. fn changes the study only through
- * study_change; it may be called several times. DB_NONE: there is no such study, or fn said so. On DB_HARD `info` may
- * have the reason. Statuses are db_tx_run's. */
+/* Calls fn in a transaction in which the study is locked and *live has all of its log. fn changes the study
+ * only through study_change; it may be called several times. DB_NONE: there is no such study, or fn said so. On
+ * DB_HARD `info` may have the reason. Statuses are db_tx_run's. */
 struct study_turn
 {
   struct db_conn *conn;

@@ -28,7 +28,8 @@ enum db_status db_alias_list(struct db_conn *conn, const char *model_id, struct 
 enum db_status db_alias_changes(struct db_conn *conn, const char *model_id, const char *alias,
                                 size_t limit, struct arena *arena, struct db_alias **rows,
                                 size_t *count);
-/* What it pointed to last that is not (version, split, shadow), of which version is 0 for an alias that is not there. */
+/* What it pointed to last that is not (version, split, shadow), of which version is 0 for an alias that is not
+ * there. */
 enum db_status db_alias_former(struct db_conn *conn, const char *model_id, const char *alias,
                                int version, const char *split, int shadow, struct arena *arena,
                                struct db_alias *row);

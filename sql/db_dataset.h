@@ -66,7 +66,8 @@ enum db_status db_dataset_delete(struct db_conn *conn, const char *tenant_id, co
 /* Bytes stored for a tenant. */
 enum db_status db_dataset_bytes(struct db_conn *conn, const char *tenant_id, uint64_t *bytes);
 
-/* Cursor text (for the lists of datasets, jobs, keys and models, by created_us and id of their rows) for the row after which the next page starts. */
+/* Cursor text (for the lists of datasets, jobs, keys and models, by created_us and id of their rows) for the
+ * row after which the next page starts. */
 const char *db_cursor(struct arena *arena, int64_t created_us, const char *id);
 
 #endif

@@ -27,8 +27,8 @@ struct db_range_test
   int64_t created_us, started_us, ended_us; /* 0 = not yet */
 };
 
-/* Inserts a queued test (its members before the state, but for a job) and notifies "work". DB_NONE when the dataset is gone or not
- * ready. One that is there already is this call's own, run again. */
+/* Inserts a queued test (its members before the state, but for a job) and notifies "work". DB_NONE when the
+ * dataset is gone or not ready. One that is there already is this call's own, run again. */
 enum db_status db_range_insert(struct db_conn *conn, const struct db_range_test *test);
 enum db_status db_range_get(struct db_conn *conn, const char *tenant_id, const char *id,
                             struct arena *arena, struct db_range_test *test);

@@ -138,9 +138,9 @@ enum db_status db_study_trial_end(struct db_conn *conn, const char *study_id, in
                                   const char *state, const struct db_study_entry *entry,
                                   const char *reason);
 
-/* What was tried, for questions about the search: the trials that are done, failed or at work, those that ended first
- * and in the order of their ends. Of more than `most` ended ones (at least 2) the best half of `most`, and an even choice
- * of the others from good to bad. */
+/* What was tried, for questions about the search: the trials that are done, failed or at work, those that ended
+ * first and in the order of their ends. Of more than `most` ended ones (at least 2) the best half of `most`,
+ * and an even choice of the others from good to bad. */
 enum db_status db_study_points(struct db_conn *conn, const char *study_id, bool maximize,
                                size_t most, struct arena *arena, struct db_insight_trial **points,
                                size_t *count);

@@ -109,10 +109,11 @@ struct db_work_result
   size_t checkpoint_length;
 };
 /* Records a fold's result. At a rung before its last the trial is paused then, with an entry "measure" in the
- * search log; a result that was to pause but came to its end is one of the last rung but one, where every
- * trial of several folds has its first fold whole, and of a single fold it is the trial's. When it was the trial's last unit, the trial is done: mean metric and
- * objective over folds, its place in the search log, event "trial", and event "best" when it is; the
- * predictions and models of trials that fell out of the best 50 / best `keep_models` are dropped. */
+ * search log; a result that was to pause but came to its end is one of the last rung but one, where every trial
+ * of several folds has its first fold whole, and of a single fold it is the trial's. When it was the trial's
+ * last unit, the trial is done: mean metric and objective over folds, its place in the search log, event
+ * "trial", and event "best" when it is; the predictions and models of trials that fell out of the best 50 /
+ * best `keep_models` are dropped. */
 enum db_status db_work_finish_unit(struct db_conn *conn, const struct db_work_lease *lease,
                                    const struct db_work_result *result, int keep_models,
                                    bool *trial_done, bool *is_best);
@@ -154,10 +155,10 @@ struct db_work_job
   const char *schema; /* of the dataset version */
   bool has_tests;     /* range tests of its own were added (db_range.h) */
 };
-/* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending unit or range test under way),
- * holding its advisory lock inside a transaction; jobs locked by another worker are passed over. The
- * callback reads the log (db_work_log), then calls db_work_add_trial or db_work_stop_search, or neither.
- * DB_NONE when no job wants anything. */
+/* Runs `decide` for one job that could take a new trial (queued, or running in phase search with no pending
+ * unit or range test under way), holding its advisory lock inside a transaction; jobs locked by another worker
+ * are passed over. The callback reads the log (db_work_log), then calls db_work_add_trial or
+ * db_work_stop_search, or neither. DB_NONE when no job wants anything. */
 enum db_status db_work_with_job(struct db_conn *conn, struct arena *arena,
                                 enum db_status (*decide)(struct db_conn *conn,
                                                          const struct db_work_job *job,
@@ -212,8 +213,9 @@ enum db_status db_work_continue_trial(struct db_conn *conn, const struct db_work
 /* Ends a paused trial as pruned, for the stated reason. DB_NONE when it is not paused. */
 enum db_status db_work_prune_trial(struct db_conn *conn, const struct db_work_job *job, int number,
                                    const char *reason);
-/* Ends the search: no more trials. Paused trials end as pruned. Running units go on (or are cancelled with `cancel_running`). When
- * none is left the finish unit is added (or the job ends: failed when no trial is done, with a problem). */
+/* Ends the search: no more trials. Paused trials end as pruned. Running units go on (or are cancelled with
+ * `cancel_running`). When none is left the finish unit is added (or the job ends: failed when no trial is done,
+ * with a problem). */
 enum db_status db_work_stop_search(struct db_conn *conn, const struct db_work_job *job,
                                    const char *stop_reason, bool cancel_running);
 /* Ends a job at once as failed with {code, detail}; its units are cancelled. */

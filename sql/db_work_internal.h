@@ -85,9 +85,9 @@ enum db_status work_event(struct db_conn *conn, const char *job_id, const char *
 enum db_status work_job_move(struct db_conn *conn, const struct work_job *job, const char *state,
                              const char *phase);
 
-/* Ends a running or paused trial as 'done', 'pruned', 'failed' or 'cancelled': its row, its place in the search log, its
- * units that are not over, its event. `reason` (may be NULL) is added to its reasons. DB_NONE when it had
- * ended before. The job's row is locked. */
+/* Ends a running or paused trial as 'done', 'pruned', 'failed' or 'cancelled': its row, its place in the search
+ * log, its units that are not over, its event. `reason` (may be NULL) is added to its reasons. DB_NONE when it
+ * had ended before. The job's row is locked. */
 struct work_cost
 {
   double predict_us, model_bytes; /* as served; NaN = unknown */

@@ -111,8 +111,9 @@ read_stand(struct db_conn *conn, const char *trial_id, struct work_stand *stand)
   return db_exec_one(conn, &get, DB_PARAMS(db_text(trial_id)), DB_COLUMNS(columns), NULL, stand);
 }
 
-/* Outputs of trials that fell out of the best (those within the job's limits come first) are dropped: predictions beyond KEEP_PREDICTIONS, models
- * beyond keep_models. The best two of a family keep theirs: an ensemble lives on variety. */
+/* Outputs of trials that fell out of the best (those within the job's limits come first) are dropped:
+ * predictions beyond KEEP_PREDICTIONS, models beyond keep_models. The best two of a family keep theirs: an
+ * ensemble lives on variety. */
 static enum db_status
 drop_outputs(struct db_conn *conn, const char *job_id, int keep_models)
 {

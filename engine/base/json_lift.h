@@ -1,5 +1,5 @@
-/* Lists of numbers taken out of JSON text before it is parsed: for bodies that are mostly numbers, of which a tree would
- * cost many times their scanning.
+/* Lists of numbers taken out of JSON text before it is parsed: for bodies that are mostly numbers, of which a
+ * tree would cost many times their scanning.
  *
  * Members of the given names whose value is a list of numbers and null, perhaps of such lists, are read straight to
  * doubles, as json_scan_number has them, and a mark stands in their place in what is left to parse. Whatever is out of

@@ -19,9 +19,9 @@
  * executing failed (with *info filled). First thing in main. */
 enum err proc_pin_blas_threads(char **argv, struct err_info *info);
 
-/* What to execute for another process of this very program: its file or, where that was replaced or removed since (by an
- * upgrade), the kernel's link to what runs. A process and those it starts are of one version so. Either `path`,
- * filled in, or a literal. */
+/* What to execute for another process of this very program: its file or, where that was replaced or removed
+ * since (by an upgrade), the kernel's link to what runs. A process and those it starts are of one version so.
+ * Either `path`, filled in, or a literal. */
 const char *proc_own_program(char *path, size_t size);
 
 /* Finds one of our own programs, such as "attune-engine": in the folder that the environment's

@@ -14,10 +14,10 @@
  *     values that may not come together;
  *   "$relations": ["a < b", "a + 2*b <= 1", …] linear relations between numbers (space_relation.h). */
 
-/* Builds a space in the arena from an object of parameters. Every fault (unknown member, low ≥ high,
- * log scale with low ≤ 0, no values, `when` on an unknown parameter or in a circle, a default outside, rules that leave no point …) goes
- * to `faults` under `pointer`. Parameters are ordered so that parents come first, otherwise as written.
- * ERR_INVALID when there were faults. */
+/* Builds a space in the arena from an object of parameters. Every fault (unknown member, low ≥ high, log scale
+ * with low ≤ 0, no values, `when` on an unknown parameter or in a circle, a default outside, rules that leave
+ * no point …) goes to `faults` under `pointer`. Parameters are ordered so that parents come first, otherwise as
+ * written. ERR_INVALID when there were faults. */
 enum err space_from_json(const json_t *object, const char *pointer, struct arena *arena,
                          struct space **space, struct json_faults *faults);
 

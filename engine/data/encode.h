@@ -1,16 +1,16 @@
 /* From columns to the numbers models eat: fitted on training rows only, kept with the model.
  *
- * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median
- * and scaled by the interquartile range (fallbacks for constants) then smoothly clipped, missing →
- * 0 plus a missing indicator where training rows had any; categories one-hot (the rare and the
- * unknown share one slot; of columns with more categories than encode_one_hot_limit smoothed target statistics,
- * out-of-fold on the training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour.
- * ENCODE_TREE: raw numbers with NaN for missing, categories one-hot or target statistics in the same
- * way, datetime parts as numbers. A text column gives in both views
- * what it looks like (characters, words, shares of digits, capitals, marks) and the scores of ridge regressions of
- * the target on its hashed character n-grams (tf-idf), out-of-fold on the training rows. Identifier columns, those
- * that the task leaves out, and those without two different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything;
- * immutable once fitted; any thread may apply it.
+ * Two views of the same schema. ENCODE_DENSE (linear, networks): numeric columns centred by median and scaled
+ * by the interquartile range (fallbacks for constants) then smoothly clipped, missing → 0 plus a missing
+ * indicator where training rows had any; categories one-hot (the rare and the unknown share one slot; of
+ * columns with more categories than encode_one_hot_limit smoothed target statistics, out-of-fold on the
+ * training rows); booleans 0/1; datetimes as scaled time plus cyclic month, weekday, hour. ENCODE_TREE: raw
+ * numbers with NaN for missing, categories one-hot or target statistics in the same way, datetime parts as
+ * numbers. A text column gives in both views what it looks like (characters, words, shares of digits, capitals,
+ * marks) and the scores of ridge regressions of the target on its hashed character n-grams (tf-idf),
+ * out-of-fold on the training rows. Identifier columns, those that the task leaves out, and those without two
+ * different values in the training rows, give no feature (`encoder_dropped_name`). Owns everything; immutable
+ * once fitted; any thread may apply it.
  */
 #ifndef ATTUNE_DATA_ENCODE_H
 #define ATTUNE_DATA_ENCODE_H

@@ -113,8 +113,8 @@ raw_run(size_t count, const double *value, float *out)
     out[i] = isfinite(value[i]) ? encode_to_float(value[i]) : NAN;
 }
 
-/* The numbers of `count` columns of the plan: where they lie, when those of one row lie together in the plan's order as a
- * request's do, else copied to `values`. */
+/* The numbers of `count` columns of the plan: where they lie, when those of one row lie together in the plan's
+ * order as a request's do, else copied to `values`. */
 static const double *
 find_run(const struct encode_plan *plan, const struct table *table, size_t row, size_t first,
          size_t count, double *values)

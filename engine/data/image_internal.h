@@ -42,10 +42,10 @@ enum err image_png_look(const void *bytes, size_t length, struct image_stored *h
 enum err image_png_decode(const void *bytes, size_t length, size_t max_pixels,
                           struct image_stored *stored, struct err_info *info);
 
-/* The most common PNGs without libpng's preparations, which cost several times as much as the pixels of a small one: 8
- * bits of grey or RGB, not interlaced, all in one chunk that the end follows, and no chunk about their colours. The head, or
- * the pixels into memory of its size; the same as libpng's. False for any other file, and for one with a fault:
- * libpng is to read it, or to say what is wrong. What was written by then means nothing. */
+/* The most common PNGs without libpng's preparations, which cost several times as much as the pixels of a small
+ * one: 8 bits of grey or RGB, not interlaced, all in one chunk that the end follows, and no chunk about their
+ * colours. The head, or the pixels into memory of its size; the same as libpng's. False for any other file, and
+ * for one with a fault: libpng is to read it, or to say what is wrong. What was written by then means nothing. */
 bool image_png_plain_look(const unsigned char *bytes, size_t length, struct image_stored *stored);
 bool image_png_plain_decode(const unsigned char *bytes, size_t length, const struct image *image);
 

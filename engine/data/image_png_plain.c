@@ -37,7 +37,8 @@ is_chunk(const unsigned char *bytes, size_t length, size_t at, const char *name,
          == read_u32(bytes + at + HEAD_BYTES + *content);
 }
 
-/* Where the chunk of pixels begins, behind chunks that say nothing of their values; 0 when another one is in the way. */
+/* Where the chunk of pixels begins, behind chunks that say nothing of their values; 0 when another one is in
+ * the way. */
 static size_t
 find_pixels(const unsigned char *bytes, size_t length)
 {

@@ -48,8 +48,9 @@ enum err row_schema_from_task(const struct dataset *dataset, const struct task *
 
 struct row_batch;
 
-/* From a JSON array of objects, or of arrays with a value for every column in the schema's order. Faults are located by "/rows/<i>/<column>". ERR_INVALID only when
- * the whole is unusable (not an array, empty, more than max_rows): the text says so. */
+/* From a JSON array of objects, or of arrays with a value for every column in the schema's order. Faults are
+ * located by "/rows/<i>/<column>". ERR_INVALID only when the whole is unusable (not an array, empty, more than
+ * max_rows): the text says so. */
 enum err row_batch_from_json(const struct row_schema *schema, const json_t *rows, bool strict,
                              size_t max_rows, struct row_batch **batch, struct err_info *info);
 
@@ -72,8 +73,8 @@ struct row_numbers
   size_t step;
 };
 
-/* Rows of a schema of nothing but numbers and dates, (count) columns of which in its order; without faults and warnings, as
- * from JSON rows that give every column. ERR_MEMORY. */
+/* Rows of a schema of nothing but numbers and dates, (count) columns of which in its order; without faults and
+ * warnings, as from JSON rows that give every column. ERR_MEMORY. */
 enum err row_batch_from_numbers(const struct row_schema *schema, const struct row_numbers *columns,
                                 size_t rows, struct row_batch **batch, struct err_info *info);
 

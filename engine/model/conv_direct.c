@@ -7,7 +7,8 @@
 #include "base/simd.h"
 
 #define LANES ((size_t) 16)
-/* Vectors of filters at a time, and groups of pixels: their product of sums, and the weights, have to fit 32 registers. */
+/* Vectors of filters at a time, and groups of pixels: their product of sums, and the weights, have to fit 32
+ * registers. */
 #define WIDE ((size_t) 2)
 #define LONG ((size_t) 14)
 

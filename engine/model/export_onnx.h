@@ -11,8 +11,8 @@
 #include "base/buf.h"
 #include "model/model.h"
 
-/* Appends the file. ERR_INVALID says what can't be expressed: columns of dates and texts, images that the model reduces,
- * columns of the outputs' names. ERR_MEMORY. */
+/* Appends the file. ERR_INVALID says what can't be expressed: columns of dates and texts, images that the model
+ * reduces, columns of the outputs' names. ERR_MEMORY. */
 enum err export_onnx(const struct model *model, const char *name, struct buf *out,
                      struct err_info *info);
 

@@ -139,8 +139,8 @@ mlp_cost(const struct model_data_shape *shape, const json_t *params, double rows
 
 #define FORWARD_SHARE 0.36 /* of a step that trains all layers */
 
-/* Forward, and twice as much back; a frozen body only forward. What lies between convolutions goes by the maps' sizes. The statistics and the
- * validation rows after each epoch are another part of a forward pass. */
+/* Forward, and twice as much back; a frozen body only forward. What lies between convolutions goes by the maps'
+ * sizes. The statistics and the validation rows after each epoch are another part of a forward pass. */
 static double
 cnn_cost(const struct model_data_shape *shape, const json_t *params, double rows, double share)
 {

@@ -84,16 +84,14 @@ struct job_spec_context
   size_t max_trials;
 };
 
-/* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric,
- * name, deploy_as, dataset,
- * budget{seconds,trials,target_score,max_predict_us,max_model_bytes},
+/* Checks `request` (the body of POST /jobs, or its stored normal form). Members: target, task, metric, name,
+ * deploy_as, dataset, budget{seconds,trials,target_score,max_predict_us,max_model_bytes},
  * search{method,seed,space,parallel,early_stopping,grid_resolution,warm_start_from,warm_start,stop_when,range_test},
- * families[],
- * validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
- * weights by class), sample_weight, refit, base_model ({"id", "name", "version", "body"}: what the caller wrote there was
- * resolved before; job_base.c). `search.space` overrides parts of the families' default spaces: {"mlp": {"dropout":
- * 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random by the
- * caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
+ * families[], validation{holdout,folds,group,time,stratify}, class_weight ("balanced", "none" or an object of
+ * weights by class), sample_weight, refit, base_model ({"id", "name", "version", "body"}: what the caller wrote
+ * there was resolved before; job_base.c). `search.space` overrides parts of the families' default spaces:
+ * {"mlp": {"dropout": 0.1}} by family, or flat when one family is asked for. A seed left out is drawn at random
+ * by the caller and put in the request before. All faults at once; ERR_INVALID when there were any. */
 enum err job_spec_from_json(const json_t *request, const struct job_spec_context *context,
                             struct arena *arena, struct job_spec **spec,
                             struct json_faults *faults);

@@ -22,7 +22,8 @@ struct kernel_dense_bf16
   size_t scratch_bytes;
 };
 
-/* Gives dense->onednn and its scratch, or leaves it NULL where oneDNN is not built in or has no fast code; ERR_MEMORY. */
+/* Gives dense->onednn and its scratch, or leaves it NULL where oneDNN is not built in or has no fast code;
+ * ERR_MEMORY. */
 enum err kernel_dense_bf16_use_onednn(struct kernel_dense_bf16 *dense, struct err_info *info);
 void kernel_dense_bf16_onednn_free(struct kernel_dense_onednn *onednn);
 

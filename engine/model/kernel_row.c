@@ -24,8 +24,8 @@
 #define WIDE 16
 /* oneDNN's matrix product sums this many products, then adds the next ones' sum; up to twice as many are halved. */
 #define RUN ((size_t) 384)
-/* Inputs of a run that are 0 are left out when they are more than a quarter: then it pays to list the others. Zero times a
- * finite weight changes no bit of a sum that begins at +0. */
+/* Inputs of a run that are 0 are left out when they are more than a quarter: then it pays to list the others.
+ * Zero times a finite weight changes no bit of a sum that begins at +0. */
 #define MOSTLY(count) ((count) - (count) / 4)
 
 /* What a run is multiplied of. */
@@ -70,8 +70,8 @@ list_factors(const float *x, size_t k, uint32_t *at)
   return count;
 }
 
-/* y (columns) ← or, after the first run, += the factors · w, whose rows are m apart. With `whole`, `columns` is vectors ·
- * LANES and nothing is masked; else the last vector is not full. */
+/* y (columns) ← or, after the first run, += the factors · w, whose rows are m apart. With `whole`, `columns` is
+ * vectors · LANES and nothing is masked; else the last vector is not full. */
 static SIMD_INLINE void
 run_columns_of(bool listed, int vectors, bool whole, size_t columns, const struct factors *factors,
                size_t m, const float *w, bool first, float *y)

@@ -37,9 +37,9 @@ struct trees_top
   uint32_t exit[TREES_TOP]; /* … and the step to go on from */
 };
 
-/* Trees of few levels over few inputs, each padded to a whole one and without the steps' places: less than a third of the memory
- * of the steps, most of which a server's other work pushes out of the cache between two calls. Inner nodes are numbered
- * 1, then 2i and 2i + 1 under i. All 64-byte aligned. */
+/* Trees of few levels over few inputs, each padded to a whole one and without the steps' places: less than a
+ * third of the memory of the steps, most of which a server's other work pushes out of the cache between two
+ * calls. Inner nodes are numbered 1, then 2i and 2i + 1 under i. All 64-byte aligned. */
 struct trees_shallow
 {
   uint32_t levels;  /* of every tree */

@@ -1,8 +1,9 @@
 /* Walks through the points of a space one by one, every parameter over a list of levels.
  *
- * Discrete parameters take all their values, or evenly spread ones where a resolution is given and
- * they have more; continuous ones take `resolution` values from low to high, even on their scale.
- * Inactive parameters take no part, and points that break a rule of the space are left out. Owns its lists; borrows the space; one thread at a time.
+ * Discrete parameters take all their values, or evenly spread ones where a resolution is given and they have
+ * more; continuous ones take `resolution` values from low to high, even on their scale. Inactive parameters
+ * take no part, and points that break a rule of the space are left out. Owns its lists; borrows the space; one
+ * thread at a time.
  */
 #ifndef ATTUNE_SEARCH_ENUMERATE_H
 #define ATTUNE_SEARCH_ENUMERATE_H

@@ -75,8 +75,9 @@ size_t surrogate_own_count(const struct search *search);
 /* Whether an earlier search's results take part in a process over so many own trials. */
 bool surrogate_has_prior(const struct search *search, size_t own);
 
-/* The posterior given all trials that ended (at least one, or an earlier search's results), with room to append `spare` rows; both
- * outputs are the caller's to free. ERR_MEMORY; ERR_DIVERGED when no covariance fits the values. */
+/* The posterior given all trials that ended (at least one, or an earlier search's results), with room to append
+ * `spare` rows; both outputs are the caller's to free. ERR_MEMORY; ERR_DIVERGED when no covariance fits the
+ * values. */
 enum err surrogate_posterior(struct surrogate *surrogate, const struct search *search, size_t spare,
                              struct surrogate_data *data, struct gp **gp);
 

@@ -236,7 +236,8 @@ origin_of(const struct cnn *cnn)
  * mirror images that the solution did not), 4 leave 0.126 (0.123), 8 0.125 (0.123), 10 no less. */
 #define HEAD_COPIES 8
 
-/* x (count, width), labels and weight (count) ← what the body as it came makes of training images. False if it can't. */
+/* x (count, width), labels and weight (count) ← what the body as it came makes of training images. False if it
+ * can't. */
 static bool
 list_head_rows(const struct cnn *cnn, struct fit_head_rows *rows)
 {

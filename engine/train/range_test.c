@@ -22,9 +22,9 @@
 #define SLOPE_SHARE 0.1
 #define BRIEF_PART 4.0
 #define LONG_PART 10.0
-/* Measured with AdamW at the defaults of twelve tables and image sets: the rates that ended best lay around a tenth of
- * where the smoothed loss was least (0.09 decades below it, standard deviation 0.7), and 0.6 decades above where it fell
- * fastest (0.8). */
+/* Measured with AdamW at the defaults of twelve tables and image sets: the rates that ended best lay around a
+ * tenth of where the smoothed loss was least (0.09 decades below it, standard deviation 0.7), and 0.6 decades
+ * above where it fell fastest (0.8). */
 #define ADAM_PART 10.0
 
 enum err

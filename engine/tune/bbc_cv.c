@@ -316,8 +316,8 @@ score_single(struct bbc *bbc, size_t choice)
   return score_outside(bbc, temperature, &decision);
 }
 
-/* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. The rows in the bag are a sample already: one
- * selection stands for the average over samples that is served, and is no better than that. */
+/* out-of-bag score of the ensemble chosen in-bag; NaN when memory is short. The rows in the bag are a sample
+ * already: one selection stands for the average over samples that is served, and is no better than that. */
 static struct outside
 score_ensemble(struct bbc *bbc)
 {

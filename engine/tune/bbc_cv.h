@@ -1,10 +1,11 @@
 /* Bootstrap bias-corrected cross-validation (Tsamardinos, Greasidou, Borboudakis, "Bootstrapping the
  * out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018).
  *
- * The best of many configurations looks better on the rows it was chosen on than it is. Each
- * bootstrap draws rows with replacement, chooses on them again (the single best, and a greedy ensemble, the
- * temperature of each if asked, and its threshold where one is tuned) and scores the choice on the rows that were not drawn; the mean of those scores is the estimate, their
- * 2.5% and 97.5% points the interval. Deterministic for a seed unless the deadline cuts it short.
+ * The best of many configurations looks better on the rows it was chosen on than it is. Each bootstrap draws
+ * rows with replacement, chooses on them again (the single best, and a greedy ensemble, the temperature of each
+ * if asked, and its threshold where one is tuned) and scores the choice on the rows that were not drawn; the
+ * mean of those scores is the estimate, their 2.5% and 97.5% points the interval. Deterministic for a seed
+ * unless the deadline cuts it short.
  */
 #ifndef ATTUNE_TUNE_BBC_CV_H
 #define ATTUNE_TUNE_BBC_CV_H

@@ -63,11 +63,10 @@ struct tune_outcome
   const char *family; /* of the best trial, or "bag" for a mix of trials */
   double score;
   double us_per_row;
-  /* The best single trial whose prediction costs little beside the request it answers (3 µs of a table's row, 100 µs of
-   * an image), or else is at least twice as fast, with a report of its own (its `folds` are left to this one). Where its
-   * folds' models take too long together it is one model, fitted again on all their rows, or without time for that the
-   * model of one fold. NULL when there is none
-   * beside the model itself. */
+  /* The best single trial whose prediction costs little beside the request it answers (3 µs of a table's row,
+   * 100 µs of an image), or else is at least twice as fast, with a report of its own (its `folds` are left to
+   * this one). Where its folds' models take too long together it is one model, fitted again on all their rows,
+   * or without time for that the model of one fold. NULL when there is none beside the model itself. */
   struct tune_outcome *fast;
   /* Where the job asks for it: the same fitted on the report rows, too, with a report that repeats this one's score and
    * says so (its `folds` are left to this one); NULL when there is none. */

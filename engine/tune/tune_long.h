@@ -1,9 +1,10 @@
 /* The end of a search over networks on images: the best trials again, trained as long as the job has time.
  *
- * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good after
- * twenty; with more than half of the time left it turns to the best of those that were cut short and gives each of
- * them a worker and all that is left. Where the fits of no family are cut short it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs
- * may be larger, so that the time is well used. Pure functions of the log and the clock.
+ * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good
+ * after twenty; with more than half of the time left it turns to the best of those that were cut short and
+ * gives each of them a worker and all that is left. Where the fits of no family are cut short it goes on
+ * searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may be
+ * larger, so that the time is well used. Pure functions of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_LONG_H
 #define ATTUNE_TUNE_TUNE_LONG_H

@@ -1,6 +1,7 @@
-/* A trial fitted anew on more rows than its search had: training and validation rows, or all. Its epochs or rounds
- * are those that the search found to be the best of its schedule (of several folds, the median's), so that there is nothing left to choose and no row
- * has to be kept for it (as Prokhorenkova et al. 2018 and Holzmüller et al. 2024 refit).
+/* A trial fitted anew on more rows than its search had: training and validation rows, or all. Its epochs or
+ * rounds are those that the search found to be the best of its schedule (of several folds, the median's), so
+ * that there is nothing left to choose and no row has to be kept for it (as Prokhorenkova et al. 2018 and
+ * Holzmüller et al. 2024 refit).
  *
  * Single-threaded. Equal (spec, dataset, trial, rows) give equal bytes. Private to tune/.
  */

@@ -1,10 +1,11 @@
 /* The best trials of a search once more, each with another seed, before one of them is named winner.
  *
- * Of many trials the best is in part the one that was lucky with its seed. So the search's last trials are the best
- * three (two where there is less time) again: the same point and folds, and, as a trial of their own, another seed.
- * The finish goes by the mean of both (tune_winner.h). Those runs take a tenth of the trials or a fifth of the search's
- * seconds at most, and only what is left by what the trials have taken; a family whose fits are the same for any seed needs none.
- * A repeat is told by its point, which an earlier trial has had. Pure functions of the log and the clock.
+ * Of many trials the best is in part the one that was lucky with its seed. So the search's last trials are the
+ * best three (two where there is less time) again: the same point and folds, and, as a trial of their own,
+ * another seed. The finish goes by the mean of both (tune_winner.h). Those runs take a tenth of the trials or a
+ * fifth of the search's seconds at most, and only what is left by what the trials have taken; a family whose
+ * fits are the same for any seed needs none. A repeat is told by its point, which an earlier trial has had.
+ * Pure functions of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_REPEAT_H
 #define ATTUNE_TUNE_TUNE_REPEAT_H

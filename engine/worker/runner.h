@@ -1,8 +1,8 @@
 /* Runs one trial process to its end: starts it, relays its epochs, keeps its lease, holds it to its limits.
  *
- * What the process writes to standard error goes to the worker's, too. Blocks the worker's main thread until the process has been reaped. The process gets one core's worth of
- * work: one BLAS thread, nice 10, limits on memory and time, no new privileges, an environment without
- * secrets.
+ * What the process writes to standard error goes to the worker's, too. Blocks the worker's main thread until
+ * the process has been reaped. The process gets one core's worth of work: one BLAS thread, nice 10, limits on
+ * memory and time, no new privileges, an environment without secrets.
  */
 #ifndef ATTUNE_WORKER_RUNNER_H
 #define ATTUNE_WORKER_RUNNER_H

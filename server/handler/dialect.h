@@ -29,8 +29,8 @@ bool dialect_lift(struct http_request *req, const struct model_about *about, siz
                   const char *const *names, struct arena *arena, struct json_lift *lift,
                   json_t **body);
 
-/* A lifted list of rows, each with a value for every column, in the order of the model's or of `names`. False, with nothing
- * done, when it is not that. */
+/* A lifted list of rows, each with a value for every column, in the order of the model's or of `names`. False,
+ * with nothing done, when it is not that. */
 bool dialect_lifted_read(struct http_request *req, const struct model_about *about,
                          const struct json_lifted *list, const json_t *names, double us_per_row,
                          double budget_us, struct predict_input *input, enum predict_read *result);

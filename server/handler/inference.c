@@ -177,7 +177,8 @@ read_id(struct http_request *req, const json_t *body, struct inference_answer *a
   return false;
 }
 
-/* A body that is JSON alone, of inputs of numbers, without a tree of them. False when it is none; then nothing was done. */
+/* A body that is JSON alone, of inputs of numbers, without a tree of them. False when it is none; then nothing
+ * was done. */
 static bool
 read_numbers(struct http_request *req, const struct model_about *about, double us_per_row,
              double budget_us, struct predict_input *input, struct inference_answer *answer,

@@ -41,8 +41,8 @@ struct inference_input
 bool inference_outputs_read(struct http_request *req, const struct model_about *about,
                             const json_t *body, struct inference_answer *answer);
 
-/* Inputs in JSON of nothing but numbers, from the parsed rest of a body whose lists were lifted. False, with nothing done,
- * when anything about them is out of the ordinary. */
+/* Inputs in JSON of nothing but numbers, from the parsed rest of a body whose lists were lifted. False, with
+ * nothing done, when anything about them is out of the ordinary. */
 bool inference_numbers_read(struct http_request *req, const struct model_about *about,
                             const json_t *inputs, const struct json_lift *lift, double us_per_row,
                             double budget_us, struct predict_input *input,

@@ -172,7 +172,8 @@ find_category(struct http_request *req, struct upload *upload)
   return false;
 }
 
-/* What is wrong with a file by its size and first bytes; NULL = nothing. The whole of it is judged when it is parsed. */
+/* What is wrong with a file by its size and first bytes; NULL = nothing. The whole of it is judged when it is
+ * parsed. */
 static const char *
 judge_file(struct http_request *req, const struct http_part *part)
 {

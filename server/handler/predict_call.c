@@ -21,10 +21,10 @@
 /* A model pushed out of the cache between passes is loaded again; not for ever. */
 #define PASSES_MAX 6
 #define POOL_WAIT_S 2.0
-/* Rows of so large a model share a pass with the other calls that are there already. Weights that do not stay in the
- * core's own cache cost their way from memory's side again for every pass: 2.3 MB, five networks of 784-128-128-2, take
- * 22 us for one row and 6.3 us for each of eight, and to put a call off until the others are read costs about 2 us. Weights
- * within it gain less than that, trees and convolutions nothing. */
+/* Rows of so large a model share a pass with the other calls that are there already. Weights that do not stay
+ * in the core's own cache cost their way from memory's side again for every pass: 2.3 MB, five networks of
+ * 784-128-128-2, take 22 us for one row and 6.3 us for each of eight, and to put a call off until the others
+ * are read costs about 2 us. Weights within it gain less than that, trees and convolutions nothing. */
 #define GATHER_BYTES ((size_t) 1 << 20)
 
 enum where

@@ -61,7 +61,8 @@ bool predict_query_check(struct http_request *req);
 /* Microseconds that parsing takes per byte of JSON or CSV, about. */
 #define PREDICT_US_PER_TEXT_BYTE 0.03
 
-/* Reads the body of /predict into `input`, zeroed but for threshold and interval (NaN), for a model that takes us_per_row. budget_us INFINITY = whatever it takes. */
+/* Reads the body of /predict into `input`, zeroed but for threshold and interval (NaN), for a model that takes
+ * us_per_row. budget_us INFINITY = whatever it takes. */
 enum predict_read predict_input_read(struct http_request *req, const struct model_about *about,
                                      double us_per_row, double budget_us,
                                      struct predict_input *input);

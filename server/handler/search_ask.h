@@ -12,9 +12,9 @@
 /* Fills in a search made for this question, which is freed after it; *view is zeroed. False when it replied. */
 typedef bool (*search_ask_open)(struct http_request *req, struct search_json *view);
 
-/* Makes the search of a spec and tells it what came of the trials. Whatever the method that chose them, the questions are
- * those to the Bayesian one. A trial whose point is none of the space (an older program's) is left out. False when it
- * replied. */
+/* Makes the search of a spec and tells it what came of the trials. Whatever the method that chose them, the
+ * questions are those to the Bayesian one. A trial whose point is none of the space (an older program's) is
+ * left out. False when it replied. */
 bool search_ask_replay(struct http_request *req, struct search_spec *wanted,
                        const struct db_insight_trial *trials, size_t count, struct search **search);
 

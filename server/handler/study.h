@@ -12,8 +12,8 @@ struct study_call
   double deadline_s; /* when waiting for its turn is given up */
 };
 
-/* Runs fn on the study when its turn has come (study_cache_run). True when it ran to DB_ROWS; otherwise *outcome is what
- * the handler returns: it replied, or is to be called again. */
+/* Runs fn on the study when its turn has come (study_cache_run). True when it ran to DB_ROWS; otherwise
+ * *outcome is what the handler returns: it replied, or is to be called again. */
 bool study_call_run(struct http_request *req, struct study_call *call,
                     enum db_status (*fn)(struct study_turn *turn, void *context), void *context,
                     enum http_outcome *outcome);

@@ -2,12 +2,13 @@
  *
  *   rung_rank fashion|classes|numbers [CONFIGURATIONS] [EPOCHS] [SEED]
  *
- * fits random configurations of the default space in full, and prints for each rung Spearman's rank
- * correlation with the full score of three scores: of the weights at the rung, in the middle of the schedule (cut),
- * of those of the best epoch until then (pause, what a pause scores), and of a schedule that is complete at
- * the rung (short), which can't go on from there. `kept` is the share of runs in which the best configuration of all is in
- * the rung's best third, over random subsets of 9. fashion: 3,000 images train, 1,000 validate; classes:
- * a mixture in 16 columns; numbers: Friedman's first function. Set OMP_NUM_THREADS=OPENBLAS_NUM_THREADS=1.
+ * fits random configurations of the default space in full, and prints for each rung Spearman's rank correlation
+ * with the full score of three scores: of the weights at the rung, in the middle of the schedule (cut), of
+ * those of the best epoch until then (pause, what a pause scores), and of a schedule that is complete at the
+ * rung (short), which can't go on from there. `kept` is the share of runs in which the best configuration of
+ * all is in the rung's best third, over random subsets of 9. fashion: 3,000 images train, 1,000 validate;
+ * classes: a mixture in 16 columns; numbers: Friedman's first function. Set
+ * OMP_NUM_THREADS=OPENBLAS_NUM_THREADS=1.
  */
 #include <config.h>
 

@@ -365,8 +365,8 @@ clean_up(void **state)
   return 0;
 }
 
-/* An upgrade puts another file in the program's place while it runs: what is at work goes on as the version it is, also what it
- * starts later and a worker that is started again. */
+/* An upgrade puts another file in the program's place while it runs: what is at work goes on as the version it
+ * is, also what it starts later and a worker that is started again. */
 static void
 test_program_replaced(void **state)
 {

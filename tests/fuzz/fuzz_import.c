@@ -1,4 +1,5 @@
-/* An exported model that says anything, its digest put right: importing checks all of it, and what it takes predicts. */
+/* An exported model that says anything, its digest put right: importing checks all of it, and what it takes
+ * predicts. */
 #include <config.h>
 
 #include <sodium.h>

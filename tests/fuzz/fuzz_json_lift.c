@@ -1,5 +1,5 @@
-/* Lists lifted out of JSON against the tree of the whole: what is left parses exactly when the whole does, and every mark
- * stands for the numbers that are there, bit for bit. */
+/* Lists lifted out of JSON against the tree of the whole: what is left parses exactly when the whole does, and
+ * every mark stands for the numbers that are there, bit for bit. */
 #include <config.h>
 
 #include <math.h>

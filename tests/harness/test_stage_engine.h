@@ -1,4 +1,5 @@
-/* A stage (test_stage.h) for a real attune-engine: its data directory, and a tenant's table to train on. Header only. */
+/* A stage (test_stage.h) for a real attune-engine: its data directory, and a tenant's table to train on. Header
+ * only. */
 #ifndef ATTUNE_TESTS_TEST_STAGE_ENGINE_H
 #define ATTUNE_TESTS_TEST_STAGE_ENGINE_H
 

@@ -38,8 +38,8 @@ put_chunk(struct file *file, const char *name, const unsigned char *content, siz
   file->length += 12 + length;
 }
 
-/* A file of lines (height, 1 + width · channels) that begin with their filters; `before` is a chunk in front of the pixels,
- * none when NULL. */
+/* A file of lines (height, 1 + width · channels) that begin with their filters; `before` is a chunk in front of
+ * the pixels, none when NULL. */
 static void
 make_file(size_t height, size_t width, size_t channels, const unsigned char *lines,
           const char *before, struct file *file)
