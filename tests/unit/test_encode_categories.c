@@ -125,6 +125,8 @@ test_huge_targets(void **state)
       float *x = apply(&rig, rig.encoder, 0, training ? 1000 : 1200, training);
       for (size_t i = 0; i < (training ? 1000U : 1200U); i++)
         assert_true(fabsf(x[i * width + at]) <= most);
+      /* What a category's rows have is still told: row 0's much, row 1's as much below zero, row 2's nothing. */
+      assert_true(x[at] > x[2 * width + at] && x[2 * width + at] > x[width + at]);
       free(x);
     }
     tear_down(&rig);
