@@ -25,7 +25,9 @@
  * against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
 /* A fit that took less than this part of what it would have taken whole was cut short. */
-#define CUT_SHORT 0.5
+#define CUT_SHORT 0.75
+/* A trial whose loss is above this multiple of the best one's is not worth a core to the end of the job. */
+#define CLOSE_LOSS 1.1
 
 bool
 tune_long_planned(const struct job_spec *spec, enum dataset_kind kind)
@@ -68,22 +70,74 @@ tune_long_short_s(double search_s)
   return fmin(fmax(SHORT_PART * search_s, SHORT_LEAST_S), SHORT_MOST_PART * search_s);
 }
 
+/* ---- what the job leaves open ------------------------------------------------------------------------ */
+
+/* The family's parameter of the job's space; NULL where it has none, as layers that come with a base model. */
+static const struct space_param *
+param_of(const struct tune_study *study, const char *family, const char *name)
+{
+  const struct space *space = study->spec->space;
+  size_t prefix = strlen(family);
+
+  for (size_t p = 0; p < space->count; p++)
+  {
+    const struct space_param *param = &space->params[p];
+    if (strncmp(param->name, family, prefix) == 0 && param->name[prefix] == '.'
+        && strcmp(param->name + prefix + 1, name) == 0)
+      return param;
+  }
+  return NULL;
+}
+
+/* Whether the job leaves a fit's epochs to the family, which shows in their being fixed at its tuned default. */
+static bool
+leaves_epochs(const struct tune_study *study, const char *family)
+{
+  const struct space_param *param = param_of(study, family, "epochs");
+
+  return param != NULL && param->kind != SPACE_INT
+         && param->values[0].number == family_number(family, &study->shape, NULL, "epochs");
+}
+
+/* The most epochs that the job allows: what it asks for, or as many as are of use. */
+static double
+most_epochs(const struct tune_study *study, const char *family, double usual)
+{
+  const struct space_param *param = param_of(study, family, "epochs");
+
+  if (leaves_epochs(study, family))
+    return fmax(EPOCHS_MOST, usual);
+  return param != NULL && param->kind == SPACE_INT ? param->high : usual;
+}
+
 /* ---- the choice -------------------------------------------------------------------------------------- */
 
 /* CPU seconds that the trial's fits would have taken if nothing had shortened them. */
 static double
 whole_seconds(const struct tune_study *study, const struct noted *noted)
 {
-  return (double) (study->folds * study->train_rows * noted->epochs) * noted->us_per_row * 1e-6
-         * TRAIN_PER_PREDICT;
+  return (double) (study->folds * study->train_rows * noted->epochs) * noted->us_per_row
+         / noted->passes * 1e-6 * TRAIN_PER_PREDICT;
 }
 
-/* Whether a trial may be trained at length: it was cut far short. What was not has little to gain. */
+/* Whether a whole fit of the trial has less than half of the epochs that are of use, because the rows are many. */
+static bool
+is_brief(const struct tune_study *study, const struct noted *noted)
+{
+  const char *family = study->spec->families[noted->family - 1];
+
+  return strcmp(family, "cnn") == 0 && study->shape.base.stages == 0 && leaves_epochs(study, family)
+         && 2.0 * (double) noted->epochs <= EPOCHS_MOST;
+}
+
+/* Whether a trial may be trained at length: it was cut short, or is brief when it is whole. Others have little to
+ * gain. */
 static bool
 is_candidate(const struct tune_study *study, const struct noted *noted)
 {
   return noted->family > 0 && noted->done && noted->repeats == 0 && noted->within
-         && noted->epochs > 0 && noted->seconds < CUT_SHORT * whole_seconds(study, noted);
+         && noted->epochs > 0
+         && (noted->seconds < CUT_SHORT * whole_seconds(study, noted) || is_brief(study, noted));
 }
 
 /* Scores of fits that were cut short can be compared within a family only; of families the dearer one has the
@@ -125,6 +179,29 @@ candidate_at(const struct tune_study *study, size_t rank)
   return 0;
 }
 
+/* An objective is the score, with its sign turned where more is better, which is never above 1. */
+static bool
+is_close(const struct noted *noted, const struct noted *best, enum metric metric)
+{
+  double least = metric_higher_is_better(metric) ? -1.0 : 0.0;
+
+  return noted->family == best->family
+         && noted->objective - least <= CLOSE_LOSS * (best->objective - least);
+}
+
+/* How many of the candidates take turns: the best, and those of its family that are about as good. Where there is but
+ * one, it is trained again from other random numbers, which makes a better mix than a worse trial does. */
+static size_t
+count_in_turn(const struct tune_study *study, size_t candidates, enum metric metric)
+{
+  const struct noted *best = &study->noted[candidate_at(study, 0)];
+  size_t count = 1;
+
+  while (count < candidates && is_close(&study->noted[candidate_at(study, count)], best, metric))
+    count++;
+  return count;
+}
+
 bool
 tune_long_wants(const struct tune_study *study, size_t family)
 {
@@ -142,23 +219,6 @@ tune_long_wants(const struct tune_study *study, size_t family)
 
 /* ---- its length -------------------------------------------------------------------------------------- */
 
-/* The family's parameter of the job's space; NULL where it has none, as layers that come with a base model. */
-static const struct space_param *
-param_of(const struct tune_study *study, const char *family, const char *name)
-{
-  const struct space *space = study->spec->space;
-  size_t prefix = strlen(family);
-
-  for (size_t p = 0; p < space->count; p++)
-  {
-    const struct space_param *param = &space->params[p];
-    if (strncmp(param->name, family, prefix) == 0 && param->name[prefix] == '.'
-        && strcmp(param->name + prefix + 1, name) == 0)
-      return param;
-  }
-  return NULL;
-}
-
 /* Whether a search of the parameter may come to this number. */
 static bool
 may_be(const struct space_param *param, double number)
@@ -170,22 +230,6 @@ may_be(const struct space_param *param, double number)
   for (size_t i = 0; param->kind == SPACE_ORDINAL && i < param->value_count; i++)
     listed = listed || param->values[i].number == number;
   return listed;
-}
-
-/* The most epochs that the job allows: what it asks for, or as many as are of use where it leaves them to the
- * family, which shows in their being fixed at its tuned default. */
-static double
-most_epochs(const struct tune_study *study, const char *family, double usual)
-{
-  const struct space_param *param = param_of(study, family, "epochs");
-
-  if (param == NULL)
-    return usual;
-  if (param->kind == SPACE_INT)
-    return param->high;
-  return param->values[0].number == family_number(family, &study->shape, NULL, "epochs")
-           ? fmax(EPOCHS_MOST, usual)
-           : usual;
 }
 
 static double
@@ -231,14 +275,12 @@ static void
 stretch(const struct tune_study *study, const struct noted *noted, const char *family,
         double seconds, json_t *params)
 {
-  double us = noted->us_per_row, rows = (double) study->train_rows;
+  double us = noted->us_per_row / noted->passes, rows = (double) study->train_rows;
   double usual = family_number(family, &study->shape, params, "epochs");
   double most = most_epochs(study, family, usual);
 
   if (strcmp(family, "cnn") != 0 || !(us > 0) || most < usual)
     return;
-  if (family_choice(family, &study->shape, params, "flip") == FAMILY_YES)
-    us /= 2;
   double epochs = widen(study, params, seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT));
   epochs = fmin(floor(epochs), most);
   if (epochs > usual)
@@ -263,7 +305,8 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     suggestion->stop_reason = "budget_seconds";
     return ERR_OK;
   }
-  size_t trial = candidate_at(study, again % candidates);
+  size_t turns = count_in_turn(study, candidates, situation->metric);
+  size_t trial = candidate_at(study, again % turns);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
   double fits =

@@ -1,10 +1,11 @@
 /* The end of a search over networks on images: the best trials again, trained as long as the job has time.
  *
  * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good
- * after twenty; with more than half of the time left it turns to the best of those that were cut short and
- * gives each of them a worker and all that is left. Where the fits of no family are cut short it goes on
- * searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may be
- * larger, so that the time is well used. Pure functions of the log and the clock.
+ * after twenty; with more than half of the time left it turns to the best of those that have more to learn,
+ * being cut short or, where the rows are many, brief even when whole, and gives each of them a worker and all that is
+ * left; where none comes near the best, the best to each worker, with another seed. Where no trial has more to learn
+ * it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may
+ * be larger, so that the time is well used. Pure functions of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_LONG_H
 #define ATTUNE_TUNE_TUNE_LONG_H
@@ -27,7 +28,7 @@ bool tune_long_begun(const struct tune_study *study);
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 
-/* Whether a short trial of the family is of use: fits of it are cut short, or none of any family is. */
+/* Whether a short trial of the family is of use: one of it has more to learn, or none of any family has. */
 bool tune_long_wants(const struct tune_study *study, size_t family);
 
 /* The next long trial in *suggestion: TUNE_ADD, or TUNE_WAIT while the trials it could choose from are still at

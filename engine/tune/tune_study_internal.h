@@ -28,6 +28,7 @@ struct noted
     repeats; /* number of the earlier trial at the same point (tune_long.h, tune_repeat.h); 0 = none */
   size_t rung, epochs;   /* epochs: of a whole fit */
   double objective;      /* at the rung, or at its end */
+  double passes;         /* over a row in a prediction: two where its mirror image counts, too */
   double us_per_row;     /* of a prediction, once it is done */
   double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
 };

@@ -11,9 +11,8 @@
 #define SEARCH_S 100.0
 #define MOST 12
 
-static const char schema_text[] =
-  "{\"kind\":\"images\",\"rows\":20000,\"height\":28,\"width\":28,\"channels\":1,"
-  "\"classes\":[\"a\",\"b\",\"c\"],\"warnings\":[]}";
+static const char schema_text[] = "{\"kind\":\"images\",\"height\":28,\"width\":28,\"channels\":1,"
+                                  "\"classes\":[\"a\",\"b\",\"c\"],\"warnings\":[]}";
 
 struct fixture
 {
@@ -26,18 +25,19 @@ struct fixture
 };
 
 static void
-set_up(struct fixture *fixture, const char *request)
+set_up_with(struct fixture *fixture, const char *request, size_t rows)
 {
   struct err_info info = {0};
   json_t *schema = json_loads(schema_text, 0, NULL), *json = json_loads(request, 0, NULL);
   struct model_data_shape shape = {.kind = DATASET_IMAGES,
                                    .task = TASK_MULTICLASS,
-                                   .rows = 20000,
+                                   .rows = rows,
                                    .columns = 784,
                                    .height = 28,
                                    .width = 28,
                                    .channels = 1,
                                    .classes = 3};
+  json_object_set_new(schema, "rows", json_integer((json_int_t) rows));
   memset(fixture, 0, sizeof *fixture);
   fixture->arena = arena_new(0);
   fixture->next = 1;
@@ -50,6 +50,12 @@ set_up(struct fixture *fixture, const char *request)
     fail_msg("%s", info.text);
   json_decref(schema);
   json_decref(json);
+}
+
+static void
+set_up(struct fixture *fixture, const char *request)
+{
+  set_up_with(fixture, request, 20000);
 }
 
 static void
@@ -114,40 +120,68 @@ end(struct fixture *fixture, uint64_t trial, double objective)
   end_after(fixture, trial, objective, 5);
 }
 
-/* Three trials within the first part of the search, the second of them the best. */
+/* Three trials within the first part of the search, with these accuracies. */
 static void
-search_shortly(struct fixture *fixture)
+search_with(struct fixture *fixture, const double accuracies[3])
 {
-  static const double objectives[] = {0.3, 0.1, 0.2};
   for (size_t i = 0; i < 3; i++)
   {
     struct tune_suggestion suggestion = suggest(fixture, 95 - 8 * (double) i, 0);
     uint64_t trial = start(fixture, &suggestion);
     json_decref(suggestion.params);
-    end(fixture, trial, objectives[i]);
+    end(fixture, trial, -accuracies[i]);
   }
 }
 
+/* The second is the best, the third about as good. */
+static void
+search_shortly(struct fixture *fixture)
+{
+  search_with(fixture, (const double[]){0.7, 0.9, 0.895});
+}
+
+/* Suggests so many trials again; they are at the points of those expected. */
+static void
+expect_again(struct fixture *fixture, double left_s, const uint64_t *expected, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+  {
+    struct tune_suggestion suggestion = suggest(fixture, left_s, i);
+    start(fixture, &suggestion);
+    assert_true(suggestion.again);
+    assert_memory_equal(suggestion.point, fixture->points[expected[i]],
+                        fixture->spec->space->count * sizeof(double));
+    json_decref(suggestion.params);
+  }
+}
+
+/* Those that are about as good as the best take turns. */
 static void
 test_best_again(void **state)
 {
   (void) state;
-  static const uint64_t expected[] = {2, 3, 1, 2};
+  static const uint64_t expected[] = {2, 3, 2, 3};
   struct fixture fixture;
   set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
   search_shortly(&fixture);
-  for (size_t i = 0; i < 4; i++)
-  {
-    struct tune_suggestion suggestion = suggest(&fixture, 61, i);
-    start(&fixture, &suggestion);
-    assert_memory_equal(suggestion.point, fixture.points[expected[i]],
-                        fixture.spec->space->count * sizeof(double));
-    json_decref(suggestion.params);
-  }
+  expect_again(&fixture, 61, expected, 4);
   /* too late for one more */
   struct tune_suggestion last = suggest(&fixture, 25, 1);
   assert_int_equal(last.decision, TUNE_STOP);
   assert_string_equal(last.stop_reason, "budget_seconds");
+  tear_down(&fixture);
+}
+
+/* Where no other trial comes near, the best is trained again and again. */
+static void
+test_best_alone(void **state)
+{
+  (void) state;
+  static const uint64_t expected[] = {3, 3};
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  search_with(&fixture, (const double[]){0.7, 0.85, 0.9});
+  expect_again(&fixture, 61, expected, 2);
   tear_down(&fixture);
 }
 
@@ -222,23 +256,44 @@ test_fills_the_time(void **state)
   tear_down(&fixture);
 }
 
-/* Fits that ran to their end have nothing to gain from more time: the search goes on with new points. */
-static void
-test_whole_fits_are_left(void **state)
+/* Whether the search's only trial, which took so long, is trained again when the time has come. */
+static bool
+is_trained_again(const char *request, size_t rows, double seconds)
 {
-  (void) state;
   struct fixture fixture;
-  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  set_up_with(&fixture, request, rows);
   struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
   uint64_t trial = start(&fixture, &suggestion);
   json_decref(suggestion.params);
-  end_after(&fixture, trial, 0.2, 30);
+  end_after(&fixture, trial, 0.2, seconds);
   suggestion = suggest(&fixture, 50, 0);
   assert_int_equal(suggestion.decision, TUNE_ADD);
-  assert_memory_not_equal(suggestion.point, fixture.points[1],
-                          fixture.spec->space->count * sizeof(double));
+  bool again = space_points_equal(fixture.spec->space, suggestion.point, fixture.points[1]);
+  assert_int_equal(again, suggestion.again);
   json_decref(suggestion.params);
   tear_down(&fixture);
+  return again;
+}
+
+/* Fits that ran to their end have nothing to gain from more time, so that the search goes on with new points; but where
+ * the rows are many, the end is early. A prediction that sees a mirror image, too, takes twice as long; an epoch
+ * doesn't. */
+static void
+test_whole_fits_are_left(void **state)
+{
+  static const char any[] = "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}";
+  static const char mirrored[] = "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110},"
+                                 " \"search\": {\"space\": {\"cnn\": {\"flip\": \"yes\"}}}}";
+  static const char short_ones[] = "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110},"
+                                   " \"search\": {\"space\": {\"cnn\": {\"epochs\": 7}}}}";
+  (void) state;
+  assert_false(is_trained_again(any, 20000, 30));
+  assert_true(is_trained_again(any, 20000, 15));
+  assert_true(is_trained_again(any, 60000, 30));
+  assert_false(is_trained_again(mirrored, 20000, 15));
+  assert_true(is_trained_again(mirrored, 20000, 8));
+  assert_false(is_trained_again(short_ones, 60000, 5));
+  assert_true(is_trained_again(short_ones, 60000, 2));
 }
 
 /* A convolutional network after half an epoch is worse than a perceptron after ten, and has more to gain; until
@@ -394,6 +449,7 @@ int
 main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_best_again),
+                                     cmocka_unit_test(test_best_alone),
                                      cmocka_unit_test(test_not_yet),
                                      cmocka_unit_test(test_waits),
                                      cmocka_unit_test(test_fills_the_time),
