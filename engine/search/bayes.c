@@ -18,7 +18,6 @@
 #define LEAST_START 4
 #define MOST_START 10
 #define WARM_LOOKS 2
-#define START_REACH 0.8 /* of the way to the edges */
 /* With more trials the process takes seconds for a suggestion: densities, whose time grows with the trials only, choose
  * from there on. */
 #define PROCESS_MOST 2000
@@ -208,8 +207,8 @@ looks_around(const struct search *search, const struct bayes *bayes)
   return number < 2 * WARM_LOOKS && number % 2 == 1;
 }
 
-/* Moves a point of the start inwards: people choose ranges that hold the optimum (belief.h). Fronts of several
- * objectives do reach the edges. */
+/* Moves a point of the start to where good values are believed to lie (belief.h). Fronts of several objectives do reach
+ * the edges. */
 static enum err
 draw_inwards(const struct search *search, const struct search_seen *seen, double *point)
 {
@@ -224,7 +223,7 @@ draw_inwards(const struct search *search, const struct search_seen *seen, double
     if (isnan(point[k]) || param->kind == SPACE_FIXED || features_is_nominal(param))
       continue;
     double unit = space_to_unit(param, point[k]);
-    moved[k] = space_from_unit(param, 0.5 + START_REACH * (unit - 0.5));
+    moved[k] = space_from_unit(param, belief_start_unit(param, unit));
   }
   for (size_t k = 0; search->belief_count && k < space->count; k++)
   {

@@ -86,6 +86,68 @@ the_middle_and_the_users_values_are_liked_and_it_fades(void **state)
   features_clear(&features);
 }
 
+static double no_weights[2] = {0.5, 0.5};
+static struct space_param tuned_params[] = {
+  {.name = "shift", .kind = SPACE_FLOAT, .low = 0, .high = 0.5, .has_default = true, .fallback = 0},
+  {.name = "layers",
+   .kind = SPACE_INT,
+   .low = 1,
+   .high = 5,
+   .step = 1,
+   .has_default = true,
+   .fallback = 2},
+  {.name = "size",
+   .kind = SPACE_ORDINAL,
+   .value_count = 2,
+   .has_prior = true,
+   .prior_weights = no_weights,
+   .has_default = true,
+   .fallback = 1}};
+static const struct space tuned_space = {.params = tuned_params, .count = COUNT(tuned_params)};
+
+/* Around a default, which may be an edge; what the user believes comes before it. */
+static void
+defaults_are_liked(void **state)
+{
+  (void) state;
+  struct features features;
+  assert_int_equal(features_init(&features, &tuned_space), ERR_OK);
+  double layers = space_to_unit(&tuned_params[1], 2);
+  double last = term_at(&features, 0, 0, layers, 0);
+  assert_near(last, 0, 1e-12);
+  for (double at = 0.1; at < 1; at += 0.1)
+  {
+    double here = term_at(&features, 0, at, layers, 0), slope[] = {0, 0, 0};
+    assert_true(here < last);
+    assert_near(here, -0.5 * BELIEF_TRIALS * at * at / 0.09, 1e-9);
+    last = here;
+    belief_term(&features, 0, (const double[]){at, layers, 0}, slope);
+    assert_near(slope[0], -BELIEF_TRIALS * at / 0.09, 1e-9);
+  }
+  assert_true(term_at(&features, 0, 0, 1, 0) < term_at(&features, 0, 0, layers, 0));
+  assert_near(term_at(&features, 0, 0, layers, 1), term_at(&features, 0, 0, layers, 0), 1e-12);
+  features_clear(&features);
+}
+
+/* Half of a search's start has nothing of what is off by default; without a default none is at an edge. */
+static void
+starts_go_by_what_is_believed(void **state)
+{
+  (void) state;
+  assert_near(belief_start_unit(&tuned_params[0], 0.3), 0, 1e-12);
+  assert_true(belief_start_unit(&tuned_params[0], 0.7) > 0.1);
+  assert_near(belief_start_unit(&tuned_params[1], 0.5), space_to_unit(&tuned_params[1], 2), 1e-12);
+  assert_near(belief_start_unit(&tuned_params[2], 0), 0.1, 1e-12);
+  assert_near(belief_start_unit(&params[0], 1), 0.9, 1e-12);
+  assert_near(belief_start_unit(&params[1], 0.5), 0.25, 1e-12);
+  for (double unit = 0; unit <= 1; unit += 0.125)
+    for (size_t k = 0; k < 2; k++)
+    {
+      double start = belief_start_unit(&tuned_params[k], unit);
+      assert_true(start >= 0 && start <= 1);
+    }
+}
+
 /* Trials of a flat objective whose rate lies within a standard deviation of what the user believes. */
 static size_t
 near_belief(const struct space *searched, uint64_t seed)
@@ -337,6 +399,8 @@ main(void)
     cmocka_unit_test(a_linked_belief_draws_the_search),
     cmocka_unit_test(odd_beliefs_are_refused),
     cmocka_unit_test(slopes_match_differences),
+    cmocka_unit_test(defaults_are_liked),
+    cmocka_unit_test(starts_go_by_what_is_believed),
     cmocka_unit_test(the_middle_and_the_users_values_are_liked_and_it_fades),
     cmocka_unit_test(a_belief_draws_the_search),
     cmocka_unit_test(paused_trials_count_as_known),
