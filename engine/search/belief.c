@@ -6,9 +6,9 @@
 
 #define EDGE 0.1         /* what a value at the very edge keeps of one in the middle, about */
 #define LEAST_SHARE 1e-6 /* of an even chance: no value is ruled out by a belief */
-/* Around a default, in unit coordinates: with it the best of 25 trials of a convolutional network on 1,500 images has a
- * log loss 9% lower (four seeds), for the middle of every range is much augmentation; on tables it is the same. */
-#define DEFAULT_SD 0.3
+/* Around a default, in unit coordinates. It makes the best of 25 trials of a convolutional network on 1,500 images better
+ * (log loss 9% lower, four seeds), for the middle of every range is much augmentation; on tables it makes no difference. */
+#define DEFAULT_WIDTH 0.3
 #define START_REACH 0.8 /* of the way to the edges */
 #define START_TAIL 0.01
 #define LOGISTIC 1.702 /* a logistic distribution of this width is within 0.01 of the normal one */
@@ -35,35 +35,28 @@ unit_prior(const struct space_param *param, double *mean, double *sd)
   *sd = param->prior_sd / (high - low);
 }
 
-/* What is believed of a number, in unit coordinates; false where that is only that it lies inside the range. */
 static bool
-number_belief(const struct space_param *param, double *mean, double *sd)
+has_numeric_prior(const struct space_param *param)
 {
-  if (param->has_prior && !param->prior_weights)
-  {
-    unit_prior(param, mean, sd);
-    return true;
-  }
-  if (param->has_prior || !param->has_default)
-    return false;
-  *mean = space_to_unit(param, param->fallback);
-  *sd = DEFAULT_SD;
-  return true;
+  return param->has_prior && !param->prior_weights;
 }
 
 double
 belief_start_unit(const struct space_param *param, double unit)
 {
-  double mean, sd, part = fmin(fmax(unit, START_TAIL), 1 - START_TAIL);
-  if (!number_belief(param, &mean, &sd))
+  double mean, width = DEFAULT_WIDTH, part = fmin(fmax(unit, START_TAIL), 1 - START_TAIL);
+  if (has_numeric_prior(param))
+    unit_prior(param, &mean, &width);
+  else if (!param->has_prior && param->has_default)
+    mean = space_to_unit(param, param->fallback);
+  else
     return 0.5 + START_REACH * (unit - 0.5);
-  return fmin(fmax(mean + sd * log(part / (1 - part)) / LOGISTIC, 0), 1);
+  return fmin(fmax(mean + width * log(part / (1 - part)) / LOGISTIC, 0), 1);
 }
 
 static double
 column_term(const struct space_param *param, double unit, double *slope)
 {
-  double mean, sd;
   *slope = 0;
   if (param->has_prior && param->prior_weights)
   {
@@ -73,11 +66,19 @@ column_term(const struct space_param *param, double unit, double *slope)
   }
   if (features_is_nominal(param))
     return 0;
-  if (number_belief(param, &mean, &sd))
+  if (has_numeric_prior(param))
   {
+    double mean, sd;
+    unit_prior(param, &mean, &sd);
     double z = (unit - mean) / sd;
     *slope = -z / sd;
     return -0.5 * z * z;
+  }
+  if (param->has_default)
+  {
+    double z = (unit - space_to_unit(param, param->fallback)) / DEFAULT_WIDTH;
+    *slope = -2 * z / (DEFAULT_WIDTH * (1 + z * z));
+    return -log(1 + z * z);
   }
   double inside = 4 * unit * (1 - unit) + EDGE;
   *slope = 4 * (1 - 2 * unit) / inside;

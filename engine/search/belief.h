@@ -1,7 +1,7 @@
 /* What is believed of a good point before trials say otherwise: a term added to the log acquisition.
  *
  * A parameter with a belief of the user (space.h, prior) brings its log density, and a numeric one with a default that of
- * a normal distribution around it, for somebody chose it; any other numeric one brings
+ * a Cauchy distribution around it, for somebody chose it; any other numeric one brings
  * log ((4u(1 − u) + e)/(1 + e)) of its unit coordinate u: people choose ranges that hold the
  * optimum, not ranges that end at it, and a process that knows little is most curious about the corners,
  * of which there are 2^d. The whole weighs BELIEF_TRIALS/(n + 1) after n trials, so that it fades as in

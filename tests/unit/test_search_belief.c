@@ -119,10 +119,10 @@ defaults_are_liked(void **state)
   {
     double here = term_at(&features, 0, at, layers, 0), slope[] = {0, 0, 0};
     assert_true(here < last);
-    assert_near(here, -0.5 * BELIEF_TRIALS * at * at / 0.09, 1e-9);
+    assert_near(here, -BELIEF_TRIALS * log(1 + at * at / 0.09), 1e-9);
     last = here;
     belief_term(&features, 0, (const double[]){at, layers, 0}, slope);
-    assert_near(slope[0], -BELIEF_TRIALS * at / 0.09, 1e-9);
+    assert_near(slope[0], -BELIEF_TRIALS * 2 * at / (0.09 + at * at), 1e-9);
   }
   assert_true(term_at(&features, 0, 0, 1, 0) < term_at(&features, 0, 0, layers, 0));
   assert_near(term_at(&features, 0, 0, layers, 1), term_at(&features, 0, 0, layers, 0), 1e-12);
