@@ -21,6 +21,8 @@
 /* Sweeps over the rows after which a wider network is worth more than further sweeps, and the most that are of use. */
 #define WIDEN_EPOCHS 14.0
 #define EPOCHS_MOST 60.0
+/* A network with time for fewer comes to nothing. */
+#define SWEEPS_LEAST 5.0
 /* What an epoch takes for each row, as a multiple of what a prediction of it does: forward and back in batches
  * against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
@@ -110,14 +112,90 @@ most_epochs(const struct tune_study *study, const char *family, double usual)
   return param != NULL && param->kind == SPACE_INT ? param->high : usual;
 }
 
+/* ---- its network ------------------------------------------------------------------------------------ */
+
+static double
+flops_of(const struct tune_study *study, const json_t *params)
+{
+  struct model_pixels pixels = {.channels = study->shape.channels};
+  struct convnet_config config;
+
+  model_cnn_seen_size(&study->shape, params, &pixels.height, &pixels.width);
+  model_cnn_config(&study->shape, params, &pixels, study->shape.classes ? study->shape.classes : 1,
+                   &config);
+  return convnet_flops(&config);
+}
+
+void
+study_note_network(const struct tune_study *study, const char *family, const json_t *params,
+                   struct noted *noted)
+{
+  bool network = strcmp(family, "cnn") == 0;
+  bool mirrored = network && family_choice(family, &study->shape, params, "flip") == FAMILY_YES;
+
+  noted->passes = mirrored ? 2 : 1;
+  noted->flops = network ? flops_of(study, params) : 0;
+}
+
+/* Seconds that one sweep over a fit's rows takes, where a pass over a row takes so many microseconds. */
+static double
+sweep_seconds(const struct tune_study *study, double us)
+{
+  return (double) study->train_rows * us * 1e-6 * TRAIN_PER_PREDICT;
+}
+
+/* Seconds for each fit of a trial that is given all workers for so long. */
+static double
+fit_seconds(const struct tune_study *study, const struct tune_situation *situation, double seconds)
+{
+  size_t workers = situation->workers ? situation->workers : 1;
+  return seconds / ceil((double) study->folds / (double) workers);
+}
+
+/* Microseconds of a pass, by the trial that was the quickest for its size; 0 = none tells. */
+static double
+us_per_flop(const struct tune_study *study)
+{
+  double least = INFINITY;
+
+  for (size_t t = 1; t < study->noted_count; t++)
+  {
+    const struct noted *noted = &study->noted[t];
+    if (noted->flops > 0 && noted->us_per_row > 0)
+      least = fmin(least, noted->us_per_row / noted->passes / noted->flops);
+  }
+  return isinf(least) ? 0 : least;
+}
+
+bool
+tune_long_reaches(const struct tune_study *study, const struct tune_situation *situation)
+{
+  const char *family;
+  json_t *params;
+  struct err_info info;
+  double each = us_per_flop(study);
+
+  if (!(each > 0)
+      || tune_point_params(study->spec, study->point, &family, &params, &info) != ERR_OK)
+    return true;
+  double sweeps = 0, sweep_s = 0;
+  if (strcmp(family, "cnn") == 0)
+  {
+    sweeps = fmin(SWEEPS_LEAST, family_number(family, &study->shape, params, "epochs"));
+    sweep_s = sweep_seconds(study, each * flops_of(study, params));
+  }
+  json_decref(params);
+  return sweeps * sweep_s <= fit_seconds(study, situation, LONG_PART * situation->search_s);
+}
+
 /* ---- the choice -------------------------------------------------------------------------------------- */
 
 /* CPU seconds that the trial's fits would have taken if nothing had shortened them. */
 static double
 whole_seconds(const struct tune_study *study, const struct noted *noted)
 {
-  return (double) (study->folds * study->train_rows * noted->epochs) * noted->us_per_row
-         / noted->passes * 1e-6 * TRAIN_PER_PREDICT;
+  return (double) (study->folds * noted->epochs)
+         * sweep_seconds(study, noted->us_per_row / noted->passes);
 }
 
 /* Whether a whole fit of the trial has less than half of the epochs that are of use, because the rows are many. */
@@ -232,18 +310,6 @@ may_be(const struct space_param *param, double number)
   return listed;
 }
 
-static double
-flops_of(const struct tune_study *study, const json_t *params)
-{
-  struct model_pixels pixels = {.channels = study->shape.channels};
-  struct convnet_config config;
-
-  model_cnn_seen_size(&study->shape, params, &pixels.height, &pixels.width);
-  model_cnn_config(&study->shape, params, &pixels, study->shape.classes ? study->shape.classes : 1,
-                   &config);
-  return convnet_flops(&config);
-}
-
 /* The widest network that the job's search could come to and that still makes WIDEN_EPOCHS sweeps in the time, from
  * the width that was found on: at least that one. Returns the sweeps it makes. */
 static double
@@ -275,13 +341,13 @@ static void
 stretch(const struct tune_study *study, const struct noted *noted, const char *family,
         double seconds, json_t *params)
 {
-  double us = noted->us_per_row / noted->passes, rows = (double) study->train_rows;
+  double us = noted->us_per_row / noted->passes;
   double usual = family_number(family, &study->shape, params, "epochs");
   double most = most_epochs(study, family, usual);
 
   if (strcmp(family, "cnn") != 0 || !(us > 0) || most < usual)
     return;
-  double epochs = widen(study, params, seconds / (rows * us * 1e-6 * TRAIN_PER_PREDICT));
+  double epochs = widen(study, params, seconds / sweep_seconds(study, us));
   epochs = fmin(floor(epochs), most);
   if (epochs > usual)
     json_object_set_new(params, "epochs", json_integer((json_int_t) epochs));
@@ -309,10 +375,8 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
   size_t trial = candidate_at(study, again % turns);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
-  double fits =
-    ceil((double) study->folds / (double) (situation->workers ? situation->workers : 1));
   if (err == ERR_OK)
-    stretch(study, &study->noted[trial], suggestion->family, situation->search_left_s / fits,
-            suggestion->params);
+    stretch(study, &study->noted[trial], suggestion->family,
+            fit_seconds(study, situation, situation->search_left_s), suggestion->params);
   return err;
 }

@@ -31,6 +31,10 @@ double tune_long_short_s(double search_s);
 /* Whether a short trial of the family is of use: one of it has more to learn, or none of any family has. */
 bool tune_long_wants(const struct tune_study *study, size_t family);
 
+/* Whether a long fit of the network at the study's point has the time for a few sweeps over the rows, by what the trials so
+ * far have taken; true of other families, and before any trial tells. */
+bool tune_long_reaches(const struct tune_study *study, const struct tune_situation *situation);
+
 /* The next long trial in *suggestion: TUNE_ADD, or TUNE_WAIT while the trials it could choose from are still at
  * work, or TUNE_STOP when too little time is left for one more. *found is false when there is nothing to choose
  * from and the search should go on as usual. ERR_MEMORY. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/space_json.h"
-#include "model/family.h"
 #include "model/family_cost.h"
 #include "train/train.h"
 #include "tune/tune_prior.h"
@@ -295,15 +294,6 @@ asked_before(const struct tune_study *study, const struct tune_entry *entry)
   return 0;
 }
 
-static double
-passes_of(const struct tune_study *study, const char *family, const json_t *params)
-{
-  return strcmp(family, "cnn") == 0
-             && family_choice(family, &study->shape, params, "flip") == FAMILY_YES
-           ? 2
-           : 1;
-}
-
 static enum err
 note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_info *info)
 {
@@ -328,8 +318,8 @@ note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_in
   study->noted[trial] = (struct noted){.family = family + 1,
                                        .first = study->costs[family].asked == 0,
                                        .repeats = asked_before(study, entry),
-                                       .epochs = train_epochs(name, &study->shape, params),
-                                       .passes = passes_of(study, name, params)};
+                                       .epochs = train_epochs(name, &study->shape, params)};
+  study_note_network(study, name, params, &study->noted[trial]);
   json_decref(params);
   study->costs[family].asked++;
   study->asked++;

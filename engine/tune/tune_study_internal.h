@@ -29,6 +29,7 @@ struct noted
   size_t rung, epochs;   /* epochs: of a whole fit */
   double objective;      /* at the rung, or at its end */
   double passes;         /* over a row in a prediction: two where its mirror image counts, too */
+  double flops;          /* of a convolutional network's pass; 0 of others */
   double us_per_row;     /* of a prediction, once it is done */
   double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
 };
@@ -63,6 +64,10 @@ size_t study_family_index(const struct job_spec *spec, const double *point);
  * caller's. ERR_INTERNAL when the log does not have the trial. */
 enum err study_suggest_again(struct tune_study *study, uint64_t trial,
                              struct tune_suggestion *suggestion, struct err_info *info);
+
+/* Notes what a trial with these parameters computes for a row. */
+void study_note_network(const struct tune_study *study, const char *family, const json_t *params,
+                        struct noted *noted);
 
 /* Back to the state that the log alone gives. */
 enum err study_rebuild(struct tune_study *study, struct err_info *info);

@@ -81,12 +81,13 @@ is_over(const struct tune_study *study, const struct tune_situation *situation,
 }
 
 /* Once every family and variant has had its turn, a search that ends with long fits keeps to those families
- * whose fits are cut short. */
+ * whose fits are cut short, and to networks that such a fit has the time for. */
 static bool
-is_wanted(const struct tune_study *study)
+is_wanted(const struct tune_study *study, const struct tune_situation *situation)
 {
   return !study_ends_long(study) || study->asked < study->first_count
-         || tune_long_wants(study, study_family_index(study->spec, study->point));
+         || (tune_long_wants(study, study_family_index(study->spec, study->point))
+             && tune_long_reaches(study, situation));
 }
 
 /* Asks until a point comes that ends in time; one of a family that is not wanted only if no other comes. What was
@@ -110,7 +111,7 @@ ask_in_time(struct tune_study *study, const struct tune_situation *situation, bo
     study->spoiled = i > 0;
     bool in_time =
       study_new_in_time(study, study_family_index(study->spec, study->point), situation);
-    if (in_time && is_wanted(study))
+    if (in_time && is_wanted(study, situation))
     {
       *found = true;
       return ERR_OK;

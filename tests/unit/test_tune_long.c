@@ -104,13 +104,19 @@ start(struct fixture *fixture, const struct tune_suggestion *suggestion)
 }
 
 static void
-end_after(struct fixture *fixture, uint64_t trial, double objective, double seconds)
+end_with(struct fixture *fixture, uint64_t trial, double objective, double seconds, double us)
 {
   fold(fixture, (struct tune_entry){.kind = TUNE_TELL,
                                     .trial = trial,
                                     .objective = objective,
                                     .seconds = seconds,
-                                    .cost = {.us_per_row = 20, .bytes = 1e5}});
+                                    .cost = {.us_per_row = us, .bytes = 1e5}});
+}
+
+static void
+end_after(struct fixture *fixture, uint64_t trial, double objective, double seconds)
+{
+  end_with(fixture, trial, objective, seconds, 20);
 }
 
 /* A whole fit would take 32 s. */
@@ -348,6 +354,41 @@ test_keeps_to_the_space(void **state)
   tear_down(&fixture);
 }
 
+/* How many of ten networks are the wide ones, sixteen times as dear as the narrow ones, which take so long a row. */
+static size_t
+count_wide(double us)
+{
+  static const char request[] =
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"method\": "
+    "\"random\", \"space\": {\"cnn\":"
+    " {\"filters\": {\"type\": \"ordinal\", \"values\": [16, 64], \"default\": 16}, \"flip\": "
+    "\"no\", \"blocks\": 1,"
+    " \"stages\": 3, \"early_pooling\": \"yes\"}}}}";
+  struct fixture fixture;
+  size_t wide = 0;
+  set_up(&fixture, request);
+  for (size_t i = 0; i < 10; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    bool is_wide = json_integer_value(json_object_get(suggestion.params, "filters")) == 64;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    end_with(&fixture, trial, -0.5 - 0.01 * (double) (i % 3), 5, is_wide ? 16 * us : us);
+    wide += is_wide;
+  }
+  tear_down(&fixture);
+  return wide;
+}
+
+/* The wide ones are not tried where even a long fit, 62 s, has no time for five sweeps over 16,000 rows. */
+static void
+test_too_dear(void **state)
+{
+  (void) state;
+  assert_true(count_wide(5) > 0);
+  assert_int_equal(count_wide(40), 0);
+}
+
 /* The layers of a base model are no parameters, so that they cannot be made wider. */
 static void
 test_from_a_base(void **state)
@@ -448,16 +489,12 @@ test_when(void **state)
 int
 main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_best_again),
-                                     cmocka_unit_test(test_best_alone),
-                                     cmocka_unit_test(test_not_yet),
-                                     cmocka_unit_test(test_waits),
-                                     cmocka_unit_test(test_fills_the_time),
-                                     cmocka_unit_test(test_whole_fits_are_left),
-                                     cmocka_unit_test(test_families),
-                                     cmocka_unit_test(test_keeps_to_the_space),
-                                     cmocka_unit_test(test_from_a_base),
-                                     cmocka_unit_test(test_before_their_time),
-                                     cmocka_unit_test(test_when)};
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_best_again),        cmocka_unit_test(test_best_alone),
+    cmocka_unit_test(test_not_yet),           cmocka_unit_test(test_waits),
+    cmocka_unit_test(test_fills_the_time),    cmocka_unit_test(test_whole_fits_are_left),
+    cmocka_unit_test(test_families),          cmocka_unit_test(test_keeps_to_the_space),
+    cmocka_unit_test(test_too_dear),          cmocka_unit_test(test_from_a_base),
+    cmocka_unit_test(test_before_their_time), cmocka_unit_test(test_when)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
