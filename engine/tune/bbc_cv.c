@@ -54,7 +54,8 @@ struct bbc
   const float **outside;
   double *weights, *objectives;
   double *single, *ensemble; /* scores by bootstrap */
-  size_t wins, compared;
+  double wins;
+  size_t compared;
 };
 
 /* ---- memory ------------------------------------------------------------------------------------------ */
@@ -415,13 +416,18 @@ bbc_bootstraps(const struct bbc_request *request)
   return (size_t) fmin(fmax(count, FEWEST_BOOTSTRAPS), MOST_BOOTSTRAPS);
 }
 
-/* Counting metrics are often equal on few rows. */
-static bool
-better(const struct bbc_request *request, const struct outside *a, const struct outside *b)
+/* How far a did better than b, 0 to 1. With classes the log loss counts for half, and for all where the metric is the same:
+ * metrics that count rows tell little of few, where a mix of about equals is surer of what it knows. */
+static double
+share_of_win(const struct bbc_request *request, const struct outside *a, const struct outside *b)
 {
-  if (a->metric == b->metric)
-    return a->log_loss < b->log_loss;
-  return metric_higher_is_better(request->metric) ? a->metric > b->metric : a->metric < b->metric;
+  bool higher = metric_higher_is_better(request->metric);
+  double by_metric = higher ? a->metric > b->metric : a->metric < b->metric;
+  double by_log_loss = a->log_loss < b->log_loss;
+
+  if (request->task->kind == TASK_REGRESSION)
+    return by_metric;
+  return a->metric == b->metric ? by_log_loss : 0.5 * (by_metric + by_log_loss);
 }
 
 enum err
@@ -455,12 +461,12 @@ bbc_estimate(const struct bbc_request *request, struct bbc_result *result)
     if (isfinite(single.metric) && isfinite(ensemble.metric))
     {
       bbc.compared++;
-      bbc.wins += better(request, &ensemble, &single);
+      bbc.wins += share_of_win(request, &ensemble, &single);
     }
   }
   result->single = summarise(bbc.single, singles);
   result->ensemble = summarise(bbc.ensemble, ensembles);
-  result->ensemble_wins = bbc.compared ? (double) bbc.wins / (double) bbc.compared : 0;
+  result->ensemble_wins = bbc.compared ? bbc.wins / (double) bbc.compared : 0;
   result->bootstraps = done;
   bbc_clear(&bbc);
   return ERR_OK;

@@ -53,9 +53,9 @@ struct bbc_score
 struct bbc_result
 {
   struct bbc_score single, ensemble;
-  double
-    ensemble_wins; /* share of bootstraps in which the ensemble scored better than the single one, or with
-                      classes the same at a lower log loss */
+  /* Share of bootstraps in which the ensemble scored better than the single one; with classes the mean of that share and
+   * of the one in which its log loss was lower. */
+  double ensemble_wins;
   size_t bootstraps; /* done */
 };
 
