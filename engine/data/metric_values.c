@@ -5,66 +5,121 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct sums
-{
-  double weight, squares, absolutes, truths, pinball, logs;
-  double shares, shared; /* |miss / truth| over the rows whose truth is not 0 */
-  bool negative;         /* a truth is */
-};
+/* A bootstrap scores hundreds of thousands of times, so that each sum is a loop of its own. */
 
-static struct sums
-add_up(const struct labels *labels, const float *predictions, double level)
+static double
+total_weight(const struct labels *labels)
 {
-  struct sums sums = {0};
+  double sum = 0;
   for (size_t i = 0; i < labels->count; i++)
-  {
-    double weight = labels_weight(labels, i), truth = labels->values[i];
-    double miss = (double) predictions[i] - truth;
-    sums.weight += weight;
-    sums.squares += weight * miss * miss;
-    sums.absolutes += weight * fabs(miss);
-    sums.truths += weight * truth;
-    sums.pinball += weight * (miss > 0 ? (1 - level) * miss : -level * miss);
-    if (truth != 0)
-    {
-      sums.shares += weight * fabs(miss / truth);
-      sums.shared += weight;
-    }
-    sums.negative = sums.negative || truth < 0;
-    double log_miss = log1p(fmax((double) predictions[i], 0)) - log1p(fmax(truth, 0));
-    sums.logs += weight * log_miss * log_miss;
-  }
-  return sums;
+    sum += labels_weight(labels, i);
+  return sum;
 }
 
 static double
-r2(const struct labels *labels, const struct sums *sums)
+mean_square(const struct labels *labels, const float *predictions)
 {
-  double spread = 0, mean = sums->truths / sums->weight;
+  double sum = 0;
   for (size_t i = 0; i < labels->count; i++)
-    spread += labels_weight(labels, i) * (labels->values[i] - mean) * (labels->values[i] - mean);
-  return spread > 0 ? 1.0 - sums->squares / spread : (double) NAN;
+  {
+    double miss = (double) predictions[i] - labels->values[i];
+    sum += labels_weight(labels, i) * miss * miss;
+  }
+  return sum / total_weight(labels);
+}
+
+static double
+mean_absolute(const struct labels *labels, const float *predictions)
+{
+  double sum = 0;
+  for (size_t i = 0; i < labels->count; i++)
+    sum += labels_weight(labels, i) * fabs((double) predictions[i] - labels->values[i]);
+  return sum / total_weight(labels);
+}
+
+static double
+mean_pinball(const struct labels *labels, const float *predictions, double level)
+{
+  double sum = 0;
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    double miss = (double) predictions[i] - labels->values[i];
+    sum += labels_weight(labels, i) * (miss > 0 ? (1 - level) * miss : -level * miss);
+  }
+  return sum / total_weight(labels);
+}
+
+/* Over the rows whose truth is not 0; NaN where there is none. */
+static double
+mean_share(const struct labels *labels, const float *predictions)
+{
+  double sum = 0, weights = 0;
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    double weight = labels_weight(labels, i), truth = labels->values[i];
+    if (truth == 0)
+      continue;
+    sum += weight * fabs(((double) predictions[i] - truth) / truth);
+    weights += weight;
+  }
+  return weights > 0 ? sum / weights : (double) NAN;
+}
+
+/* NaN where a truth is negative; predictions below 0 count as 0. */
+static double
+mean_square_of_logs(const struct labels *labels, const float *predictions)
+{
+  double sum = 0;
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    if (labels->values[i] < 0)
+      return NAN;
+    double miss = log1p(fmax((double) predictions[i], 0)) - log1p(labels->values[i]);
+    sum += labels_weight(labels, i) * miss * miss;
+  }
+  return sum / total_weight(labels);
+}
+
+/* Mean squared distance of the values from their mean. */
+static double
+variance_of(const struct labels *labels)
+{
+  double sum = 0, spread = 0, weights = total_weight(labels);
+  for (size_t i = 0; i < labels->count; i++)
+    sum += labels_weight(labels, i) * labels->values[i];
+  for (size_t i = 0; i < labels->count; i++)
+  {
+    double distance = labels->values[i] - sum / weights;
+    spread += labels_weight(labels, i) * distance * distance;
+  }
+  return spread / weights;
+}
+
+static double
+r2(const struct labels *labels, const float *predictions)
+{
+  double variance = variance_of(labels);
+  return variance > 0 ? 1.0 - mean_square(labels, predictions) / variance : (double) NAN;
 }
 
 double
 metric_of_values(enum metric metric, const struct labels *labels, const float *predictions)
 {
   double level = metric_quantile(metric);
-  struct sums sums = add_up(labels, predictions, isnan(level) ? 0.5 : level);
   if (!isnan(level))
-    return sums.pinball / sums.weight;
+    return mean_pinball(labels, predictions, level);
   switch ((int) metric)
   {
   case METRIC_MAE:
-    return sums.absolutes / sums.weight;
+    return mean_absolute(labels, predictions);
   case METRIC_RMSE:
-    return sqrt(sums.squares / sums.weight);
+    return sqrt(mean_square(labels, predictions));
   case METRIC_MAPE:
-    return sums.shared > 0 ? sums.shares / sums.shared : (double) NAN;
+    return mean_share(labels, predictions);
   case METRIC_RMSLE:
-    return sums.negative ? (double) NAN : sqrt(sums.logs / sums.weight);
+    return sqrt(mean_square_of_logs(labels, predictions));
   case METRIC_R2:
-    return r2(labels, &sums);
+    return r2(labels, predictions);
   default:
     return (double) NAN;
   }
