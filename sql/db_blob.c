@@ -2,7 +2,6 @@
 
 #include "sql/db.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,8 +180,8 @@ enum db_status
 db_blob_write_bytes(struct db_conn *conn, const void *bytes, size_t length, int64_t *blob_id)
 {
   struct memory memory = {.bytes = length > 0 ? bytes : "", .left = length};
-  unsigned char digest[32];
-  crypto_hash_sha256(digest, (const unsigned char *) memory.bytes, length);
+  uint8_t digest[SHA256_BYTES];
+  sha256_of(memory.bytes, length, digest);
   return db_blob_write(conn, read_memory, &memory, digest, length, blob_id);
 }
 

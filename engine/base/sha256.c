@@ -3,6 +3,7 @@
 #include "base/sha256.h"
 
 #include <gnutls/crypto.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 struct sha256
@@ -36,4 +37,12 @@ sha256_end(struct sha256 *sha, uint8_t digest[SHA256_BYTES])
     return;
   gnutls_hash_deinit(sha->handle, digest);
   free(sha);
+}
+
+void
+sha256_of(const void *bytes, size_t length, uint8_t digest[SHA256_BYTES])
+{
+  /* GnuTLS may lack the memory for it. */
+  if (gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, length, digest) != 0)
+    crypto_hash_sha256(digest, bytes, length);
 }

@@ -2,15 +2,14 @@
 
 #include "model/export_json.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sha256.h"
 #include "base/text.h"
 #include "model/export_json_internal.h"
 
-#define SHA_BYTES crypto_hash_sha256_BYTES
 #define MAGIC "ATTUNEM1"
 #define MEMBERS_MOST 1024u
 
@@ -156,11 +155,11 @@ member_count(struct codec *codec)
 static void
 append_digest(struct buf *out, size_t start)
 {
-  unsigned char sha[SHA_BYTES];
+  unsigned char sha[SHA256_BYTES];
 
   if (out->failed)
     return;
-  crypto_hash_sha256(sha, (const unsigned char *) out->data + start, out->length - start);
+  sha256_of(out->data + start, out->length - start, sha);
   buf_append(out, sha, sizeof sha);
 }
 
@@ -206,11 +205,11 @@ codec_bag(struct codec *codec, uint32_t count)
 /* ---- the two ways ----------------------------------------------------------------------------------- */
 
 static void
-hex_digest(const struct buf *file, size_t start, char text[2 * SHA_BYTES + 1])
+hex_digest(const struct buf *file, size_t start, char text[2 * SHA256_BYTES + 1])
 {
-  unsigned char sha[SHA_BYTES];
+  unsigned char sha[SHA256_BYTES];
 
-  crypto_hash_sha256(sha, (const unsigned char *) file->data + start, file->length - start);
+  sha256_of(file->data + start, file->length - start, sha);
   text_hex_encode(sha, sizeof sha, text);
 }
 
@@ -223,9 +222,9 @@ export_json(const struct model *model, json_t **json, struct err_info *info)
   *json = NULL;
   if (rc == ERR_OK)
   {
-    char digest[2 * SHA_BYTES + 1];
+    char digest[2 * SHA256_BYTES + 1];
     struct reader reader = {.bytes = (const unsigned char *) file.data,
-                            .left = file.length - SHA_BYTES};
+                            .left = file.length - SHA256_BYTES};
     struct codec codec = {.reader = &reader, .object = json_object()};
     hex_digest(&file, 0, digest);
     codec_model(&codec, true);
@@ -267,7 +266,7 @@ enum err
 import_json(const json_t *json, struct buf *file, struct model **model, struct err_info *info)
 {
   size_t start = file->length;
-  char digest[2 * SHA_BYTES + 1];
+  char digest[2 * SHA256_BYTES + 1];
   enum err rc = check_format(json, info);
 
   *model = NULL;

@@ -1,11 +1,12 @@
 #include <config.h>
 
 #include "model/model_internal.h"
-#include "model/model_linear.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/sha256.h"
+#include "model/model_linear.h"
 
 /* The layout, all numbers little-endian:
  *   "ATTUNEM1" | u32 version | u32 sections | per section: tag[4], u64 length, bytes | SHA-256 of all before
@@ -18,7 +19,6 @@
  * not know. A file without any of them is still written as version 1 or 2, which older programs read. "fold",
  * "interval", "input_means" and "novelty" may be in any version: a program that does not know them passes over them. */
 #define FILE_VERSION 3u
-#define SHA_BYTES crypto_hash_sha256_BYTES
 #define MEMBERS_MAX 1024u
 
 /* ---- saving --------------------------------------------------------------------------------------- */
@@ -113,7 +113,7 @@ enum err
 model_save(const struct model *model, struct buf *out, struct err_info *info)
 {
   size_t start = out->length, sections;
-  unsigned char sha[SHA_BYTES];
+  unsigned char sha[SHA256_BYTES];
   enum err rc;
 
   if (model->kind)
@@ -128,7 +128,7 @@ model_save(const struct model *model, struct buf *out, struct err_info *info)
     rc = model->kind ? append_single(model, out) : append_members(model, out, info);
   if (rc == ERR_OK && !out->failed)
   {
-    crypto_hash_sha256(sha, (const unsigned char *) out->data + start, out->length - start);
+    sha256_of(out->data + start, out->length - start, sha);
     buf_append(out, sha, sizeof sha);
   }
   if (rc == ERR_OK && out->failed)
@@ -304,16 +304,16 @@ load_depth(const void *bytes, size_t length, bool may_be_bag, struct model **mod
            struct err_info *info)
 {
   struct reader reader = {.bytes = bytes, .left = length};
-  unsigned char sha[SHA_BYTES];
+  unsigned char sha[SHA256_BYTES];
   enum err rc;
 
   *model = NULL;
-  if (length < 8 + 8 + SHA_BYTES || memcmp(bytes, MAGIC, 8) != 0)
+  if (length < 8 + 8 + SHA256_BYTES || memcmp(bytes, MAGIC, 8) != 0)
     return err_set(info, ERR_INVALID, "this is not a model file");
-  crypto_hash_sha256(sha, bytes, length - SHA_BYTES);
-  if (memcmp(sha, (const unsigned char *) bytes + length - SHA_BYTES, SHA_BYTES) != 0)
+  sha256_of(bytes, length - SHA256_BYTES, sha);
+  if (memcmp(sha, (const unsigned char *) bytes + length - SHA256_BYTES, SHA256_BYTES) != 0)
     return model_damaged(info, "its checksum is wrong");
-  reader.left -= SHA_BYTES;
+  reader.left -= SHA256_BYTES;
   reader_bytes(&reader, 8);
   rc = read_sections(&reader, may_be_bag, model, info);
   if (rc == ERR_OK && reader.left)

@@ -5,11 +5,11 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "data/metric.h"
 #include "model/export_json.h"
 #include "server/handler/common.h"
@@ -271,7 +271,7 @@ is_stored(struct import *import, struct db_conn *conn)
 {
   struct db_model_version *rows = NULL;
   size_t count = 0;
-  unsigned char sha[crypto_hash_sha256_BYTES];
+  unsigned char sha[SHA256_BYTES];
 
   if (!http_is_second_attempt(import->req)
       || db_model_version_list(conn, import->req->tenant_id, import->name, 1, import->req->arena,
@@ -279,7 +279,7 @@ is_stored(struct import *import, struct db_conn *conn)
            != DB_ROWS
       || count == 0)
     return false;
-  crypto_hash_sha256(sha, (const unsigned char *) import->file.data, import->file.length);
+  sha256_of(import->file.data, import->file.length, sha);
   import->version = rows[0].version;
   import->model_id = rows[0].model_id;
   return memcmp(rows[0].sha256, sha, sizeof sha) == 0;
