@@ -23,7 +23,7 @@ import split
 # What is compared: trials asked for at once, peers with their marks; and Attune's cells for it.
 LONG, SHORT = (25, 50, 100), (25, 50)
 PARTS = ((1, {"optuna-gp": LONG, "optuna-tpe": LONG, "hebo": SHORT, "ax": SHORT, "smac": SHORT},
-          ("--seeds", "20", "--budget", "25,50,100", "--high-budget", "50")),
+          ("--seeds", "20", "--budget", "25,50,100")),
          (4, {"optuna-gp": (50,), "optuna-tpe": (50,)}, ("--seeds", "10", "--budget", "50")))
 CONDITIONAL = ("optuna-tpe", 60)  # on conditional problems only this has to be reached: better than that
 
