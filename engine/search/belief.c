@@ -7,7 +7,8 @@
 #define EDGE 0.1         /* what a value at the very edge keeps of one in the middle, about */
 #define LEAST_SHARE 1e-6 /* of an even chance: no value is ruled out by a belief */
 /* Around a default, in unit coordinates. It makes the best of 25 trials of a convolutional network on 1,500 images better
- * (log loss 6% lower, four seeds), for the middle of every range is much augmentation; on tables it makes hardly any difference. */
+ * (log loss 6% lower, four seeds), for the middle of every range is much augmentation; on tables it makes hardly any
+ * difference. */
 #define DEFAULT_WIDTH 0.3
 #define START_REACH 0.8 /* of the way to the edges */
 #define START_TAIL 0.01
