@@ -254,6 +254,34 @@ test_equal_scores_go_by_log_loss(void **state)
   assert_near(result.ensemble_wins, 0, 1e-12);
 }
 
+/* One bootstrap at a time: the better accuracy is half of a win, the lower log loss the other half. */
+static void
+test_log_loss_is_half_of_a_win(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_result result;
+  size_t halves = 0;
+  make_classifiers(fixture, 15, 0.8);
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = 3,
+                                .ensemble_count = 3,
+                                .max_picks = 25,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ACCURACY,
+                                .bootstraps = 1,
+                                .deadline_s = INFINITY};
+  for (request.seed = 1; request.seed <= 60; request.seed++)
+  {
+    assert_int_equal(bbc_estimate(&request, &result), ERR_OK);
+    double wins = result.ensemble_wins, ahead = result.ensemble.mean - result.single.mean;
+    assert_true(wins == 0 || wins == 0.5 || wins == 1);
+    assert_true(ahead > 0 ? wins >= 0.5 : ahead < 0 ? wins <= 0.5 : wins != 0.5);
+    halves += wins == 0.5;
+  }
+  assert_true(halves > 0);
+}
+
 static void
 test_bbc_limits(void **state)
 {
@@ -408,6 +436,7 @@ main(void)
     cmocka_unit_test(test_bbc_is_less_optimistic),
     cmocka_unit_test(test_ensemble_wins_where_it_should),
     cmocka_unit_test(test_equal_scores_go_by_log_loss),
+    cmocka_unit_test(test_log_loss_is_half_of_a_win),
     cmocka_unit_test(test_bbc_limits),
     cmocka_unit_test(test_thresholds_are_chosen_again),
     cmocka_unit_test(test_groups),
