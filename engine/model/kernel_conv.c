@@ -52,6 +52,8 @@ kernel_conv_new(const struct kernel_conv_shape *shape, struct kernel_conv **conv
   made->shape = *shape;
   kernel_conv_use_winograd(made);
   if (!made->maker)
+    kernel_conv_use_amx(made);
+  if (!made->maker)
     rc = kernel_conv_use_onednn(made, info);
   if (rc != ERR_OK)
   {

@@ -42,6 +42,10 @@ enum err kernel_conv_use_onednn(struct kernel_conv *conv, struct err_info *info)
  * of 1 and multiples of 16 channels to the others. Cannot fail. */
 void kernel_conv_use_winograd(struct kernel_conv *conv);
 
+/* Tiles of bf16 (kernel_amx.h), for training in bf16 where the processor has them: leaves all but strides of 1 and whole
+ * tiles of channels (or a first layer's few) to the others. Cannot fail. */
+void kernel_conv_use_amx(struct kernel_conv *conv);
+
 /* Unfolded images times weights, image by image: has code for every shape, cannot fail. */
 void kernel_conv_use_blas(struct kernel_conv *conv);
 

@@ -1,11 +1,12 @@
-/* Convolutions against plain loops in double: Winograd's form, oneDNN's (or what this build has) and the fallback on
- * BLAS. */
+/* Convolutions against plain loops in double: Winograd's form and AMX's tiles where the processor has what they need,
+ * oneDNN's (or what this build has) and the fallback on BLAS. */
 #include <config.h>
 
 #include <limits.h>
 #include <pthread.h>
 
 #include "base/rng.h"
+#include "model/kernel_amx.h"
 #include "model/kernel_bf16.h"
 #include "model/kernel_conv.h"
 #include "model/kernel_conv_internal.h"
@@ -271,19 +272,26 @@ check_maker(struct kernel_conv *conv, const struct problem *p)
 static void
 check_precision(enum kernel_precision precision, bool first)
 {
-  size_t by_winograd = 0;
+  size_t by_winograd = 0, by_tiles = 0;
 
   for (size_t i = 0; i < SHAPES; i++)
   {
     struct problem p;
 
     problem_make(&p, shapes[i], precision, first);
-    struct kernel_conv winograd = {.shape = p.shape}, direct = winograd, blas = winograd;
+    struct kernel_conv winograd = {.shape = p.shape}, tiles = winograd, direct = winograd,
+                       blas = winograd;
     kernel_conv_use_winograd(&winograd);
     if (winograd.maker)
     {
       check_maker(&winograd, &p);
       by_winograd++;
+    }
+    kernel_conv_use_amx(&tiles);
+    if (tiles.maker)
+    {
+      check_maker(&tiles, &p);
+      by_tiles++;
     }
     assert_int_equal(kernel_conv_use_onednn(&direct, NULL), ERR_OK);
     if (direct.maker)
@@ -293,6 +301,7 @@ check_precision(enum kernel_precision precision, bool first)
     problem_free(&p);
   }
   assert_int_equal(by_winograd, winograd_here() && precision == KERNEL_FP32 && !first ? 5 : 0);
+  assert_int_equal(by_tiles, kernel_amx_ready() && precision == KERNEL_BF16 ? first ? 2 : 7 : 0);
 }
 
 static void
