@@ -134,6 +134,10 @@ const float *convnet_forward_frozen(const struct convnet *net, struct convnet_wo
                                     const float *x, uint64_t seed, uint64_t step);
 bool convnet_backward_head(struct convnet *net, struct convnet_work *work);
 
+/* The same without dropout: what the net predicts, but for rounding in the work's precision. */
+const float *convnet_forward_kept(const struct convnet *net, struct convnet_work *work,
+                                  const float *x);
+
 /* net->statistics ← means and variances over all batches given between begin and end. */
 void convnet_measure_begin(struct convnet *net, struct convnet_work *work);
 bool convnet_measure(struct convnet *net, struct convnet_work *work, const float *x);

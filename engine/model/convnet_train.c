@@ -138,16 +138,23 @@ gather_features(const struct convnet *net, struct convnet_work *work)
                     work->features, work->where);
 }
 
-static void
-drop(const struct convnet *net, uint64_t seed, uint64_t step, size_t count, float *a)
+/* What says which inputs of the last layer a step drops. */
+struct dropping
 {
-  if (net->config.dropout > 0.0f)
-    net_dropout(seed, rng_mix(rng_mix(5, step), 0), net->config.dropout, count, a);
+  uint64_t seed, step;
+};
+
+static void
+drop(const struct convnet *net, const struct dropping *dropping, size_t count, float *a)
+{
+  if (dropping && net->config.dropout > 0.0f)
+    net_dropout(dropping->seed, rng_mix(rng_mix(5, dropping->step), 0), net->config.dropout, count,
+                a);
 }
 
-/* From the last unit's maps to the outputs. */
+/* From the last unit's maps to the outputs; NULL drops nothing. */
 static const float *
-forward_head(const struct convnet *net, struct convnet_work *work, uint64_t seed, uint64_t step)
+forward_head(const struct convnet *net, struct convnet_work *work, const struct dropping *dropping)
 {
   const struct convnet_dense *dense = net->dense, *last = &net->dense[net->dense_count - 1];
   float *input = work->features;
@@ -164,7 +171,7 @@ forward_head(const struct convnet *net, struct convnet_work *work, uint64_t seed
                        net->w + dense->bias, work->z, NULL, work->a);
     input = work->a;
   }
-  drop(net, seed, step, work->n * last->in, input);
+  drop(net, dropping, work->n * last->in, input);
   if (!kernel_dense_forward(work->n, last->in, last->out, input, net->w + last->weights,
                             work->output))
     return NULL;
@@ -176,14 +183,22 @@ const float *
 convnet_forward_training(const struct convnet *net, struct convnet_work *work, const float *x,
                          uint64_t seed, uint64_t step)
 {
-  return forward_units(net, work, x, NORM_BATCH) ? forward_head(net, work, seed, step) : NULL;
+  struct dropping dropping = {.seed = seed, .step = step};
+  return forward_units(net, work, x, NORM_BATCH) ? forward_head(net, work, &dropping) : NULL;
 }
 
 const float *
 convnet_forward_frozen(const struct convnet *net, struct convnet_work *work, const float *x,
                        uint64_t seed, uint64_t step)
 {
-  return forward_units(net, work, x, NORM_KEPT) ? forward_head(net, work, seed, step) : NULL;
+  struct dropping dropping = {.seed = seed, .step = step};
+  return forward_units(net, work, x, NORM_KEPT) ? forward_head(net, work, &dropping) : NULL;
+}
+
+const float *
+convnet_forward_kept(const struct convnet *net, struct convnet_work *work, const float *x)
+{
+  return forward_units(net, work, x, NORM_KEPT) ? forward_head(net, work, NULL) : NULL;
 }
 
 /* ---- backward --------------------------------------------------------------------------------------- */

@@ -27,8 +27,9 @@
 #define THIRD_WAVE_ENDS (7.0 / 15.0 - 1e-9)
 
 /* With fewer validation rows than this a metric that counts hits picks its epoch by luck, which flatters
- * the score; the log loss picks more steadily. */
-#define METRIC_ROWS_LEAST 4000
+ * the score; the log loss picks more steadily. (Of 5,000 images it took epoch 20 of 28, with 0.9418 right, whose
+ * successors had 0.935 to 0.940 and the lower log losses.) */
+#define METRIC_ROWS_LEAST 20000
 
 /* ---- setting up ----------------------------------------------------------------------------------- */
 

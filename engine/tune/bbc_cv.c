@@ -274,13 +274,28 @@ decide(const struct bbc *bbc, const float *inside)
   return decision;
 }
 
+/* Whether a mix is compared by its log loss, too; a mix of networks that are less sure than they should be, as smoothed
+ * labels make them, is less sure still, which its temperature mends when it is served. */
+static bool
+compares_log_loss(const struct bbc_request *request)
+{
+  return request->task->kind != TASK_REGRESSION && request->ensemble_count > 1;
+}
+
+static bool
+tempers(const struct bbc_request *request)
+{
+  return request->calibrate
+         && (compares_log_loss(request)
+             || calibrate_matters(request->metric, request->task, request->decision));
+}
+
 /* The temperature of a choice by its in-bag predictions, which are tempered by it; NaN when memory is short. */
 static double
 temper_inside(const struct bbc *bbc, float *inside)
 {
-  const struct bbc_request *request = bbc->request;
   struct calibration calibration;
-  if (!request->calibrate || !calibrate_matters(request->metric, request->task, request->decision))
+  if (!tempers(bbc->request))
     return 1;
   if (calibrate_fit(&bbc->in.labels, inside, bbc->outputs, &calibration) != ERR_OK)
     return NAN;
@@ -301,7 +316,7 @@ score_outside(struct bbc *bbc, double temperature, const struct decision *decisi
   if (temperature != 1)
     model_temper(temperature, bbc->outputs, bbc->out.count, bbc->scored);
   outside.metric = metric_compute_at(request->metric, request->task, labels, bbc->scored, decision);
-  if (request->task->kind != TASK_REGRESSION && request->ensemble_count > 1)
+  if (compares_log_loss(request))
     outside.log_loss = metric_compute(METRIC_LOG_LOSS, request->task, labels, bbc->scored);
   return outside;
 }
@@ -410,7 +425,7 @@ bbc_bootstraps(const struct bbc_request *request)
     double picks = (double) request->max_picks / 2 + 2;
     scorings += picks * (double) request->ensemble_count;
   }
-  if (request->calibrate && calibrate_matters(request->metric, request->task, request->decision))
+  if (tempers(request))
     scorings += CALIBRATION_SCORINGS;
   double count = WORK_LIMIT / (scorings * score_work(request) + 1);
   return (size_t) fmin(fmax(count, FEWEST_BOOTSTRAPS), MOST_BOOTSTRAPS);

@@ -283,16 +283,45 @@ count_in_turn(const struct tune_study *study, size_t candidates, enum metric met
 bool
 tune_long_wants(const struct tune_study *study, size_t family)
 {
-  bool some = false;
+  size_t best = candidate_at(study, 0);
+
+  return best == 0 || study->noted[best].family == family + 1;
+}
+
+/* ---- its mirror images ------------------------------------------------------------------------------- */
+
+/* The least objective of the family's trials that see mirror images, or of the first ones that don't; INFINITY without
+ * one. */
+static double
+least_objective(const struct tune_study *study, size_t family, bool mirrored)
+{
+  double least = INFINITY;
 
   for (size_t t = 1; t < study->noted_count; t++)
   {
-    bool candidate = is_candidate(study, &study->noted[t]);
-    if (candidate && study->noted[t].family == family + 1)
-      return true;
-    some = some || candidate;
+    const struct noted *noted = &study->noted[t];
+    if (noted->done && noted->repeats == 0 && noted->family == family
+        && (mirrored ? noted->passes > 1 : noted->passes == 1 && t <= study->first_count))
+      least = fmin(least, noted->objective);
   }
-  return !some;
+  return least;
+}
+
+/* A short fit loses by mirror images, for it sees each image half as often; a long one gains. So the long one sees them,
+ * unless short ones lost by more than that, as where left and right mean something. (Fashion-MNIST, fits of 1.3 epochs:
+ * 6% more errors; of 28: 0.9325 right for 0.9274.) */
+static void
+mirror(const struct tune_study *study, const struct noted *noted, enum metric metric,
+       json_t *params)
+{
+  const struct space_param *param = param_of(study, "cnn", "flip");
+  double least = metric_higher_is_better(metric) ? -1.0 : 0.0;
+  double with = least_objective(study, noted->family, true) - least,
+         without = least_objective(study, noted->family, false) - least;
+
+  if (param != NULL && param->kind == SPACE_CATEGORICAL && param->value_count > 1
+      && with <= CLOSE_LOSS * without)
+    json_object_set_new(params, "flip", json_string("yes"));
 }
 
 /* ---- its length -------------------------------------------------------------------------------------- */
@@ -336,7 +365,7 @@ widen(const struct tune_study *study, json_t *params, double epochs)
   return best;
 }
 
-/* Gives the trial's parameters the length that the time allows. */
+/* Gives the network's parameters the length that the time allows. */
 static void
 stretch(const struct tune_study *study, const struct noted *noted, const char *family,
         double seconds, json_t *params)
@@ -345,7 +374,7 @@ stretch(const struct tune_study *study, const struct noted *noted, const char *f
   double usual = family_number(family, &study->shape, params, "epochs");
   double most = most_epochs(study, family, usual);
 
-  if (strcmp(family, "cnn") != 0 || !(us > 0) || most < usual)
+  if (!(us > 0) || most < usual)
     return;
   double epochs = widen(study, params, seconds / sweep_seconds(study, us));
   epochs = fmin(floor(epochs), most);
@@ -375,8 +404,11 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
   size_t trial = candidate_at(study, again % turns);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
-  if (err == ERR_OK)
+  if (err == ERR_OK && strcmp(suggestion->family, "cnn") == 0)
+  {
+    mirror(study, &study->noted[trial], situation->metric, suggestion->params);
     stretch(study, &study->noted[trial], suggestion->family,
             fit_seconds(study, situation, situation->search_left_s), suggestion->params);
+  }
   return err;
 }

@@ -5,7 +5,7 @@
  * being cut short or, where the rows are many, brief even when whole, and gives each of them a worker and all that is
  * left; where none comes near the best, the best to each worker, with another seed. Where no trial has more to learn
  * it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may
- * be larger, so that the time is well used. Pure functions of the log and the clock.
+ * be larger, so that the time is well used, and it may see mirror images, too. Pure functions of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_LONG_H
 #define ATTUNE_TUNE_TUNE_LONG_H
@@ -28,7 +28,7 @@ bool tune_long_begun(const struct tune_study *study);
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 
-/* Whether a short trial of the family is of use: one of it has more to learn, or none of any family has. */
+/* Whether a short trial of the family is of use: a long fit would be one of it, or none has more to learn. */
 bool tune_long_wants(const struct tune_study *study, size_t family);
 
 /* Whether a long fit of the network at the study's point has the time for a few sweeps over the rows, by what the trials so
