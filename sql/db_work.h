@@ -186,7 +186,7 @@ struct db_work_log_entry
   int rung;    /* of a measure or a continuation */
   double rate; /* of a belief */
   double objective, seconds;
-  double predict_us, model_bytes; /* of a tell; NaN = unknown */
+  double predict_us, model_bytes, train_us; /* of a tell; NaN = unknown */
 };
 /* The job's search log after `after`, in order. */
 enum db_status db_work_log(struct db_conn *conn, const char *job_id, int64_t after,

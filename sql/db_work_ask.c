@@ -123,7 +123,7 @@ struct log_row
   const double *point;
   size_t point_count;
   int rung;
-  double objective, seconds, predict_us, model_bytes, rate;
+  double objective, seconds, predict_us, model_bytes, train_us, rate;
 };
 
 static enum db_work_log_kind
@@ -150,16 +150,17 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
   static const struct db_statement list = {
     "work_log",
     "SELECT ask_seq AS seq, 'ask' AS kind, number, point, 0, NULL::float8, NULL::float8,"
-    " NULL::float8, NULL::float8, NULL::float8"
+    " NULL::float8, NULL::float8, NULL::float8, NULL::float8"
     " FROM trial WHERE job_id = $1 AND ask_seq > $2"
     " UNION ALL SELECT tell_seq, state, number, NULL, 0, objective, seconds,"
-    " predict_us, model_bytes::float8, NULL"
+    " predict_us, model_bytes::float8,"
+    " (SELECT avg((u.result->>'train_us')::float8) FROM unit u WHERE u.trial_id = trial.id), NULL"
     " FROM trial WHERE job_id = $1 AND tell_seq > $2"
     " UNION ALL SELECT r.seq, r.kind, t.number, NULL, r.rung, r.objective, r.seconds,"
-    " NULL, NULL, NULL"
+    " NULL, NULL, NULL, NULL"
     " FROM trial_rung r JOIN trial t ON t.id = r.trial_id"
     " WHERE r.job_id = $1 AND r.seq > $2"
-    " UNION ALL SELECT log_seq, 'believe', 0, point, 0, NULL, NULL, NULL, NULL, rate"
+    " UNION ALL SELECT log_seq, 'believe', 0, point, 0, NULL, NULL, NULL, NULL, NULL, rate"
     " FROM lr_range_test WHERE job_id = $1 AND log_seq > $2 ORDER BY 1"};
   static const struct db_column columns[] = {
     {DB_INT8, offsetof(struct log_row, seq), 0},
@@ -171,6 +172,7 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
     {DB_FLOAT8, offsetof(struct log_row, seconds), 0},
     {DB_FLOAT8, offsetof(struct log_row, predict_us), 0},
     {DB_FLOAT8, offsetof(struct log_row, model_bytes), 0},
+    {DB_FLOAT8, offsetof(struct log_row, train_us), 0},
     {DB_FLOAT8, offsetof(struct log_row, rate), 0}};
   struct log_row *rows = NULL;
   enum db_status status = db_exec_many(conn, &list, DB_PARAMS(db_text(job_id), db_int8(after)),
@@ -191,7 +193,8 @@ db_work_log(struct db_conn *conn, const char *job_id, int64_t after, struct aren
                                           .objective = rows[i].objective,
                                           .seconds = rows[i].seconds,
                                           .predict_us = rows[i].predict_us,
-                                          .model_bytes = rows[i].model_bytes};
+                                          .model_bytes = rows[i].model_bytes,
+                                          .train_us = rows[i].train_us};
   *entries = items;
   return status;
 }

@@ -49,6 +49,14 @@ tuned_batch(const struct model_data_shape *shape)
   return shape->rows < 1000 ? 32 : shape->rows < 5000 ? 64 : 128;
 }
 
+/* Twice the rate for batches twice as large, but for layers that are good already. Batches of 128, 13 and 5 epochs of
+ * Fashion-MNIST: 0.1 has 0.925 and 0.923 right on the validation rows, 0.05 0.920 and 0.915. */
+static double
+tuned_learning_rate(const struct model_data_shape *shape)
+{
+  return shape->base.stages || tuned_batch(shape) < 128 ? 0.05 : 0.1;
+}
+
 /* On so few images the base model's layers do better as they are under a last layer that sees more of them: of 20
  * images a class of five classes of Fashion-MNIST that the base had not seen, four splits, 0.120 are wrong, with layers
  * that learn 0.123 to 0.124, with the mean and largest value of the last maps 0.159. Of 200 a class the latter are
@@ -133,7 +141,7 @@ const struct family_param family_params_cnn[] = {
    .legal_high = 100.0,
    .low = 5e-3,
    .high = 0.5,
-   .fallback = 0.05,
+   .tuned = tuned_learning_rate,
    .kinds = FAMILY_FOR_ALL},
   {.name = "filters",
    .help = "Maps of the first stage; each next stage has twice as many on a quarter of the area.",

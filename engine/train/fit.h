@@ -53,6 +53,7 @@ struct fit_outcome
 {
   void *body;
   size_t epochs, best_epoch;
+  double row_us; /* microseconds that training on a row took, on the mean; 0 = nobody measured */
   enum train_stop stop;
   struct buf checkpoint; /* of a pause */
 };

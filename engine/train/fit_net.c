@@ -354,6 +354,7 @@ run_all(struct fit_net *run, struct fit_outcome *outcome, struct err_info *info)
     ended = ends_here(run, &outcome->stop);
   }
   outcome->best_epoch = run->rule.best_epoch ? run->rule.best_epoch : 1;
+  outcome->row_us = pace_step_seconds(&run->pace) / (double) run->batch * 1e6;
   return ERR_OK;
 }
 

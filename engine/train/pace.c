@@ -37,3 +37,9 @@ pace_step(struct pace *pace, double seconds)
   pace->t += (1.0 - pace->t) / (double) pace->left;
   pace->left--;
 }
+
+double
+pace_step_seconds(const struct pace *pace)
+{
+  return pace->done ? pace->measured / (double) pace->done : 0.0;
+}

@@ -29,4 +29,7 @@ void pace_fit(struct pace *pace, double seconds);
 /* One step done, which took `seconds`. */
 void pace_step(struct pace *pace, double seconds);
 
+/* What a step has taken, on the mean; 0 before any. */
+double pace_step_seconds(const struct pace *pace);
+
 #endif

@@ -416,6 +416,7 @@ train_run(const struct train_request *request, struct train_result *result, stru
   if (rc == ERR_OK)
     rc = build_and_score(&fit, &encoder, &outcome, result, info);
   result->epochs = outcome.epochs;
+  result->row_us = outcome.row_us;
   result->best_epoch = outcome.best_epoch;
   result->stop = outcome.stop;
   result->checkpoint = outcome.checkpoint;

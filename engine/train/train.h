@@ -92,6 +92,8 @@ struct train_result
   double objective; /* metric_objective: minimised */
   double log_loss;  /* NaN for regression */
   double seconds;
+  double
+    row_us; /* microseconds that a network's training on a row took, on the mean; 0 = not measured */
   size_t epochs;
   size_t best_epoch;
   enum train_stop stop;

@@ -14,6 +14,7 @@
 struct tune_cost
 {
   double us_per_row, bytes; /* NaN = unknown */
+  double train_us;          /* that training on a row took, once; NaN or 0 = unknown */
 };
 
 /* How many limits a job sets. */

@@ -342,6 +342,7 @@ note(struct tune_study *study, const struct tune_entry *entry)
     trial->done = true;
     trial->objective = entry->objective;
     trial->us_per_row = entry->cost.us_per_row;
+    trial->train_us = entry->cost.train_us > 0 ? entry->cost.train_us : 0;
     trial->within = tune_limits_met(study->spec, &entry->cost);
     study_note_cost(study, trial, 1, entry->seconds);
   }

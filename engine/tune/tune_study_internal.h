@@ -31,6 +31,7 @@ struct noted
   double passes;         /* over a row in a prediction: two where its mirror image counts, too */
   double flops;          /* of a convolutional network's pass; 0 of others */
   double us_per_row;     /* of a prediction, once it is done */
+  double train_us;       /* of training on a row, once it is done; 0 = unknown */
   double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
 };
 

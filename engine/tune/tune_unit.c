@@ -32,6 +32,8 @@ describe(const struct train_result *trained, size_t train_count, size_t valid_co
               "train_rows", (json_int_t) train_count, "valid_rows", (json_int_t) valid_count);
   if (detail != NULL)
     json_object_set_new(detail, "log_loss", json_real_or_null(trained->log_loss));
+  if (detail != NULL && trained->row_us > 0)
+    json_object_set_new(detail, "train_us", json_real(trained->row_us));
   return detail;
 }
 

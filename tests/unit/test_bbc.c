@@ -282,6 +282,36 @@ test_log_loss_is_half_of_a_win(void **state)
   assert_true(halves > 0);
 }
 
+/* A vote of models that are less sure than they should be is less sure still: it is worth what it is after tempering. */
+static void
+test_unsure_models_are_tempered(void **state)
+{
+  struct fixture *fixture = *state;
+  struct bbc_result raw, tempered;
+  make_classifiers(fixture, 16, 0.7);
+  for (size_t k = 0; k < 12; k++)
+    for (size_t i = 0; i < 2 * ROWS; i++)
+      fixture->memory[k][i] = fixture->memory[k][i] > 0.5f ? 0.55f : 0.45f;
+  struct bbc_request request = {.predictions = fixture->predictions,
+                                .count = 12,
+                                .ensemble_count = 12,
+                                .max_picks = 25,
+                                .labels = &fixture->labels,
+                                .task = &binary,
+                                .metric = METRIC_ACCURACY,
+                                .bootstraps = 60,
+                                .seed = 5,
+                                .deadline_s = INFINITY};
+  assert_int_equal(bbc_estimate(&request, &raw), ERR_OK);
+  request.calibrate = true;
+  assert_int_equal(bbc_estimate(&request, &tempered), ERR_OK);
+  assert_near(tempered.ensemble.mean, raw.ensemble.mean, 1e-6);
+  print_message("wins of the vote: %.3f as it is, %.3f tempered\n", raw.ensemble_wins,
+                tempered.ensemble_wins);
+  assert_true(tempered.ensemble_wins > raw.ensemble_wins + 0.1);
+  assert_true(tempered.ensemble_wins > 0.85);
+}
+
 static void
 test_bbc_limits(void **state)
 {
@@ -437,6 +467,7 @@ main(void)
     cmocka_unit_test(test_ensemble_wins_where_it_should),
     cmocka_unit_test(test_equal_scores_go_by_log_loss),
     cmocka_unit_test(test_log_loss_is_half_of_a_win),
+    cmocka_unit_test(test_unsure_models_are_tempered),
     cmocka_unit_test(test_bbc_limits),
     cmocka_unit_test(test_thresholds_are_chosen_again),
     cmocka_unit_test(test_groups),

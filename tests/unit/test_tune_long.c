@@ -262,6 +262,34 @@ test_fills_the_time(void **state)
   tear_down(&fixture);
 }
 
+/* What training has taken counts more than what a prediction tells of it: 16,000 rows at 160 µs are 2.56 s a sweep, of
+ * which 60 s have 23, too few for a network twice as wide, and the clock sees to it that twice as many are not too
+ * many. */
+static void
+test_training_is_measured(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+  json_int_t filters = json_integer_value(json_object_get(suggestion.params, "filters"));
+  uint64_t trial = start(&fixture, &suggestion);
+  json_decref(suggestion.params);
+  fold(&fixture, (struct tune_entry){.kind = TUNE_TELL,
+                                     .trial = trial,
+                                     .objective = -0.9,
+                                     .seconds = 5,
+                                     .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = 160}});
+  suggestion = suggest(&fixture, 60, 0);
+  assert_true(suggestion.again);
+  assert_int_equal(json_integer_value(json_object_get(suggestion.params, "filters")), filters);
+  json_int_t epochs = json_integer_value(json_object_get(suggestion.params, "epochs"));
+  json_int_t usual = (json_int_t) family_number("cnn", &fixture.shape, NULL, "epochs");
+  assert_int_equal(epochs, usual > 46 ? usual : 46);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
 /* Whether the search's only trial, which took so long, is trained again when the time has come. */
 static bool
 is_trained_again(const char *request, size_t rows, double seconds)
@@ -333,6 +361,58 @@ test_families(void **state)
                       fixture.spec->space->count * sizeof(double));
   json_decref(suggestion.params);
   tear_down(&fixture);
+}
+
+/* A perceptron that is cut short, too, has more to learn as well, but no long fit will be one. */
+static void
+test_searches_the_long_family(void **state)
+{
+  (void) state;
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"mlp\", \"cnn\"], \"budget\": {\"seconds\": 110}}");
+  for (size_t i = 0; i < 9; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    bool cnn = strcmp(suggestion.family, "cnn") == 0;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    assert_true(cnn || trial <= 3);
+    end(&fixture, trial, cnn ? -0.7 : -0.9);
+  }
+  tear_down(&fixture);
+}
+
+/* Whether the long fit sees mirror images, of a search whose first trial does not, and the second does. */
+static bool
+mirrors(const char *space, double accuracy, double with_mirror_images)
+{
+  struct fixture fixture;
+  char request[256];
+  snprintf(
+    request, sizeof request,
+    "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}, \"search\": {\"space\": {\"cnn\":"
+    " {%s}}}}",
+    space);
+  set_up(&fixture, request);
+  search_with(&fixture, (const double[]){accuracy, with_mirror_images, 0.3});
+  struct tune_suggestion suggestion = suggest(&fixture, 60, 0);
+  assert_true(suggestion.again);
+  assert_memory_equal(suggestion.point, fixture.points[1],
+                      fixture.spec->space->count * sizeof(double));
+  bool mirrors = strcmp(json_string_value(json_object_get(suggestion.params, "flip")), "yes") == 0;
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+  return mirrors;
+}
+
+/* Unless they did much worse in short fits, or the job does not leave it to the search. */
+static void
+test_mirror_images(void **state)
+{
+  (void) state;
+  assert_true(mirrors("", 0.9, 0.895));
+  assert_false(mirrors("", 0.9, 0.88));
+  assert_false(mirrors("\"flip\": \"no\"", 0.9, 0.895));
 }
 
 /* A search that may not come to a width or a number of epochs is not stretched to it either. */
@@ -489,12 +569,20 @@ test_when(void **state)
 int
 main(void)
 {
-  const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_best_again),        cmocka_unit_test(test_best_alone),
-    cmocka_unit_test(test_not_yet),           cmocka_unit_test(test_waits),
-    cmocka_unit_test(test_fills_the_time),    cmocka_unit_test(test_whole_fits_are_left),
-    cmocka_unit_test(test_families),          cmocka_unit_test(test_keeps_to_the_space),
-    cmocka_unit_test(test_too_dear),          cmocka_unit_test(test_from_a_base),
-    cmocka_unit_test(test_before_their_time), cmocka_unit_test(test_when)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_best_again),
+                                     cmocka_unit_test(test_best_alone),
+                                     cmocka_unit_test(test_not_yet),
+                                     cmocka_unit_test(test_waits),
+                                     cmocka_unit_test(test_fills_the_time),
+                                     cmocka_unit_test(test_whole_fits_are_left),
+                                     cmocka_unit_test(test_families),
+                                     cmocka_unit_test(test_keeps_to_the_space),
+                                     cmocka_unit_test(test_too_dear),
+                                     cmocka_unit_test(test_from_a_base),
+                                     cmocka_unit_test(test_before_their_time),
+                                     cmocka_unit_test(test_when),
+                                     cmocka_unit_test(test_training_is_measured),
+                                     cmocka_unit_test(test_searches_the_long_family),
+                                     cmocka_unit_test(test_mirror_images)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
