@@ -74,12 +74,19 @@ kernel_amx_end(void)
 #define FLOAT_BYTES(count) ((long) ((count) * sizeof(float)))
 #define WOVEN_BYTES 64
 
+static SIMD_INLINE size_t
+step_at(const struct kernel_amx_rows *rows, size_t step)
+{
+  size_t at = step * KERNEL_AMX_DEPTH;
+  return at < rows->last ? at : rows->last;
+}
+
 static void
 multiply_two(const struct kernel_amx_rows *rows, float *sums)
 {
   const uint16_t *woven = rows->woven, *second = rows->woven + rows->woven_stride;
   size_t below = KERNEL_AMX_SIDE * rows->row_stride;
-  long stride = BYTES(rows->row_stride);
+  long stride = BYTES(rows->row_stride), sum_stride = FLOAT_BYTES(rows->sum_stride);
 
   _tile_zero(0);
   _tile_zero(1);
@@ -88,7 +95,7 @@ multiply_two(const struct kernel_amx_rows *rows, float *sums)
   for (size_t line = 0; line < rows->lines; line++)
     for (size_t step = 0; step < rows->steps; step++)
     {
-      const uint16_t *left = rows->left + line * rows->line_stride + step * KERNEL_AMX_DEPTH;
+      const uint16_t *left = rows->left + line * rows->line_stride + step_at(rows, step);
       _tile_loadd(6, woven, WOVEN_BYTES);
       _tile_loadd(4, left, stride);
       _tile_dpbf16ps(0, 4, 6);
@@ -100,10 +107,10 @@ multiply_two(const struct kernel_amx_rows *rows, float *sums)
       woven += KERNEL_AMX_TILE;
       second += KERNEL_AMX_TILE;
     }
-  _tile_stored(0, sums, FLOAT_BYTES(32));
-  _tile_stored(1, sums + 16, FLOAT_BYTES(32));
-  _tile_stored(2, sums + 16 * 32, FLOAT_BYTES(32));
-  _tile_stored(3, sums + 16 * 32 + 16, FLOAT_BYTES(32));
+  _tile_stored(0, sums, sum_stride);
+  _tile_stored(1, sums + 16, sum_stride);
+  _tile_stored(2, sums + 16 * rows->sum_stride, sum_stride);
+  _tile_stored(3, sums + 16 * rows->sum_stride + 16, sum_stride);
 }
 
 static void
@@ -111,14 +118,14 @@ multiply_one(const struct kernel_amx_rows *rows, float *sums)
 {
   const uint16_t *woven = rows->woven;
   size_t below = KERNEL_AMX_SIDE * rows->row_stride;
-  long stride = BYTES(rows->row_stride);
+  long stride = BYTES(rows->row_stride), sum_stride = FLOAT_BYTES(rows->sum_stride);
 
   _tile_zero(0);
   _tile_zero(2);
   for (size_t line = 0; line < rows->lines; line++)
     for (size_t step = 0; step < rows->steps; step++)
     {
-      const uint16_t *left = rows->left + line * rows->line_stride + step * KERNEL_AMX_DEPTH;
+      const uint16_t *left = rows->left + line * rows->line_stride + step_at(rows, step);
       _tile_loadd(6, woven, WOVEN_BYTES);
       _tile_loadd(4, left, stride);
       _tile_dpbf16ps(0, 4, 6);
@@ -126,8 +133,8 @@ multiply_one(const struct kernel_amx_rows *rows, float *sums)
       _tile_dpbf16ps(2, 5, 6);
       woven += KERNEL_AMX_TILE;
     }
-  _tile_stored(0, sums, FLOAT_BYTES(32));
-  _tile_stored(2, sums + 16 * 32, FLOAT_BYTES(32));
+  _tile_stored(0, sums, sum_stride);
+  _tile_stored(2, sums + 16 * rows->sum_stride, sum_stride);
 }
 
 void
@@ -337,6 +344,19 @@ kernel_amx_weave_turned(const float *const halves[2], size_t stride, uint16_t *t
     __m256i high = halves[1] ? narrow_line(halves[1] + i * stride) : _mm256_setzero_si256();
     v[i] = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
+  turn_pairs(v);
+  for (size_t i = 0; i < 16; i++)
+    _mm512_storeu_si512(to + i * KERNEL_AMX_DEPTH, v[i]);
+}
+
+SIMD_OPTIMIZE void
+kernel_amx_weave_turned_narrow(const uint16_t *from, size_t stride, size_t skipped, uint16_t *to)
+{
+  __mmask16 taken = (__mmask16) (0xffffu << skipped / 2);
+  __m512i v[16];
+
+  for (size_t i = 0; i < 16; i++)
+    v[i] = _mm512_maskz_loadu_epi32(taken, from + i * stride);
   turn_pairs(v);
   for (size_t i = 0; i < 16; i++)
     _mm512_storeu_si512(to + i * KERNEL_AMX_DEPTH, v[i]);

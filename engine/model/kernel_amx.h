@@ -35,8 +35,10 @@ struct kernel_amx_rows
   size_t row_stride;    /* numbers from a row to the next */
   size_t line_stride;   /* … from a line to the next */
   size_t lines, steps;
+  size_t last; /* where the last step's tile starts in its line, if not after the one before */
   const uint16_t *woven; /* (lines * steps) tiles */
   size_t woven_stride;   /* numbers to the second 16 columns' */
+  size_t sum_stride;
 };
 
 /* sums (32, 32) ← rows · woven; with `two` false only its first 16 columns. 16 rows must have been set up. */
@@ -71,6 +73,10 @@ void kernel_amx_weave_floats(size_t rows, const float *from, size_t stride, uint
 /* The same of a turned matrix: 16 columns, `stride` apart, of which numbers 0 to 15 are at halves[0] and 16 to 31 at
  * halves[1] of the first column; NULL stands for zeros. */
 void kernel_amx_weave_turned(const float *const halves[2], size_t stride, uint16_t *to);
+
+/* The same of bf16, whose columns are in one piece; the first `skipped` of the 32 numbers, which are even, are 0. */
+void kernel_amx_weave_turned_narrow(const uint16_t *from, size_t stride, size_t skipped,
+                                    uint16_t *to);
 
 /* to (32), bf16 ← 32 numbers of sums + bias; NULL = 0. kernel_amx_narrow_half: 16 of them. */
 void kernel_amx_narrow(const float *sums, const float *bias, uint16_t *to);

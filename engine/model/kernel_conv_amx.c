@@ -14,7 +14,7 @@
  * memory for every output in the plane's order. Outputs at margins are computed and left out. */
 #define CACHE_NUMBERS ((size_t) 64 * 1024) /* of a plane, of so many images as fit */
 #define CHUNK ((size_t) 256)               /* pixels whose products are summed at once */
-#define SUM_FLOATS ((size_t) 32 * 32)
+#define SUM_SIDE ((size_t) 32)
 #define NARROW_CHANNELS ((size_t) 4) /* a first layer's */
 
 struct plane
@@ -117,7 +117,7 @@ lay_out(const struct kernel_conv_shape *shape, void *scratch, struct parts *part
 {
   size_t images = images_at_once(shape);
   struct plane x = plane_of(shape, images, shape->in), y = plane_of(shape, images, shape->out);
-  size_t sums = 0, plane = sums + kernel_align(SUM_FLOATS * sizeof(float));
+  size_t sums = 0, plane = sums + kernel_align(SUM_SIDE * SUM_SIDE * sizeof(float));
   size_t turned =
     plane + kernel_align(larger(plane_numbers(&x), plane_numbers(&y)) * sizeof(uint16_t));
   size_t woven = turned + kernel_align(shape->in * turned_stride(&x) * sizeof(uint16_t));
@@ -244,9 +244,9 @@ put_outputs(const struct plane *plane, size_t first, const float *sums, const fl
     {
       size_t pixel = (image * plane->height + line) * plane->width + place;
       if (two)
-        kernel_amx_narrow(sums + row * 32, bias, to + pixel * out);
+        kernel_amx_narrow(sums + row * SUM_SIDE, bias, to + pixel * out);
       else
-        kernel_amx_narrow_half(sums + row * 32, bias, to + pixel * out);
+        kernel_amx_narrow_half(sums + row * SUM_SIDE, bias, to + pixel * out);
     }
     if (++place == plane->line)
     {
@@ -278,6 +278,8 @@ multiply_plane(const struct plane *plane, const struct parts *parts, size_t kern
                                      .line_stride = plane->line * channels,
                                      .lines = kernel,
                                      .steps = steps,
+                                     .last = (steps - 1) * KERNEL_AMX_DEPTH,
+                                     .sum_stride = SUM_SIDE,
                                      .woven = woven + column / KERNEL_AMX_SIDE * woven_stride,
                                      .woven_stride = woven_stride};
       kernel_amx_multiply_rows(&rows, two, parts->sums);

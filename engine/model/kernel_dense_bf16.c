@@ -21,13 +21,14 @@ kernel_dense_bf16_new(size_t n, size_t k, size_t m, enum kernel_precision y,
   if (!made)
     return err_set(info, ERR_MEMORY, "out of memory for a product of matrices");
   *made = (struct kernel_dense_bf16){.n = n, .k = k, .m = m, .y = y};
-  enum err rc = kernel_dense_bf16_use_onednn(made, info);
+  kernel_dense_bf16_use_amx(made);
+  enum err rc = made->tiles ? ERR_OK : kernel_dense_bf16_use_onednn(made, info);
   if (rc != ERR_OK)
   {
     kernel_dense_bf16_free(made);
     return rc;
   }
-  if (!made->onednn)
+  if (!made->tiles && !made->onednn)
     kernel_dense_bf16_use_blas(made);
   *dense = made;
   return ERR_OK;
@@ -61,6 +62,7 @@ kernel_dense_bf16_use_blas(struct kernel_dense_bf16 *dense)
 {
   kernel_dense_bf16_onednn_free(dense->onednn);
   dense->onednn = NULL;
+  dense->tiles = false;
   dense->scratch_bytes = floats_bytes(dense->n, dense->k) + floats_bytes(dense->k, dense->m)
                          + floats_bytes(dense->n, dense->m);
 }
@@ -83,14 +85,24 @@ wide_of(const struct kernel_dense_bf16 *dense, void *scratch)
                        .y = (float *) (void *) (at + y_at)};
 }
 
+static bool
+run_fast(const struct kernel_dense_bf16 *dense, enum kernel_dense_product product, const void *left,
+         const void *right, void *result, void *scratch)
+{
+  if (!dense->tiles)
+    return kernel_dense_bf16_onednn_run(dense->onednn, product, left, right, result, scratch);
+  kernel_dense_bf16_amx_run(dense, product, left, right, result, scratch);
+  return true;
+}
+
 bool
 kernel_dense_bf16_forward(const struct kernel_dense_bf16 *dense, const uint16_t *x,
                           const uint16_t *w, void *y, void *scratch)
 {
   size_t n = dense->n, k = dense->k, m = dense->m;
 
-  if (dense->onednn)
-    return kernel_dense_bf16_onednn_run(dense->onednn, KERNEL_DENSE_FORWARD, x, w, y, scratch);
+  if (dense->tiles || dense->onednn)
+    return run_fast(dense, KERNEL_DENSE_FORWARD, x, w, y, scratch);
   struct wide wide = wide_of(dense, scratch);
   float *result = dense->y == KERNEL_BF16 ? wide.y : y;
   kernel_bf16_widen(n * k, x, wide.x);
@@ -107,8 +119,8 @@ kernel_dense_bf16_weights(const struct kernel_dense_bf16 *dense, const uint16_t 
 {
   size_t n = dense->n, k = dense->k, m = dense->m;
 
-  if (dense->onednn)
-    return kernel_dense_bf16_onednn_run(dense->onednn, KERNEL_DENSE_WEIGHTS, x, dy, dw, scratch);
+  if (dense->tiles || dense->onednn)
+    return run_fast(dense, KERNEL_DENSE_WEIGHTS, x, dy, dw, scratch);
   struct wide wide = wide_of(dense, scratch);
   kernel_bf16_widen(n * k, x, wide.x);
   kernel_bf16_widen(n * m, dy, wide.y);
@@ -122,8 +134,8 @@ kernel_dense_bf16_inputs(const struct kernel_dense_bf16 *dense, const uint16_t *
 {
   size_t n = dense->n, k = dense->k, m = dense->m;
 
-  if (dense->onednn)
-    return kernel_dense_bf16_onednn_run(dense->onednn, KERNEL_DENSE_INPUTS, dy, w, dx, scratch);
+  if (dense->tiles || dense->onednn)
+    return run_fast(dense, KERNEL_DENSE_INPUTS, dy, w, dx, scratch);
   struct wide wide = wide_of(dense, scratch);
   kernel_bf16_widen(n * m, dy, wide.y);
   kernel_bf16_widen(k * m, w, wide.w);

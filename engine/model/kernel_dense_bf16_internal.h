@@ -18,7 +18,8 @@ struct kernel_dense_bf16
 {
   size_t n, k, m;
   enum kernel_precision y;
-  struct kernel_dense_onednn *onednn; /* NULL: BLAS in fp32 */
+  bool tiles;                         /* AMX (kernel_amx.h) */
+  struct kernel_dense_onednn *onednn; /* else; NULL: BLAS in fp32 */
   size_t scratch_bytes;
 };
 
@@ -31,6 +32,12 @@ void kernel_dense_bf16_onednn_free(struct kernel_dense_onednn *onednn);
 bool kernel_dense_bf16_onednn_run(const struct kernel_dense_onednn *onednn,
                                   enum kernel_dense_product product, const void *left,
                                   const void *right, void *result, void *scratch);
+
+/* Sets dense->tiles, and its scratch, where the processor has tiles and the sizes fill them. */
+void kernel_dense_bf16_use_amx(struct kernel_dense_bf16 *dense);
+void kernel_dense_bf16_amx_run(const struct kernel_dense_bf16 *dense,
+                               enum kernel_dense_product product, const void *left,
+                               const void *right, void *result, void *scratch);
 
 /* Back to BLAS, with its scratch. */
 void kernel_dense_bf16_use_blas(struct kernel_dense_bf16 *dense);

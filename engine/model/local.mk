@@ -43,7 +43,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c engine/model/kernel_conv_winograd.c \
   engine/model/kernel_winograd.c engine/model/kernel_winograd.h \
   engine/model/kernel_dense_bf16.c engine/model/kernel_dense_bf16_internal.h \
-  engine/model/kernel_dense_bf16_onednn.c \
+  engine/model/kernel_dense_bf16_amx.c engine/model/kernel_dense_bf16_onednn.c \
   engine/model/kernel_row.c engine/model/kernel_row.h \
   engine/model/kernel_dnn.c engine/model/kernel_dnn.h engine/model/kernel_memory.h \
   engine/model/model.c engine/model/model.h engine/model/model_internal.h \

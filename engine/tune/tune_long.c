@@ -21,8 +21,9 @@
 /* Sweeps over the rows after which a wider network is worth more than further sweeps, and the most that are of use. */
 #define WIDEN_EPOCHS 14.0
 #define EPOCHS_MOST 60.0
-/* A fit is given so many times the sweeps foreseen: the clock shortens its schedule where that is too many, while nothing
- * would make it longer; wider networks take less for each operation than the narrower ones that they are judged by. */
+/* A fit is given so many times the sweeps foreseen: the clock shortens its schedule where that is too many, while
+ * nothing would make it longer; wider networks take less for each operation than the narrower ones that they are judged
+ * by. */
 #define SWEEPS_ASKED 2.0
 /* A network with time for fewer comes to nothing. */
 #define SWEEPS_LEAST 5.0
@@ -318,9 +319,9 @@ least_objective(const struct tune_study *study, size_t family, bool mirrored)
   return least;
 }
 
-/* A short fit loses by mirror images, for it sees each image half as often; a long one gains. So the long one sees them,
- * unless short ones lost by more than that, as where left and right mean something. (Fashion-MNIST, fits of 1.3 epochs:
- * 6% more errors; of 28: 0.9325 right for 0.9274.) */
+/* A short fit loses by mirror images, for it sees each image half as often; a long one gains. So the long one sees
+ * them, unless short ones lost by more than that, as where left and right mean something. (Fashion-MNIST, fits of 1.3
+ * epochs: 6% more errors; of 28: 0.9325 right for 0.9274.) */
 static void
 mirror(const struct tune_study *study, const struct noted *noted, enum metric metric,
        json_t *params)

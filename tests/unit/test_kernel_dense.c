@@ -1,10 +1,12 @@
-/* Products of bf16 matrices against plain loops in double: oneDNN's (or what this build has) and those on BLAS. */
+/* Products of bf16 matrices against plain loops in double: AMX's tiles where the processor has them, oneDNN's (or what
+ * this build has) and those on BLAS. */
 #include <config.h>
 
 #include <limits.h>
 #include <pthread.h>
 
 #include "base/rng.h"
+#include "model/kernel_amx.h"
 #include "model/kernel_bf16.h"
 #include "model/kernel_dense_bf16_internal.h"
 #include "model/kernel_memory.h"
@@ -14,7 +16,8 @@
 
 static const size_t shapes[][3] = {{1, 1, 1},      {7, 5, 3},     {64, 784, 256}, {33, 17, 1},
                                    {1, 40, 10},    {256, 20, 64}, {64, 256, 10},  {5, 3, 130},
-                                   {129, 100, 33}, {2, 1, 7}};
+                                   {129, 100, 33}, {2, 1, 7},     {96, 48, 80},   {32, 32, 32},
+                                   {32, 80, 48},   {64, 64, 96}};
 
 #define SHAPES (sizeof shapes / sizeof shapes[0])
 
@@ -130,30 +133,42 @@ check_results(const struct problem *p, const struct results *r)
 }
 
 static void
+check_product(const struct kernel_dense_bf16 *dense, const struct problem *p)
+{
+  struct results r;
+  results_make(&r, p);
+  run(dense, p, &r);
+  check_results(p, &r);
+  results_free(&r);
+}
+
+static void
 test_products(void **state)
 {
   (void) state;
+  size_t by_tiles = 0;
   for (size_t i = 0; i < SHAPES; i++)
     for (int precision = KERNEL_FP32; precision <= KERNEL_BF16; precision++)
     {
       struct problem p;
-      struct results r;
       struct kernel_dense_bf16 *dense;
       problem_make(&p, shapes[i], (enum kernel_precision) precision);
       assert_int_equal(kernel_dense_bf16_new(p.n, p.k, p.m, p.precision, &dense, NULL), ERR_OK);
-      results_make(&r, &p);
-      run(dense, &p, &r);
-      check_results(&p, &r);
-      results_free(&r);
-
+      check_product(dense, &p);
+      by_tiles += dense->tiles;
+      if (dense->tiles)
+      {
+        dense->tiles = false;
+        assert_int_equal(kernel_dense_bf16_use_onednn(dense, NULL), ERR_OK);
+        if (dense->onednn)
+          check_product(dense, &p);
+      }
       kernel_dense_bf16_use_blas(dense);
-      results_make(&r, &p);
-      run(dense, &p, &r);
-      check_results(&p, &r);
-      results_free(&r);
+      check_product(dense, &p);
       kernel_dense_bf16_free(dense);
       problem_free(&p);
     }
+  assert_int_equal(by_tiles, kernel_amx_ready() ? 10 : 0);
 }
 
 struct job
