@@ -104,7 +104,7 @@ describe(const struct finishing *work, const struct scored *scored, struct repor
     .member_count = work->servable,
     .ensemble = work->ensemble,
     .ensemble_wins = work->mixed > 1 && work->bbc_done ? work->bbc.ensemble_wins : NAN,
-    .cost = {work->us_per_row, (double) work->model_bytes}};
+    .cost = {.us_per_row = work->us_per_row, .bytes = (double) work->model_bytes}};
 }
 
 static enum err

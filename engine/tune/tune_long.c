@@ -331,7 +331,7 @@ mirror(const struct tune_study *study, const struct noted *noted, enum metric me
   double with = least_objective(study, noted->family, true) - least,
          without = least_objective(study, noted->family, false) - least;
 
-  if (param != NULL && param->kind == SPACE_CATEGORICAL && param->value_count > 1
+  if (param != NULL && param->kind == SPACE_CATEGORICAL && param->value_count > 1 && isfinite(with)
       && with <= CLOSE_LOSS * without)
     json_object_set_new(params, "flip", json_string("yes"));
 }

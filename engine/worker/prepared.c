@@ -127,7 +127,9 @@ entry_of(const struct db_work_log_entry *logged)
                              .rate = logged->rate,
                              .objective = logged->objective,
                              .seconds = logged->seconds,
-                             .cost = {logged->predict_us, logged->model_bytes, logged->train_us}};
+                             .cost = {.us_per_row = logged->predict_us,
+                                      .bytes = logged->model_bytes,
+                                      .train_us = logged->train_us}};
 }
 
 enum db_status
