@@ -21,7 +21,7 @@ engine_libbase_a_SOURCES = \
   engine/base/proc_start.c \
   engine/base/rng.c engine/base/rng.h \
   engine/base/sha256.c engine/base/sha256.h \
-  engine/base/simd.h \
+  engine/base/denormals.h engine/base/simd.h \
   engine/base/space.c engine/base/space.h \
   engine/base/space_count.c \
   engine/base/space_draw.c \

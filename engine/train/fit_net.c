@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/denormals.h"
 #include "base/rng.h"
 #include "model/family.h"
 #include "model/net.h"
@@ -293,7 +294,9 @@ run_epoch(struct fit_net *run, size_t epoch, double *loss, struct err_info *info
   for (; steps < run->steps_per_epoch && run->pace.left; steps++)
   {
     double before = clock_monotonic_s(), step_loss = 0.0;
+    unsigned denormals = denormals_to_zero();
     enum err rc = fit_net_take_step(run, run->order + steps * run->batch, &step_loss, info);
+    denormals_restore(denormals);
     if (rc != ERR_OK)
       return rc;
     sum += step_loss;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/denormals.h"
 #include "base/proc.h"
 #include "base/rng.h"
 #include "model/convnet.h"
@@ -344,6 +345,7 @@ main(int argc, char **argv)
   }
   if (set_up(&speed, argv[1], argv[2], argv[3], &info) != ERR_OK)
     return fail("setting up", &info);
+  (void) denormals_to_zero(); /* as a fit does in its steps */
   printf("{\"params\": %zu}\n", speed.net ? speed.net->param_count : speed.convnet->param_count);
   fflush(stdout);
   while (fgets(line, sizeof line, stdin))
