@@ -81,8 +81,9 @@ step_at(const struct kernel_amx_rows *rows, size_t step)
   return at < rows->last ? at : rows->last;
 }
 
-static void
-multiply_two(const struct kernel_amx_rows *rows, float *sums)
+/* `two` is known when this is compiled, so that each form is a loop without a question. */
+static SIMD_INLINE void
+multiply_rows(const struct kernel_amx_rows *rows, bool two, float *sums)
 {
   const uint16_t *woven = rows->woven, *second = rows->woven + rows->woven_stride;
   size_t below = KERNEL_AMX_SIDE * rows->row_stride;
@@ -99,42 +100,25 @@ multiply_two(const struct kernel_amx_rows *rows, float *sums)
       _tile_loadd(6, woven, WOVEN_BYTES);
       _tile_loadd(4, left, stride);
       _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, second, WOVEN_BYTES);
-      _tile_dpbf16ps(1, 4, 7);
+      if (two)
+      {
+        _tile_loadd(7, second, WOVEN_BYTES);
+        _tile_dpbf16ps(1, 4, 7);
+      }
       _tile_loadd(5, left + below, stride);
       _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
+      if (two)
+        _tile_dpbf16ps(3, 5, 7);
       woven += KERNEL_AMX_TILE;
       second += KERNEL_AMX_TILE;
     }
   _tile_stored(0, sums, sum_stride);
-  _tile_stored(1, sums + 16, sum_stride);
   _tile_stored(2, sums + 16 * rows->sum_stride, sum_stride);
-  _tile_stored(3, sums + 16 * rows->sum_stride + 16, sum_stride);
-}
-
-static void
-multiply_one(const struct kernel_amx_rows *rows, float *sums)
-{
-  const uint16_t *woven = rows->woven;
-  size_t below = KERNEL_AMX_SIDE * rows->row_stride;
-  long stride = BYTES(rows->row_stride), sum_stride = FLOAT_BYTES(rows->sum_stride);
-
-  _tile_zero(0);
-  _tile_zero(2);
-  for (size_t line = 0; line < rows->lines; line++)
-    for (size_t step = 0; step < rows->steps; step++)
-    {
-      const uint16_t *left = rows->left + line * rows->line_stride + step_at(rows, step);
-      _tile_loadd(6, woven, WOVEN_BYTES);
-      _tile_loadd(4, left, stride);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(5, left + below, stride);
-      _tile_dpbf16ps(2, 5, 6);
-      woven += KERNEL_AMX_TILE;
-    }
-  _tile_stored(0, sums, sum_stride);
-  _tile_stored(2, sums + 16 * rows->sum_stride, sum_stride);
+  if (two)
+  {
+    _tile_stored(1, sums + 16, sum_stride);
+    _tile_stored(3, sums + 16 * rows->sum_stride + 16, sum_stride);
+  }
 }
 
 void
@@ -142,94 +126,52 @@ kernel_amx_multiply_rows(const struct kernel_amx_rows *rows, bool two, float *su
 {
   WRITTEN();
   if (two)
-    multiply_two(rows, sums);
+    multiply_rows(rows, true, sums);
   else
-    multiply_one(rows, sums);
+    multiply_rows(rows, false, sums);
 }
 
-#define SUM_BEGIN(tile)                                                                            \
-  if (blocks->add)                                                                                 \
+#define SUM_BEGIN(tile, there)                                                                     \
+  if ((there) && blocks->add)                                                                      \
     _tile_loadd(tile, blocks->sums[tile], sum_stride);                                             \
   else                                                                                             \
     _tile_zero(tile)
+#define SUM_END(tile, there)                                                                       \
+  if (there)                                                                                       \
+  _tile_stored(tile, blocks->sums[tile], sum_stride)
 
-static void
-blocks_all(const struct kernel_amx_blocks *blocks)
+/* The same: with a second woven matrix, with a second left one. */
+static SIMD_INLINE void
+multiply_blocks(const struct kernel_amx_blocks *blocks, bool right, bool below)
 {
   long stride = BYTES(blocks->left_stride), sum_stride = FLOAT_BYTES(blocks->sum_stride);
 
-  SUM_BEGIN(0);
-  SUM_BEGIN(1);
-  SUM_BEGIN(2);
-  SUM_BEGIN(3);
+  SUM_BEGIN(0, true);
+  SUM_BEGIN(1, right);
+  SUM_BEGIN(2, below);
+  SUM_BEGIN(3, right && below);
   for (size_t step = 0; step < blocks->steps; step++)
   {
     _tile_loadd(4, blocks->left[0] + step * KERNEL_AMX_DEPTH, stride);
     _tile_loadd(6, blocks->woven[0] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
     _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, blocks->woven[1] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, blocks->left[1] + step * KERNEL_AMX_DEPTH, stride);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if (right)
+    {
+      _tile_loadd(7, blocks->woven[1] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (below)
+    {
+      _tile_loadd(5, blocks->left[1] + step * KERNEL_AMX_DEPTH, stride);
+      _tile_dpbf16ps(2, 5, 6);
+    }
+    if (right && below)
+      _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_stored(0, blocks->sums[0], sum_stride);
-  _tile_stored(1, blocks->sums[1], sum_stride);
-  _tile_stored(2, blocks->sums[2], sum_stride);
-  _tile_stored(3, blocks->sums[3], sum_stride);
-}
-
-static void
-blocks_of_left(const struct kernel_amx_blocks *blocks)
-{
-  long stride = BYTES(blocks->left_stride), sum_stride = FLOAT_BYTES(blocks->sum_stride);
-
-  SUM_BEGIN(0);
-  SUM_BEGIN(1);
-  for (size_t step = 0; step < blocks->steps; step++)
-  {
-    _tile_loadd(4, blocks->left[0] + step * KERNEL_AMX_DEPTH, stride);
-    _tile_loadd(6, blocks->woven[0] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, blocks->woven[1] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-  _tile_stored(0, blocks->sums[0], sum_stride);
-  _tile_stored(1, blocks->sums[1], sum_stride);
-}
-
-static void
-blocks_of_woven(const struct kernel_amx_blocks *blocks)
-{
-  long stride = BYTES(blocks->left_stride), sum_stride = FLOAT_BYTES(blocks->sum_stride);
-
-  SUM_BEGIN(0);
-  SUM_BEGIN(2);
-  for (size_t step = 0; step < blocks->steps; step++)
-  {
-    _tile_loadd(6, blocks->woven[0] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
-    _tile_loadd(4, blocks->left[0] + step * KERNEL_AMX_DEPTH, stride);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(5, blocks->left[1] + step * KERNEL_AMX_DEPTH, stride);
-    _tile_dpbf16ps(2, 5, 6);
-  }
-  _tile_stored(0, blocks->sums[0], sum_stride);
-  _tile_stored(2, blocks->sums[2], sum_stride);
-}
-
-static void
-block_alone(const struct kernel_amx_blocks *blocks)
-{
-  long stride = BYTES(blocks->left_stride), sum_stride = FLOAT_BYTES(blocks->sum_stride);
-
-  SUM_BEGIN(0);
-  for (size_t step = 0; step < blocks->steps; step++)
-  {
-    _tile_loadd(6, blocks->woven[0] + step * KERNEL_AMX_TILE, WOVEN_BYTES);
-    _tile_loadd(4, blocks->left[0] + step * KERNEL_AMX_DEPTH, stride);
-    _tile_dpbf16ps(0, 4, 6);
-  }
-  _tile_stored(0, blocks->sums[0], sum_stride);
+  SUM_END(0, true);
+  SUM_END(1, right);
+  SUM_END(2, below);
+  SUM_END(3, right && below);
 }
 
 void
@@ -237,13 +179,13 @@ kernel_amx_multiply_blocks(const struct kernel_amx_blocks *blocks)
 {
   WRITTEN();
   if (blocks->sums[3])
-    blocks_all(blocks);
+    multiply_blocks(blocks, true, true);
   else if (blocks->sums[2])
-    blocks_of_woven(blocks);
+    multiply_blocks(blocks, false, true);
   else if (blocks->sums[1])
-    blocks_of_left(blocks);
+    multiply_blocks(blocks, true, false);
   else
-    block_alone(blocks);
+    multiply_blocks(blocks, false, false);
 }
 
 /* ---- forms of memory --------------------------------------------------------------------------------- */
