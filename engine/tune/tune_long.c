@@ -292,6 +292,25 @@ count_in_turn(const struct tune_study *study, size_t candidates, enum metric met
   return count;
 }
 
+/* Whether a family that is dearer than the best candidate's, so that its trials come before that, still has its first one
+ * at work. */
+static bool
+dearer_is_to_come(const struct tune_study *study)
+{
+  const struct noted *best = &study->noted[candidate_at(study, 0)];
+  bool to_come = false;
+
+  for (size_t t = 1; t < study->noted_count; t++)
+  {
+    const struct noted *noted = &study->noted[t];
+    to_come = to_come
+              || (noted->family > 0 && noted->first && !noted->ended && noted->epochs > 0
+                  && study->costs[noted->family - 1].estimate_s
+                       > study->costs[best->family - 1].estimate_s);
+  }
+  return to_come;
+}
+
 bool
 tune_long_wants(const struct tune_study *study, size_t family)
 {
@@ -405,7 +424,7 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
   double search_s = situation->search_s;
 
   *found = candidates > 0 || (study->done == 0 && situation->live_trials > 0);
-  if (candidates == 0)
+  if (candidates == 0 || (situation->live_trials > 0 && dearer_is_to_come(study)))
     return ERR_OK; /* TUNE_WAIT, or the search goes on */
   if (again > 0 && situation->search_left_s < LAST_PART * search_s)
   {

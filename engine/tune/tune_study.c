@@ -336,6 +336,8 @@ note(struct tune_study *study, const struct tune_entry *entry)
   if (trial == NULL)
     return;
   trial->paused = entry->kind == TUNE_MEASURE;
+  trial->ended = entry->kind == TUNE_TELL || entry->kind == TUNE_FAILED
+                 || entry->kind == TUNE_FORGET || entry->kind == TUNE_PRUNE;
   if (entry->kind == TUNE_TELL)
   {
     study->costs[trial->family - 1].done++;

@@ -23,6 +23,7 @@ struct noted
   size_t family;     /* index + 1; 0 = no such trial */
   bool first;        /* of its family: it goes from rung to rung without a question */
   bool paused;       /* at `rung` */
+  bool ended;        /* done, failed, cancelled or pruned */
   bool done, within; /* told of; within the job's limits */
   size_t
     repeats; /* number of the earlier trial at the same point (tune_long.h, tune_repeat.h); 0 = none */

@@ -382,6 +382,47 @@ test_searches_the_long_family(void **state)
   tear_down(&fixture);
 }
 
+/* A long fit does not go to a perceptron while the first convolutional network is at work, unless that fails. */
+static void
+waits_for_the_dearer(enum tune_entry_kind end_kind, const char *family)
+{
+  struct fixture fixture;
+  uint64_t first_cnn = 0;
+  set_up(&fixture, "{\"families\": [\"mlp\", \"cnn\"], \"budget\": {\"seconds\": 110}}");
+  while (first_cnn == 0)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    bool cnn = strcmp(suggestion.family, "cnn") == 0;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    if (cnn)
+      first_cnn = trial;
+    else
+      end(&fixture, trial, -0.9);
+  }
+  struct tune_suggestion suggestion = suggest(&fixture, 55, 1);
+  assert_int_equal(suggestion.decision, TUNE_WAIT);
+  if (end_kind == TUNE_TELL)
+    end(&fixture, first_cnn, -0.7);
+  else
+    fold(&fixture, (struct tune_entry){.kind = end_kind, .trial = first_cnn});
+  suggestion = suggest(&fixture, 54, 0);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  assert_true(suggestion.again);
+  assert_string_equal(suggestion.family, family);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+static void
+test_waits_for_the_dearer(void **state)
+{
+  (void) state;
+  waits_for_the_dearer(TUNE_TELL, "cnn");
+  waits_for_the_dearer(TUNE_FAILED, "mlp");
+  waits_for_the_dearer(TUNE_FORGET, "mlp");
+}
+
 /* Whether the long fit sees mirror images, of a search whose first trial does not, and the second does. */
 static bool
 mirrors(const char *space, double accuracy, double with_mirror_images)
@@ -576,6 +617,7 @@ main(void)
                                      cmocka_unit_test(test_fills_the_time),
                                      cmocka_unit_test(test_whole_fits_are_left),
                                      cmocka_unit_test(test_families),
+                                     cmocka_unit_test(test_waits_for_the_dearer),
                                      cmocka_unit_test(test_keeps_to_the_space),
                                      cmocka_unit_test(test_too_dear),
                                      cmocka_unit_test(test_from_a_base),
