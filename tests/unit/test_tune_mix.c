@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "tests/harness/test_support.h"
+#include "tests/harness/toy_data.h"
 
 #include "base/json.h"
 #include "base/proc.h"
@@ -14,8 +15,10 @@
 #define GOOD 10
 #define TRIALS 14
 #define ROWS 400
+#define CLASSES 3 /* of toy images */
 
-/* A job on numbers whose trials all have the models of one line, and the predictions that a test gives them. */
+/* A job on numbers whose trials all have the models of one line, or one on images, and the predictions that a test
+ * gives them. */
 struct job
 {
   char dir[TEST_PATH_SIZE];
@@ -24,7 +27,7 @@ struct job
   struct tune_unit_result results[FOLDS];
   struct tune_fold_output outputs[TRIALS][FOLDS];
   struct tune_trial trials[TRIALS];
-  float predictions[TRIALS][ROWS];
+  float predictions[TRIALS][ROWS * CLASSES];
 };
 
 static void
@@ -56,14 +59,34 @@ open_data(struct job *job)
   assert_int_equal(job->data->split->fold_count, FOLDS);
 }
 
+/* A search on them that is given seconds ends with long fits. */
+static void
+open_images(struct job *job)
+{
+  char path[TEST_PATH_SIZE];
+  struct err_info info = {.text = ""};
+  struct dataset *dataset = toy_images(ROWS, 4);
+  test_path(path, job->dir, "images.atds");
+  assert_int_equal(dataset_save_images(path, dataset_images(dataset), &info), ERR_OK);
+  json_t *spec = json_loads("{\"metric\": \"accuracy\", \"budget\": {\"seconds\": 100},"
+                            " \"validation\": {\"folds\": 5}, \"search\": {\"seed\": 4}}",
+                            0, NULL);
+  if (tune_data_open(path, spec, dataset_schema(dataset), &job->data, &info) != ERR_OK)
+    fail_msg("%s", info.text);
+  json_decref(spec);
+  dataset_close(dataset);
+  assert_int_equal(job->data->task.output_count, CLASSES);
+  assert_int_equal(job->data->split->fold_count, FOLDS);
+}
+
 static int
-setup(void **state)
+setup_with(void **state, void (*open)(struct job *))
 {
   struct job *job = calloc(1, sizeof *job);
   struct err_info info = {.text = ""};
   *state = job;
   test_make_dir(job->dir);
-  open_data(job);
+  open(job);
   json_t *params = json_object();
   for (size_t f = 0; f < FOLDS; f++)
   {
@@ -73,6 +96,18 @@ setup(void **state)
   }
   json_decref(params);
   return 0;
+}
+
+static int
+setup(void **state)
+{
+  return setup_with(state, open_data);
+}
+
+static int
+setup_images(void **state)
+{
+  return setup_with(state, open_images);
 }
 
 static int
@@ -87,6 +122,23 @@ teardown(void **state)
   return 0;
 }
 
+/* The number of a row, off by so much; or the probabilities of its classes, one in `spread` of them another's. */
+static size_t
+predict_row(const struct tune_data *data, size_t row, double spread, struct rng *rng, float *out)
+{
+  if (data->shape.kind != DATASET_IMAGES)
+  {
+    *out = (float) (task_value_of(&data->task, data->dataset, row) + spread * rng_normal(rng));
+    return 1;
+  }
+  size_t label = (size_t) task_class_of(&data->task, data->dataset, row);
+  if (rng_double(rng) < spread)
+    label = (label + 1) % CLASSES;
+  for (size_t c = 0; c < CLASSES; c++)
+    out[c] = c == label ? 0.6f : 0.2f;
+  return CLASSES;
+}
+
 /* Trial t's predictions are off by spread[t], each independently. */
 static struct tune_outcome
 finish(struct job *job, const double *spread, size_t count)
@@ -99,24 +151,24 @@ finish(struct job *job, const double *spread, size_t count)
     size_t at = 0;
     rng_init(&rng, t + 1, 18);
     job->params[t] = json_pack("{s:f}", "penalty", 0.001 * (double) (t + 1));
-    job->trials[t] = (struct tune_trial){.number = (int) t + 1,
-                                         .family = "linear",
-                                         .params = job->params[t],
-                                         .metric = spread[t],
-                                         .objective = spread[t],
-                                         .folds = job->outputs[t]};
+    job->trials[t] = (struct tune_trial){
+      .number = (int) t + 1,
+      .family = "linear",
+      .params = job->params[t],
+      .metric = spread[t],
+      .objective = job->data->shape.kind == DATASET_IMAGES ? spread[t] - 1 : spread[t],
+      .folds = job->outputs[t]};
     for (size_t f = 0; f < FOLDS; f++)
     {
       size_t *rows = NULL, rows_count = 0;
       assert_int_equal(split_valid_rows(job->data->split, f, &rows, &rows_count), ERR_OK);
-      job->outputs[t][f] = (struct tune_fold_output){.predictions = job->predictions[t] + at,
-                                                     .prediction_count = rows_count,
-                                                     .model = job->results[f].model.data,
-                                                     .model_length = job->results[f].model.length};
+      job->outputs[t][f] =
+        (struct tune_fold_output){.predictions = job->predictions[t] + at,
+                                  .prediction_count = rows_count * job->data->task.output_count,
+                                  .model = job->results[f].model.data,
+                                  .model_length = job->results[f].model.length};
       for (size_t i = 0; i < rows_count; i++)
-        job->predictions[t][at++] =
-          (float) (task_value_of(&job->data->task, job->data->dataset, rows[i])
-                   + spread[t] * rng_normal(&rng));
+        at += predict_row(job->data, rows[i], spread[t], &rng, job->predictions[t] + at);
       free(rows);
     }
   }
@@ -193,6 +245,17 @@ test_one_that_is_enough(void **state)
   tune_outcome_clear(&outcome);
 }
 
+/* Of a search with long fits, those that were cut short are left out, though three of them would correct a fourth. */
+static void
+test_long_ones_alone(void **state)
+{
+  double spread[] = {0.2, 0.21, 0.22, 0.26, 0.27, 0.28}, weights[TRIALS + 1];
+  struct tune_outcome outcome = finish(*state, spread, 6);
+  assert_int_equal(weights_of(&outcome, weights), 3);
+  assert_true(weights[1] > 0 && weights[2] > 0 && weights[3] > 0);
+  tune_outcome_clear(&outcome);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -202,6 +265,7 @@ main(int argc, char **argv)
     cmocka_unit_test_setup_teardown(test_mixes_good_ones, setup, teardown),
     cmocka_unit_test_setup_teardown(test_few_good_ones, setup, teardown),
     cmocka_unit_test_setup_teardown(test_one_that_is_enough, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_long_ones_alone, setup_images, teardown),
   };
   return cmocka_run_group_tests_name("test_tune_mix", tests, NULL, NULL);
 }
