@@ -134,7 +134,9 @@ def run_cell(engine, entry, split, seconds, patience):
 
 
 def is_finished(row, engine, version):
-    return row["engine"] == engine and (engine != "attune" or row["version"] == version)
+    """A row of another kind of processor says nothing here, for the seconds are the same."""
+    return (row["engine"] == engine and row["machine"] == store.machine()
+            and (engine != "attune" or row["version"] == version))
 
 
 def run_all(options, entries):
@@ -164,16 +166,17 @@ def run_all(options, entries):
 
 
 def collect(seconds, busy, version):
-    """engine → (table, split) → row; of Attune one version."""
+    """engine → (table, split) → row; of Attune one version, of all engines those on its kind of processor."""
     rows = [r for r in store.read("tables") if float(r["seconds"]) == seconds
             and (busy or float(r["idle"]) >= store.QUIET)]
     own = [r for r in rows if r["engine"] == "attune"]
     version = version or (own[-1]["version"] if own else None)
+    machine = next((r["machine"] for r in reversed(own) if r["version"] == version), store.machine())
     made = {}
     for row in rows:
-        if row["engine"] != "attune" or row["version"] == version:
+        if row["machine"] == machine and (row["engine"] != "attune" or row["version"] == version):
             made.setdefault(row["engine"], {})[row["table"], int(row["split"])] = row
-    return made, version
+    return made, version, machine
 
 
 def bootstrap(logs, draws=10000):
@@ -193,12 +196,12 @@ def table_ratio(entry, own, other):
 
 
 def report(seconds, busy, version):
-    made, version = collect(seconds, busy, version)
+    made, version, machine = collect(seconds, busy, version)
     if "attune" not in made:
         print("no rows of attune yet")
         return False
     peers = [e for e in made if e != "attune"]
-    print(f"attune {version}, {seconds:g} s, {store.machine()}; errors are summed over splits, RMSE averaged; "
+    print(f"attune {version}, {seconds:g} s, {machine}; errors are summed over splits, RMSE averaged; "
           "ratio below 1: attune is better")
     print(f"{'table':18} {'attune':>10} " + " ".join(f"{e:>12} {'ratio':>6} {'splits':>6}" for e in peers))
     logs = {e: [] for e in peers}
