@@ -28,6 +28,9 @@ bool tune_long_begun(const struct tune_study *study);
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 
+/* Notes how long a long fit will be, which may change what families are wanted. */
+void tune_long_note_time(struct tune_study *study, const struct tune_situation *situation);
+
 /* Whether a short trial of the family is of use: a long fit would be one of it, or none has more to learn. */
 bool tune_long_wants(const struct tune_study *study, size_t family);
 

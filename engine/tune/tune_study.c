@@ -327,6 +327,13 @@ note_ask(struct tune_study *study, const struct tune_entry *entry, struct err_in
 }
 
 static void
+note_train_us(struct family_cost *cost, double us)
+{
+  if (us > 0 && (!(cost->train_us > 0) || us < cost->train_us))
+    cost->train_us = us;
+}
+
+static void
 note(struct tune_study *study, const struct tune_entry *entry)
 {
   bool known = entry->trial < study->noted_count && study->noted[entry->trial].family != 0;
@@ -345,6 +352,7 @@ note(struct tune_study *study, const struct tune_entry *entry)
     trial->objective = entry->objective;
     trial->us_per_row = entry->cost.us_per_row;
     trial->train_us = entry->cost.train_us > 0 ? entry->cost.train_us : 0;
+    note_train_us(&study->costs[trial->family - 1], trial->train_us);
     trial->within = tune_limits_met(study->spec, &entry->cost);
     study_note_cost(study, trial, 1, entry->seconds);
   }
@@ -390,8 +398,8 @@ is_comparable(const struct tune_study *study, uint64_t trial)
 }
 
 /* Which families are wanted may change with every result; then the search is to be told all of them anew. */
-static void
-renew_wanted(struct tune_study *study)
+void
+study_renew_wanted(struct tune_study *study)
 {
   uint64_t wanted = UINT64_MAX;
   for (size_t f = 0; f < study->spec->family_count && f < 64 && study_ends_long(study); f++)
@@ -457,7 +465,7 @@ tune_study_fold(struct tune_study *study, const struct tune_entry *entry, struct
   enum err err = entry->kind == TUNE_ASK ? note_ask(study, entry, info) : ERR_OK;
   note(study, entry);
   if (entry->kind == TUNE_TELL)
-    renew_wanted(study);
+    study_renew_wanted(study);
   if (err == ERR_OK)
     err = remember(study, entry);
   if (err != ERR_OK)

@@ -14,6 +14,7 @@ struct family_cost
   double estimate_s; /* of one trial, by the family's own model */
   double total_s;    /* measured */
   double trials;     /* over so many trials' worth of work */
+  double train_us;   /* the least that training on a row once took in a trial; 0 = not measured */
   size_t asked, done;
 };
 
@@ -47,6 +48,7 @@ struct tune_study
   struct model_data_shape shape;
   size_t first_count;       /* points that are set beforehand */
   size_t folds, train_rows; /* fits of a trial, and rows of each */
+  double long_fit_s;        /* that each fit of a trial at length will have; 0 = not known yet */
   struct tune_rungs rungs;
   struct noted *noted; /* by trial number */
   size_t noted_count;
@@ -58,6 +60,9 @@ struct tune_study
 
 /* Whether the job's last fits are long ones. */
 bool study_ends_long(const struct tune_study *study);
+
+/* Looks anew which families' short trials are of use. */
+void study_renew_wanted(struct tune_study *study);
 
 /* The family of a point: its index in the spec. */
 size_t study_family_index(const struct job_spec *spec, const double *point);

@@ -295,6 +295,7 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
   *suggestion = (struct tune_suggestion){.decision = TUNE_WAIT};
   if (is_over(study, situation, suggestion))
     return ERR_OK;
+  tune_long_note_time(study, situation);
   /* An ask that was never logged (its transaction failed) is undone by starting again. */
   enum err err = study->spoiled || study->pending != 0 ? study_rebuild(study, info) : ERR_OK;
   if (err != ERR_OK || settle_paused(study, suggestion))

@@ -205,6 +205,46 @@ test_families(void **state)
   tear_down(&fixture);
 }
 
+/* The family of the long fit where the first convolutional network takes so long for each row in training. */
+static void
+expect_long_family(double train_us, bool searched, const char *family)
+{
+  struct fixture fixture;
+  set_up(&fixture, "{\"families\": [\"mlp\", \"cnn\"], \"budget\": {\"seconds\": 110}}");
+  for (size_t i = 0; i < 5; i++)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    bool cnn = strcmp(suggestion.family, "cnn") == 0;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    fold(&fixture, (struct tune_entry){
+                     .kind = TUNE_TELL,
+                     .trial = trial,
+                     .objective = cnn ? -0.3 : -0.8,
+                     .seconds = 5,
+                     .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = cnn ? train_us : 40}});
+  }
+  struct tune_suggestion suggestion = suggest(&fixture, 90, 0);
+  assert_false(suggestion.again);
+  assert_true(!searched || strcmp(suggestion.family, family) == 0);
+  json_decref(suggestion.params);
+  suggestion = suggest(&fixture, 60, 0);
+  assert_true(suggestion.again);
+  assert_string_equal(suggestion.family, family);
+  json_decref(suggestion.params);
+  tear_down(&fixture);
+}
+
+/* In 62 s a network sees 16,000 images twice at 1.9 ms each, but then others are not sure to be worth a trial. */
+static void
+test_too_slow_to_be_worth_it(void **state)
+{
+  (void) state;
+  expect_long_family(60, true, "cnn");
+  expect_long_family(1900, false, "cnn");
+  expect_long_family(2000, true, "mlp");
+}
+
 /* A perceptron that is cut short, too, has more to learn as well, but no long fit will be one. */
 static void
 test_searches_the_long_family(void **state)
@@ -459,6 +499,7 @@ main(void)
                                      cmocka_unit_test(test_fills_the_time),
                                      cmocka_unit_test(test_whole_fits_are_left),
                                      cmocka_unit_test(test_families),
+                                     cmocka_unit_test(test_too_slow_to_be_worth_it),
                                      cmocka_unit_test(test_waits_for_the_dearer),
                                      cmocka_unit_test(test_keeps_to_the_space),
                                      cmocka_unit_test(test_too_dear),
