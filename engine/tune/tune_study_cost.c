@@ -9,6 +9,9 @@
 
 /* A first trial is started when this part of its predicted time is left: fits shorten themselves. */
 #define FIRST_TRIAL_PART 0.2
+/* A later one, when this part is: a network's schedule is fitted to the time, and grown trees are nearly all there. */
+#define LATER_NETWORK_PART 0.6
+#define LATER_TRIAL_PART 0.75
 #define MARGIN 1.15
 #define FIRST_SHARE 0.85
 #define LATER_SHARE 0.33
@@ -96,13 +99,24 @@ study_new_s(const struct tune_study *study, size_t family, const struct tune_sit
   return wall_seconds(study, family, study_cost_of(study, family), 0, situation);
 }
 
+/* The part of its predicted time from which on a new trial is worth its start. */
+static double
+part_needed(const struct tune_study *study, size_t family)
+{
+  bool network = model_family_find(study->spec->families[family])->has_rungs;
+
+  if (study->costs[family].asked == 0)
+    return FIRST_TRIAL_PART;
+  if (network && study->rungs.count > 0)
+    return 1; /* it is to be whole */
+  return network ? LATER_NETWORK_PART : LATER_TRIAL_PART;
+}
+
 bool
 study_new_in_time(const struct tune_study *study, size_t family,
                   const struct tune_situation *situation)
 {
-  double seconds = study_new_s(study, family, situation);
-  if (study->costs[family].asked == 0)
-    seconds *= FIRST_TRIAL_PART;
+  double seconds = study_new_s(study, family, situation) * part_needed(study, family);
   if (study_ends_long(study) && model_family_find(study->spec->families[family])->has_rungs)
     seconds = fmin(seconds, tune_long_short_s(situation->search_s)); /* it is cut to that */
   return ends_in_time(study, seconds, situation);

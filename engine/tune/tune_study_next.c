@@ -11,8 +11,8 @@
 #include "tune/tune_long.h"
 #include "tune/tune_repeat.h"
 
-/* Suggestions that would end too late are passed over, up to so many at a time. */
-#define MOST_PASSED_OVER 6
+/* Suggestions that would end too late are passed over, up to so many at a time, where others might not. */
+#define MOST_PASSED_OVER 12
 /* With this many failed trials and not one done, a job bounded by seconds gives up. */
 #define HOPELESS_FAILURES 20
 /* Of the trials with rungs at least so many are whole at the end. */
@@ -90,6 +90,16 @@ is_wanted(const struct tune_study *study, const struct tune_situation *situation
              && tune_long_reaches(study, situation));
 }
 
+static bool
+any_in_time(const struct tune_study *study, const struct tune_situation *situation)
+{
+  bool any = false;
+
+  for (size_t f = 0; f < study->spec->family_count; f++)
+    any = any || study_new_in_time(study, f, situation);
+  return any;
+}
+
 /* Asks until a point comes that ends in time; one of a family that is not wanted only if no other comes. What was
  * passed over stays pending meanwhile, so that it does not come again; afterwards the search has a state that
  * no log leads to. */
@@ -99,7 +109,7 @@ ask_in_time(struct tune_study *study, const struct tune_situation *situation, bo
 {
   size_t bytes = study->spec->space->count * sizeof *study->point;
   *found = false;
-  for (uint64_t i = 0; i <= MOST_PASSED_OVER; i++)
+  for (uint64_t i = 0; i <= MOST_PASSED_OVER && any_in_time(study, situation); i++)
   {
     uint64_t trial = i == 0 ? situation->next_trial : PASSED_OVER_BASE + i;
     enum err err = search_ask(study->search, trial, study->point, info);

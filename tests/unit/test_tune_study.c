@@ -313,6 +313,44 @@ test_nothing_starts_too_late(void **state)
   tune_study_free(study);
 }
 
+/* Whether a family whose first trial took 10 s is given another one with so much left. */
+static bool
+starts_with(struct fixture *fixture, const char *request, double left_s)
+{
+  make_spec(fixture, request);
+  struct tune_study *study = new_study(fixture);
+  struct tune_situation situation = calm(1);
+  struct tune_suggestion suggestion;
+  situation.search_left_s = 50;
+  assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+  assert_int_equal(suggestion.decision, TUNE_ADD);
+  json_decref(suggestion.params);
+  struct tune_entry ask = {.kind = TUNE_ASK, .trial = 1, .point = suggestion.point};
+  struct tune_entry tell = {.kind = TUNE_TELL, .trial = 1, .objective = 1, .seconds = 10};
+  assert_int_equal(tune_study_fold(study, &ask, NULL), ERR_OK);
+  assert_int_equal(tune_study_fold(study, &tell, NULL), ERR_OK);
+  situation = calm(2);
+  situation.workers = 1;
+  situation.search_left_s = left_s;
+  assert_int_equal(tune_study_suggest(study, &situation, &suggestion, NULL), ERR_OK);
+  json_decref(suggestion.params);
+  tune_study_free(study);
+  return suggestion.decision == TUNE_ADD;
+}
+
+/* A network's schedule can be shortened to what is left, and of trees most are grown then; but not by much. */
+static void
+test_last_trials_are_shorter(void **state)
+{
+  static const char mlp[] = "{\"target\":\"y\",\"families\":[\"mlp\"],\"budget\":{\"seconds\":60}}";
+  static const char trees[] =
+    "{\"target\":\"y\",\"families\":[\"trees\"],\"budget\":{\"seconds\":60}}";
+  assert_true(starts_with(*state, mlp, 7));
+  assert_false(starts_with(*state, mlp, 6.8));
+  assert_true(starts_with(*state, trees, 8.7));
+  assert_false(starts_with(*state, trees, 8.5));
+}
+
 static void
 test_shares_of_time(void **state)
 {
@@ -413,6 +451,7 @@ main(void)
     study_test(test_stops_for_want_of_gain),
     study_test(test_exhausted_grid),
     study_test(test_nothing_starts_too_late),
+    study_test(test_last_trials_are_shorter),
     study_test(test_shares_of_time),
     study_test(test_keeps_to_limits),
   };
