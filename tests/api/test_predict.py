@@ -34,9 +34,9 @@ class Tables(ApiTest):
         self.assertEqual(by_csv.status, 200, by_csv)
         self.assertEqual(len(by_csv.json["predictions"]), 150)
         for one, other in zip(by_json.json["predictions"], by_csv.json["predictions"]):
-            self.assertEqual(one["probabilities"], other["probabilities"])
+            self.assert_same_answer(one["probabilities"], other["probabilities"])
         alone = self.predict({"rows": rows[:1]}).json["predictions"][0]["probabilities"]
-        self.assertEqual(alone, by_json.json["predictions"][0]["probabilities"])
+        self.assert_same_answer(alone, by_json.json["predictions"][0]["probabilities"])
         form = self.api.upload(FOLDERS.format("flowers"), [("file", "iris.csv", iris())])
         self.assertEqual(form.status, 200, form)
         self.assertEqual(len(form.json["predictions"]), 150)
@@ -82,7 +82,8 @@ class Tables(ApiTest):
         plain = self.predict({"rows": [ROW]}).json
         self.assertNotIn("explain", plain)
         self.assertNotIn("explanation", plain["predictions"][0])
-        self.assertEqual(plain["predictions"][0]["probabilities"], answer.json["predictions"][0]["probabilities"])
+        self.assert_same_answer(plain["predictions"][0]["probabilities"],
+                                answer.json["predictions"][0]["probabilities"])
         top = self.predict({"rows": [wide], "explain": {"top": 1}}).json["predictions"][0]
         self.assertEqual(len(top["explanation"]["contributions"]), 1)
         self.assertAlmostEqual(top["explanation"]["base"] + top["explanation"]["others"]
@@ -314,14 +315,14 @@ class Images(ApiTest):
         files = [png(pixels, 8, 8) for pixels in self.images[:6]]
         one = self.predict(files[0], "image/png")
         self.assertEqual(one.status, 200, one)
-        self.assertEqual(one.json["predictions"][0]["probabilities"], first[0])
+        self.assert_same_answer(one.json["predictions"][0]["probabilities"], first[0])
         coded = self.api.post(FOLDERS.format("shapes"), {
             "images": [base64.b64encode(one).decode() for one in files]})
-        self.assertEqual([p["probabilities"] for p in coded.json["predictions"]], first)
+        self.assert_same_answer([p["probabilities"] for p in coded.json["predictions"]], first)
         form = self.api.upload(FOLDERS.format("shapes"),
                                [("file", f"{i}.png", one) for i, one in enumerate(files)])
         self.assertEqual(form.status, 200, form)
-        self.assertEqual([p["probabilities"] for p in form.json["predictions"]], first)
+        self.assert_same_answer([p["probabilities"] for p in form.json["predictions"]], first)
         self.assertEqual([p["file"] for p in form.json["predictions"]], [f"{i}.png" for i in range(6)])
 
     def test_all_at_once(self):
