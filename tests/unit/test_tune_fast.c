@@ -155,7 +155,10 @@ test_fast(void **state)
   assert_int_equal(model_load(fast->model.data, fast->model.length, &model, NULL), ERR_OK);
   struct model_about about;
   model_about(model, &about);
-  assert_int_equal(about.member_count, 5); /* a bag of its folds */
+  struct tune_outcome alone = finish(*state, 1, 1, (struct tune_finish){.seconds = INFINITY});
+  if (alone.us_per_row <= 2)                 /* not so on a slow machine */
+    assert_int_equal(about.member_count, 5); /* a bag of its folds */
+  tune_outcome_clear(&alone);
   assert_non_null(about.interval);
   model_free(model);
   tune_outcome_clear(&outcome);
