@@ -155,7 +155,9 @@ class Control(ApiTest):
         self.assertEqual(trials[:2], before)
         log = self.log(job)
         self.assertTrue(any("extended by key_" in line and "trials 4" in line for line in log), log)
-        self.assertEqual(sum(line.startswith("stored ") for line in log), 2)
+        # on a slow machine each has a faster one beside it
+        stored = [line for line in log if line.startswith("stored ") and "for the alias" not in line]
+        self.assertEqual(len(stored), 2, log)
 
     def test_extend_is_impossible(self):
         job = self.start()

@@ -30,7 +30,7 @@ class Costs(ApiTest):
         fits = [trial["within_limits"] for trial in board]
         self.assertEqual(fits, [trial["model_bytes"] <= limit for trial in board])
         self.assertEqual(fits, sorted(fits, reverse=True), "those beyond the limit come last")
-        self.assertGreater(sum(fits), len(fits) / 2, "the search keeps to the limit")
+        self.assertGreaterEqual(sum(fits), len(fits) / 2, "the search keeps to the limit")
         self.assertEqual(job["best"]["trial"], board[0]["id"])
         report, model = self.report(job), job["model"]
         self.assertEqual(report["limits"], {"met": True, "max_model_bytes": limit})
