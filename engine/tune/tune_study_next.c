@@ -109,7 +109,9 @@ ask_in_time(struct tune_study *study, const struct tune_situation *situation, bo
 {
   size_t bytes = study->spec->space->count * sizeof *study->point;
   *found = false;
-  for (uint64_t i = 0; i <= MOST_PASSED_OVER && any_in_time(study, situation); i++)
+  if (!any_in_time(study, situation))
+    return ERR_OK;
+  for (uint64_t i = 0; i <= MOST_PASSED_OVER; i++)
   {
     uint64_t trial = i == 0 ? situation->next_trial : PASSED_OVER_BASE + i;
     enum err err = search_ask(study->search, trial, study->point, info);

@@ -24,13 +24,14 @@ class Costs(ApiTest):
         self.assertTrue(all(trial["us_per_row"] > 0 for trial in free), free)
         sizes = sorted(trial["model_bytes"] for trial in free)
         limit = (sizes[0] + sizes[-1]) // 2
-        job = self.run_within(dataset, max_model_bytes=limit)
+        # the first few are set beforehand, or drawn before one is beyond it
+        job = self.run_within(dataset, trials=20, max_model_bytes=limit)
         self.assertEqual(job["state"], "succeeded", job)
         board = self.board(job)
         fits = [trial["within_limits"] for trial in board]
         self.assertEqual(fits, [trial["model_bytes"] <= limit for trial in board])
         self.assertEqual(fits, sorted(fits, reverse=True), "those beyond the limit come last")
-        self.assertGreaterEqual(sum(fits), len(fits) / 2, "the search keeps to the limit")
+        self.assertGreater(sum(fits), len(fits) / 2, "the search keeps to the limit")
         self.assertEqual(job["best"]["trial"], board[0]["id"])
         report, model = self.report(job), job["model"]
         self.assertEqual(report["limits"], {"met": True, "max_model_bytes": limit})
