@@ -61,12 +61,11 @@ static bool
 is_close(const struct finishing *work, size_t k)
 {
   const struct tune_data *data = work->data;
-  double least = metric_higher_is_better(data->metric) ? -1.0 : 0.0;
-  double loss = work->library.trials[k]->objective - least,
-         best_loss = work->library.trials[0]->objective - least;
+  const struct tune_trial *const *trials = work->library.trials;
 
-  return k == 0 || loss <= MIXED_LOSS * best_loss
-         || !tune_long_planned(data->spec, data->shape.kind);
+  return k == 0 || !tune_long_planned(data->spec, data->shape.kind)
+         || tune_long_is_close(trials[k]->objective, trials[0]->objective, data->metric,
+                               MIXED_LOSS);
 }
 
 /* Those that are near enough come first of those to be mixed. */

@@ -297,14 +297,19 @@ candidate_at(const struct tune_study *study, size_t rank)
   return 0;
 }
 
-/* An objective is the score, with its sign turned where more is better, which is never above 1. */
-static bool
-is_close(const struct noted *noted, const struct noted *best, enum metric metric)
+bool
+tune_long_is_close(double objective, double best, enum metric metric, double times)
 {
   double least = metric_higher_is_better(metric) ? -1.0 : 0.0;
 
+  return objective - least <= times * (best - least);
+}
+
+static bool
+is_close(const struct noted *noted, const struct noted *best, enum metric metric)
+{
   return noted->family == best->family
-         && noted->objective - least <= CLOSE_LOSS * (best->objective - least);
+         && tune_long_is_close(noted->objective, best->objective, metric, CLOSE_LOSS);
 }
 
 /* How many of the candidates take turns: the best, and those of its family that are about as good. Where there is but

@@ -38,6 +38,10 @@ bool tune_long_wants(const struct tune_study *study, size_t family);
  * far have taken; true of other families, and before any trial tells. */
 bool tune_long_reaches(const struct tune_study *study, const struct tune_situation *situation);
 
+/* Whether a trial of this objective loses at most so many times what the best one does. An objective is the score, with its
+ * sign turned where more is better, which is never above 1. */
+bool tune_long_is_close(double objective, double best, enum metric metric, double times);
+
 /* The next long trial in *suggestion: TUNE_ADD, or TUNE_WAIT while the trials it could choose from are still at
  * work, or TUNE_STOP when too little time is left for one more. *found is false when there is nothing to choose
  * from and the search should go on as usual. ERR_MEMORY. */
