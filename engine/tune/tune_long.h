@@ -1,7 +1,7 @@
 /* The end of a search over networks on images: the best trials again, trained as long as the job has time.
  *
  * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good
- * after twenty; with more than half of the time left it turns to the best of those that have more to learn,
+ * after twenty; with two thirds of the time left it turns to the best of those that have more to learn,
  * being cut short or, where the rows are many, brief even when whole, and gives each of them a worker and all that is
  * left; where none comes near the best, the best to each worker, with another seed. Where no trial has more to learn
  * it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may
