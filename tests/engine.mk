@@ -3,7 +3,7 @@ ENGINE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CF
 ENGINE_TEST_LIBS = tests/harness/libtestdb.a $(ENGINE_LIBS) sql/libdb.a engine/libbase.a \
   $(ENGINE_SYSLIBS) $(SQL_LIBS) $(CMOCKA_LIBS)
 ENGINE_UNIT_LIBS = $(ENGINE_LIBS) $(ENGINE_SYSLIBS) $(CMOCKA_LIBS)
-ENGINE_UNIT_TESTS = tests/unit/test_bbc tests/unit/test_calibrate tests/unit/test_tune_decide tests/unit/test_tune_long tests/unit/test_tune_repeat tests/unit/test_tune_fast tests/unit/test_tune_mix tests/unit/test_tune_refit tests/unit/test_tune_prior tests/unit/test_tune_settle tests/unit/test_tune_rungs tests/unit/test_tune_study \
+ENGINE_UNIT_TESTS = tests/unit/test_bbc tests/unit/test_calibrate tests/unit/test_tune_decide tests/unit/test_tune_long tests/unit/test_tune_long_network tests/unit/test_tune_repeat tests/unit/test_tune_fast tests/unit/test_tune_mix tests/unit/test_tune_refit tests/unit/test_tune_prior tests/unit/test_tune_settle tests/unit/test_tune_rungs tests/unit/test_tune_study \
   tests/unit/test_tail tests/unit/test_tune_rows tests/unit/test_tune_unit \
   tests/unit/test_engine_program
 check_PROGRAMS += $(ENGINE_UNIT_TESTS)
@@ -16,6 +16,8 @@ tests_unit_test_tune_decide_SOURCES = tests/unit/test_tune_decide.c
 tests_unit_test_tune_decide_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_long_SOURCES = tests/unit/test_tune_long.c
 tests_unit_test_tune_long_LDADD = $(ENGINE_UNIT_LIBS)
+tests_unit_test_tune_long_network_SOURCES = tests/unit/test_tune_long_network.c
+tests_unit_test_tune_long_network_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_repeat_SOURCES = tests/unit/test_tune_repeat.c
 tests_unit_test_tune_repeat_LDADD = $(ENGINE_UNIT_LIBS)
 tests_unit_test_tune_fast_SOURCES = tests/unit/test_tune_fast.c

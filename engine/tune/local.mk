@@ -18,7 +18,8 @@ engine_libtune_a_SOURCES = \
   engine/tune/tune_gain.c engine/tune/tune_gain.h \
   engine/tune/tune_kept.c engine/tune/tune_kept.h \
   engine/tune/tune_limits.c engine/tune/tune_limits.h \
-  engine/tune/tune_long.c engine/tune/tune_long.h \
+  engine/tune/tune_long.c engine/tune/tune_long.h engine/tune/tune_long_grow.c \
+  engine/tune/tune_long_internal.h \
   engine/tune/tune_prior.c engine/tune/tune_prior.h \
   engine/tune/tune_range.c engine/tune/tune_range.h \
   engine/tune/tune_refit.c engine/tune/tune_refit.h \

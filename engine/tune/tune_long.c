@@ -8,9 +8,9 @@
 #include "data/split.h"
 #include "model/family.h"
 #include "model/model_cnn.h"
-#include "tune/tune_study_internal.h"
+#include "tune/tune_long_internal.h"
 
-/* From this part of the search on that is left, fits are long. (Fashion-MNIST, the default network of `cnn` on one core in
+/* From this part of the search on that is left, fits are long. (Fashion-MNIST, `cnn` at its defaults on one core,
  * fp32, 12,000 rows held out: 0.9332 and 0.9325 right after 470 s, 0.9358 the mix of those two, 0.9387 after 940 s. The
  * best of ten short fits, trained at length, was no better than the default: 0.9400 and 0.9412 in one job.) */
 #define LONG_PART 0.75
@@ -20,26 +20,22 @@
 /* A fit is not worth its start below so many seconds, where the search is not very short itself. */
 #define SHORT_LEAST_S 3.0
 #define SHORT_MOST_PART 0.3
-/* Sweeps over the rows after which a wider network is worth more than further sweeps, and the most that are of use. (The
- * same rows: in 940 s 46 sweeps of 16 maps, 0.9387 right, log loss 0.240, or 12 of 32 maps, 0.9366 and 0.249.) */
-#define WIDEN_EPOCHS 20.0
+/* The most sweeps that are of use. */
 #define EPOCHS_MOST 60.0
-/* A fit is given so many times the sweeps foreseen: the clock shortens its schedule where that is too many, while
- * nothing would make it longer; wider networks take less for each operation than the narrower ones that they are judged
- * by. */
-#define SWEEPS_ASKED 2.0
 /* A network with time for fewer comes to nothing. */
 #define SWEEPS_LEAST 5.0
 /* With fewer a convolutional network is no better than a perceptron that has the same time. (Fashion-MNIST, fp32: 0.891
  * and 0.907 right on validation rows after one and two, of 29 s each, a perceptron after 22 s 0.902.) */
 #define SWEEPS_WORTH_MORE 2.0
+/* Short fits of fewer sweeps don't tell how deep a network should be: shallow ones learn quicker. (Fashion-MNIST, fits
+ * of 1.7 sweeps: without blocks 0.896 and 0.895 right, the default 0.889; at length 0.928 and 0.931, the default, of
+ * another job, 0.941.) */
+#define SWEEPS_TELLING 5.0
 /* What training on a row takes, where nobody has measured it, as a multiple of what a prediction of it does: forward
  * and back in batches against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
 /* A fit that took less than this part of what it would have taken whole was cut short. */
 #define CUT_SHORT 0.75
-/* A trial whose loss is above this multiple of the best one's is not worth a core to the end of the job. */
-#define CLOSE_LOSS 1.1
 
 bool
 tune_long_planned(const struct job_spec *spec, enum dataset_kind kind)
@@ -84,9 +80,8 @@ tune_long_short_s(double search_s)
 
 /* ---- what the job leaves open ------------------------------------------------------------------------ */
 
-/* The family's parameter of the job's space; NULL where it has none, as layers that come with a base model. */
-static const struct space_param *
-param_of(const struct tune_study *study, const char *family, const char *name)
+const struct space_param *
+long_param_of(const struct tune_study *study, const char *family, const char *name)
 {
   const struct space *space = study->spec->space;
   size_t prefix = strlen(family);
@@ -105,17 +100,16 @@ param_of(const struct tune_study *study, const char *family, const char *name)
 static bool
 leaves_epochs(const struct tune_study *study, const char *family)
 {
-  const struct space_param *param = param_of(study, family, "epochs");
+  const struct space_param *param = long_param_of(study, family, "epochs");
 
   return param != NULL && param->kind != SPACE_INT
          && param->values[0].number == family_number(family, &study->shape, NULL, "epochs");
 }
 
-/* The most epochs that the job allows: what it asks for, or as many as are of use. */
-static double
-most_epochs(const struct tune_study *study, const char *family, double usual)
+double
+long_most_epochs(const struct tune_study *study, const char *family, double usual)
 {
-  const struct space_param *param = param_of(study, family, "epochs");
+  const struct space_param *param = long_param_of(study, family, "epochs");
 
   if (leaves_epochs(study, family))
     return fmax(EPOCHS_MOST, usual);
@@ -124,8 +118,8 @@ most_epochs(const struct tune_study *study, const char *family, double usual)
 
 /* ---- its network ------------------------------------------------------------------------------------ */
 
-static double
-flops_of(const struct tune_study *study, const json_t *params)
+static struct convnet_config
+config_of(const struct tune_study *study, const json_t *params)
 {
   struct model_pixels pixels = {.channels = study->shape.channels};
   struct convnet_config config;
@@ -133,7 +127,22 @@ flops_of(const struct tune_study *study, const json_t *params)
   model_cnn_seen_size(&study->shape, params, &pixels.height, &pixels.width);
   model_cnn_config(&study->shape, params, &pixels, study->shape.classes ? study->shape.classes : 1,
                    &config);
+  return config;
+}
+
+double
+long_flops_of(const struct tune_study *study, const json_t *params)
+{
+  struct convnet_config config = config_of(study, params);
   return convnet_flops(&config);
+}
+
+/* Convolutions one after another. */
+static size_t
+depth_of(const struct tune_study *study, const json_t *params)
+{
+  struct convnet_config config = config_of(study, params);
+  return config.stages * (1 + 2 * config.blocks);
 }
 
 void
@@ -144,20 +153,38 @@ study_note_network(const struct tune_study *study, const char *family, const jso
   bool mirrored = network && family_choice(family, &study->shape, params, "flip") == FAMILY_YES;
 
   noted->passes = mirrored ? 2 : 1;
-  noted->flops = network ? flops_of(study, params) : 0;
+  noted->flops = network ? long_flops_of(study, params) : 0;
+  noted->depth = network ? depth_of(study, params) : 0;
 }
 
-/* Microseconds that training on a row takes once; 0 = unknown. */
-static double
-train_us(const struct noted *noted)
+enum err
+study_note_usual(struct tune_study *study, double *point, struct err_info *info)
+{
+  for (size_t f = 0; f < study->spec->family_count; f++)
+  {
+    const char *family;
+    json_t *params;
+    if (strcmp(study->spec->families[f], "cnn") != 0)
+      continue;
+    study_default_point(study->spec, f, point);
+    enum err err = tune_point_params(study->spec, point, &family, &params, info);
+    if (err != ERR_OK)
+      return err;
+    study_note_network(study, family, params, &study->usual);
+    json_decref(params);
+  }
+  return ERR_OK;
+}
+
+double
+long_train_us(const struct noted *noted)
 {
   double guess = noted->us_per_row > 0 ? noted->us_per_row / noted->passes * TRAIN_PER_PREDICT : 0;
   return noted->train_us > 0 ? noted->train_us : guess;
 }
 
-/* Seconds that one sweep over a fit's rows takes, where a row takes so many microseconds. */
-static double
-sweep_seconds(const struct tune_study *study, double us)
+double
+long_sweep_seconds(const struct tune_study *study, double us)
 {
   return (double) study->train_rows * us * 1e-6;
 }
@@ -170,18 +197,16 @@ fit_seconds(const struct tune_study *study, const struct tune_situation *situati
   return seconds / ceil((double) study->folds / (double) workers);
 }
 
-/* Microseconds of training on a row for each operation of a pass, by the trial that was the quickest for its size;
- * 0 = none tells. */
-static double
-us_per_flop(const struct tune_study *study)
+double
+long_us_per_flop(const struct tune_study *study)
 {
   double least = INFINITY;
 
   for (size_t t = 1; t < study->noted_count; t++)
   {
     const struct noted *noted = &study->noted[t];
-    if (noted->flops > 0 && train_us(noted) > 0)
-      least = fmin(least, train_us(noted) / noted->flops);
+    if (noted->flops > 0 && long_train_us(noted) > 0)
+      least = fmin(least, long_train_us(noted) / noted->flops);
   }
   return isinf(least) ? 0 : least;
 }
@@ -198,25 +223,39 @@ tune_long_note_time(struct tune_study *study, const struct tune_situation *situa
   study_renew_wanted(study);
 }
 
+/* Whether short fits can tell a network of these parameters from the default one. */
+static bool
+short_fits_tell(const struct tune_study *study, const struct tune_situation *situation,
+                const json_t *params)
+{
+  double sweep_s = long_sweep_seconds(study, long_us_per_flop(study) * study->usual.flops);
+
+  return depth_of(study, params) >= study->usual.depth
+         || SWEEPS_TELLING * sweep_s
+              <= fit_seconds(study, situation, tune_long_short_s(situation->search_s));
+}
+
 bool
-tune_long_reaches(const struct tune_study *study, const struct tune_situation *situation)
+tune_long_suits(const struct tune_study *study, const struct tune_situation *situation)
 {
   const char *family;
   json_t *params;
   struct err_info info;
-  double each = us_per_flop(study);
+  double each = long_us_per_flop(study);
+  bool suits = true;
 
   if (!(each > 0)
       || tune_point_params(study->spec, study->point, &family, &params, &info) != ERR_OK)
     return true;
-  double sweeps = 0, sweep_s = 0;
   if (strcmp(family, "cnn") == 0)
   {
-    sweeps = fmin(SWEEPS_LEAST, family_number(family, &study->shape, params, "epochs"));
-    sweep_s = sweep_seconds(study, each * flops_of(study, params));
+    double sweeps = fmin(SWEEPS_LEAST, family_number(family, &study->shape, params, "epochs"));
+    double sweep_s = long_sweep_seconds(study, each * long_flops_of(study, params));
+    suits = sweeps * sweep_s <= fit_seconds(study, situation, LONG_PART * situation->search_s)
+            && short_fits_tell(study, situation, params);
   }
   json_decref(params);
-  return sweeps * sweep_s <= fit_seconds(study, situation, LONG_PART * situation->search_s);
+  return suits;
 }
 
 /* ---- the choice -------------------------------------------------------------------------------------- */
@@ -225,7 +264,7 @@ tune_long_reaches(const struct tune_study *study, const struct tune_situation *s
 static double
 whole_seconds(const struct tune_study *study, const struct noted *noted)
 {
-  return (double) (study->folds * noted->epochs) * sweep_seconds(study, train_us(noted));
+  return (double) (study->folds * noted->epochs) * long_sweep_seconds(study, long_train_us(noted));
 }
 
 /* Whether a whole fit of the trial has less than half of the epochs that are of use, because the rows are many. */
@@ -255,7 +294,7 @@ falls_short(const struct tune_study *study, size_t family)
   double us = study->costs[family - 1].train_us;
 
   return study->long_fit_s > 0 && us > 0
-         && SWEEPS_WORTH_MORE * sweep_seconds(study, us) > study->long_fit_s;
+         && SWEEPS_WORTH_MORE * long_sweep_seconds(study, us) > study->long_fit_s;
 }
 
 /* Scores of fits that were cut short can be compared within a family only; of families the dearer one has the
@@ -312,7 +351,7 @@ static bool
 is_close(const struct noted *noted, const struct noted *best, enum metric metric)
 {
   return noted->family == best->family
-         && tune_long_is_close(noted->objective, best->objective, metric, CLOSE_LOSS);
+         && tune_long_is_close(noted->objective, best->objective, metric, LONG_CLOSE_LOSS);
 }
 
 /* How many of the candidates take turns: the best, and those of its family that are about as good. Where there is but
@@ -326,6 +365,27 @@ count_in_turn(const struct tune_study *study, size_t candidates, enum metric met
   while (count < candidates && is_close(&study->noted[candidate_at(study, count)], best, metric))
     count++;
   return count;
+}
+
+/* Whether the trial is the first one of its family, and not a random one. */
+static bool
+is_usual(const struct tune_study *study, size_t trial)
+{
+  return study->noted[trial].first && trial <= study->first_count;
+}
+
+/* The candidate whose turn it is: the best, then its family's defaults if they are among those in turn, for they are
+ * good at length on most data, then the others. */
+static size_t
+candidate_in_turn(const struct tune_study *study, size_t turn, size_t turns)
+{
+  size_t usual = 1;
+
+  while (usual < turns && !is_usual(study, candidate_at(study, usual)))
+    usual++;
+  if (turn == 0 || usual == turns || turn > usual)
+    return candidate_at(study, turn);
+  return candidate_at(study, turn == 1 ? usual : turn - 1);
 }
 
 /* Whether a family that is dearer than the best candidate's, so that its trials come before that, still has its first one
@@ -355,103 +415,6 @@ tune_long_wants(const struct tune_study *study, size_t family)
   return best == 0 || study->noted[best].family == family + 1;
 }
 
-/* ---- its mirror images ------------------------------------------------------------------------------- */
-
-/* The least objective of the family's trials that see mirror images, or of the first ones that don't; INFINITY without
- * one. */
-static double
-least_objective(const struct tune_study *study, size_t family, bool mirrored)
-{
-  double least = INFINITY;
-
-  for (size_t t = 1; t < study->noted_count; t++)
-  {
-    const struct noted *noted = &study->noted[t];
-    if (noted->done && noted->repeats == 0 && noted->family == family
-        && (mirrored ? noted->passes > 1 : noted->passes == 1 && t <= study->first_count))
-      least = fmin(least, noted->objective);
-  }
-  return least;
-}
-
-/* A short fit loses by mirror images, for it sees each image half as often; a long one gains. So the long one sees
- * them, unless short ones lost by more than that, as where left and right mean something. (Fashion-MNIST, fits of 1.3
- * epochs: 6% more errors; of 28: 0.9325 right for 0.9274.) */
-static void
-mirror(const struct tune_study *study, const struct noted *noted, enum metric metric,
-       json_t *params)
-{
-  const struct space_param *param = param_of(study, "cnn", "flip");
-  double least = metric_higher_is_better(metric) ? -1.0 : 0.0;
-  double with = least_objective(study, noted->family, true) - least,
-         without = least_objective(study, noted->family, false) - least;
-
-  if (param != NULL && param->kind == SPACE_CATEGORICAL && param->value_count > 1 && isfinite(with)
-      && with <= CLOSE_LOSS * without)
-    json_object_set_new(params, "flip", json_string("yes"));
-}
-
-/* ---- its length -------------------------------------------------------------------------------------- */
-
-/* Whether a search of the parameter may come to this number. */
-static bool
-may_be(const struct space_param *param, double number)
-{
-  bool listed = false;
-
-  if (param->kind == SPACE_INT)
-    return number >= param->low && number <= param->high;
-  for (size_t i = 0; param->kind == SPACE_ORDINAL && i < param->value_count; i++)
-    listed = listed || param->values[i].number == number;
-  return listed;
-}
-
-/* The widest network that the job's search could come to and that still makes WIDEN_EPOCHS sweeps in the time, from
- * the width that was found on: at least that one, which makes `epochs` of them at `us` a row. What a wider one takes is
- * judged by the trial that was the quickest for its size, for wide layers keep a processor busier than narrow ones.
- * Returns the sweeps it makes. */
-static double
-widen(const struct tune_study *study, json_t *params, double us, double epochs)
-{
-  /* The fast kernels take channels by sixteen: 24 cost nearly what 32 do. */
-  static const double widths[] = {8, 12, 16, 32, 48, 64};
-  const struct space_param *param = param_of(study, "cnn", "filters");
-  double found = family_number("cnn", &study->shape, params, "filters"), best = epochs;
-  double each = fmin(us_per_flop(study), us / flops_of(study, params));
-
-  for (size_t i = 0; param != NULL && i < sizeof widths / sizeof widths[0]; i++)
-  {
-    if (widths[i] <= found || !may_be(param, widths[i]))
-      continue;
-    json_t *wider = json_deep_copy(params);
-    json_object_set_new(wider, "filters", json_integer((json_int_t) widths[i]));
-    double possible = epochs * us / (each * flops_of(study, wider));
-    json_decref(wider);
-    if (possible < WIDEN_EPOCHS)
-      break;
-    json_object_set_new(params, "filters", json_integer((json_int_t) widths[i]));
-    best = possible;
-  }
-  return best;
-}
-
-/* Gives the network's parameters the length that the time allows. */
-static void
-stretch(const struct tune_study *study, const struct noted *noted, const char *family,
-        double seconds, json_t *params)
-{
-  double us = train_us(noted);
-  double usual = family_number(family, &study->shape, params, "epochs");
-  double most = most_epochs(study, family, usual);
-
-  if (!(us > 0) || most < usual)
-    return;
-  double epochs = widen(study, params, us, seconds / sweep_seconds(study, us));
-  epochs = fmin(floor(SWEEPS_ASKED * epochs), most);
-  if (epochs > usual)
-    json_object_set_new(params, "epochs", json_integer((json_int_t) epochs));
-}
-
 /* ---- the suggestion ---------------------------------------------------------------------------------- */
 
 enum err
@@ -471,14 +434,13 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     return ERR_OK;
   }
   size_t turns = count_in_turn(study, candidates, situation->metric);
-  size_t trial = candidate_at(study, again % turns);
+  size_t trial = candidate_in_turn(study, again % turns, turns);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
   if (err == ERR_OK && strcmp(suggestion->family, "cnn") == 0)
   {
-    mirror(study, &study->noted[trial], situation->metric, suggestion->params);
-    stretch(study, &study->noted[trial], suggestion->family,
-            fit_seconds(study, situation, situation->search_left_s), suggestion->params);
+    long_grow(study, &study->noted[trial], situation->metric,
+              fit_seconds(study, situation, situation->search_left_s), suggestion->params);
   }
   return err;
 }

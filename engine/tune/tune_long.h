@@ -34,9 +34,10 @@ void tune_long_note_time(struct tune_study *study, const struct tune_situation *
 /* Whether a short trial of the family is of use: a long fit would be one of it, or none has more to learn. */
 bool tune_long_wants(const struct tune_study *study, size_t family);
 
-/* Whether a long fit of the network at the study's point has the time for a few sweeps over the rows, by what the trials so
- * far have taken; true of other families, and before any trial tells. */
-bool tune_long_reaches(const struct tune_study *study, const struct tune_situation *situation);
+/* Whether the network at the study's point is worth a short trial, by what the trials so far have taken: a long fit has
+ * the time for a few sweeps over the rows, and short fits can tell it from the default one. True of other families, and
+ * before any trial tells. */
+bool tune_long_suits(const struct tune_study *study, const struct tune_situation *situation);
 
 /* Whether a trial of this objective loses at most so many times what the best one does. An objective is the score, with its
  * sign turned where more is better, which is never above 1. */

@@ -58,9 +58,8 @@ apply_variant(const struct job_spec *spec, const char *family, const char *varia
   return changed;
 }
 
-/* The default point of a family. */
-static void
-default_point(const struct job_spec *spec, size_t family, double *point)
+void
+study_default_point(const struct job_spec *spec, size_t family, double *point)
 {
   size_t param = space_find(spec->space, "family");
   for (size_t p = 0; p < spec->space->count; p++)
@@ -93,7 +92,7 @@ choose_first_points(const struct tune_study *study, const size_t *order, double 
     return count;
   for (size_t i = 0; i < spec->family_count; i++)
     if (!is_warm(spec, order[i]))
-      default_point(spec, order[i], points + count++ * width);
+      study_default_point(spec, order[i], points + count++ * width);
   for (size_t i = 0; i < spec->family_count; i++)
   {
     const char *family = spec->families[order[i]];
@@ -101,7 +100,7 @@ choose_first_points(const struct tune_study *study, const size_t *order, double 
     for (size_t v = 0; variants != NULL && variants[v] != NULL && v < VARIANTS_MOST; v++)
     {
       double *point = points + count * width;
-      default_point(spec, order[i], point);
+      study_default_point(spec, order[i], point);
       count += !is_warm(spec, order[i]) && apply_variant(spec, family, variants[v], point);
     }
   }
@@ -135,6 +134,9 @@ make_search(struct tune_study *study, struct err_info *info)
   size_t *order = calloc(count + 1, sizeof *order);
   enum err err = ERR_MEMORY;
   if (points == NULL || order == NULL)
+    goto out;
+  err = study_note_usual(study, points, info);
+  if (err != ERR_OK)
     goto out;
   order_families(study, order);
   study->first_count = choose_first_points(study, order, points);

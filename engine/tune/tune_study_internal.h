@@ -32,6 +32,7 @@ struct noted
   double objective;      /* at the rung, or at its end */
   double passes;         /* over a row in a prediction: two where its mirror image counts, too */
   double flops;          /* of a convolutional network's pass; 0 of others */
+  size_t depth;          /* convolutions of such a network one after another */
   double us_per_row;     /* of a prediction, once it is done */
   double train_us;       /* of training on a row, once it is done; 0 = unknown */
   double seconds, share; /* counted in its family's costs: CPU seconds, part of a trial */
@@ -47,6 +48,7 @@ struct tune_study
   size_t done, failed, asked;
   struct model_data_shape shape;
   size_t first_count;       /* points that are set beforehand */
+  struct noted usual;       /* what the convolutional network of the defaults computes; no trial */
   size_t folds, train_rows; /* fits of a trial, and rows of each */
   double long_fit_s;        /* that each fit of a trial at length will have; 0 = not known yet */
   struct tune_rungs rungs;
@@ -71,6 +73,13 @@ size_t study_family_index(const struct job_spec *spec, const double *point);
  * caller's. ERR_INTERNAL when the log does not have the trial. */
 enum err study_suggest_again(struct tune_study *study, uint64_t trial,
                              struct tune_suggestion *suggestion, struct err_info *info);
+
+/* point (parameters of the space) ← the defaults of a family, by its index in the spec. */
+void study_default_point(const struct job_spec *spec, size_t family, double *point);
+
+/* Notes what the convolutional network of the defaults computes; point (parameters of the space) is scratch.
+ * ERR_MEMORY. */
+enum err study_note_usual(struct tune_study *study, double *point, struct err_info *info);
 
 /* Notes what a trial with these parameters computes for a row. */
 void study_note_network(const struct tune_study *study, const char *family, const json_t *params,

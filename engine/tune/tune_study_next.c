@@ -81,13 +81,13 @@ is_over(const struct tune_study *study, const struct tune_situation *situation,
 }
 
 /* Once every family and variant has had its turn, a search that ends with long fits keeps to those families
- * whose fits are cut short, and to networks that such a fit has the time for. */
+ * whose fits are cut short, and to networks that such a fit has the time for and short fits can tell. */
 static bool
 is_wanted(const struct tune_study *study, const struct tune_situation *situation)
 {
   return !study_ends_long(study) || study->asked < study->first_count
          || (tune_long_wants(study, study_family_index(study->spec, study->point))
-             && tune_long_reaches(study, situation));
+             && tune_long_suits(study, situation));
 }
 
 static bool
