@@ -31,6 +31,9 @@
  * of 1.7 sweeps: without blocks 0.896 and 0.895 right, the default 0.889; at length 0.928 and 0.931, the default, of
  * another job, 0.941.) */
 #define SWEEPS_TELLING 5.0
+/* The defaults have a long fit where their loss is up to this multiple of the best one's: short fits of a few sweeps
+ * hardly tell more. */
+#define USUAL_LOSS 1.25
 /* What training on a row takes, where nobody has measured it, as a multiple of what a prediction of it does: forward
  * and back in batches against forward alone, one by one. */
 #define TRAIN_PER_PREDICT 2.0
@@ -347,26 +350,6 @@ tune_long_is_close(double objective, double best, enum metric metric, double tim
   return objective - least <= times * (best - least);
 }
 
-static bool
-is_close(const struct noted *noted, const struct noted *best, enum metric metric)
-{
-  return noted->family == best->family
-         && tune_long_is_close(noted->objective, best->objective, metric, LONG_CLOSE_LOSS);
-}
-
-/* How many of the candidates take turns: the best, and those of its family that are about as good. Where there is but
- * one, it is trained again from other random numbers, which makes a better mix than a worse trial does. */
-static size_t
-count_in_turn(const struct tune_study *study, size_t candidates, enum metric metric)
-{
-  const struct noted *best = &study->noted[candidate_at(study, 0)];
-  size_t count = 1;
-
-  while (count < candidates && is_close(&study->noted[candidate_at(study, count)], best, metric))
-    count++;
-  return count;
-}
-
 /* Whether the trial is the first one of its family, and not a random one. */
 static bool
 is_usual(const struct tune_study *study, size_t trial)
@@ -374,18 +357,47 @@ is_usual(const struct tune_study *study, size_t trial)
   return study->noted[trial].first && trial <= study->first_count;
 }
 
-/* The candidate whose turn it is: the best, then its family's defaults if they are among those in turn, for they are
- * good at length on most data, then the others. */
-static size_t
-candidate_in_turn(const struct tune_study *study, size_t turn, size_t turns)
+/* Whether the trial takes turns with the best one, being of its family and about as good; the defaults, which are good
+ * at length on most data, may be worse. */
+static bool
+is_in_turn(const struct tune_study *study, size_t trial, size_t best, enum metric metric)
 {
-  size_t usual = 1;
+  const struct noted *noted = &study->noted[trial];
+  double times = is_usual(study, trial) ? USUAL_LOSS : LONG_CLOSE_LOSS;
 
-  while (usual < turns && !is_usual(study, candidate_at(study, usual)))
-    usual++;
-  if (turn == 0 || usual == turns || turn > usual)
-    return candidate_at(study, turn);
-  return candidate_at(study, turn == 1 ? usual : turn - 1);
+  return noted->family == study->noted[best].family
+         && tune_long_is_close(noted->objective, study->noted[best].objective, metric, times);
+}
+
+static size_t
+count_repeats(const struct tune_study *study, size_t trial)
+{
+  size_t repeats = 0;
+
+  for (size_t t = 1; t < study->noted_count; t++)
+    repeats += study->noted[t].family > 0 && study->noted[t].repeats == trial;
+  return repeats;
+}
+
+/* The candidate whose turn it is, of those that had the fewest long fits: the best, then its family's defaults, then
+ * others. Where there is but the best, it is trained again from other random numbers, which makes a better mix than a
+ * worse trial does. */
+static size_t
+candidate_in_turn(const struct tune_study *study, size_t candidates, enum metric metric)
+{
+  size_t best = candidate_at(study, 0), chosen = best, fewest = count_repeats(study, best);
+
+  for (size_t pass = 0; pass < 2; pass++)
+    for (size_t rank = 1; rank < candidates; rank++)
+    {
+      size_t trial = candidate_at(study, rank), repeats = count_repeats(study, trial);
+      if (is_usual(study, trial) != (pass == 0) || !is_in_turn(study, trial, best, metric)
+          || repeats >= fewest)
+        continue;
+      chosen = trial;
+      fewest = repeats;
+    }
+  return chosen;
 }
 
 /* Whether a family that is dearer than the best candidate's, so that its trials come before that, still has its first one
@@ -433,14 +445,11 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     suggestion->stop_reason = "budget_seconds";
     return ERR_OK;
   }
-  size_t turns = count_in_turn(study, candidates, situation->metric);
-  size_t trial = candidate_in_turn(study, again % turns, turns);
+  size_t trial = candidate_in_turn(study, candidates, situation->metric);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
   if (err == ERR_OK && strcmp(suggestion->family, "cnn") == 0)
-  {
     long_grow(study, &study->noted[trial], situation->metric,
               fit_seconds(study, situation, situation->search_left_s), suggestion->params);
-  }
   return err;
 }

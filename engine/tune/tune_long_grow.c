@@ -10,8 +10,7 @@
  * one core, rows held out: 46 sweeps of 16 maps, 0.9387 right, log loss 0.240, or 12 of 32 maps, 0.9366 and 0.249.) */
 #define WIDEN_EPOCHS 20.0
 /* A fit is given so many times the sweeps foreseen: the clock shortens its schedule where that is too many, while
- * nothing would make it longer; wider networks take less for each operation than the narrower ones that they are judged
- * by. */
+ * nothing would make it longer; a wide network may take less for each operation than any that was tried. */
 #define SWEEPS_ASKED 2.0
 
 /* ---- its mirror images ------------------------------------------------------------------------------- */

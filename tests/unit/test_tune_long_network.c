@@ -9,8 +9,8 @@
   "\"filters\": 16, \"blocks\": {\"type\": \"int\", \"low\": 0, \"high\": 1, \"default\": 1}"
 
 /* Ten trials of a random search over such networks. Those whose parameter `name` is `other` took other_us for each row
- * in training, the rest, which are better, usual_us. Returns how many others came after the first,
- * of which nothing is known before. */
+ * in training, the rest, which are better, usual_us. Returns how many others came after the first trial, before which
+ * nothing is known. */
 static size_t
 search_networks(struct fixture *fixture, const char *space, const char *name, json_int_t other,
                 double usual_us, double other_us)
