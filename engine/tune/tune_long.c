@@ -323,22 +323,17 @@ count_candidates(const struct tune_study *study)
   return count;
 }
 
-/* The number of the candidate that `rank` others come before. */
+/* The number of the candidate that comes before all others; 0 = there is none. */
 static size_t
-candidate_at(const struct tune_study *study, size_t rank)
+best_candidate(const struct tune_study *study)
 {
+  size_t best = 0;
+
   for (size_t t = 1; t < study->noted_count; t++)
-  {
-    size_t before = 0;
-    if (!is_candidate(study, &study->noted[t]))
-      continue;
-    for (size_t other = 1; other < study->noted_count; other++)
-      before += other != t && is_candidate(study, &study->noted[other])
-                && is_before(study, &study->noted[other], &study->noted[t]);
-    if (before == rank)
-      return t;
-  }
-  return 0;
+    if (is_candidate(study, &study->noted[t])
+        && (best == 0 || is_before(study, &study->noted[t], &study->noted[best])))
+      best = t;
+  return best;
 }
 
 bool
@@ -382,20 +377,23 @@ count_repeats(const struct tune_study *study, size_t trial)
  * others. Where there is but the best, it is trained again from other random numbers, which makes a better mix than a
  * worse trial does. */
 static size_t
-candidate_in_turn(const struct tune_study *study, size_t candidates, enum metric metric)
+candidate_in_turn(const struct tune_study *study, enum metric metric)
 {
-  size_t best = candidate_at(study, 0), chosen = best, fewest = count_repeats(study, best);
+  size_t best = best_candidate(study), chosen = best, fewest = count_repeats(study, best);
 
-  for (size_t pass = 0; pass < 2; pass++)
-    for (size_t rank = 1; rank < candidates; rank++)
-    {
-      size_t trial = candidate_at(study, rank), repeats = count_repeats(study, trial);
-      if (is_usual(study, trial) != (pass == 0) || !is_in_turn(study, trial, best, metric)
-          || repeats >= fewest)
-        continue;
-      chosen = trial;
-      fewest = repeats;
-    }
+  for (size_t t = 1; t < study->noted_count; t++)
+  {
+    if (t == best || !is_candidate(study, &study->noted[t]) || !is_in_turn(study, t, best, metric))
+      continue;
+    size_t repeats = count_repeats(study, t);
+    bool usual = is_usual(study, t), chosen_usual = is_usual(study, chosen);
+    bool sooner =
+      usual != chosen_usual ? usual : is_before(study, &study->noted[t], &study->noted[chosen]);
+    if (repeats > fewest || (repeats == fewest && (chosen == best || !sooner)))
+      continue;
+    chosen = t;
+    fewest = repeats;
+  }
   return chosen;
 }
 
@@ -404,7 +402,7 @@ candidate_in_turn(const struct tune_study *study, size_t candidates, enum metric
 static bool
 dearer_is_to_come(const struct tune_study *study)
 {
-  const struct noted *best = &study->noted[candidate_at(study, 0)];
+  const struct noted *best = &study->noted[best_candidate(study)];
   bool to_come = false;
 
   for (size_t t = 1; t < study->noted_count; t++)
@@ -421,7 +419,7 @@ dearer_is_to_come(const struct tune_study *study)
 bool
 tune_long_wants(const struct tune_study *study, size_t family)
 {
-  size_t best = candidate_at(study, 0);
+  size_t best = best_candidate(study);
 
   return best == 0 || study->noted[best].family == family + 1;
 }
@@ -444,7 +442,7 @@ tune_long_suggest(struct tune_study *study, const struct tune_situation *situati
     suggestion->stop_reason = "budget_seconds";
     return ERR_OK;
   }
-  size_t trial = candidate_in_turn(study, candidates, situation->metric);
+  size_t trial = candidate_in_turn(study, situation->metric);
   enum err err = study_suggest_again(study, trial, suggestion, info);
   suggestion->predicted_s = situation->search_left_s;
   if (err == ERR_OK && strcmp(suggestion->family, "cnn") == 0)
