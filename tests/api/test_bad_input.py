@@ -35,7 +35,7 @@ class BadCsv(ApiTest):
     def test_every_kind(self):
         for name, content, places in BAD_CSV:
             with self.subTest(name):
-                answer = self.api.upload("/api/v1/datasets", [("file", "x.csv", content)])
+                answer = self.api.upload_parsed([("file", "x.csv", content)])
                 self.assertEqual(answer.status, 422, (name, answer))
                 if content:
                     self.problem(answer, 422, "dataset_invalid", *places)
@@ -44,20 +44,20 @@ class BadCsv(ApiTest):
                     self.problem(answer, 422, "invalid", "/file")
 
     def test_no_header_is_noticed(self):
-        answer = self.api.upload("/api/v1/datasets", [("file", "x.csv", csv(*[f"{i},{i * 2}" for i in range(30)]))])
+        answer = self.api.upload_parsed([("file", "x.csv", csv(*[f"{i},{i * 2}" for i in range(30)]))])
         if answer.status == 201:
             self.assertTrue(answer.json["warnings"], answer)
         else:
             self.problem(answer, 422, "dataset_invalid")
 
     def test_a_column_twice_is_renamed_and_told(self):
-        answer = self.api.upload("/api/v1/datasets", [("file", "x.csv", csv("a,b,a", *GOOD))])
+        answer = self.api.upload_parsed([("file", "x.csv", csv("a,b,a", *GOOD))])
         self.assertEqual(answer.status, 201, answer)
         self.assertEqual(len({c["name"] for c in answer.json["columns"]}), 3)
         self.assertTrue(answer.json["warnings"], answer.json)
 
     def test_one_column_can_be_no_job(self):
-        answer = self.api.upload("/api/v1/datasets", [("file", "x.csv", csv("a", *map(str, range(40))))])
+        answer = self.api.upload_parsed([("file", "x.csv", csv("a", *map(str, range(40))))])
         self.assertEqual(answer.status, 201, answer)
         job = self.api.post("/api/v1/jobs", {"dataset": answer.json["id"], "target": "a"})
         self.problem(job, 422, "invalid", "/dataset")
@@ -84,8 +84,7 @@ class BadIdx(ApiTest):
         ]
         for name, first, second in cases:
             with self.subTest(name):
-                answer = self.api.upload("/api/v1/datasets", [
-                    ("images", "i", first), ("labels", "l", second)])
+                answer = self.api.upload_parsed([("images", "i", first), ("labels", "l", second)])
                 self.problem(answer, 422, "dataset_invalid")
                 self.assertTrue(answer.json["faults"], answer)
 
@@ -95,7 +94,7 @@ class BadIdx(ApiTest):
         self.problem(answer, 422, "invalid", "/labels")
         answer = self.api.upload("/api/v1/datasets", [("labels", "l", idx_labels(labels))])
         self.problem(answer, 422, "invalid", "/images")
-        answer = self.api.upload("/api/v1/datasets", [("file", "i", idx_images(images))])
+        answer = self.api.upload_parsed([("file", "i", idx_images(images))])
         self.problem(answer, 422, "dataset_invalid", "/file")
 
 
@@ -135,8 +134,7 @@ class BadForms(ApiTest):
                                {"Content-Type": "multipart/form-data; boundary=x"})
         self.assertIn(answer.status, (400, 422), answer)
         body = body.replace(b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n1\r\n', b"")
-        answer = self.api.call("POST", "/api/v1/datasets", body,
-                               {"Content-Type": "multipart/form-data; boundary=x"})
+        answer = self.api.upload_parsed(body, headers={"Content-Type": "multipart/form-data; boundary=x"})
         self.assertIn(answer.status, (201, 400, 422), answer)
 
     def test_train_form(self):
@@ -172,11 +170,11 @@ class BadJobs(ApiTest):
         lines = ["x,word,same,id,gone,y,rare"]
         for i in range(60):
             lines.append(f"{i * 7 % 13},{'abc'[i % 3]},1,key-{i:04d},,{i % 2},{'ab'[i == 0]}")
-        answer = cls.api.upload("/api/v1/datasets", [("file", "t.csv", csv(*lines))])
+        answer = cls.api.upload_parsed([("file", "t.csv", csv(*lines))])
         assert answer.status == 201, answer
         cls.dataset = answer.json["id"]
         images, labels = pictures(60)
-        cls.images = cls.api.upload("/api/v1/datasets", [
+        cls.images = cls.api.upload_parsed([
             ("images", "i", idx_images(images)), ("labels", "l", idx_labels(labels))]).json["id"]
 
     def test_members(self):

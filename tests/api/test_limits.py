@@ -26,10 +26,10 @@ class Limits(ApiTest):
     def test_everything(self):
         answer = self.api.upload("/api/v1/datasets", [("file", "a.csv", b"a,b\n" + b"1,2\n" * 20000)])
         self.problem(answer, 413, "too_large")
-        answer = self.api.upload("/api/v1/datasets", [("file", "a.csv", b"a,b\n" + b"1,2\n" * 501)])
+        answer = self.api.upload_parsed([("file", "a.csv", b"a,b\n" + b"1,2\n" * 501)])
         self.problem(answer, 422, "dataset_invalid")
-        answer = self.api.upload("/api/v1/datasets", [("file", "a.csv", b",".join(b"c%d" % i for i in range(13))
-                                                       + b"\n" + b",".join([b"1"] * 13) + b"\n")])
+        answer = self.api.upload_parsed([("file", "a.csv", b",".join(b"c%d" % i for i in range(13))
+                                          + b"\n" + b",".join([b"1"] * 13) + b"\n")])
         self.problem(answer, 422, "dataset_invalid")
         dataset = self.upload(cells(400))["id"]
         body = {"dataset": dataset, "target": "diagnosis"}

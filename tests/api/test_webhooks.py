@@ -229,7 +229,7 @@ class Webhooks(unittest.TestCase):
                                     "job.cancelled", "model.published"])
         answer = self.api.upload("/api/v1/datasets", [("file", "iris.csv", iris())])
         dataset = self.api.wait_dataset(answer.json["id"])
-        self.assertEqual(self.api.upload("/api/v1/datasets", [("file", "x.csv", b"\x00\x01\xff")]).status, 422)
+        self.assertEqual(self.api.upload_parsed([("file", "x.csv", b"\x00\x01\xff")]).status, 422)
         job = self.api.post("/api/v1/jobs", {
             "dataset": dataset["id"], "target": dataset["columns"][-1]["name"], "budget": {"trials": 2},
             "webhook": self.receiver.url + "/end"})
