@@ -19,7 +19,7 @@ import unittest
 from common import AttuneServer, iris
 from attune_server import runnable_as
 
-FAST = ["--webhook-seconds", "1", "--webhook-retry-seconds", "0.2", "--webhook-give-up-seconds", "600"]
+FAST = ["--webhook-seconds", "4", "--webhook-retry-seconds", "0.2", "--webhook-give-up-seconds", "600"]
 
 
 class Receiver:
@@ -40,7 +40,7 @@ class Receiver:
                     answer = queue.pop(0) if len(queue) > 1 else queue[0]
                     outer.changed.notify_all()
                 if answer == "hang":
-                    time.sleep(3)
+                    time.sleep(6)
                     return
                 if answer == "flood":
                     self.send_response(200)
