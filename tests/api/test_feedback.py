@@ -1,5 +1,6 @@
 """Truth told of predictions, and what is asked compared with what was trained on."""
 
+import contextlib
 import os
 import random
 import signal
@@ -180,9 +181,16 @@ class Feedback(ApiTest):
         """Another attuned has the row in its rings: its truth is kept, and joined when the row comes."""
         said, made = self.flower(), "prd_00000000000000000042"
         self.assertGreater(self.score("fb-iris")["rows"], 0)
-        peer = threading.Thread(target=sql, args=(
-            "SET application_name = 'attuned listen'; SELECT pg_sleep(3)",), daemon=True)
+
+        def stay():
+            with contextlib.suppress(AssertionError):  # it is ended from outside
+                sql("SET application_name = 'attuned listen'; SELECT pg_sleep(60)")
+
+        peer = threading.Thread(target=stay, daemon=True)
         peer.start()
+        self.addCleanup(peer.join)
+        self.addCleanup(sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                             " WHERE application_name = 'attuned listen' AND query LIKE '%pg_sleep%'")
         deadline = time.monotonic() + 30
         while sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'attuned listen'").strip() != "2":
             self.assertLess(time.monotonic(), deadline)
@@ -196,7 +204,6 @@ class Feedback(ApiTest):
         after = self.score("fb-iris")
         self.assertEqual(after["truths"], before["truths"] + 1)  # of the second row it is no class
         self.assertEqual(sql(f"SELECT count(*) FROM prediction_truth WHERE id = '{made}'").strip(), "0")
-        peer.join()
 
     def test_goes_with_its_model(self):
         name = trained(self.api, "fb-short", iris(), "species")
@@ -371,13 +378,13 @@ class Hardships(unittest.TestCase):
             self.assertGreater(metric(self.api, "attune_predictions_dropped_total"), dropped)
             told = self.api.post(FEEDBACK, {"prediction_id": last, "truth": "setosa"}, timeout=60)
             self.assertEqual(told.status, 503, told)
+            logged = metric(self.api, "attune_predictions_logged_total")
         finally:
             for pid in frozen:
                 try:
                     os.kill(pid, signal.SIGCONT)
                 except ProcessLookupError:
                     pass
-        logged = metric(self.api, "attune_predictions_logged_total")
         deadline = time.monotonic() + 60
         while metric(self.api, "attune_predictions_logged_total") <= logged:
             self.assertLess(time.monotonic(), deadline)

@@ -279,7 +279,9 @@ class HttpTest(unittest.TestCase):
             wire = self.wire()
             wire.head("POST", path, self.server.key, Content_Type=kind, Content_Length=len(body))
             wire.send(body[: len(body) // 2])
-            time.sleep(0.4)
+            deadline = time.monotonic() + 10
+            while len(self.spool()) != 1 and time.monotonic() < deadline:
+                time.sleep(0.05)
             self.assertEqual(len(self.spool()), 1)
             wire.close()
             self.no_spool()
@@ -400,19 +402,23 @@ class HttpTest(unittest.TestCase):
 
     def test_repeat_while_the_first_still_runs(self):
         with open(IRIS, "rb") as file:
-            parts = [("file", "iris.csv", file.read()), ("target", "species"), ("seconds", "3"), ("name", "iris")]
+            parts = [("file", "iris.csv", file.read()), ("target", "species"), ("seconds", "60"), ("name", "again")]
         key = {"Idempotency-Key": os.urandom(8).hex()}
         answers = []
 
         def train():
-            answers.append(self.server.upload("/api/v1/train?wait=30", parts, headers=key))
+            answers.append(self.server.upload("/api/v1/train?wait=100", parts, headers=key))
 
         thread = threading.Thread(target=train)
         thread.start()
-        time.sleep(1)
+        deadline = time.monotonic() + 60
+        while not (jobs := [job for job in self.server.get("/api/v1/jobs").json["items"] if job["name"] == "again"]):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
         early = self.code(self.server.upload("/api/v1/train?wait=30", parts, headers=key), 409, "idempotency_busy")
         self.assertIn("retry-after", early.headers)
-        thread.join(40)
+        self.code(self.server.post(f"/api/v1/jobs/{jobs[0]['id']}/cancel"), 202)
+        thread.join(90)
         self.assertEqual(answers[0].status, 200, answers)
         again = self.code(self.server.upload("/api/v1/train?wait=30", parts, headers=key), 200)
         self.assertEqual(again.json["id"], answers[0].json["id"])
