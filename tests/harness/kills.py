@@ -72,7 +72,7 @@ def marks(server, job):
 
 def kill_once(server, job, victim, rng):
     """Kills one victim; returns seconds until the job went on, or None when none was there."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not (pids := find(server, victim)):
         if time.monotonic() > deadline:
             return None
