@@ -1,4 +1,4 @@
-"""Ten seconds of mixed load on an attuned with the thread sanitizer (`make accept-tsan`: two minutes)."""
+"""Twenty seconds of mixed load on an attuned with the thread sanitizer (`make accept-tsan`: two minutes)."""
 
 import subprocess
 import os
@@ -13,7 +13,7 @@ class Tsan(unittest.TestCase):
         symbols = subprocess.run(["nm", "-D", os.path.join(BUILD, "server", "attuned")], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout
         self.assertIn("__tsan_init", symbols, "ATTUNE_BUILD is no build with --enable-sanitizers=thread")
-        faults, answers = tsan_run.run(10, 16)
+        faults, answers = tsan_run.run(20, 16)
         self.assertFalse(faults, "\n".join(faults))  # whole: a list would be cut short
         for call in ("predict", "look", "listen", "upload", "repeat", "cancel", "revoke", "study"):
             self.assertTrue(sum(answers[call].values()), f"no {call} call was answered")
