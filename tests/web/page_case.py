@@ -20,7 +20,7 @@ HELD = """
     seen: held !== document.body && inside && look.outlineStyle !== "none" && parseFloat(look.outlineWidth) >= 1};
 }
 """
-SEEN_S = 2  # within it the page has scrolled to what the focus moved to
+SEEN_S = 15  # within it the page has scrolled to what the focus moved to
 MARKS = "[window.owned || 0, document.querySelectorAll('.evil, img[src=x]').length]"
 
 

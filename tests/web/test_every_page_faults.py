@@ -13,7 +13,7 @@ from page_case import EveryPageCase
 
 TRIALS = 10_000
 UPLOAD_BYTES = 24_000_000
-SLOW = 4_000_000  # bytes/s, so that the upload lasts until the server goes
+SLOW = 1_000_000  # bytes/s, so that the upload lasts until the server goes
 # Trials that the server has not, in its lists.
 MADE_UP = """
   const real = window.fetch, count = %d;

@@ -23,6 +23,13 @@ class Walk(PageCase):
         bar = self.page.locator("[role=progressbar]")
         return self.wait(lambda: next((now for now in [int(bar.get_attribute("aria-valuenow") or 0)] if more_than < now < 100), None), seconds)
 
+    def whole_log(self):
+        """Whether the log is shown to its end; more than a page of it comes when asked for."""
+        more = self.page.locator("#more-log")
+        if more.is_visible():
+            more.click()
+        return "stored iris" in self.page.locator("#log").inner_text()
+
     def test_walk(self):
         page, server = self.page, self.server
         page.goto(server.sign_in_link())
@@ -32,7 +39,7 @@ class Walk(PageCase):
 
         with open(os.path.join(TOP, "tests", "data", "iris.csv"), "rb") as file:
             answer = server.upload("/api/v1/train", [("file", "iris.csv", file.read()), ("target", "species"),
-                                                     ("seconds", "15"), ("name", "iris")])
+                                                     ("seconds", "40"), ("name", "iris")])
         self.assertEqual(answer.status, 202, answer)
         page.goto("/")
         self.see("#jobs tbody tr a").click()
@@ -57,13 +64,14 @@ class Walk(PageCase):
         page.route("**/logs?*", lambda route: late.append((route, route.fetch())), times=1)
         # Something is servable while the job still runs.
         self.see("#model form#try", 40)
-        self.see(".head .state.succeeded", 60)
+        self.see(".head .state.succeeded", 120)
         expect(page.locator("[role=progressbar]")).to_have_attribute("aria-valuenow", "100")
         # A look at the log whose answer comes when nothing more is drawn, with what there was before, leaves nothing out.
         page.wait_for_timeout(2500)
         for route, answer in late:
             route.fulfill(response=answer)
         self.assertEqual(len(late), 1)
+        self.wait(self.whole_log, 30)
         for words in ("created", "the search begins", "paused by key_", "resumed by key_", "stored iris"):
             expect(page.locator("#log")).to_contain_text(words, timeout=10_000)
 
