@@ -50,7 +50,7 @@ kernel_conv_new(const struct kernel_conv_shape *shape, struct kernel_conv **conv
   if (!made)
     return err_set(info, ERR_MEMORY, "out of memory for a convolution");
   made->shape = *shape;
-  kernel_conv_use_winograd(made);
+  kernel_conv_use_winograd(made, winograd_here());
   if (!made->maker)
     kernel_conv_use_amx(made);
   if (!made->maker)

@@ -4,7 +4,7 @@
  * when a convolution is made, so that code is generated for them once. Which code runs depends on the shape
  * and the machine only: equal machines give equal bytes, from any number of threads at once.
  *
- * For training in fp32 on AVX-512, Winograd's form of 3 x 3 convolutions where it is faster: about twice as fast as
+ * For training in fp32 on AVX-512 or AVX2, Winograd's form of 3 x 3 convolutions where it is faster: about twice as fast as
  * the direct form in all three products, with rounding errors of a few times its size. It is this project's own;
  * oneDNN's (version 2, fp32, blocked memory only) would gain a third. For training in bf16 on AMX, tiles of its own
  * (kernel_amx.h): the product by weights takes half of the time of oneDNN's, which turns its operands for every place
@@ -70,7 +70,7 @@ bool kernel_conv_weights(const struct kernel_conv *conv, const void *x, const vo
 bool kernel_conv_inputs(const struct kernel_conv *conv, const void *dy, const void *packed_inputs,
                         void *dx, void *scratch);
 
-/* What computes it, such as "winograd:avx512", "jit:avx512_core" or "blas"; lives as long as the convolution. */
+/* What computes it, such as "winograd:avx2", "jit:avx512_core" or "blas"; lives as long as the convolution. */
 const char *kernel_conv_name(const struct kernel_conv *conv);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "model/kernel_conv.h"
 #include "model/kernel_memory.h"
+#include "model/kernel_winograd.h"
 
 /* One way to compute them. The functions are those of kernel_conv.h, never called for what the shape rules out. */
 struct kernel_conv_maker
@@ -24,7 +25,8 @@ struct kernel_conv
 {
   struct kernel_conv_shape shape;
   const struct kernel_conv_maker *maker;
-  void *state; /* the maker's */
+  void *state;                     /* the maker's */
+  const struct winograd *winograd; /* of Winograd's form */
   size_t packed_bytes, scratch_bytes;
 };
 
@@ -38,9 +40,9 @@ kernel_conv_x_is_bf16(const struct kernel_conv_shape *shape)
  * fast code for the shape; ERR_MEMORY. */
 enum err kernel_conv_use_onednn(struct kernel_conv *conv, struct err_info *info);
 
-/* Winograd's form (kernel_winograd.h), for training in fp32 on AVX-512: leaves all but kernels of 3 x 3 with a stride
- * of 1 and multiples of 16 channels to the others. Cannot fail. */
-void kernel_conv_use_winograd(struct kernel_conv *conv);
+/* Winograd's form in the lanes of `form`, NULL where the machine has none, for training in fp32: leaves all but kernels
+ * of 3 x 3 with a stride of 1 and channels that fill the lanes to the others. Cannot fail. */
+void kernel_conv_use_winograd(struct kernel_conv *conv, const struct winograd *form);
 
 /* Tiles of bf16 (kernel_amx.h), for training in bf16 where the processor has them: leaves all but strides of 1 and whole
  * tiles of channels (or a first layer's few) to the others. Cannot fail. */

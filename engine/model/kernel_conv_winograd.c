@@ -4,8 +4,6 @@
 
 #ifdef __x86_64__
 
-#include "model/kernel_winograd.h"
-
 /* A few tiles at a time, so that their points stay in the core's own cache; not so few that reading the weights'
  * points for each turn takes longer than the products. */
 #define CACHE_FLOATS ((size_t) 128 * 1024)
@@ -68,7 +66,7 @@ static bool
 pack(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
   (void) scratch;
-  winograd_take_weights(conv->shape.in, conv->shape.out, w, packed);
+  conv->winograd->take_weights(conv->shape.in, conv->shape.out, w, packed);
   return true;
 }
 
@@ -76,27 +74,29 @@ static bool
 pack_inputs(const struct kernel_conv *conv, const float *w, void *packed, void *scratch)
 {
   (void) scratch;
-  winograd_take_turned_weights(conv->shape.in, conv->shape.out, w, packed);
+  conv->winograd->take_turned_weights(conv->shape.in, conv->shape.out, w, packed);
   return true;
 }
 
 /* to (n, height, width, out) ← from (n, height, width, in); a and b: memory for the points of both. */
 static void
-convolve(const struct kernel_conv_shape *shape, size_t in, size_t out, const float *from,
+convolve(const struct kernel_conv *conv, size_t in, size_t out, const float *from,
          const float *packed, const float *bias, float *a, float *b, float *to)
 {
+  const struct kernel_conv_shape *shape = &conv->shape;
+  const struct winograd *form = conv->winograd;
   size_t a_stride = point_stride(shape, in), b_stride = point_stride(shape, out),
          w_stride = winograd_stride(in, out);
 
   for (size_t first = 0; first < all_tiles(shape); first += tiles_at_once(shape))
   {
     struct winograd_tiles tiles = tiles_from(shape, in, first);
-    winograd_take_patches(&tiles, from, a, a_stride);
+    form->take_patches(&tiles, from, a, a_stride);
     for (size_t p = 0; p < WINOGRAD_POINTS; p++)
-      winograd_product(round_rows(tiles.count), in, out, a + p * a_stride, packed + p * w_stride,
-                       b + p * b_stride);
+      form->product(round_rows(tiles.count), in, out, a + p * a_stride, packed + p * w_stride,
+                    b + p * b_stride);
     tiles.channels = out;
-    winograd_put_tiles(&tiles, b, b_stride, bias, to);
+    form->put_tiles(&tiles, b, b_stride, bias, to);
   }
 }
 
@@ -106,7 +106,7 @@ forward(const struct kernel_conv *conv, const void *x, const void *packed, const
 {
   const struct kernel_conv_shape *shape = &conv->shape;
 
-  convolve(shape, shape->in, shape->out, x, packed, bias, scratch, points_of_y(shape, scratch), y);
+  convolve(conv, shape->in, shape->out, x, packed, bias, scratch, points_of_y(shape, scratch), y);
   return true;
 }
 
@@ -115,8 +115,7 @@ inputs(const struct kernel_conv *conv, const void *dy, const void *packed, void 
 {
   const struct kernel_conv_shape *shape = &conv->shape;
 
-  convolve(shape, shape->out, shape->in, dy, packed, NULL, points_of_y(shape, scratch), scratch,
-           dx);
+  convolve(conv, shape->out, shape->in, dy, packed, NULL, points_of_y(shape, scratch), scratch, dx);
   return true;
 }
 
@@ -124,6 +123,7 @@ static bool
 weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw, void *scratch)
 {
   const struct kernel_conv_shape *shape = &conv->shape;
+  const struct winograd *form = conv->winograd;
   size_t in = shape->in, out = shape->out;
   size_t x_stride = point_stride(shape, in), y_stride = point_stride(shape, out),
          w_stride = winograd_stride(in, out);
@@ -133,14 +133,14 @@ weights(const struct kernel_conv *conv, const void *x, const void *dy, float *dw
   for (size_t first = 0; first < all_tiles(shape); first += tiles_at_once(shape))
   {
     struct winograd_tiles tiles = tiles_from(shape, in, first);
-    winograd_take_patches(&tiles, x, x_points, x_stride);
+    form->take_patches(&tiles, x, x_points, x_stride);
     tiles.channels = out;
-    winograd_take_tiles(&tiles, dy, tiles.count, y_points, y_stride);
+    form->take_tiles(&tiles, dy, tiles.count, y_points, y_stride);
     for (size_t p = 0; p < WINOGRAD_POINTS; p++)
-      winograd_turned_product(in, tiles.count, out, x_points + p * x_stride,
-                              y_points + p * y_stride, first > 0, slope + p * w_stride);
+      form->turned_product(in, tiles.count, out, x_points + p * x_stride, y_points + p * y_stride,
+                           first > 0, slope + p * w_stride);
   }
-  winograd_put_weights(in, out, slope, dw);
+  form->put_slopes(in, out, slope, dw);
   return true;
 }
 
@@ -153,8 +153,7 @@ free_nothing(void *state)
 static const char *
 name_of(const struct kernel_conv *conv)
 {
-  (void) conv;
-  return "winograd:avx512";
+  return conv->winograd->name;
 }
 
 static const struct kernel_conv_maker maker = {.free = free_nothing,
@@ -169,26 +168,27 @@ static const struct kernel_conv_maker maker = {.free = free_nothing,
  * outside the map, or too few of them for the weights' points, cost what the form gains; so do weights whose points,
  * four times their size, no cache holds. */
 static bool
-is_faster(const struct kernel_conv_shape *shape)
+is_faster(const struct kernel_conv_shape *shape, size_t lanes)
 {
   size_t most = WINOGRAD_CHANNELS_MAX, area = shape->images * shape->height * shape->width;
 
   return shape->training && !shape->first && shape->precision == KERNEL_FP32 && shape->kernel == 3
-         && shape->stride == 1 && shape->in % WINOGRAD_LANES == 0
-         && shape->out % WINOGRAD_LANES == 0 && shape->in <= most && shape->out <= most
-         && all_tiles(shape) >= TILES_LEAST && all_tiles(shape) * WINOGRAD_TILE_AREA <= 2 * area;
+         && shape->stride == 1 && shape->in % lanes == 0 && shape->out % lanes == 0
+         && shape->in <= most && shape->out <= most && all_tiles(shape) >= TILES_LEAST
+         && all_tiles(shape) * WINOGRAD_TILE * WINOGRAD_TILE <= 2 * area;
 }
 
 void
-kernel_conv_use_winograd(struct kernel_conv *conv)
+kernel_conv_use_winograd(struct kernel_conv *conv, const struct winograd *form)
 {
   const struct kernel_conv_shape *shape = &conv->shape;
 
-  if (!winograd_here() || !is_faster(shape))
+  if (!form || !is_faster(shape, form->lanes))
     return;
   size_t points = point_stride(shape, shape->in) + point_stride(shape, shape->out)
                   + winograd_stride(shape->in, shape->out);
   conv->maker = &maker;
+  conv->winograd = form;
   conv->packed_bytes = WINOGRAD_POINTS * winograd_stride(shape->in, shape->out) * sizeof(float);
   conv->scratch_bytes = WINOGRAD_POINTS * points * sizeof(float);
 }
@@ -196,9 +196,10 @@ kernel_conv_use_winograd(struct kernel_conv *conv)
 #else
 
 void
-kernel_conv_use_winograd(struct kernel_conv *conv)
+kernel_conv_use_winograd(struct kernel_conv *conv, const struct winograd *form)
 {
   (void) conv;
+  (void) form;
 }
 
 #endif

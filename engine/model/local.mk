@@ -41,7 +41,8 @@ engine_libmodel_a_SOURCES = \
   engine/model/kernel_conv.c engine/model/kernel_conv.h engine/model/kernel_conv_internal.h \
   engine/model/kernel_amx.c engine/model/kernel_amx.h engine/model/kernel_conv_amx.c \
   engine/model/kernel_conv_blas.c engine/model/kernel_conv_onednn.c engine/model/kernel_conv_winograd.c \
-  engine/model/kernel_winograd.c engine/model/kernel_winograd.h \
+  engine/model/kernel_winograd.c engine/model/kernel_winograd.h engine/model/kernel_winograd_body.h \
+  engine/model/kernel_winograd_avx2.c engine/model/kernel_winograd_avx512.c \
   engine/model/kernel_dense_bf16.c engine/model/kernel_dense_bf16_internal.h \
   engine/model/kernel_dense_bf16_amx.c engine/model/kernel_dense_bf16_onednn.c \
   engine/model/kernel_row.c engine/model/kernel_row.h \

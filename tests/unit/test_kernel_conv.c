@@ -23,7 +23,8 @@ static const size_t shapes[][7] = {
   {2, 9, 9, 32, 64, 1, 2},  {2, 6, 6, 7, 3, 1, 2},     {1, 1, 1, 4, 4, 3, 1},
   {5, 2, 3, 2, 130, 3, 1},  {2, 4, 4, 128, 128, 3, 1}, {1, 16, 16, 4, 1, 5, 2},
   {64, 3, 3, 1, 1, 3, 1},   {1, 3, 3, 512, 16, 3, 2},  {9, 14, 14, 32, 48, 3, 1},
-  {33, 4, 3, 16, 64, 3, 1}, {5, 10, 11, 48, 16, 3, 1}, {9, 7, 7, 96, 32, 3, 1},
+  {33, 4, 3, 16, 64, 3, 1}, {12, 7, 8, 24, 40, 3, 1},  {5, 10, 11, 48, 16, 3, 1},
+  {9, 7, 7, 96, 32, 3, 1},
 };
 
 #define SHAPES (sizeof shapes / sizeof shapes[0])
@@ -269,23 +270,43 @@ check_maker(struct kernel_conv *conv, const struct problem *p)
   results_free(&r);
 }
 
+/* Those that this machine can run. */
+static size_t
+winograd_forms(const struct winograd *form[2])
+{
+  size_t count = 0;
+
+  form[0] = winograd_here();
+  if (form[0])
+    count++;
+#ifdef __x86_64__
+  if (form[0] == &winograd_avx512)
+    form[count++] = &winograd_avx2;
+#endif
+  return count;
+}
+
 static void
 check_precision(enum kernel_precision precision, bool first)
 {
-  size_t by_winograd = 0, by_tiles = 0;
+  const struct winograd *form[2];
+  size_t forms = winograd_forms(form), by_winograd[2] = {0}, by_tiles = 0;
 
   for (size_t i = 0; i < SHAPES; i++)
   {
     struct problem p;
 
     problem_make(&p, shapes[i], precision, first);
-    struct kernel_conv winograd = {.shape = p.shape}, tiles = winograd, direct = winograd,
-                       blas = winograd;
-    kernel_conv_use_winograd(&winograd);
-    if (winograd.maker)
+    struct kernel_conv tiles = {.shape = p.shape}, direct = tiles, blas = tiles;
+    for (size_t f = 0; f < forms; f++)
     {
-      check_maker(&winograd, &p);
-      by_winograd++;
+      struct kernel_conv winograd = {.shape = p.shape};
+      kernel_conv_use_winograd(&winograd, form[f]);
+      if (winograd.maker)
+      {
+        check_maker(&winograd, &p);
+        by_winograd[f]++;
+      }
     }
     kernel_conv_use_amx(&tiles);
     if (tiles.maker)
@@ -300,7 +321,10 @@ check_precision(enum kernel_precision precision, bool first)
     check_maker(&blas, &p);
     problem_free(&p);
   }
-  assert_int_equal(by_winograd, winograd_here() && precision == KERNEL_FP32 && !first ? 5 : 0);
+  for (size_t f = 0; f < forms; f++)
+    assert_int_equal(by_winograd[f], precision != KERNEL_FP32 || first ? 0
+                                     : form[f]->lanes == 16            ? 5
+                                                                       : 6);
   assert_int_equal(by_tiles, kernel_amx_ready() && precision == KERNEL_BF16 ? first ? 2 : 7 : 0);
 }
 
@@ -393,7 +417,7 @@ test_inference(void **state)
 
   problem_make(&p, shapes[4], KERNEL_FP32, false);
   assert_int_equal(kernel_conv_new(&p.shape, &conv, NULL), ERR_OK);
-  assert_int_equal(is_winograd(conv), winograd_here());
+  assert_int_equal(is_winograd(conv), winograd_here() != NULL);
   kernel_conv_free(conv);
   p.shape.training = false;
   assert_int_equal(kernel_conv_new(&p.shape, &conv, NULL), ERR_OK);
