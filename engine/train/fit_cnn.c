@@ -27,7 +27,6 @@ struct cnn
   struct fit *fit;
   struct convnet *net;
   struct convnet_work *work;
-  struct convnet_infer *infer;
   struct augment augment;
   struct model_pixels seen; /* images as they are once they are reduced */
   uint8_t *reduced;         /* one of them */
@@ -37,7 +36,6 @@ struct cnn
   size_t batch, measured; /* images of a batch; batches that statistics are taken from */
   size_t *sample;         /* their rows */
   float *x;               /* (batch, width) of them */
-  float *scratch;         /* of infer */
 };
 
 /* ---- what the loop asks ----------------------------------------------------------------------------- */
@@ -101,11 +99,12 @@ backward_frozen(void *network, const float *x)
   return convnet_backward_head(cnn->net, cnn->work);
 }
 
+/* The body's statistics are those it came with. */
 static bool
 settle_frozen(const struct fit_net *run)
 {
-  struct cnn *cnn = run->plan->network;
-  return convnet_infer_take(cnn->infer, cnn->net);
+  (void) run;
+  return true;
 }
 
 static bool
@@ -121,13 +120,15 @@ settle(const struct fit_net *run)
     good = convnet_measure(cnn->net, cnn->work, cnn->x);
   }
   convnet_measure_end(cnn->net, cnn->work);
-  return good && convnet_infer_take(cnn->infer, cnn->net);
+  return good;
 }
 
-/* By the training's kernels, batch by batch; the last one is filled up with what is there. */
+/* By the training's kernels, batch by batch; the last one is filled up with what is there. Predictions one by one
+ * would take a tenth of the training's time or more, only to choose the best epoch. */
 static bool
-predict_roughly(struct cnn *cnn, const float *x, size_t n, float *out)
+predict(void *network, const float *x, size_t n, float *out)
 {
+  struct cnn *cnn = network;
   size_t width = cnn->fit->train.width, outputs = cnn->fit->outputs;
 
   for (size_t first = 0; first < n; first += cnn->batch)
@@ -146,17 +147,6 @@ predict_roughly(struct cnn *cnn, const float *x, size_t n, float *out)
     memcpy(out + first * outputs, made, count * outputs * sizeof *out);
   }
   return true;
-}
-
-/* Where training has the processor's help, predictions one by one in fp32 would take a tenth of its time, only to
- * choose the best epoch. */
-static bool
-predict(void *network, const float *x, size_t n, float *out)
-{
-  struct cnn *cnn = network;
-  if (cnn->precision == KERNEL_BF16)
-    return predict_roughly(cnn, x, n, out);
-  return convnet_infer_run(cnn->infer, cnn->scratch, x, n, out);
 }
 
 static const struct fit_net_kind cnn_kind = {.fetch = fetch,
@@ -265,10 +255,11 @@ origin_of(const struct cnn *cnn)
  * mirror images that the solution did not), 4 leave 0.126 (0.123), 8 0.125 (0.123), 10 no less. */
 #define HEAD_COPIES 8
 
-/* x (count, width), labels and weight (count) ← what the body as it came makes of training images. False if it
- * can't. */
+/* x (count, width), labels and weight (count) ← what the body as it came makes of training images; scratch: of
+ * infer. False if it can't. */
 static bool
-list_head_rows(const struct cnn *cnn, struct fit_head_rows *rows)
+list_head_rows(const struct cnn *cnn, struct convnet_infer *infer, float *scratch,
+               struct fit_head_rows *rows)
 {
   const struct fit *fit = cnn->fit;
   bool good = true;
@@ -280,11 +271,33 @@ list_head_rows(const struct cnn *cnn, struct fit_head_rows *rows)
       fit_fetch(&fit->train, &row, 0, 1, cnn->x);
     else
       fetch_changed(cnn, row, copy, cnn->x);
-    good = convnet_infer_features(cnn->infer, cnn->scratch, cnn->x, 1, rows->x + i * rows->width);
+    good = convnet_infer_features(infer, scratch, cnn->x, 1, rows->x + i * rows->width);
     rows->labels[i] = fit->train.classes[row];
     rows->weight[i] = fit->train.weight ? fit->train.weight[row] : 1.0f;
   }
   return good;
+}
+
+static enum err
+solve_head(struct cnn *cnn, struct convnet_infer *infer, struct fit_head_rows *rows,
+           struct err_info *info)
+{
+  const struct convnet_dense *head = &cnn->net->dense[0];
+  float *scratch = aligned_alloc(64, (convnet_infer_floats(infer) * sizeof(float) + 64) / 64 * 64);
+  enum err rc;
+
+  rows->x = calloc(rows->count * (head->in + 1), sizeof *rows->x);
+  rows->labels = calloc(rows->count, sizeof *rows->labels);
+  rows->weight = rows->x ? rows->x + rows->count * head->in : NULL;
+  if (scratch && rows->x && rows->labels && convnet_infer_take(infer, cnn->net)
+      && list_head_rows(cnn, infer, scratch, rows))
+    rc = fit_head_solve(rows, cnn->net->w + head->weights, cnn->net->w + head->bias, info);
+  else
+    rc = err_set(info, ERR_MEMORY, "no memory for the features of %zu images", rows->count);
+  free(rows->labels);
+  free(rows->x);
+  free(scratch);
+  return rc;
 }
 
 /* The new last layer's start, from images as training will see them. */
@@ -292,29 +305,23 @@ static enum err
 start_head(struct cnn *cnn, struct err_info *info)
 {
   const struct fit *fit = cnn->fit;
-  const struct convnet_dense *head = &cnn->net->dense[0];
   size_t images = fit->train.count < FIT_HEAD_ROWS_MAX ? fit->train.count : FIT_HEAD_ROWS_MAX;
   size_t copies =
     FIT_HEAD_ROWS_MAX / images < HEAD_COPIES ? FIT_HEAD_ROWS_MAX / images : HEAD_COPIES;
-  struct fit_head_rows rows = {
-    .count = images * copies, .copies = copies, .width = head->in, .classes = fit->outputs};
-  float *memory;
+  struct fit_head_rows rows = {.count = images * copies,
+                               .copies = copies,
+                               .width = cnn->net->dense[0].in,
+                               .classes = fit->outputs};
+  struct convnet_infer *infer = NULL;
   enum err rc;
 
   if (!fit->shape.base.stages || !fit->train.classes
       || fit_choice(fit, "head_start") != FAMILY_HEAD_DISCRIMINANT)
     return ERR_OK;
-  memory = calloc(rows.count * (head->in + 1), sizeof *memory);
-  rows.labels = calloc(rows.count, sizeof *rows.labels);
-  rows.x = memory;
-  rows.weight = memory ? memory + rows.count * head->in : NULL;
-  if (memory && rows.labels && convnet_infer_take(cnn->infer, cnn->net)
-      && list_head_rows(cnn, &rows))
-    rc = fit_head_solve(&rows, cnn->net->w + head->weights, cnn->net->w + head->bias, info);
-  else
-    rc = err_set(info, ERR_MEMORY, "no memory for the features of %zu images", rows.count);
-  free(rows.labels);
-  free(memory);
+  rc = convnet_infer_new(cnn->net, &infer, info);
+  if (rc == ERR_OK)
+    rc = solve_head(cnn, infer, &rows, info);
+  convnet_infer_free(infer);
   return rc;
 }
 
@@ -344,16 +351,12 @@ set_up(struct cnn *cnn, struct err_info *info)
   list_ranges(cnn);
   rc = convnet_work_new(cnn->net, cnn->batch, cnn->precision, &cnn->work, info);
   if (rc == ERR_OK)
-    rc = convnet_infer_new(cnn->net, &cnn->infer, info);
-  if (rc == ERR_OK)
     rc = draw_sample(cnn, info);
   if (rc != ERR_OK)
     return rc;
   cnn->x = aligned_alloc(64, (cnn->batch * fit->train.width * sizeof(float) + 64) / 64 * 64);
-  cnn->scratch =
-    aligned_alloc(64, (convnet_infer_floats(cnn->infer) * sizeof(float) + 64) / 64 * 64);
   cnn->reduced = malloc(fit->train.width);
-  if (!cnn->x || !cnn->scratch || !cnn->reduced)
+  if (!cnn->x || !cnn->reduced)
     return err_set(info, ERR_MEMORY, "no memory for a network of %zu weights",
                    cnn->net->param_count);
   return start_head(cnn, info);
@@ -363,10 +366,8 @@ static void
 tear_down(struct cnn *cnn)
 {
   free(cnn->reduced);
-  free(cnn->scratch);
   free(cnn->x);
   free(cnn->sample);
-  convnet_infer_free(cnn->infer);
   convnet_work_free(cnn->work);
   convnet_free(cnn->net);
 }
