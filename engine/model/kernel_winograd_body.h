@@ -381,8 +381,8 @@ panel_product(size_t rows, size_t depth, size_t columns, const float *a, bool tu
 {
   size_t lead = turned ? rows : depth, step = turned ? 1 : depth, r = 0;
 
-  /* what is left of a number of rows that can be divided by four can be, too, or by BLOCK_ROWS */
-  while (rows - r >= BLOCK_ROWS && rows - r != 8)
+  /* the number of rows can be divided by four: blocks of six are not to leave two over */
+  while (rows - r >= BLOCK_ROWS && rows - r != BLOCK_ROWS + 2)
   {
     block(BLOCK_ROWS, depth, columns, a + r * step, lead, turned, b, wide, adds, c + r * columns);
     r += BLOCK_ROWS;
