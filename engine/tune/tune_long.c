@@ -30,6 +30,9 @@
  * of 1.7 sweeps: without blocks 0.896 and 0.895 right, the default 0.889; at length 0.928 and 0.931, the default, of
  * another job, 0.941.) */
 #define SWEEPS_TELLING 5.0
+/* And nothing with fewer. (Fashion-MNIST in 120 s, fits of a third of a sweep: 0.72 to 0.79 right, in no order, which
+ * took 16 s of each core from long fits of 75 s.) */
+#define SWEEPS_BLIND 1.0
 /* The defaults have a long fit where their loss is up to this multiple of the best one's: short fits of a few sweeps
  * hardly tell more. */
 #define USUAL_LOSS 1.25
@@ -349,6 +352,19 @@ static bool
 is_usual(const struct tune_study *study, size_t trial)
 {
   return study->noted[trial].first && trial <= study->first_count;
+}
+
+bool
+tune_long_at_once(const struct tune_study *study, const struct tune_situation *situation)
+{
+  double us = long_us_per_flop(study) * study->usual.flops;
+  bool known = study_ends_long(study) && study->noted_count > study->first_count && us > 0;
+
+  for (size_t t = 1; known && t <= study->first_count; t++)
+    known = study->noted[t].ended;
+  return known && study->noted[best_candidate(study)].flops > 0
+         && SWEEPS_BLIND * long_sweep_seconds(study, us)
+              > fit_seconds(study, situation, tune_long_short_s(situation->search_s));
 }
 
 /* Whether the trial takes turns with the best one, being of its family and about as good; the defaults, which are good

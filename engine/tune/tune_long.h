@@ -25,6 +25,10 @@ bool tune_long_now(double search_s, double search_left_s);
  * on there are only such. */
 bool tune_long_begun(const struct tune_study *study);
 
+/* Whether the time has come before that: the trials set beforehand have ended, and a search by
+ * short ones would find nothing, for a convolutional network sees not even all rows once in such. */
+bool tune_long_at_once(const struct tune_study *study, const struct tune_situation *situation);
+
 /* Seconds a short trial may take, of the whole search. */
 double tune_long_short_s(double search_s);
 

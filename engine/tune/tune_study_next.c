@@ -316,7 +316,8 @@ tune_study_suggest(struct tune_study *study, const struct tune_situation *situat
   if (err != ERR_OK || found)
     return err;
   if (study_ends_long(study)
-      && (tune_long_begun(study) || tune_long_now(situation->search_s, situation->search_left_s)))
+      && (tune_long_begun(study) || tune_long_now(situation->search_s, situation->search_left_s)
+          || tune_long_at_once(study, situation)))
   {
     err = tune_long_suggest(study, situation, &found, suggestion, info);
     if (err != ERR_OK || found)

@@ -98,6 +98,43 @@ test_width_is_measured(void **state)
   assert_int_equal(width_at_length(88), 64);
 }
 
+/* Short trials before the first long one while there is time for eight and for what training on a row takes. */
+static size_t
+count_short(double train_us)
+{
+  struct fixture fixture;
+  size_t count = 0;
+  bool again = false;
+
+  set_up(&fixture, "{\"families\": [\"cnn\"], \"budget\": {\"seconds\": 110}}");
+  while (!again && count < 8)
+  {
+    struct tune_suggestion suggestion = suggest(&fixture, 95, 0);
+    again = suggestion.again;
+    uint64_t trial = start(&fixture, &suggestion);
+    json_decref(suggestion.params);
+    fold(&fixture,
+         (struct tune_entry){.kind = TUNE_TELL,
+                             .trial = trial,
+                             .objective = -0.9,
+                             .seconds = 5,
+                             .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = train_us}});
+    count += !again;
+  }
+  tear_down(&fixture);
+  return count;
+}
+
+/* A short fit of 5 s sees 16,000 rows once at 312 µs; with less than that only the defaults are tried, with and without
+ * mirror images, and then trained at length. */
+static void
+test_too_short_to_tell(void **state)
+{
+  (void) state;
+  assert_int_equal(count_short(300), 8);
+  assert_int_equal(count_short(325), 2);
+}
+
 int
 main(void)
 {
@@ -105,6 +142,7 @@ main(void)
     cmocka_unit_test(test_too_dear),
     cmocka_unit_test(test_too_short_for_shallow),
     cmocka_unit_test(test_width_is_measured),
+    cmocka_unit_test(test_too_short_to_tell),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
