@@ -188,6 +188,20 @@ check_kind(const struct job_plan *plan, const json_t *request, struct json_fault
       "row");
 }
 
+/* Decides for a part held out in place of folds, where that is to be. The job keeps it: it is not split anew when its time
+ * is extended. */
+static bool
+hold_out(const struct http_request *req, struct job_plan *plan)
+{
+  double share = job_estimate_holdout(req, plan);
+
+  if (share <= 0.0)
+    return true;
+  plan->spec->holdout = share;
+  return json_object_set_new(json_object_get(plan->form, "validation"), "holdout", json_real(share))
+         == 0;
+}
+
 static bool
 make_spec(struct http_request *req, const json_t *request, struct job_plan *plan,
           struct json_faults *faults)
@@ -206,7 +220,7 @@ make_spec(struct http_request *req, const json_t *request, struct job_plan *plan
   if (rc == ERR_OK && faults->count == 0)
   {
     plan->form = job_spec_to_json(plan->spec);
-    if (plan->form)
+    if (plan->form && hold_out(req, plan))
       return true;
     rc = ERR_MEMORY;
   }

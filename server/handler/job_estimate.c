@@ -17,6 +17,9 @@
 #define DEFAULT_FOLDS 5
 #define REPORT_SHARE 0.1
 #define REPORT_MOST 5000.0
+/* Of so many images a tenth says enough, be it of a model or for a choice. */
+#define BRIEF_HOLDOUT_ROWS 2000
+#define BRIEF_HOLDOUT 0.1
 /* The cost model is good to a factor of 3: only what misses by more is refused. */
 #define CLEARLY 3.0
 /* A later trial takes at most this part of the search: fits shorten themselves (tune_study.c). */
@@ -137,6 +140,27 @@ side_by_side(const struct estimate *estimate)
     (double) (estimate->folds < estimate->workers ? estimate->folds : estimate->workers);
   double rounds = ceil((double) estimate->folds / fmax(most, 1.0));
   return (double) estimate->folds / rounds;
+}
+
+/* Images of clothes, 28 x 28, on two cores: of 10,000 of them jobs of 30 and 90 s had 0.871 and 0.900 right by folds, 0.888
+ * and 0.906 with a tenth held out, which leaves the time of five fits to one; of 3,000 in 30 s 0.846 and 0.875; of 400 in
+ * 20 s 0.800 and 0.766. */
+double
+job_estimate_holdout(const struct http_request *req, const struct job_plan *plan)
+{
+  const struct job_spec *spec = plan->spec;
+  bool open = spec->holdout <= 0.0 && spec->folds == 0 && !spec->group_column && !spec->time_column;
+  struct estimate estimate;
+  double most = 0.0;
+
+  if (strcmp(plan->dataset.kind, "images") != 0 || !open || spec->budget_seconds <= 0.0)
+    return 0.0;
+  estimate_init(&estimate, req, plan);
+  for (size_t i = 0; i < spec->family_count; i++)
+    most = fmax(most, trial_cost(&estimate, spec, i).usual_s / side_by_side(&estimate));
+  return estimate.folded && estimate.shape.rows >= BRIEF_HOLDOUT_ROWS && most > spec->budget_seconds
+           ? BRIEF_HOLDOUT
+           : 0.0;
 }
 
 static enum err

@@ -134,6 +134,29 @@ class Estimate(ApiTest):
         self.plan({**body, "budget": {"seconds": least}})
         self.plan({**body, "budget": {"trials": 3}})
 
+    def pictures_dataset(self, count):
+        images, labels = pictures(count)
+        parts = [("images", "i", idx_images(images)), ("labels", "l", idx_labels(labels))]
+        return self.api.upload_parsed(parts).json["id"]
+
+    def test_too_brief_for_folds(self):
+        """Images that the time does not do for to be held out in turn: a tenth is held out once, which the job remembers."""
+        dataset = self.pictures_dataset(2000)
+        body = {"dataset": dataset, "families": ["cnn"], "search": {"space": {"filters": 64}}}
+        for more, held_out in (({"budget": {"seconds": 5}}, 0.1), ({"budget": {"seconds": 36000}}, None),
+                               ({"budget": {"trials": 3}}, None),
+                               ({"budget": {"seconds": 5}, "validation": {"folds": 5}}, None),
+                               ({"budget": {"seconds": 5}, "validation": {"holdout": 0.3}}, 0.3),
+                               ({"budget": {"seconds": 5}, "dataset": self.pictures_dataset(1990)}, None)):
+            with self.subTest(str(more)):
+                plan = self.plan({**body, **more})
+                self.assertEqual(plan["job"]["validation"].get("holdout"), held_out)
+                self.assertEqual(plan["split"]["kind"], "holdout" if held_out else "folds")
+        job = self.run_job({**body, "budget": {"seconds": 5}}, 60)
+        report = self.api.get(f"/api/v1/models/{job['model']['name']}/report").json
+        self.assertEqual((report["estimate"], report["validation"]["kind"]), ("holdout", "holdout"))
+        self.assertEqual(report["rows"]["report"], 200)
+
 
 class WarmStart(ApiTest):
     @classmethod
