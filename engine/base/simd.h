@@ -23,7 +23,21 @@
 #define SIMD_WIDE
 #endif
 
+/* Functions between SIMD_BEGIN (an instruction set) and SIMD_END are compiled for it, and are run only where it is
+ * there. */
+#define SIMD_PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define SIMD_BEGIN(set)                                                                            \
+  SIMD_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
+#define SIMD_END SIMD_PRAGMA(clang attribute pop)
+#else
+#define SIMD_BEGIN(set) SIMD_PRAGMA(GCC push_options) SIMD_PRAGMA(GCC target(set))
+#define SIMD_END SIMD_PRAGMA(GCC pop_options)
+#endif
+
 #if defined __x86_64__
+#define SIMD_AVX2 "avx2,fma"
+#define SIMD_AMX "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16"
 #define SIMD_AVX512 "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl" SIMD_WIDE
 #define SIMD_HAS_AVX512                                                                            \
   (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")                         \
@@ -33,7 +47,7 @@
   {                                                                                                \
     name##_body args;                                                                              \
   }                                                                                                \
-  __attribute__((target("avx2,fma"))) SIMD_OPTIMIZE static void name##_avx2 params                 \
+  __attribute__((target(SIMD_AVX2))) SIMD_OPTIMIZE static void name##_avx2 params                  \
   {                                                                                                \
     name##_body args;                                                                              \
   }                                                                                                \

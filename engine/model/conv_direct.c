@@ -78,14 +78,7 @@ conv_direct_pack(const struct conv_direct *conv, const float *w, float *packed)
 
 #include <immintrin.h>
 
-/* Everything below is compiled for AVX-512, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
+SIMD_BEGIN(SIMD_AVX512)
 
 /* What a run of groups is made of. */
 struct run
@@ -253,11 +246,7 @@ conv_direct_pool(const struct conv_direct *conv, const float *above, const float
     pool_wide(count, conv->out, above, below, bias, y);
 }
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 bool
 conv_direct_here(void)

@@ -2,18 +2,13 @@
 
 #include "model/conv_loops.h"
 
+#include "base/simd.h"
+
 #ifdef __x86_64__
 
 #include <immintrin.h>
 
-/* Everything below is compiled for AVX-512, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
+SIMD_BEGIN(SIMD_AVX512)
 
 #define CONV_LANES_AVX512
 #define CONV_DEFINE(name, params, args)                                                            \
@@ -25,11 +20,7 @@
 
 #include "model/conv_loops_body.h"
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 const struct conv_loops *
 conv_loops_avx512(void)

@@ -27,14 +27,7 @@ kernel_amx_ready(void)
   return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
 }
 
-/* Everything below is compiled for AMX, and only run where it is there. */
-#define TARGET "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16"
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")
-#endif
+SIMD_BEGIN(SIMD_AMX)
 
 /* gcc's intrinsics for tiles do not say which memory they read. */
 #define WRITTEN() __asm__ volatile("" : : : "memory")
@@ -324,11 +317,7 @@ kernel_amx_narrow_half(const float *sums, const float *bias, uint16_t *to)
   _mm256_storeu_si256((__m256i *) to, (__m256i) _mm512_cvtneps_pbh(sums_at(sums, bias)));
 }
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 #else
 

@@ -10,14 +10,7 @@
 
 #include <immintrin.h>
 
-/* Everything below is compiled for AVX-512, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
+SIMD_BEGIN(SIMD_AVX512)
 
 #define LANES ((size_t) 16)
 /* Vectors of sums at a time: as many as there are registers for, so that rows of W are read in long runs. */
@@ -177,11 +170,7 @@ kernel_row_dots(size_t n, size_t k, const float *x, const float *w, float *y)
   }
 }
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 bool
 kernel_row_here(void)

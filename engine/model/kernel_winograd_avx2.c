@@ -8,13 +8,7 @@
 
 #include "base/simd.h"
 
-/* Everything below is compiled for AVX2 with fused multiply-add, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
+SIMD_BEGIN(SIMD_AVX2)
 
 #define LANES ((size_t) 8)
 #define BLOCK_ROWS 6
@@ -59,10 +53,6 @@ get_every(size_t step, const float *x)
 
 #include "model/kernel_winograd_body.h"
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 #endif

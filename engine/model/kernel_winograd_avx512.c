@@ -8,14 +8,7 @@
 
 #include "base/simd.h"
 
-/* Everything below is compiled for AVX-512, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
+SIMD_BEGIN(SIMD_AVX512)
 
 #define LANES ((size_t) 16)
 #define BLOCK_ROWS 8
@@ -60,10 +53,6 @@ get_every(size_t step, const float *x)
 
 #include "model/kernel_winograd_body.h"
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 #endif

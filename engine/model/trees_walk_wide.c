@@ -8,14 +8,7 @@
 
 #include <immintrin.h>
 
-/* Everything below is compiled for AVX-512, and only run where it is there. */
-#ifdef __clang__
-#pragma clang attribute push(                                                                      \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
-#endif
+SIMD_BEGIN(SIMD_AVX512)
 
 #define LANES 16
 /* Times sixteen rows that walk side by side: a gather takes long, and others can go on meanwhile. */
@@ -186,11 +179,7 @@ trees_walk_wide(const struct trees *trees, const float *x, size_t n, float *marg
                margins + first * trees->groups);
 }
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+SIMD_END
 
 bool
 trees_walk_wide_here(void)
