@@ -1,4 +1,4 @@
-/* Convolutions of one image in fp32 for prediction, on CPUs with AVX-512, line by line: what a network of few filters
+/* Convolutions of one image in fp32 for prediction, on CPUs with AVX-512 or AVX2, line by line: what a network of few filters
  * needs, where a library's preparations cost more than its products. Private to engine/model.
  *
  * Images are (height, width, channels) with a border of zeros, kernel / 2 wide, around them, so that no line is
@@ -9,22 +9,37 @@
 #ifndef ATTUNE_MODEL_CONV_DIRECT_H
 #define ATTUNE_MODEL_CONV_DIRECT_H
 
-#include <stdbool.h>
 #include <stddef.h>
+
+struct conv_direct_form;
 
 struct conv_direct
 {
+  const struct conv_direct_form *form;
   size_t in_width, in, out, kernel, stride;
   size_t width;    /* of the output */
   size_t together; /* pixels in one vector, 1 unless out is small */
 };
 
-/* Whether this CPU has it. */
-bool conv_direct_here(void);
+/* What makes lines, for one instruction set: conv_direct_line and conv_direct_pool. */
+struct conv_direct_form
+{
+  const char *name;
+  size_t lanes;
+  void (*line)(const struct conv_direct *conv, const float *x, const float *packed, float *y);
+  void (*pool)(const struct conv_direct *conv, const float *above, const float *below,
+               const float *bias, float *y);
+};
+
+/* On x86-64 alone. */
+extern const struct conv_direct_form conv_direct_avx512, conv_direct_avx2;
+
+/* The best that this machine has, NULL if none. */
+const struct conv_direct_form *conv_direct_here(void);
 
 /* The convolution of images `in_width` wide, of an odd kernel; all sizes above 0. */
-struct conv_direct conv_direct_plan(size_t in_width, size_t in, size_t out, size_t kernel,
-                                    size_t stride);
+struct conv_direct conv_direct_plan(const struct conv_direct_form *form, size_t in_width, size_t in,
+                                    size_t out, size_t kernel, size_t stride);
 
 /* Of the weights (kernel, kernel, in, out) as conv_direct_line reads them. */
 size_t conv_direct_packed_floats(const struct conv_direct *conv);

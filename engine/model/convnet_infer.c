@@ -139,8 +139,8 @@ make_unit(struct convnet_infer *infer, size_t i, struct err_info *info)
 
   if (infer->direct)
   {
-    infer->lines[i] =
-      conv_direct_plan(unit->in_width, unit->in, unit->out, infer->net.config.kernel, unit->stride);
+    infer->lines[i] = conv_direct_plan(conv_direct_here(), unit->in_width, unit->in, unit->out,
+                                       infer->net.config.kernel, unit->stride);
     infer->packed[i] = floats_new(conv_direct_packed_floats(&infer->lines[i]));
   }
   else
@@ -163,7 +163,7 @@ make(struct convnet_infer *infer, const struct convnet *net, struct err_info *in
   infer->net = *net;
   infer->net.g = infer->net.statistics = NULL;
   infer->net.w = floats_new(net->param_count);
-  infer->direct = conv_direct_here() && net->config.head_grid == 0;
+  infer->direct = conv_direct_here() != NULL && net->config.head_grid == 0;
   for (size_t i = 0; rc == ERR_OK && i < net->unit_count; i++)
   {
     size_t weights = net->units[i].shift - net->units[i].weights;
