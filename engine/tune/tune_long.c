@@ -30,7 +30,7 @@
  * of 1.7 sweeps: without blocks 0.896 and 0.895 right, the default 0.889; at length 0.928 and 0.931, the default, of
  * another job, 0.941.) */
 #define SWEEPS_TELLING 5.0
-/* And nothing with fewer. (Fashion-MNIST in 120 s, fits of a third of a sweep: 0.72 to 0.79 right, in no order, which
+/* And nothing at all with fewer than this. (Fashion-MNIST in 120 s, fits of a third of a sweep: 0.72 to 0.79 right, in no order, which
  * took 16 s of each core from long fits of 75 s.) */
 #define SWEEPS_BLIND 1.0
 /* The defaults have a long fit where their loss is up to this multiple of the best one's: short fits of a few sweeps

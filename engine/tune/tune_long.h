@@ -1,11 +1,12 @@
 /* The end of a search over networks on images: the best trials again, trained as long as the job has time.
  *
- * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good
- * after twenty; with two thirds of the time left it turns to the best of those that have more to learn,
- * being cut short or, where the rows are many, brief even when whole, and gives each of them a worker and all that is
- * left; where none comes near the best, the best to each worker, with another seed. Where no trial has more to learn
- * it goes on searching. A long trial is told by its point, which an earlier trial has had; its width and its epochs may
- * be larger, so that the time is well used, and it may see mirror images, too. Pure functions of the log and the clock.
+ * While it searches, such a job keeps its fits short, for what is good after two epochs tells what is good after twenty;
+ * with three quarters of the time left, or at once where short fits would tell nothing, it turns to the best of those
+ * that have more to learn, being cut short or, where the rows are many, brief even when whole, and gives each of them a
+ * worker and all that is left; where none comes near the best, the best to each worker, with another seed. Where no
+ * trial has more to learn it goes on searching. A long trial is told by its point, which an earlier trial has had; its
+ * width and its epochs may be larger, so that the time is well used, and it may see mirror images, too. Pure functions
+ * of the log and the clock.
  */
 #ifndef ATTUNE_TUNE_TUNE_LONG_H
 #define ATTUNE_TUNE_TUNE_LONG_H

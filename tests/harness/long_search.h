@@ -114,6 +114,18 @@ end_with(struct fixture *fixture, uint64_t trial, double objective, double secon
                                     .cost = {.us_per_row = us, .bytes = 1e5}});
 }
 
+/* The same of a fit of 5 s whose training took so long for each row. */
+static inline void
+end_trained(struct fixture *fixture, uint64_t trial, double objective, double train_us)
+{
+  fold(fixture,
+       (struct tune_entry){.kind = TUNE_TELL,
+                           .trial = trial,
+                           .objective = objective,
+                           .seconds = 5,
+                           .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = train_us}});
+}
+
 static inline void
 end_after(struct fixture *fixture, uint64_t trial, double objective, double seconds)
 {

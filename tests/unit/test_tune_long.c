@@ -148,11 +148,7 @@ test_training_is_measured(void **state)
   json_int_t filters = json_integer_value(json_object_get(suggestion.params, "filters"));
   uint64_t trial = start(&fixture, &suggestion);
   json_decref(suggestion.params);
-  fold(&fixture, (struct tune_entry){.kind = TUNE_TELL,
-                                     .trial = trial,
-                                     .objective = -0.9,
-                                     .seconds = 5,
-                                     .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = 160}});
+  end_trained(&fixture, trial, -0.9, 160);
   suggestion = suggest(&fixture, 60, 0);
   assert_true(suggestion.again);
   assert_int_equal(json_integer_value(json_object_get(suggestion.params, "filters")), filters);
@@ -249,12 +245,7 @@ expect_long_family(double train_us, bool at_once, const char *family)
     bool cnn = strcmp(suggestion.family, "cnn") == 0;
     uint64_t trial = start(&fixture, &suggestion);
     json_decref(suggestion.params);
-    fold(&fixture, (struct tune_entry){
-                     .kind = TUNE_TELL,
-                     .trial = trial,
-                     .objective = cnn ? -0.3 : -0.8,
-                     .seconds = 5,
-                     .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = cnn ? train_us : 40}});
+    end_trained(&fixture, trial, cnn ? -0.3 : -0.8, cnn ? train_us : 40);
   }
   struct tune_suggestion suggestion = suggest(&fixture, 90, 0);
   assert_int_equal(suggestion.again, at_once);

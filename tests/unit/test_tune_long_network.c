@@ -30,13 +30,7 @@ search_networks(struct fixture *fixture, const char *space, const char *name, js
     bool is_other = json_integer_value(json_object_get(suggestion.params, name)) == other;
     uint64_t trial = start(fixture, &suggestion);
     json_decref(suggestion.params);
-    fold(fixture,
-         (struct tune_entry){
-           .kind = TUNE_TELL,
-           .trial = trial,
-           .objective = is_other ? -0.5 : -0.9,
-           .seconds = 5,
-           .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = is_other ? other_us : usual_us}});
+    end_trained(fixture, trial, is_other ? -0.5 : -0.9, is_other ? other_us : usual_us);
     others += is_other && i > 0;
   }
   return others;
@@ -113,19 +107,14 @@ count_short(double train_us)
     again = suggestion.again;
     uint64_t trial = start(&fixture, &suggestion);
     json_decref(suggestion.params);
-    fold(&fixture,
-         (struct tune_entry){.kind = TUNE_TELL,
-                             .trial = trial,
-                             .objective = -0.9,
-                             .seconds = 5,
-                             .cost = {.us_per_row = 20, .bytes = 1e5, .train_us = train_us}});
+    end_trained(&fixture, trial, -0.9, train_us);
     count += !again;
   }
   tear_down(&fixture);
   return count;
 }
 
-/* A short fit of 5 s sees 16,000 rows once at 312 µs; with less than that only the defaults are tried, with and without
+/* A short fit of 5 s sees 16,000 rows once at 312 µs; where rows take longer only the defaults are tried, with and without
  * mirror images, and then trained at length. */
 static void
 test_too_short_to_tell(void **state)
