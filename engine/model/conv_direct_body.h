@@ -1,8 +1,6 @@
-/* Lines of convolutions (conv_direct.h) in the lanes of one instruction set, which the file that includes this is compiled
- * for. It defines LANES and LONG, pixels or groups of them at a time: their product with the vectors of filters at a
- * time, and the weights, have to fit the registers; `lanes`, a vector, and `some`, which of its first numbers count; all,
- * get (of an aligned place), put, get_some, put_some, first_of (a number of numbers, all if there are more), join
- * (a b + c), add and larger. It makes of it make_line and pool_lines.
+/* Lines of convolutions (conv_direct.h) in lanes of one instruction set. Includers have included lanes_avx2.h or
+ * lanes_avx512.h, and define LONG, pixels or groups of them at a time: their product with the vectors of filters at a
+ * time, and the weights, have to fit the registers. It makes make_line and pool_lines of it.
  */
 
 /* What a run of groups is made of. */
@@ -34,7 +32,7 @@ make_run(const struct run *run, int vectors, int count, const float *x, const fl
 #pragma GCC unroll 16
       for (int p = 0; p < count; p++)
       {
-        lanes factor = all(x[(size_t) p * run->step + tap]);
+        float factor = x[(size_t) p * run->step + tap];
         sum[p][0] = join(factor, first, sum[p][0]);
         if (vectors > 1)
           sum[p][1] = join(factor, second, sum[p][1]);
@@ -123,7 +121,7 @@ make_line(const struct conv_direct *conv, const float *x, const float *packed, f
 static SIMD_INLINE lanes
 end_pool(lanes most, lanes bias)
 {
-  return larger(add(most, bias), all(0.0f));
+  return larger(most + bias, all(0.0f));
 }
 
 /* Filters that fill vectors, the last one perhaps not. */

@@ -1,7 +1,5 @@
-/* Winograd's form in lanes of one instruction set: the functions of kernel_winograd.h. Includers define
- *   lanes                 a vector of LANES numbers
- *   get, put, all, join   unaligned loads and stores, a number in every lane, a · b + c of a number a
- *   get_every             numbers that lie `step` apart
+/* Winograd's form in lanes of one instruction set: the functions of kernel_winograd.h. Includers have included lanes_avx2.h
+ * or lanes_avx512.h, and define
  *   BLOCK_ROWS            rows of a product at a time, 6 or 8: as many as the registers hold
  *   TABLE, TABLE_NAME     the table that is made of them, and what it is called to users
  */

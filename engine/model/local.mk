@@ -3,6 +3,7 @@ engine_libmodel_a_SOURCES = \
   engine/model/family.c engine/model/family.h \
   engine/model/conv_direct.c engine/model/conv_direct.h engine/model/conv_direct_body.h \
   engine/model/conv_direct_internal.h engine/model/conv_direct_avx2.c engine/model/conv_direct_avx512.c \
+  engine/model/lanes_avx2.h engine/model/lanes_avx512.h \
   engine/model/conv_lanes.h engine/model/conv_loops.h engine/model/conv_loops_body.h \
   engine/model/conv_loops_any.c engine/model/conv_loops_avx512.c \
   engine/model/conv_ops.c engine/model/conv_ops.h \
