@@ -1,6 +1,7 @@
 """What a job would take: the estimate, budgets that can't do, and a search that starts from an earlier one."""
 
 import os
+import time
 import unittest
 
 from common import ApiTest, cells, idx_images, idx_labels, iris, other_tenant, pictures, prices, sql
@@ -156,6 +157,18 @@ class Estimate(ApiTest):
         report = self.api.get(f"/api/v1/models/{job['model']['name']}/report").json
         self.assertEqual((report["estimate"], report["validation"]["kind"]), ("holdout", "holdout"))
         self.assertEqual(report["rows"]["report"], 200)
+        # no job that is made with this much time holds a part out, but this one goes on as it began
+        path = f"/api/v1/jobs/{job['id']}"
+        answer = self.api.post(f"{path}/extend", {"seconds": 36000})
+        self.assertEqual((answer.status, answer.json["spec"]["validation"]["holdout"]), (202, 0.1), answer)
+        deadline = time.monotonic() + 60
+        while not self.api.get(path).json["trials"]["running"]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        self.assertEqual(self.api.post(f"{path}/cancel").status, 202)
+        self.assertEqual(self.api.wait_job(job["id"], 60)["spec"]["validation"]["holdout"], 0.1)
+        trials = self.api.get(f"{path}/trials").json["items"]
+        self.assertEqual({trial["units_total"] for trial in trials}, {1})
 
 
 class WarmStart(ApiTest):
