@@ -5,7 +5,6 @@
 #ifndef ATTUNE_MODEL_LANES_AVX2_H
 #define ATTUNE_MODEL_LANES_AVX2_H
 
-#include <immintrin.h>
 #include <stddef.h>
 
 #include "base/simd.h"

@@ -4,7 +4,6 @@
 #ifndef ATTUNE_MODEL_LANES_AVX512_H
 #define ATTUNE_MODEL_LANES_AVX512_H
 
-#include <immintrin.h>
 #include <stddef.h>
 
 #include "base/simd.h"
@@ -12,7 +11,7 @@
 #define LANES ((size_t) 16)
 
 typedef __m512 lanes;
-typedef __mmask16 some;
+typedef __mmask16 some; /* a bit for each that counts */
 
 static SIMD_INLINE lanes
 all(float value)
