@@ -9,6 +9,7 @@ import secrets
 import struct
 import subprocess
 import sys
+import time
 import unittest
 import zlib
 from base64 import urlsafe_b64encode
@@ -96,6 +97,14 @@ class ApiTest(unittest.TestCase):
         answer = self.api.post("/api/v1/jobs", request)
         self.assertEqual(answer.status, 202, answer)
         return self.api.wait_job(answer.json["id"], seconds)
+
+    def watch_job(self, job, holds, seconds=60):
+        """What the job with this id says as soon as that holds."""
+        deadline = time.monotonic() + seconds
+        while not holds(view := self.api.get(f"/api/v1/jobs/{job}").json):
+            self.assertLess(time.monotonic(), deadline, view)
+            time.sleep(0.1)
+        return view
 
 
 # ---- data -------------------------------------------------------------------------------------------

@@ -34,12 +34,8 @@ class Control(ApiTest):
     def verb(self, job, verb, body=None, **more):
         return self.api.post(f"/api/v1/jobs/{job['id']}/{verb}", body, **more)
 
-    def until(self, job, holds, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not holds(view := self.job(job)):
-            self.assertLess(time.monotonic(), deadline, view)
-            time.sleep(0.1)
-        return view
+    def until(self, job, holds):
+        return self.watch_job(job["id"], holds)
 
     def log(self, job, query=""):
         return [line["message"] for line in self.api.get(f"/api/v1/jobs/{job['id']}/logs?limit=1000{query}").json["items"]]

@@ -1,7 +1,6 @@
 """What a job would take: the estimate, budgets that can't do, and a search that starts from an earlier one."""
 
 import os
-import time
 import unittest
 
 from common import ApiTest, cells, idx_images, idx_labels, iris, other_tenant, pictures, prices, sql
@@ -161,10 +160,7 @@ class Estimate(ApiTest):
         path = f"/api/v1/jobs/{job['id']}"
         answer = self.api.post(f"{path}/extend", {"seconds": 36000})
         self.assertEqual((answer.status, answer.json["spec"]["validation"]["holdout"]), (202, 0.1), answer)
-        deadline = time.monotonic() + 60
-        while not self.api.get(path).json["trials"]["running"]:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.1)
+        self.watch_job(job["id"], lambda view: view["trials"]["running"])
         self.assertEqual(self.api.post(f"{path}/cancel").status, 202)
         self.assertEqual(self.api.wait_job(job["id"], 60)["spec"]["validation"]["holdout"], 0.1)
         trials = self.api.get(f"{path}/trials").json["items"]

@@ -1,6 +1,5 @@
 """The life of jobs: cancelled, limited, failing, and what the server says it can run."""
 
-import time
 import unittest
 
 from common import ApiTest, cells, iris
@@ -13,13 +12,7 @@ class Jobs(ApiTest):
                                              "budget": {"seconds": 300}}).json
         self.assertIn(job["state"], ("queued", "running"))
         self.assertEqual(job["best"], None)
-        deadline = time.monotonic() + 90
-        while True:
-            view = self.api.get(f"/api/v1/jobs/{job['id']}").json
-            if view["best"]:
-                break
-            self.assertLess(time.monotonic(), deadline, view)
-            time.sleep(0.2)
+        view = self.watch_job(job["id"], lambda view: view["best"], 90)
         self.assertEqual(view["state"], "running")
         self.assertGreater(view["elapsed_s"], 0)
         self.assertTrue(0 < view["progress"] < 1)
